@@ -1,0 +1,1 @@
+"""What a Pin vector is: learned, packed, judged. Knows nothing of orchestration."""

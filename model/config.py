@@ -1,0 +1,281 @@
+"""The one configuration tree: frozen dataclasses, three profiles, `section.key=value` overrides.
+
+load("demo", ["train.epochs=2"])    ->  Config
+Config.from_json(config.to_json())  ==  config
+"""
+
+import dataclasses
+import difflib
+import json
+import types
+import typing
+from dataclasses import dataclass, field
+from typing import Any, Literal, Union
+
+from model.errors import ConfigError
+
+
+def _require(condition: bool, message: str) -> None:
+    if not condition:
+        raise ConfigError(message)
+
+
+@dataclass(frozen=True)
+class PrepareConfig:
+    """What enters a run: consent first, then images that decode, then boards that are not personal."""
+
+    max_image_bytes: int = 20_000_000
+    max_image_pixels: int = 40_000_000
+    min_image_side: int = 8
+    min_board_pins: int = 2  # k-anonymity: a board with fewer Pins than this says something about a person
+    max_quarantined: float = 0.05  # share of Pins; above it the validation step fails
+
+
+@dataclass(frozen=True)
+class SplitConfig:
+    """Fresh Pins (never in a training batch, no edges in any walk) and held-out edges of training Pins."""
+
+    by: Literal["auto", "hash", "time"] = "auto"  # auto: the newest groups where every Pin has created_at
+    fresh_share: float = 0.2
+    heldout_edges: float = 0.1
+
+    def __post_init__(self) -> None:
+        _require(0 < self.fresh_share < 0.9, f"split.fresh_share is {self.fresh_share}; choose a share in (0, 0.9).")
+        _require(0 <= self.heldout_edges < 0.9, f"split.heldout_edges is {self.heldout_edges}; choose in [0, 0.9).")
+
+
+@dataclass(frozen=True)
+class GraphConfig:
+    """Random walks with restart over the bipartite Pin–Board graph."""
+
+    walks: int = 64  # walkers started at every Pin
+    steps: int = 4  # Pin -> board -> Pin hops of one walker
+    restart: float = 0.3  # probability of jumping back to the start before a hop
+    top: int = 32  # neighbours kept for a Pin
+    damping: float = 0.5  # a board of n Pins is chosen with weight n ** -damping
+
+    def __post_init__(self) -> None:
+        _require(0 <= self.restart < 1, f"graph.restart is {self.restart}; choose a probability in [0, 1).")
+        _require(min(self.walks, self.steps, self.top) > 0, "graph.walks, graph.steps and graph.top must be positive.")
+
+
+@dataclass(frozen=True)
+class VisionConfig:
+    """Hybrid funnel ViT: convolutional stem, transformer stages, tokens pooled 2x2 between stages."""
+
+    image_size: int = 64  # pixels a side
+    patch: int = 8  # stem stride, pixels
+    width: int = 192
+    depths: tuple[int, ...] = (2, 4)  # layers a stage; the token grid is halved between stages
+    heads: int = 3
+
+    def __post_init__(self) -> None:
+        stride = self.patch * 2 ** (len(self.depths) - 1)
+        _require(
+            self.image_size % stride == 0,
+            f"vision.image_size {self.image_size} does not divide by {stride} "
+            f"(patch {self.patch}, {len(self.depths)} stages); choose a multiple of {stride}.",
+        )
+        _require(self.patch in (4, 8, 16, 32), f"vision.patch is {self.patch}; choose 4, 8, 16 or 32.")
+        _require(self.width % self.heads == 0, f"vision.width {self.width} does not divide by {self.heads} heads.")
+
+
+@dataclass(frozen=True)
+class TextConfig:
+    """A small transformer over BPE tokens trained on the catalogue."""
+
+    vocabulary: int = 4096
+    context: int = 32  # tokens; longer texts are cut
+    width: int = 192
+    layers: int = 4
+    heads: int = 3
+
+    def __post_init__(self) -> None:
+        _require(self.width % self.heads == 0, f"text.width {self.width} does not divide by {self.heads} heads.")
+
+
+@dataclass(frozen=True)
+class FusionConfig:
+    """Token-level transformer over [PIN], image and text tokens, and a gated global path beside it."""
+
+    dim: int = 256  # of the Pin vector
+    prefixes: tuple[int, ...] = (32, 64, 128, 256)  # nested Matryoshka prefixes, each usable alone
+    layers: int = 2
+    heads: int = 3
+    token_level: bool = True
+    global_level: bool = True
+
+    def __post_init__(self) -> None:
+        _require(self.token_level or self.global_level, "fusion needs token_level or global_level; both are off.")
+        _require(
+            self.prefixes == tuple(sorted(set(self.prefixes))) and self.prefixes[-1] == self.dim,
+            f"fusion.prefixes {list(self.prefixes)} must rise and end at fusion.dim {self.dim}.",
+        )
+
+
+@dataclass(frozen=True)
+class ObjectiveConfig:
+    """Weights of the alignment losses; a weight of 0 removes the loss and its cost."""
+
+    image_text: float = 1.0
+    neighbour: float = 1.0
+    text_fused: float = 1.0
+    mask_neighbours: bool = True  # true neighbours in the batch are no negatives
+    loss: Literal["sigmoid", "softmax"] = "sigmoid"
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    epochs: int = 10
+    batch_size: int = 256  # Pins a step over all workers
+    learning_rate: float = 1e-3
+    weight_decay: float = 0.05
+    warmup: float = 0.1  # share of all steps
+    workers: int = 0  # 0: in this process; n >= 1: n Ray Train workers (DDP)
+    cpus_per_worker: int = 1
+    precision: Literal["auto", "bf16", "fp32"] = "auto"  # auto: bf16 where the processor computes in it
+    checkpoint_steps: int = 200
+
+    def __post_init__(self) -> None:
+        _require(self.epochs > 0, f"train.epochs is {self.epochs}; choose at least 1.")
+        _require(self.batch_size >= 2, f"train.batch_size is {self.batch_size}; choose at least 2.")
+        _require(self.workers >= 0, f"train.workers is {self.workers}; choose 0 (in process) or more.")
+
+
+@dataclass(frozen=True)
+class QuantizationConfig:
+    """Global affine: one scale and one zero point for the whole table."""
+
+    bits: Literal[8, 4] = 8
+    calibration_pins: int = 20_000
+
+
+@dataclass(frozen=True)
+class EvaluationConfig:
+    max_queries: int = 2_000  # queries drawn a task; the candidates are always all Pins of the split
+    block: int = 1_024  # rows of the score matrix held at once
+
+
+@dataclass(frozen=True)
+class GateConfig:
+    """What a model version must reach to become the challenger."""
+
+    min_fresh_related: float = 0.0  # related_pins recall@10 on fresh Pins
+    min_fresh_search: float = 0.0
+    min_gain_over_clip: float = 0.0  # relative, fresh related_pins recall@10
+    min_retention: float = 0.98  # quantized over float recall, the worst task
+
+
+@dataclass(frozen=True)
+class Config:
+    profile: str = "demo"
+    seed: int = 0
+    prepare: PrepareConfig = field(default_factory=PrepareConfig)
+    split: SplitConfig = field(default_factory=SplitConfig)
+    graph: GraphConfig = field(default_factory=GraphConfig)
+    vision: VisionConfig = field(default_factory=VisionConfig)
+    text: TextConfig = field(default_factory=TextConfig)
+    fusion: FusionConfig = field(default_factory=FusionConfig)
+    objective: ObjectiveConfig = field(default_factory=ObjectiveConfig)
+    train: TrainConfig = field(default_factory=TrainConfig)
+    quantization: QuantizationConfig = field(default_factory=QuantizationConfig)
+    evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
+    gate: GateConfig = field(default_factory=GateConfig)
+
+    def to_json(self) -> str:
+        return json.dumps(dataclasses.asdict(self), indent=2)
+
+    @staticmethod
+    def from_json(text: str) -> "Config":
+        return override(Config(), json.loads(text))
+
+
+PROFILES: dict[str, dict[str, Any]] = {
+    "smoke": {
+        "profile": "smoke",
+        "graph": {"walks": 16, "top": 8},
+        "vision": {"image_size": 32, "width": 64, "depths": (1, 1), "heads": 2},
+        "text": {"vocabulary": 512, "context": 16, "width": 64, "layers": 1, "heads": 2},
+        "fusion": {"dim": 64, "prefixes": (32, 64), "layers": 1, "heads": 2},
+        "train": {"epochs": 2, "batch_size": 64},
+        "evaluation": {"max_queries": 200},
+    },
+    "demo": {},
+    "full": {
+        "profile": "full",
+        "vision": {"image_size": 224, "patch": 16, "width": 768, "depths": (6, 6), "heads": 12},
+        "text": {"vocabulary": 32_768, "context": 64, "width": 768, "layers": 12, "heads": 12},
+        "fusion": {"layers": 4, "heads": 12},
+        "train": {"epochs": 20, "batch_size": 4096, "learning_rate": 5e-4, "workers": 8},
+    },
+}
+
+
+def load(profile: str = "demo", overrides: typing.Iterable[str] = ()) -> Config:
+    """The profile's configuration with `section.key=value` overrides applied in order.
+
+    Raises:
+        ConfigError: an unknown profile, an unknown key, or a value that does not fit its type.
+    """
+    if profile not in PROFILES:
+        raise ConfigError(f"There is no profile {profile!r}; choose one of {', '.join(PROFILES)}.")
+    config = override(Config(), PROFILES[profile])
+    for item in overrides:
+        key, separator, value = item.partition("=")
+        if not separator:
+            raise ConfigError(f"--set {item!r} has no '='; write it as section.key=value, e.g. train.epochs=2.")
+        tree: Any = value.strip()
+        for part in reversed(key.strip().split(".")):
+            tree = {part: tree}
+        config = override(config, tree)
+    return config
+
+
+def override(node: Any, values: dict[str, Any], path: str = "") -> Any:
+    """A copy of the dataclass tree `node` with the nested `values` set; strings are parsed to the field's type."""
+    hints = typing.get_type_hints(type(node))
+    changes = {}
+    for key, value in values.items():
+        where = f"{path}{key}"
+        if key not in hints:
+            near = difflib.get_close_matches(key, hints, n=1)
+            advice = f"did you mean {path}{near[0]}?" if near else f"known keys there: {', '.join(hints)}."
+            raise ConfigError(f"There is no setting {where!r}; {advice}")
+        if dataclasses.is_dataclass(hints[key]):
+            if not isinstance(value, dict):
+                raise ConfigError(f"{where!r} is a section, not a value; set one of its keys, e.g. {where}.<key>=…")
+            changes[key] = override(getattr(node, key), value, f"{where}.")
+        else:
+            changes[key] = _parse(value, hints[key], where)
+    return dataclasses.replace(node, **changes)
+
+
+def _parse(value: Any, hint: Any, where: str) -> Any:
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if origin is Literal:
+        for choice in arguments:
+            if str(value) == str(choice):
+                return choice
+        raise ConfigError(f"{where} is {value!r}; choose one of {', '.join(map(str, arguments))}.")
+    if origin in (Union, types.UnionType):
+        if value is None or value in ("", "none", "null"):
+            return None
+        return _parse(value, next(a for a in arguments if a is not type(None)), where)
+    if origin is tuple:
+        items = [part for part in value.strip("()[] ").split(",") if part] if isinstance(value, str) else value
+        if not isinstance(items, (list, tuple)):
+            raise ConfigError(f"{where} is {value!r}; write a list, e.g. 2,4.")
+        return tuple(_parse(item, arguments[0], where) for item in items)
+    if hint is bool:
+        if str(value).lower() in ("true", "1", "yes", "on"):
+            return True
+        if str(value).lower() in ("false", "0", "no", "off"):
+            return False
+        raise ConfigError(f"{where} is {value!r}; write true or false.")
+    try:
+        parsed = hint(value)
+    except (TypeError, ValueError):
+        raise ConfigError(f"{where} is {value!r}; it takes a value of type {hint.__name__}.") from None
+    if isinstance(parsed, float) and parsed != parsed:
+        raise ConfigError(f"{where} is NaN; give a number.")
+    return parsed

@@ -1,0 +1,48 @@
+"""Every error a user can cause. One sentence: what is wrong, where, how to mend it.
+
+PinclipError
+├── ConfigError        a profile, a `--set` key or a value that does not exist or does not fit
+├── SpecError          an import spec that does not describe the tables it points at
+├── CatalogueError     a catalogue that is missing, empty or breaks its contract
+├── ValidationFailed   the data was readable and is not good enough to train on
+├── TrainingError      training cannot start or cannot go on (NaN loss, batch larger than the data)
+├── ModelError         a model folder that is missing, corrupt or of another architecture
+├── StoreError         the model registry or the feature store refuses or does not answer
+└── RunError           a run folder that is missing, busy or incomplete
+"""
+
+
+class PinclipError(Exception):
+    """A mistake the user can mend. The command line prints the sentence and exits with code 2."""
+
+
+class ConfigError(PinclipError):
+    pass
+
+
+class SpecError(PinclipError):
+    pass
+
+
+class CatalogueError(PinclipError):
+    pass
+
+
+class ValidationFailed(PinclipError):
+    pass
+
+
+class TrainingError(PinclipError):
+    pass
+
+
+class ModelError(PinclipError):
+    pass
+
+
+class StoreError(PinclipError):
+    pass
+
+
+class RunError(PinclipError):
+    pass

@@ -1,0 +1,48 @@
+"""Nothing half-written is ever read: write beside, then rename."""
+
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+@contextmanager
+def replaced(path: Path) -> Iterator[Path]:
+    """Yields a scratch path beside `path`; on success it takes the place of `path` (a file or a folder).
+
+    On an error the scratch is removed and `path` is left as it was.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    scratch = path.parent / f".{path.name}.{os.getpid()}.partial"
+    remove(scratch)
+    try:
+        yield scratch
+        if path.is_dir() and not path.is_symlink():
+            retired = path.parent / f".{path.name}.{os.getpid()}.retired"
+            os.replace(path, retired)
+            os.replace(scratch, path)
+            remove(retired)
+        else:
+            os.replace(scratch, path)
+    finally:
+        remove(scratch)
+
+
+def write_text(path: Path, text: str) -> None:
+    with replaced(path) as scratch:
+        scratch.write_text(text, encoding="utf-8")
+
+
+def write_json(path: Path, value: object) -> None:
+    write_text(path, json.dumps(value, indent=2) + "\n")
+
+
+def remove(path: Path) -> None:
+    """Removes a file, a link or a folder; nothing where there is none."""
+    if path.is_symlink() or path.is_file():
+        path.unlink(missing_ok=True)
+    elif path.is_dir():
+        shutil.rmtree(path)
