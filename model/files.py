@@ -22,11 +22,11 @@ def replaced(path: Path) -> Iterator[Path]:
         yield scratch
         if path.is_dir() and not path.is_symlink():
             retired = path.parent / f".{path.name}.{os.getpid()}.retired"
-            os.replace(path, retired)
-            os.replace(scratch, path)
+            path.replace(retired)
+            scratch.replace(path)
             remove(retired)
         else:
-            os.replace(scratch, path)
+            scratch.replace(path)
     finally:
         remove(scratch)
 
