@@ -1,0 +1,89 @@
+"""What a step says while it works: one JSON line an event for the display, one plain line for the log.
+
+    with step("train"):
+        advance(0.4, "epoch 4 of 10", loss=1.93, images_per_s=810.0)
+
+An event has `time` (seconds since 1970), `step` and `event`:
+    start
+    progress   fraction in [0, 1], message, and any figures that were given
+    end        seconds, peak_bytes (resident memory of this process or of its largest child)
+    error      kind "user" with the sentence of a PinclipError, else kind "bug"
+They go to the file named by PINCLIP_EVENTS; without it (a pod on a cluster) the plain lines are all there is.
+"""
+
+import json
+import os
+import resource
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from pathlib import Path
+from typing import Any
+
+from model.errors import PinclipError
+
+EVENTS = "PINCLIP_EVENTS"
+INTERVAL = 0.2  # seconds between two progress events of a step; a faster caller is thinned out
+_step: ContextVar[str] = ContextVar("step", default="")
+_last: ContextVar[float] = ContextVar("last", default=0.0)
+
+
+@contextmanager
+def step(name: str) -> Iterator[None]:
+    """Frames the work of the step `name` with a start event and an end or error event; errors go on rising."""
+    token = _step.set(name)
+    _last.set(0.0)
+    started = time.monotonic()
+    _emit("start")
+    try:
+        yield
+    except PinclipError as error:
+        _emit("error", kind="user", message=str(error))
+        raise
+    except BaseException as error:
+        _emit("error", kind="bug", message=f"{type(error).__name__}: {error}")
+        raise
+    else:
+        _emit("end", seconds=round(time.monotonic() - started, 3), peak_bytes=peak_bytes())
+    finally:
+        _step.reset(token)
+
+
+def advance(fraction: float, message: str = "", **figures: float) -> None:
+    """Says how far the running step is; `figures` are e.g. loss and images_per_s."""
+    now = time.monotonic()
+    if now - _last.get() < INTERVAL and fraction < 1:
+        return
+    _last.set(now)
+    _emit("progress", fraction=min(max(float(fraction), 0.0), 1.0), message=message, **figures)
+
+
+def peak_bytes() -> int:
+    """The largest resident memory of this process or of one of its ended children so far, in bytes."""
+    unit = 1 if sys.platform == "darwin" else 1024
+    return unit * max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+
+
+def _emit(event: str, **fields: Any) -> None:
+    record = {"time": time.time(), "step": _step.get(), "event": event, **fields}
+    path = os.environ.get(EVENTS)
+    if path:
+        # One write of one line in append mode: lines of two processes do not mix.
+        with Path(path).open("a", encoding="utf-8") as file:
+            file.write(json.dumps(record) + "\n")
+    sys.stdout.write(plain(record) + "\n")
+    sys.stdout.flush()
+
+
+def plain(record: dict[str, Any]) -> str:
+    """The event as one line for a log: "train  40%  epoch 4 of 10  loss 1.93  images_per_s 810"."""
+    figures = {k: v for k, v in record.items() if k not in ("time", "step", "event", "fraction", "message", "kind")}
+    parts = [str(record["step"])]
+    parts.append(f"{record['fraction']:.0%}" if "fraction" in record else str(record["event"]))
+    parts.append(str(record.get("message", "")))
+    parts += [
+        f"{name} {value:.4g}" if isinstance(value, float) else f"{name} {value}" for name, value in figures.items()
+    ]
+    return "  ".join(part for part in parts if part)
