@@ -1,0 +1,154 @@
+"""Fills the page: reads what a run's steps left behind and writes report.html, plots/ and curves/.
+
+out/report.html                   one file, opens anywhere, fetches nothing
+out/plots/loss_<objective>.svg    and .png
+out/curves/<run>.csv              pinclip and baseline_clip, for `dvc plots` and spreadsheets
+"""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from components.report import gallery, plots, tables
+from model.catalogue import Catalogue
+from model.config import Config
+from model.errors import RunError
+from model.files import replaced, write_text
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+# Task in examples.json, its title on the page, whether its results are texts.
+_GALLERIES = (
+    ("related_pins", "Related Pins", False),
+    ("search", "Search", False),
+    ("text_to_image", "PinText, text → image", False),
+    ("image_to_text", "PinText, image → text", True),
+)
+
+
+def render(
+    *,
+    out: Path,
+    evaluation: Path,
+    curves: Path,
+    baseline_curves: Path,
+    catalogue: Catalogue,
+    neighbours: Path,
+    validation: dict[str, Any],
+    config: Config,
+    timing_s: dict[str, float],
+) -> Path:
+    """Writes the report into `out` and returns the path of report.html.
+
+    evaluation: folder with metrics.json and examples.json; curves: curves.jsonl of either training run;
+    catalogue: the one of a prepared/ folder, beside its summary.json; the numbers in neighbours/neighbours.parquet
+    name its rows.
+
+    Raises:
+        RunError: a file of the run is missing.
+    """
+    metrics, examples = _json(evaluation / "metrics.json"), _json(evaluation / "examples.json")
+    page = {
+        **_headline(metrics, config),
+        **_quantization(metrics),
+        **_pictures(examples, catalogue, neighbours, config),
+        "charts": _charts(out, plots.read_curves(curves), plots.read_curves(baseline_curves)),
+        **_validation(validation, _json(Path(catalogue.root).parent / "summary.json")),
+        "seconds": tables.seconds(timing_s),
+        "total_s": sum(timing_s.values()),
+        "settings": tables.settings(config),
+    }
+    write_text(out / "report.html", _environment().get_template("template.html.j2").render(page))
+    return out / "report.html"
+
+
+def _headline(metrics: dict[str, Any], config: Config) -> dict[str, Any]:
+    catalogue, model = metrics["catalogue"], metrics["model"]
+    baseline = metrics.get("baseline_clip") or {}
+    fresh = tables.tasks(metrics.get("fresh") or {}, baseline.get("fresh") or {}, catalogue)
+    everything = tables.tasks(metrics, baseline, catalogue)
+    on_fresh = tables.headline(fresh)
+    return {
+        "headline": on_fresh or tables.headline(everything),
+        "headline_split": "fresh" if on_fresh else "all",
+        "recall_fresh": fresh,
+        "recall_all": everything,
+        "facts": [
+            *((name.capitalize(), f"{catalogue[name]:,}") for name in ("pins", "boards")),
+            ("Saved Pins", f"{catalogue['edges']:,}"),
+            ("Parameters", f"{model['parameters']:,}"),
+            ("Model version", model["version"] or "not registered"),
+            ("Profile", config.profile),
+            ("Seed", config.seed),
+            ("Catalogue digest", catalogue["digest"][:12]),
+        ],
+    }
+
+
+def _quantization(metrics: dict[str, Any]) -> dict[str, Any]:
+    packed = metrics.get("quantization") or {}
+    facts = [("Bits a dimension", packed.get("bits")), ("Bytes a Pin", packed.get("bytes_per_pin"))]
+    facts += [("Scale", _significant(packed.get("scale"))), ("Zero point", packed.get("zero_point"))]
+    return {"packing": [(k, v) for k, v in facts if v is not None], "retention": tables.retention(packed)}
+
+
+def _validation(validation: dict[str, Any], summary: dict[str, Any]) -> dict[str, Any]:
+    intake, refusals = tables.intake(summary)
+    return {"validation": validation, "intake": intake, "refusals": refusals}
+
+
+def _pictures(examples: dict[str, Any], catalogue: Catalogue, neighbours: Path, config: Config) -> dict[str, Any]:
+    examples = gallery.shown(examples)
+    pin_ids = catalogue.read("pins", ["pin_id"])["pin_id"]
+    sample = gallery.sample_neighbours(neighbours, pin_ids, config.seed)
+    found = gallery.pictures(catalogue, gallery.named(examples, sample), config.prepare)
+    return {
+        "examples": [
+            (title, of_texts, [gallery.example(entry, found) for entry in examples[task]])
+            for task, title, of_texts in _GALLERIES
+            if task in examples
+        ],
+        "neighbourhoods": [gallery.neighbourhood(start, pairs, found) for start, pairs in sample.items()],
+    }
+
+
+def _charts(out: Path, ours: list[dict[str, Any]], clip: list[dict[str, Any]]) -> list[plots.Chart]:
+    with replaced(out / "curves") as folder:
+        folder.mkdir(parents=True)
+        for name, curves in zip(plots.RUNS, (ours, clip), strict=True):
+            plots.write_curves(curves, folder / f"{name}.csv")
+    with replaced(out / "plots") as folder:
+        folder.mkdir(parents=True)
+        return plots.loss_charts(ours, clip, folder)
+
+
+def _json(path: Path) -> dict[str, Any]:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise RunError(f"The report needs {path}, which is not there; run the pipeline again.") from None
+
+
+def _environment() -> "Environment":
+    """Escapes everything: titles and queries come from users."""
+    import jinja2
+
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(
+        count=lambda n: f"{n:,}",
+        decimals=lambda value, places: "–" if value is None else f"{value:.{places}f}",
+        percent=lambda share: "–" if share is None else f"{100 * share:.1f} %",
+        signed_percent=lambda share: f"{100 * share:+.1f} %".replace("-", "−"),
+    )
+    return environment
+
+
+def _significant(value: float | None) -> str | None:
+    return None if value is None else f"{value:.4g}"
