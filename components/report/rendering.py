@@ -9,6 +9,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from components.gate import judge
 from components.report import gallery, plots, tables
 from model.catalogue import Catalogue
 from model.config import Config
@@ -68,20 +69,23 @@ def _headline(metrics: dict[str, Any], config: Config) -> dict[str, Any]:
     baseline = metrics.get("baseline_clip") or {}
     fresh = tables.tasks(metrics.get("fresh") or {}, baseline.get("fresh") or {}, catalogue)
     everything = tables.tasks(metrics, baseline, catalogue)
-    on_fresh = tables.headline(fresh)
+    on_fresh, verdict = tables.headline(fresh), judge(metrics, config.gate)
     return {
         "headline": on_fresh or tables.headline(everything),
         "headline_split": "fresh" if on_fresh else "all",
         "recall_fresh": fresh,
         "recall_all": everything,
+        "verdict": verdict,
         "facts": [
-            *((name.capitalize(), f"{catalogue[name]:,}") for name in ("pins", "boards")),
+            ("Pins", f"{catalogue['pins']:,}"),
+            ("Boards", f"{catalogue['boards']:,}"),
             ("Saved Pins", f"{catalogue['edges']:,}"),
+            ("Catalogue digest", catalogue["digest"][:12]),
             ("Parameters", f"{model['parameters']:,}"),
-            ("Model version", model["version"] or "not registered"),
             ("Profile", config.profile),
             ("Seed", config.seed),
-            ("Catalogue digest", catalogue["digest"][:12]),
+            ("Gate", "passed" if verdict.passed else "not passed"),
+            *([("Model version", model["version"])] if model["version"] else []),  # known once it is registered
         ],
     }
 

@@ -233,6 +233,12 @@ def test_the_headline_and_the_tables_say_what_was_measured(run):
     assert "instead of 10" in text  # train.epochs
 
 
+def test_the_gate_says_what_was_not_reached(run):
+    text = Page(render(**run | {"config": load("demo", ["gate.min_fresh_search=0.5"])})).text
+    assert "Gate: not passed" in text
+    assert "Search recall@10 on fresh Pins is 0.315, below the floor of 0.500." in text
+
+
 def test_what_was_not_measured_is_no_zero(run):
     measured = metrics()
     for group in (measured, measured["fresh"], measured["baseline_clip"], measured["baseline_clip"]["fresh"]):
