@@ -1,0 +1,82 @@
+"""What an import read, kept and dropped: a tally a table, and the refused rows themselves in quarantine.parquet."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from model.files import write_json
+
+QUARANTINE = pa.schema([("table", pa.string()), ("key", pa.string()), ("reason", pa.string())])
+FLUSH = 65_536  # rows held before they are written; a table of unknown Pins can refuse millions
+
+
+@dataclass
+class Tally:
+    """Counts of one table of the spec. Dropped: chosen away by `where`, or refused and in quarantine."""
+
+    label: str
+    read: int = 0
+    kept: int = 0
+    dropped: Counter[str] = field(default_factory=Counter)
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def reason(self) -> str:
+        return "; ".join([f"{rows:,} × {why}" for why, rows in self.dropped.most_common()] + self.notes)
+
+
+@dataclass(frozen=True)
+class ImportReport:
+    """One row a table of the spec, for people (`rows`) and beside the catalogue (`import.json`)."""
+
+    spec: str
+    tallies: tuple[Tally, ...]
+    quarantined: int  # rows of quarantine.parquet
+
+    def rows(self) -> list[dict[str, Any]]:
+        """table, read, kept, dropped (counts of rows) and reason, in the order of the import."""
+        return [
+            {"table": t.label, "read": t.read, "kept": t.kept, "dropped": t.dropped.total(), "reason": t.reason}
+            for t in self.tallies
+        ]
+
+    def save(self, path: Path) -> None:
+        write_json(path, {"spec": self.spec, "quarantined": self.quarantined, "rows": self.rows()})
+
+
+class Quarantine:
+    """Refused rows as (table, key, reason), streamed to a Parquet file; an empty file says nothing was refused.
+
+    with Quarantine(folder / "quarantine.parquet") as quarantine:
+        quarantine.refuse(tally, "pin 7", "no such image file")
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path, self.count = path, 0
+        self._pending: list[dict[str, str]] = []
+
+    def refuse(self, tally: Tally, key: str, reason: str) -> None:
+        tally.dropped[reason] += 1
+        self.count += 1
+        self._pending.append({"table": tally.label.partition("[")[0], "key": key, "reason": reason})
+        if len(self._pending) >= FLUSH:
+            self._flush()
+
+    def __enter__(self) -> "Quarantine":
+        self._file = pq.ParquetWriter(self.path, QUARANTINE, compression="zstd")
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._flush()
+        self._file.close()
+
+    def _flush(self) -> None:
+        self._file.write_table(pa.Table.from_pylist(self._pending, schema=QUARANTINE))
+        self._pending = []
