@@ -1,0 +1,177 @@
+"""The model registry: a trained model becomes a version of `models:/pinclip`, judged by the gate.
+
+Registering moves no alias. The alias `challenger` is moved by announce(), which publishing calls when its features
+are readable: whoever loads `models:/pinclip@challenger` finds vectors of that version in the feature store.
+"""
+
+import dataclasses
+import hashlib
+import json
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version as installed
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from components.gate import Verdict, judge
+from components.settings import Settings
+from components.tracking import carries, connect, log_evidence, log_figures, mlflow_errors, tracked
+from model.catalogue import TEXT_TYPES
+from model.config import Config
+from model.errors import ModelError
+from model.files import write_json
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.models import ModelSignature
+
+CHALLENGER = "challenger"
+ROOT = Path(__file__).resolve().parents[1]
+# What the pyfunc needs to load and predict; everything else of this project stays out of its environment.
+PACKAGES = ("mlflow", "numpy", "pillow", "pyarrow", "safetensors", "scipy", "tokenizers", "torch")
+
+
+@dataclass(frozen=True)
+class Registration:
+    """A version of the registered model; `created` is an ISO 8601 time, the same however often it is registered."""
+
+    version: int
+    verdict: Verdict
+    mlflow_run_id: str
+    uri: str  # models:/pinclip/7
+    created: str
+
+    @property
+    def space(self) -> str:
+        """The embedding space that this version's vectors live in."""
+        return f"v{self.version}"
+
+    def write(self, path: Path) -> None:
+        write_json(path, dataclasses.asdict(self))
+
+    @staticmethod
+    def read(path: Path) -> "Registration":
+        fields = json.loads(path.read_text(encoding="utf-8"))
+        verdict = Verdict(fields["verdict"]["passed"], tuple(fields["verdict"]["reasons"]))
+        return Registration(**{**fields, "verdict": verdict})
+
+
+def register(
+    *,
+    run_id: str,
+    model_folder: Path,
+    evaluation: Path,
+    validation: Path,
+    config: Config,
+    lineage: Mapping[str, str],
+    settings: Settings,
+) -> Registration:
+    """Tracks the run in MLflow, logs its model and registers it with the gate's verdict as tags.
+
+    `evaluation` is the folder with metrics.json, `validation` the file validation.json, `lineage` the strings of
+    pipelines.lineage. The same run, weights and configuration give the same version again, never a second one.
+
+    Raises:
+        ModelError: the model folder has no weights.
+        StoreError: MLflow refuses or does not answer.
+    """
+    metrics = json.loads((evaluation / "metrics.json").read_text(encoding="utf-8"))
+    verdict = judge(metrics, config.gate)
+    identity = {
+        "pinclip.run_id": run_id,
+        "pinclip.weights_sha256": _weights_sha256(model_folder),
+        "pinclip.config_sha256": hashlib.sha256(config.to_json().encode()).hexdigest(),
+    }
+    judged = {
+        "pinclip.gate": "passed" if verdict.passed else "failed",
+        "pinclip.gate.reasons": "\n".join(verdict.reasons),
+    }
+    tags = identity | judged | {f"pinclip.{name}": value for name, value in lineage.items() if value}
+    with tracked(identity, settings) as (client, run):
+        log_figures(client, run, config=config, metrics=metrics, curves=model_folder / "curves.jsonl")
+        log_evidence(client, run, config=config, evaluation=evaluation, validation=validation, lineage=lineage)
+        version = _registered(client, identity, settings.model_name) or _create_version(
+            client, run, model_folder, tags, settings.model_name
+        )
+        tags["pinclip.space"] = f"v{version.version}"
+        for name, value in tags.items():
+            client.set_model_version_tag(settings.model_name, str(version.version), name, value)
+    created = datetime.fromtimestamp(version.creation_timestamp / 1000, tz=UTC).isoformat()
+    uri = f"models:/{settings.model_name}/{version.version}"
+    return Registration(int(version.version), verdict, run, uri, created)
+
+
+def announce(version: int, settings: Settings) -> bool:
+    """Moves the alias `challenger` to the version if its gate passed; says whether it did.
+
+    Raises:
+        StoreError: there is no such version, or MLflow does not answer.
+    """
+    client = connect(settings)
+    with mlflow_errors():
+        found = client.get_model_version(settings.model_name, str(version))
+        if found.tags.get("pinclip.gate") != "passed":
+            return False
+        client.set_registered_model_alias(settings.model_name, CHALLENGER, str(version))
+    return True
+
+
+def _registered(client: "MlflowClient", identity: Mapping[str, str], name: str) -> Any | None:
+    versions = client.search_model_versions(f"name = '{name}' AND {carries(identity)}")
+    return min(versions, key=lambda version: int(version.version), default=None)
+
+
+def _create_version(client: "MlflowClient", run: str, model_folder: Path, tags: Mapping[str, str], name: str) -> Any:
+    """The version with all its tags in one write: nobody sees one without a verdict."""
+    model_id = _logged(client, run, tags) or _log_model(model_folder, tags)
+    if not client.search_registered_models(f"name = '{name}'"):
+        client.create_registered_model(name, description="Multimodal Pin vectors (PinCLIP)")
+    return client.create_model_version(name, f"models:/{model_id}", run, tags=dict(tags), model_id=model_id)
+
+
+def _logged(client: "MlflowClient", run: str, tags: Mapping[str, str]) -> str | None:
+    """The model that a killed attempt has already logged in whole."""
+    wanted = {"pinclip.weights_sha256": tags["pinclip.weights_sha256"]}
+    experiment = client.get_run(run).info.experiment_id
+    models = client.search_logged_models([experiment], f"source_run_id = '{run}' AND {carries(wanted)}")
+    return next((model.model_id for model in models if model.status.value == "READY"), None)
+
+
+def _log_model(model_folder: Path, tags: Mapping[str, str]) -> str:
+    import mlflow
+
+    # A local version such as 2.13.0+cpu exists on this machine only.
+    requirements = [f"{name}=={installed(name).split('+')[0]}" for name in PACKAGES]
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*input example was not provided.*")
+        logged = mlflow.pyfunc.log_model(
+            name="model",
+            python_model=str(ROOT / "components" / "pin_model.py"),
+            code_paths=[str(ROOT / "model")],
+            artifacts={"model": str(model_folder)},
+            pip_requirements=requirements,
+            signature=_signature(),
+            tags={"pinclip.weights_sha256": tags["pinclip.weights_sha256"]},
+        )
+    return str(logged.model_id)
+
+
+def _signature() -> "ModelSignature":
+    """Every column may be missing: a Pin has an image, texts or both, a search query neither."""
+    from mlflow.models import ModelSignature
+    from mlflow.types import ColSpec, DataType, Schema
+    from mlflow.types.schema import Array
+
+    texts = [ColSpec(DataType.string, name, required=False) for name in TEXT_TYPES]
+    inputs = Schema([ColSpec(DataType.binary, "image", required=False), *texts])
+    return ModelSignature(inputs=inputs, outputs=Schema([ColSpec(Array(DataType.float), "vector")]))
+
+
+def _weights_sha256(model_folder: Path) -> str:
+    weights = model_folder / "model.safetensors"
+    if not weights.is_file():
+        raise ModelError(f"The model folder {model_folder} has no model.safetensors; train the model before this step.")
+    with weights.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,174 @@
+"""A tiny model of random weights through the real registry: versions, verdicts, the alias, and loading anywhere."""
+
+import io
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from PIL import Image
+
+from components.registry import Registration, announce, register
+from components.settings import Settings
+from components.tracking import connect
+from model.checkpoint import save_model
+from model.config import load
+from model.embedding import Embedder
+from model.encoder import PinEncoder
+from model.errors import ModelError, StoreError
+from model.text import train_tokenizer
+
+CONFIG = load("smoke", ["gate.min_fresh_related=0.2"])
+LINEAGE = {"catalogue": "catalogue", "catalogue_digest": "c" * 64, "git_rev": "abc", "dvc_md5": "d.dir"}
+GOOD, BAD = 0.5, 0.1  # fresh Related Pins recall@10, above and below the floor
+
+
+@pytest.fixture(scope="module")
+def model_folder(tmp_path_factory):
+    torch.manual_seed(0)
+    folder = tmp_path_factory.mktemp("work") / "model"
+    save_model(folder, PinEncoder(CONFIG), train_tokenizer(["a red chair"] * 3, CONFIG.text))
+    (folder / "curves.jsonl").write_text('{"step": 0, "loss": 1.0}\n')
+    return folder
+
+
+@pytest.fixture(scope="module")
+def registering(tmp_path_factory, model_folder):
+    """Call with a run id and its recall: the registration, in one home that all tests of this file share."""
+    settings = Settings(home=tmp_path_factory.mktemp("home"))
+
+    def call(run_id, recall=GOOD, config=CONFIG, folder=model_folder):
+        evaluation = tmp_path_factory.mktemp("evaluation")
+        metrics = {
+            "fresh": {"related_pins": {"recall@10": recall}},
+            "baseline_clip": {"fresh": {"related_pins": {"recall@10": 0.1}}},
+            "quantization": {"retention": {"search": 1.0}},
+        }
+        (evaluation / "metrics.json").write_text(json.dumps(metrics))
+        (evaluation / "validation.json").write_text("{}")
+        files = {"evaluation": evaluation, "validation": evaluation / "validation.json", "model_folder": folder}
+        return register(run_id=run_id, config=config, lineage=LINEAGE, settings=settings, **files)
+
+    call.settings = settings
+    return call
+
+
+@pytest.fixture
+def client(registering):
+    return connect(registering.settings)
+
+
+def test_a_version_carries_verdict_and_lineage(registering, client, model_folder):
+    registration = registering("good")
+    version = client.get_model_version("pinclip", str(registration.version))
+    assert registration.verdict.passed
+    assert version.tags["pinclip.gate"] == "passed"
+    assert "0.500; the floor is 0.200" in version.tags["pinclip.gate.reasons"]
+    assert version.tags["pinclip.space"] == registration.space == f"v{registration.version}"
+    assert version.tags["pinclip.catalogue_digest"] == "c" * 64
+    assert version.tags["pinclip.dvc_md5"] == "d.dir"
+    assert len(version.tags["pinclip.weights_sha256"]) == 64
+    assert version.run_id == registration.mlflow_run_id
+
+
+def test_registering_again_gives_the_same_version(registering, client):
+    first, again = registering("twice"), registering("twice")
+    assert first == again
+    assert len(client.search_model_versions("name = 'pinclip' AND tags.`pinclip.run_id` = 'twice'")) == 1
+
+
+def test_a_killed_attempt_is_finished_without_a_second_model(registering, client):
+    registration = registering("killed")
+    client.delete_model_version("pinclip", str(registration.version))  # as if the kill came after the model was logged
+    again = registering("killed")
+    assert again.version == registration.version + 1
+    assert again.mlflow_run_id == registration.mlflow_run_id
+    experiment = client.get_experiment_by_name("pinclip").experiment_id
+    models = client.search_logged_models([experiment], f"source_run_id = '{again.mlflow_run_id}'")
+    assert len(models) == 1
+
+
+def test_another_configuration_under_the_same_run_id_is_another_version(registering):
+    assert registering("same").version != registering("same", config=load("smoke", ["seed=1"])).version
+
+
+def test_only_announcing_moves_the_alias_and_only_past_the_gate(registering, client):
+    good = registering("announced")
+    assert client.get_registered_model("pinclip").aliases == {}
+    assert announce(good.version, registering.settings)
+    assert client.get_model_version_by_alias("pinclip", "challenger").version == good.version
+    bad = registering("refused", recall=BAD)
+    assert bad.verdict.reasons == ("Related Pins recall@10 on fresh Pins is 0.100, below the floor of 0.200.",)
+    assert not announce(bad.version, registering.settings)
+    assert client.get_model_version_by_alias("pinclip", "challenger").version == good.version
+
+
+def test_an_unknown_version_is_one_sentence(registering):
+    with pytest.raises(StoreError, match="Model Version"):
+        announce(999, registering.settings)
+
+
+def test_a_folder_without_weights_is_one_sentence(registering, tmp_path):
+    with pytest.raises(ModelError, match=r"has no model\.safetensors"):
+        registering("empty", folder=tmp_path)
+
+
+def test_a_registration_survives_its_file(registering, tmp_path):
+    registration = registering("good")
+    registration.write(tmp_path / "version.json")
+    assert Registration.read(tmp_path / "version.json") == registration
+
+
+def test_the_loaded_version_encodes_like_the_model_folder(registering, model_folder):
+    import mlflow
+
+    model = mlflow.pyfunc.load_model(registering("good").uri)
+    rows = [
+        {"image": jpeg(), "title": "a red chair"},
+        {"query": "chairs"},
+        {"caption": "only a text"},
+        {"image": jpeg()},
+    ]
+    embedder = Embedder(model_folder)
+    texts = [{"title": "a red chair"}, {"caption": "only a text"}, {}]
+    expected = np.insert(embedder.pins([jpeg(), None, jpeg()], texts), 1, embedder.queries(["chairs"])[0], axis=0)
+    assert np.array_equal(np.stack(model.predict(rows)["vector"]), expected)
+    assert np.array_equal(np.stack(model.predict(pd.DataFrame(rows))["vector"]), expected)
+    with pytest.raises(ValueError, match="Row 1 is empty"):
+        model.predict([{"query": "chairs"}, {"query": ""}])
+
+
+def test_the_version_holds_no_pickle_and_loads_without_this_checkout(registering, tmp_path):
+    import mlflow
+
+    folder = Path(mlflow.artifacts.download_artifacts(registering("good").uri, dst_path=str(tmp_path)))
+    assert not [path for path in folder.rglob("*") if path.suffix in (".pkl", ".pickle", ".pt", ".bin")]
+    requirements = (folder / "requirements.txt").read_text()
+    assert "torch==" in requirements
+    assert "+cpu" not in requirements
+    code = (
+        "import sys, mlflow; loaded = mlflow.pyfunc.load_model(sys.argv[1]); import model.embedding;"
+        "print(len(loaded.predict([{'query': 'x'}])['vector'][0]), model.embedding.__file__)"
+    )
+    answer = subprocess.run(
+        [sys.executable, "-c", code, str(folder)],
+        cwd=tmp_path,
+        env=os.environ | {"MLFLOW_DISABLE_TELEMETRY": "true"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    dim, file = answer.stdout.split()
+    assert int(dim) == CONFIG.fusion.dim
+    assert Path(file).is_relative_to(folder)
+
+
+def jpeg():
+    buffer = io.BytesIO()
+    Image.new("RGB", (32, 32), (200, 30, 30)).save(buffer, "JPEG")
+    return buffer.getvalue()
