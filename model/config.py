@@ -120,6 +120,7 @@ class ObjectiveConfig:
     image_text: float = 1.0
     neighbour: float = 1.0
     text_fused: float = 1.0
+    image_texts: tuple[str, ...] = ("long", "short", "query")  # the kinds of text that images are aligned with
     mask_neighbours: bool = True  # true neighbours in the batch are no negatives
     loss: Literal["sigmoid", "softmax"] = "sigmoid"
 
@@ -131,6 +132,8 @@ class TrainConfig:
     learning_rate: float = 1e-3
     weight_decay: float = 0.05
     warmup: float = 0.1  # share of all steps
+    hide_image: float = 0.1  # share of Pins whose image fusion does not see in a step, so that texts alone suffice
+    hide_text: float = 0.2  # the same for texts
     workers: int = 0  # 0: in this process; n >= 1: n Ray Train workers (DDP)
     cpus_per_worker: int = 1
     precision: Literal["auto", "bf16", "fp32"] = "auto"  # auto: bf16 where the processor computes in it
@@ -188,6 +191,12 @@ class Config:
     @staticmethod
     def from_json(text: str) -> "Config":
         return override(Config(), json.loads(text))
+
+
+def clip_baseline(config: Config) -> Config:
+    """The same network and budget with the CLIP objective: image–text alignment of a Pin's own texts alone."""
+    objective = dataclasses.replace(config.objective, neighbour=0.0, text_fused=0.0, image_texts=("long", "short"))
+    return dataclasses.replace(config, objective=objective)
 
 
 PROFILES: dict[str, dict[str, Any]] = {

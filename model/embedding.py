@@ -1,0 +1,158 @@
+"""Vectors from a trained model: of a whole catalogue into shards, or of a few Pins and queries at once.
+
+    vectors/  pins/*.parquet   pin_id · pin · image · text        fixed-size lists of float32, L2-normalised
+              queries.parquet  query · vector                     every distinct query of the catalogue
+              embedding.json   dim, prefixes
+
+`text` is the vector of the Pin's first text in the contract's order, zeros where it has none.
+Shape legend: n Pins of a block · E vector dimension
+"""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import torch
+
+from model.catalogue import TEXT_SIGNALS, TEXT_TYPES, Catalogue, joined_texts
+from model.checkpoint import load_model
+from model.files import replaced, write_json
+from model.images import to_pixels
+from model.pixels import Pixels
+from model.precision import training_dtype
+from model.text import Texts, encode_texts, pack_texts
+
+BLOCK = 256  # Pins of one forward pass
+SHARD = 8192  # Pins of one shard
+
+
+class Embedder:
+    """A model folder, ready to encode.
+
+    Raises:
+        ModelError: see model.checkpoint.load_model.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.encoder, self.tokenizer = load_model(folder)
+        self.config = self.encoder.config
+        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self.encoder.to(self.device, training_dtype(self.config.train))
+
+    @property
+    def dim(self) -> int:
+        return self.config.fusion.dim
+
+    def pins(self, images: Sequence[bytes | None], texts: Sequence[dict[str, str]]) -> np.ndarray:
+        """Pin vectors (n, E) float32 from encoded images (None: missing) and texts by signal name ({}: missing).
+
+        Raises:
+            UnreadableImage: an image that model.images refuses.
+        """
+        size = self.config.vision.image_size
+        blank = np.zeros((size, size, 3), dtype=np.uint8)
+        pixels = [blank if image is None else to_pixels(image, size) for image in images]
+        present = np.array([image is not None for image in images])
+        blocks = [
+            self.block(np.stack(pixels[i : i + BLOCK]), present[i : i + BLOCK], texts[i : i + BLOCK])[0]
+            for i in range(0, len(images), BLOCK)
+        ]
+        return np.concatenate(blocks) if blocks else np.zeros((0, self.dim), dtype=np.float32)
+
+    def queries(self, texts: Sequence[str]) -> np.ndarray:
+        """Query vectors (n, E) float32, in the Pins' space."""
+        kind = TEXT_TYPES.index("query")
+        blocks = [
+            self._text_vectors(self._pack([(text, kind) for text in texts[i : i + BLOCK]]))
+            for i in range(0, len(texts), BLOCK)
+        ]
+        return np.concatenate(blocks) if blocks else np.zeros((0, self.dim), dtype=np.float32)
+
+    @torch.inference_mode()
+    def block(
+        self, pixels: np.ndarray, has_image: np.ndarray, texts: Sequence[dict[str, str]]
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """(pin, image, text) vectors, each (n, E), of at most BLOCK Pins in one forward pass."""
+        shown = [(i, n, t[n]) for i, t in enumerate(texts) for n in TEXT_SIGNALS if t.get(n)]
+        packed = self._pack([(text, TEXT_TYPES.index(name)) for _, name, text in shown])
+        owner = np.array([i for i, _, _ in shown], dtype=np.int64)
+        image_nE, tokens = self.encoder.encode_images(torch.from_numpy(pixels).to(self.device))
+        text_NE, text_tokens = self.encoder.encode_texts(packed)
+        has = torch.from_numpy(np.asarray(has_image, dtype=bool)).to(self.device)
+        pin_nE = self.encoder.fuse(tokens, has, text_tokens, packed, torch.from_numpy(owner).to(self.device))
+        first = np.searchsorted(owner, np.arange(len(texts)))  # a Pin's first text leads in TEXT_SIGNALS' order
+        text = np.zeros((len(texts), self.dim), dtype=np.float32)
+        with_text = np.isin(np.arange(len(texts)), owner)
+        text[with_text] = text_NE.cpu().numpy()[first[with_text]]
+        return pin_nE.cpu().numpy(), image_nE.cpu().numpy(), text
+
+    @torch.inference_mode()
+    def _text_vectors(self, texts: Texts) -> np.ndarray:
+        return self.encoder.encode_texts(texts)[0].cpu().numpy()
+
+    def _pack(self, texts: Sequence[tuple[str, int]]) -> Texts:
+        ids = encode_texts(self.tokenizer, [text for text, _ in texts], self.config.text.context)
+        return pack_texts(ids, [kind for _, kind in texts]).to(self.device)
+
+
+def embed(
+    prepared: Path,
+    model_folder: Path,
+    out: Path,
+    report: Callable[[float, str], None] = lambda fraction, message: None,
+) -> int:
+    """Embeds every Pin and query of a prepared catalogue into the folder above; returns the number of Pins."""
+    embedder, catalogue = Embedder(model_folder), Catalogue(prepared / "catalogue")
+    pixels = Pixels(prepared / "pixels.u8", embedder.config.vision.image_size)
+    total, done, shard = catalogue.count("pins"), 0, []
+    with replaced(out) as scratch:
+        (scratch / "pins").mkdir(parents=True)
+        for batch in catalogue.batches("pins", ["pin_id", *TEXT_SIGNALS], rows=BLOCK):
+            columns = [joined_texts(batch.column(name).to_pylist()) for name in TEXT_SIGNALS]
+            texts = [dict(zip(TEXT_SIGNALS, row, strict=True)) for row in zip(*columns, strict=True)]
+            images = pixels.read(range(done, done + batch.num_rows))
+            vectors = embedder.block(images, np.ones(batch.num_rows, dtype=bool), texts)
+            shard.append(_table(batch.column("pin_id"), vectors))
+            done += batch.num_rows
+            if sum(part.num_rows for part in shard) >= SHARD or done == total:
+                name = f"{len(list((scratch / 'pins').iterdir())):05d}.parquet"
+                pq.write_table(pa.concat_tables(shard), scratch / "pins" / name)
+                shard = []
+            report(done / total, f"{done} Pins")
+        _write_queries(catalogue, embedder, scratch / "queries.parquet")
+        write_json(scratch / "embedding.json", {"dim": embedder.dim, "prefixes": list(embedder.config.fusion.prefixes)})
+    return done
+
+
+def read_vectors(vectors: Path, name: str) -> np.ndarray:
+    """One column of pins/*.parquet as float32 (pins, E), in the catalogue's order."""
+    parts = [pq.read_table(path, columns=[name])[name] for path in sorted((vectors / "pins").glob("*.parquet"))]
+    return np.concatenate([as_matrix(part.combine_chunks()) for part in parts])
+
+
+def read_queries(vectors: Path) -> tuple[list[str], np.ndarray]:
+    table = pq.read_table(vectors / "queries.parquet")
+    return table["query"].to_pylist(), as_matrix(table["vector"].combine_chunks())
+
+
+def as_matrix(column: pa.FixedSizeListArray) -> np.ndarray:
+    return column.flatten().to_numpy(zero_copy_only=False).reshape(len(column), column.type.list_size)
+
+
+def _as_column(matrix: np.ndarray) -> pa.FixedSizeListArray:
+    values = pa.array(np.ascontiguousarray(matrix, dtype=np.float32).ravel())
+    return pa.FixedSizeListArray.from_arrays(values, matrix.shape[1])
+
+
+def _table(ids: pa.Array, vectors: tuple[np.ndarray, np.ndarray, np.ndarray]) -> pa.Table:
+    columns = {name: _as_column(v) for name, v in zip(("pin", "image", "text"), vectors, strict=True)}
+    return pa.table({"pin_id": ids, **columns})
+
+
+def _write_queries(catalogue: Catalogue, embedder: Embedder, path: Path) -> None:
+    queries = sorted(set(catalogue.read("queries", ["query"])["query"].to_pylist()))
+    pq.write_table(
+        pa.table({"query": pa.array(queries, pa.string()), "vector": _as_column(embedder.queries(queries))}), path
+    )

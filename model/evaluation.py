@@ -1,0 +1,197 @@
+"""Judge a model: PinText, Related Pins and Search, over all Pins and over fresh Pins, float and quantized.
+
+evaluation/  metrics.json   the figures (keys in README)
+             examples.json  a few queries of each task with their results, for people to look at
+"""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+
+from model.checkpoint import load_model, parameters
+from model.config import Config
+from model.embedding import read_queries, read_vectors
+from model.files import replaced, write_json
+from model.quantization import Affine, read_affine
+from model.ranking import hits, ndcg_at_k, recall_at_k
+from model.retrieval import top_k
+from model.tasks import Ground, Task, ground, related_task, search_task, text_tasks
+
+K = 10
+EXAMPLES = 6  # of each task in examples.json
+Metrics = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Space:
+    """One model's vectors. `pins`: the candidates for Related Pins and Search, tried in turn, the best counting."""
+
+    pins: list[np.ndarray]
+    image: np.ndarray
+    text: np.ndarray
+    queries: list[str]
+    query: np.ndarray
+
+    def quantized(self, affine: Affine) -> "Space":
+        def through(x: np.ndarray) -> np.ndarray:
+            return affine.dequantize(affine.quantize(x))
+
+        return Space([through(p) for p in self.pins], through(self.image), through(self.text), self.queries, self.query)
+
+
+def pinclip_space(vectors: Path) -> Space:
+    queries, query = read_queries(vectors)
+    pin, image, text = (read_vectors(vectors, name) for name in ("pin", "image", "text"))
+    return Space([pin], image, text, queries, query)
+
+
+def clip_space(vectors: Path) -> Space:
+    """The CLIP objective trains no fused vector: image, text or their mean stands for the Pin, the strongest counts."""
+    queries, query = read_queries(vectors)
+    image, text = read_vectors(vectors, "image"), read_vectors(vectors, "text")
+    mean = image + text
+    mean /= np.linalg.norm(mean, axis=1, keepdims=True)
+    return Space([image, text, mean], image, text, queries, query)
+
+
+def evaluate(
+    prepared: Path,
+    neighbours: Path,
+    model: Path,
+    vectors: Path,
+    baseline: Path,
+    quantized: Path,
+    out: Path,
+    config: Config,
+    report: Callable[[float, str], None] = lambda fraction, message: None,
+) -> Metrics:
+    """Writes the folder above and returns the metrics."""
+    everything, fresh = (ground(prepared, neighbours, only_fresh) for only_fresh in (False, True))
+    ours, theirs, affine = pinclip_space(vectors), clip_space(baseline), read_affine(quantized)
+    metrics = {**judge(ours, everything, config), "fresh": judge(ours, fresh, config)}
+    report(0.4, "PinCLIP judged")
+    metrics["baseline_clip"] = {**judge(theirs, everything, config), "fresh": judge(theirs, fresh, config)}
+    report(0.7, "CLIP baseline judged")
+    rough = judge(ours.quantized(affine), fresh, config)
+    metrics["quantization"] = {
+        "bits": affine.bits,
+        "bytes_per_pin": affine.dim * affine.bits // 8,
+        "scale": affine.scale,
+        "zero_point": affine.zero_point,
+        "retention": _retention(metrics["fresh"], rough),
+    }
+    encoder, _ = load_model(model)
+    metrics["model"] = {"version": None, "parameters": parameters(encoder)}
+    metrics["catalogue"] = _catalogue_facts(prepared, neighbours)
+    with replaced(out) as scratch:
+        scratch.mkdir()
+        write_json(scratch / "metrics.json", metrics)
+        write_json(scratch / "examples.json", _examples(ours, fresh, _pin_ids(vectors), config))
+    return metrics
+
+
+def judge(space: Space, g: Ground, config: Config) -> Metrics:
+    """The figures of one space in one scope; None for a task without a single answerable query."""
+    to_text, to_image, speakers = text_tasks(g)
+    images, texts = space.image[g.pins], space.text[g.pins][speakers]
+    most, seed = config.evaluation.max_queries, config.seed
+    related = related_task(g, most, seed).sampled(most, seed)
+    search = search_task(g, space.queries).sampled(most, seed)
+    candidates = [p[g.pins] for p in space.pins]
+    return {
+        "pintext": {
+            "image_to_text": _recalls(images, texts, to_text.sampled(most, seed)),
+            "text_to_image": _recalls(texts, images, to_image.sampled(most, seed)),
+        },
+        "related_pins": _best([_related(pins, related) for pins in candidates]),
+        "search": _best([_recalls(space.query, pins, search) for pins in candidates], drop="recall@1"),
+    }
+
+
+def _recalls(asking: np.ndarray, candidates: np.ndarray, task: Task) -> Metrics | None:
+    if not len(task.asking):
+        return None
+    found = hits(top_k(asking[task.asking], candidates, K, task.excluded)[0], task.relevant)
+    counts = np.array([len(r) for r in task.relevant])
+    return {f"recall@{k}": round(float(recall_at_k(found, counts, k).mean()), 5) for k in (1, K)}
+
+
+def _related(pins: np.ndarray, task: Task) -> Metrics | None:
+    if not len(task.asking):
+        return None
+    found = hits(top_k(pins[task.asking], pins, K, task.excluded)[0], task.relevant)
+    counts = np.array([len(r) for r in task.relevant])
+    recall, ndcg = recall_at_k(found, counts, K).mean(), ndcg_at_k(found, counts, K).mean()
+    return {f"recall@{K}": round(float(recall), 5), f"ndcg@{K}": round(float(ndcg), 5)}
+
+
+def _best(results: list[Metrics | None], drop: str = "") -> Metrics | None:
+    measured = [result for result in results if result is not None]
+    if not measured:
+        return None
+    best = max(measured, key=lambda result: result[f"recall@{K}"])
+    return {name: value for name, value in best.items() if name != drop}
+
+
+def _retention(exact: Metrics, rough: Metrics) -> dict[str, float]:
+    """Quantized over float recall@10 of every task, on fresh Pins."""
+    pairs = {name: (exact["pintext"][name], rough["pintext"][name]) for name in ("image_to_text", "text_to_image")}
+    pairs |= {name: (exact[name], rough[name]) for name in ("related_pins", "search")}
+    key = f"recall@{K}"
+    return {name: round(b[key] / a[key], 5) for name, (a, b) in pairs.items() if a is not None and a[key] > 0}
+
+
+def _catalogue_facts(prepared: Path, neighbours: Path) -> dict[str, Any]:
+    summary = json.loads((prepared / "summary.json").read_text(encoding="utf-8"))
+    stats = json.loads((neighbours / "stats.json").read_text(encoding="utf-8"))
+    facts = {name: stats[name] for name in ("pins", "fresh_pins", "boards", "edges", "queries")}
+    return {**facts, "digest": summary["digest"]}
+
+
+def _pin_ids(vectors: Path) -> list[str]:
+    shards = sorted((vectors / "pins").glob("*.parquet"))
+    return [pin for shard in shards for pin in pq.read_table(shard, columns=["pin_id"])["pin_id"].to_pylist()]
+
+
+def _examples(space: Space, g: Ground, ids: list[str], config: Config) -> dict[str, list[dict[str, Any]]]:
+    """A few fresh queries of each task with their results."""
+    to_text, _, speakers = text_tasks(g)
+    pins, texts = space.pins[0][g.pins], [g.texts[row] for row in speakers]
+    pin = lambda row: {"pin_id": ids[g.pins[row]]}  # noqa: E731
+    related = related_task(g, config.evaluation.max_queries, config.seed).sampled(EXAMPLES, config.seed)
+    search = search_task(g, space.queries).sampled(EXAMPLES, config.seed)
+    words = to_text.sampled(EXAMPLES, config.seed)
+    images, speech = space.image[g.pins], space.text[g.pins][speakers]
+    return {
+        "related_pins": _shown(pins[related.asking], pins, related, pin, pin),
+        "search": _shown(space.query[search.asking], pins, search, lambda row: {"text": space.queries[row]}, pin),
+        "image_to_text": _shown(images[words.asking], speech, words, pin, lambda row: {"text": texts[row]}),
+    }
+
+
+def _shown(
+    asking: np.ndarray,
+    candidates: np.ndarray,
+    task: Task,
+    question: Callable[[int], dict[str, str]],
+    answer: Callable[[int], dict[str, str]],
+) -> list[dict[str, Any]]:
+    indices, scores = top_k(asking, candidates, K, task.excluded)
+    found = hits(indices, task.relevant)
+    return [
+        {
+            "query": question(row),
+            "relevant": len(task.relevant[i]),
+            "results": [
+                {**answer(c), "score": round(float(s), 4), "hit": bool(h)}
+                for c, s, h in zip(indices[i], scores[i], found[i], strict=True)
+                if c >= 0
+            ],
+        }
+        for i, row in enumerate(task.asking)
+    ]

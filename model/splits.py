@@ -1,0 +1,69 @@
+"""Which Pins are fresh and which edges are held out, without leaks.
+
+A fresh Pin is in no training batch and has no edge in any walk; all Pins of its group are fresh with it. Of the
+training Pins' edges a share is held out too. An edge and a click are one fact when they join the same Pin and the same
+words (a board's title, a query), so they are held out together: the draw is a hash of the two.
+"""
+
+import hashlib
+from collections.abc import Sequence
+
+import numpy as np
+import pyarrow as pa
+
+from model.config import SplitConfig
+from model.errors import CatalogueError
+
+
+def fresh_pins(pins: pa.Table, config: SplitConfig, seed: int) -> np.ndarray:
+    """Bool (pins,), True where fresh. `pins` needs pin_id, group_id, created_at.
+
+    Raises:
+        CatalogueError: no group is left to train on, or none is fresh.
+    """
+    ids, groups = pins["pin_id"].to_pylist(), pins["group_id"].to_pylist()
+    group_of_pin = [group if group is not None else f"pin:{pin}" for group, pin in zip(groups, ids, strict=True)]
+    names, membership = np.unique(np.asarray(group_of_pin), return_inverse=True)
+    dated = pins["created_at"].null_count == 0
+    if config.by == "time" and not dated:
+        raise CatalogueError("split.by is time, but some Pins have no created_at; fill it or choose split.by=hash.")
+    if dated and config.by != "hash":
+        fresh_groups = _newest(membership, pins["created_at"].cast(pa.int64()).to_numpy(), config.fresh_share)
+    else:
+        fresh_groups = uniform_hash(names.tolist(), f"fresh:{seed}") < config.fresh_share
+    fresh = fresh_groups[membership]
+    if fresh.all() or not fresh.any():
+        raise CatalogueError(
+            f"The {len(names)} groups of the catalogue cannot be split into training and fresh Pins; "
+            "add Pins, or map group_id to a finer column."
+        )
+    return fresh
+
+
+def held_out(pin_ids: Sequence[str], words: Sequence[str], share: float, seed: int) -> np.ndarray:
+    """Bool (facts,): which (Pin, words) facts are kept from training."""
+    keys = [f"{pin}\0{text.strip().casefold()}" for pin, text in zip(pin_ids, words, strict=True)]
+    return uniform_hash(keys, f"edge:{seed}") < share
+
+
+def uniform_hash(keys: Sequence[str], salt: str) -> np.ndarray:
+    """Each key's own number in [0, 1), the same on every machine and in every order."""
+    salted = hashlib.blake2b(salt.encode(), digest_size=8)
+    values = np.empty(len(keys), dtype=np.uint64)
+    for i, key in enumerate(keys):
+        state = salted.copy()
+        state.update(key.encode())
+        values[i] = int.from_bytes(state.digest(), "little")
+    return values / 2.0**64
+
+
+def _newest(membership: np.ndarray, created_us: np.ndarray, share: float) -> np.ndarray:
+    """Bool (groups,): the groups with the newest Pins, until `share` of all Pins are theirs."""
+    groups = membership.max() + 1
+    newest = np.full(groups, np.iinfo(np.int64).min)
+    np.maximum.at(newest, membership, created_us)
+    order = np.argsort(-newest, kind="stable")
+    pins_so_far = np.cumsum(np.bincount(membership, minlength=groups)[order])
+    chosen = np.zeros(groups, dtype=bool)
+    chosen[order[pins_so_far <= share * len(membership)]] = True
+    return chosen

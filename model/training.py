@@ -1,0 +1,135 @@
+"""Train PinCLIP:  pinclip run --catalogue C --profile demo
+
+fit() is one worker's whole life. Alone it is the whole training; under torch.distributed every worker runs it on its
+rows of the same global batches, and the first one writes.
+"""
+
+import json
+import math
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+from torch.nn.parallel import DistributedDataParallel
+
+from model.checkpoint import parameters, save_model
+from model.config import Config, TrainConfig
+from model.dataset import TrainingSet, load_training_set
+from model.errors import TrainingError
+from model.losses import world
+from model.objective import PinClip, on
+from model.precision import Working, training_dtype
+from model.sampling import Batch, batches, steps_per_epoch
+from model.snapshot import Snapshot
+
+Report = Callable[[dict[str, Any]], None]
+
+
+def fit(prepared: Path, neighbours: Path, out: Path, config: Config, report: Report) -> dict[str, Any]:
+    """Trains on the training Pins and writes the model folder `out`: weights, config, tokenizer, curves.jsonl.
+
+    A fit that was killed goes on from its last snapshot beside `out`, on the same batches.
+
+    Raises:
+        TrainingError: the batch is larger than the data, workers do not divide it, or a loss is not finite.
+    """
+    rank, workers = world()
+    torch.manual_seed(config.seed)
+    training_set, tokenizer = load_training_set(prepared, neighbours, config)
+    _check(training_set, config, workers)
+    device = torch.device("cuda", torch.cuda.current_device()) if torch.cuda.is_available() else torch.device("cpu")
+    task = PinClip(config).to(device)
+    optimizer = _optimizer(task, config.train)
+    total = config.train.epochs * steps_per_epoch(training_set, config)
+    snapshot = Snapshot(out, config)
+    first, curves = snapshot.restore(task, optimizer)
+    working = Working(task, training_dtype(config.train))
+    parallel = DistributedDataParallel(working.task) if workers > 1 else working.task
+    clock = time.monotonic()
+    for step, batch in _ahead(batches(training_set, config, first, total, rank, workers), first):
+        _set_learning_rate(optimizer, config.train, step, total)
+        losses = train_step(parallel, working, optimizer, on(device, batch))
+        if not math.isfinite(losses["loss"]):
+            raise TrainingError(_not_finite(step, snapshot))
+        seconds, clock = time.monotonic() - clock, time.monotonic()
+        curves.append(_point(step, total, losses, config, seconds))
+        if rank == 0:
+            report({**curves[-1], "fraction": (step + 1) / total})
+            if (step + 1) % config.train.checkpoint_steps == 0:
+                snapshot.save(task, optimizer, step + 1, curves)
+    if rank == 0:
+        save_model(out, task.encoder, tokenizer)
+        (out / "curves.jsonl").write_text("".join(json.dumps(point) + "\n" for point in curves), encoding="utf-8")
+        snapshot.discard()
+    return {"steps": total, "parameters": parameters(task.encoder), "pins": len(training_set), **curves[-1]}
+
+
+def train_step(task: nn.Module, working: Working, optimizer: torch.optim.Optimizer, batch: Batch) -> dict[str, float]:
+    """One step on one batch; the losses of this worker's rows. A loss that is not finite moves nothing."""
+    losses = task(batch)
+    optimizer.zero_grad(set_to_none=True)
+    losses["loss"].backward()
+    working.hand_over_gradients()
+    if torch.isfinite(losses["loss"]):
+        nn.utils.clip_grad_norm_([p for group in optimizer.param_groups for p in group["params"]], 1.0)
+        optimizer.step()
+        working.take_weights()
+    return {name: value.item() for name, value in losses.items()}
+
+
+def _check(training_set: TrainingSet, config: Config, workers: int) -> None:
+    size = config.train.batch_size
+    if size > len(training_set):
+        raise TrainingError(
+            f"train.batch_size is {size}, but there are {len(training_set)} training Pins; choose a smaller batch."
+        )
+    if size % (2 * workers):
+        raise TrainingError(f"train.batch_size {size} does not divide by 2 x {workers} workers; choose a multiple.")
+
+
+def _optimizer(task: nn.Module, config: TrainConfig) -> torch.optim.Optimizer:
+    """AdamW; matrices decay, biases, norms, positions and temperatures do not."""
+    trained = [(name, p) for name, p in task.named_parameters() if p.requires_grad]
+    decayed = [p for name, p in trained if p.ndim >= 2 and "position" not in name]
+    others = [p for name, p in trained if p.ndim < 2 or "position" in name]
+    groups = [{"params": decayed, "weight_decay": config.weight_decay}, {"params": others, "weight_decay": 0.0}]
+    return torch.optim.AdamW(groups, lr=config.learning_rate, betas=(0.9, 0.98), fused=True)
+
+
+def _set_learning_rate(optimizer: torch.optim.Optimizer, config: TrainConfig, step: int, total: int) -> None:
+    """Linear warm-up, then half a cosine down to zero."""
+    warmup = max(round(config.warmup * total), 1)
+    ramp = min((step + 1) / warmup, 1.0)
+    decay = 0.5 * (1 + math.cos(math.pi * max(step - warmup, 0) / max(total - warmup, 1)))
+    for group in optimizer.param_groups:
+        group["lr"] = config.learning_rate * ramp * decay
+
+
+def _ahead(items: Iterator[Batch], first: int) -> Iterator[tuple[int, Batch]]:
+    """(step, batch), the next batch read while the step computes."""
+    with ThreadPoolExecutor(1) as pool:
+        coming = pool.submit(next, items, None)
+        step = first
+        while (batch := coming.result()) is not None:
+            coming = pool.submit(next, items, None)
+            yield step, batch
+            step += 1
+
+
+def _point(step: int, total: int, losses: dict[str, float], config: Config, seconds: float) -> dict[str, Any]:
+    return {
+        "step": step + 1,
+        "epoch": round(config.train.epochs * (step + 1) / total, 3),
+        **{name: round(value, 5) for name, value in losses.items()},
+        "images_per_s": round(config.train.batch_size / seconds, 1),
+    }
+
+
+def _not_finite(step: int, snapshot: Snapshot) -> str:
+    kept = snapshot.kept_step()
+    rest = f"the snapshot of step {kept} is kept" if kept else "no snapshot was due yet"
+    return f"The loss is not finite at step {step + 1}; {rest}. Lower train.learning_rate or set train.precision=fp32."
