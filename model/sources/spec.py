@@ -126,7 +126,7 @@ def load_spec(path: Path, root: Path | None = None) -> Spec:
 
 
 def hint(name: str, known: Iterable[str], called: str = "known keys") -> str:
-    near = difflib.get_close_matches(name, list(known), n=1)
+    near = difflib.get_close_matches(name, list(known), n=1, cutoff=0.7)
     return (f"did you mean {near[0]!r}? " if near else "") + f"{called}: {', '.join(known)}."
 
 
@@ -141,7 +141,7 @@ def _read_yaml(path: Path) -> Any:
         mark = getattr(error, "problem_mark", None)
         where = f" at line {mark.line + 1}, column {mark.column + 1}" if mark else ""
         problem = getattr(error, "problem", None) or "unreadable"
-        raise SpecError(f"the spec is no YAML{where} ({problem}); put texts with : or # in quotes.") from None
+        raise SpecError(f"the spec is no YAML{where} ({problem}); put texts with : # ? [ or {{ in quotes.") from None
 
 
 def _spec(tree: Any, path: Path, root: Path) -> Spec:
@@ -160,10 +160,8 @@ def _spec(tree: Any, path: Path, root: Path) -> Spec:
 
 
 def _pins(value: Any) -> Pins:
-    known = (*TABLE_KEYS, "pin_id", "image", *PIN_COLUMNS, "annotations", "slices")
+    known = ("table", "where", "pin_id", "image", *PIN_COLUMNS, "annotations", "slices")
     section = _mapping(value, "pins", known, required=("table", "pin_id", "image"))
-    if "optional" in section:
-        _wrong("pins.optional", section["optional"], "nothing: pins are always needed; remove it")
     columns: dict[str, Column | Lookup] = {
         name: _column(section[name], f"pins.{name}") for name in PIN_COLUMNS if name in section
     }

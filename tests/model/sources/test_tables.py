@@ -1,0 +1,168 @@
+"""Streams of batches from real files, and the sentence each broken file gets."""
+
+from datetime import UTC, datetime
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from model.errors import SpecError
+from model.sources.report import Quarantine
+from model.sources.spec import Column, Table
+from model.sources.tables import open_source, require_rows, scan
+from model.sources.where import parse
+
+
+def table(*globs, where=None, optional=False):
+    return Table("pins", globs, parse(where) if where else None, optional)
+
+
+def read(root, *globs, columns=("id",), where=None, rows=2):
+    """(cells of all rows, quarantined rows, tally)."""
+    source = open_source(table(*globs, where=where), root, [Column(c.rstrip("?"), c.endswith("?")) for c in columns])
+    path = root / ".quarantine.parquet"
+    with Quarantine(path) as quarantine:
+        batches = list(scan(source, quarantine, rows))
+    assert all(len(batch.numbers) <= rows for batch in batches)
+    assert [batch.done for batch in batches] == sorted(batch.done for batch in batches)
+    found = [tuple(record[c.rstrip("?")] for c in columns) for batch in batches for _, record in batch.records()]
+    return found, pq.read_table(path).to_pylist(), source.tally
+
+
+def test_parquet_csv_and_tsv_give_the_same_rows(tmp_path):
+    pq.write_table(pa.table({"id": ["a", "b", "c"], "x": [1, 2, 3]}), tmp_path / "t.parquet", row_group_size=2)
+    (tmp_path / "t.csv").write_text("x,id\n1,a\n2,b\n3,c\n")
+    (tmp_path / "t.tsv000").write_text("x\tid\n1\ta\n2\tb\n")
+    (tmp_path / "t.tsv001").write_text("x\tid\n3\tc\n")
+    expected = [("a",), ("b",), ("c",)]
+    assert read(tmp_path, "t.parquet")[0] == expected
+    assert read(tmp_path, "t.csv")[0] == expected
+    assert read(tmp_path, "t.tsv*")[0] == expected
+    assert read(tmp_path, str(tmp_path / "t.csv"))[0] == expected
+
+
+@pytest.mark.parametrize("delimiter", [",", "\t", ";"])
+def test_delimiter_by_the_header_whatever_the_suffix(tmp_path, delimiter):
+    (tmp_path / "t.csv000").write_text(delimiter.join(["id", "title"]) + "\n" + delimiter.join(["a", '"b, c; d"']))
+    assert read(tmp_path, "t.csv*", columns=("id", "title"))[0] == [("a", "b, c; d")]
+
+
+def test_byte_order_mark_windows_lines_blank_lines_and_line_breaks_in_quotes(tmp_path):
+    (tmp_path / "t.csv").write_bytes(b'\xef\xbb\xbfid,title\r\n1,"two\nlines"\r\n\r\n2,x\r\n')
+    found, refused, tally = read(tmp_path, "t.csv", columns=("id", "title"))
+    assert found == [("1", "two\nlines"), ("2", "x")]
+    assert (refused, tally.read) == ([], 2)
+
+
+def test_rows_of_another_width_are_refused_with_their_number(tmp_path):
+    (tmp_path / "t.csv").write_text('id,title\n1,a\n2,b,c\n3\n4,"x"y\n5,e\n')
+    found, refused, tally = read(tmp_path, "t.csv")
+    assert found == [("1",), ("5",)]
+    assert [row["key"] for row in refused] == ["t.csv row 2", "t.csv row 3", "t.csv row 4"]
+    assert refused[0]["reason"] == "its number of values is not the header's"
+    assert (tally.read, tally.dropped.total()) == (5, 3)
+
+
+def test_undecodable_cells_come_through_for_their_row_to_be_refused(tmp_path):
+    (tmp_path / "t.csv").write_bytes(b"id\ncaf\xe9\nb\n")
+    assert read(tmp_path, "t.csv")[0] == [("caf\udce9",), ("b",)]
+    broken = pa.array([b"caf\xe9", b"b"]).view(pa.string())
+    lists = pa.ListArray.from_arrays([0, 1, 2], broken)
+    pq.write_table(pa.table({"id": broken, "tags": lists}), tmp_path / "t.parquet")
+    assert read(tmp_path, "t.parquet", columns=("id", "tags"))[0] == [(b"caf\xe9", [b"caf\xe9"]), (b"b", [b"b"])]
+
+
+def test_nanosecond_times_and_categories_become_plain(tmp_path):
+    times = pa.array([1_500_000_000_000_000_001], pa.timestamp("ns"))
+    words = pa.array(["a"]).dictionary_encode()
+    pq.write_table(pa.table({"id": times, "word": words}), tmp_path / "t.parquet")
+    found = read(tmp_path, "t.parquet", columns=("id", "word"))[0]
+    assert found == [(datetime(2017, 7, 14, 2, 40, tzinfo=UTC), "a")]
+
+
+def test_where_counts_what_it_leaves(tmp_path):
+    (tmp_path / "t.csv").write_text("id,kind\n1,a\n2,b\n3,a\n")
+    found, refused, tally = read(tmp_path, "t.csv", where='kind == "a"')
+    assert (found, refused) == ([("1",), ("3",)], [])
+    assert (tally.read, dict(tally.dropped)) == (3, {'not chosen by where kind == "a"': 1})
+
+
+def test_optional_columns_and_tables(tmp_path):
+    (tmp_path / "t.csv0").write_text("id,new\n1,a\n")
+    (tmp_path / "t.csv1").write_text("id\n2\n")
+    found, _, tally = read(tmp_path, "t.csv*", columns=("id", "new?", "never?"))
+    assert found == [("1", "a", None), ("2", None, None)]
+    assert tally.notes == ["never is missing in 2 of 2 files", "new is missing in 1 of 2 files"]
+    source = open_source(table("t.csv*"), tmp_path, [Column("id"), Column("new", True), Column("never", True)])
+    assert source.absent == {"never"}
+    nothing = open_source(table("u.csv", optional=True), tmp_path, [Column("id")])
+    assert (nothing.files, nothing.tally.notes) == ((), ["no file matches u.csv"])
+    require_rows(nothing)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "sentence"),
+    [
+        ("t.csv", b"", "is empty; its first line must name the columns"),
+        ("t.csv", b"a,iid\n1,2\n", "has no column 'id' (pins); did you mean 'iid'? its columns: a, iid."),
+        ("t.csv", b"id,id\n1,2\n", "names the column 'id' twice"),
+        ("t.csv", "id\n1\n".encode("utf-16"), "the first line of"),
+        ("t.csv", b'id,"title\n1,2\n', "cannot be read"),
+        ("t.csv", b'id,title\n1,"open\n2,b\n', "line 2: a quoted value does not end"),
+        ("t.parquet", b"PAR1 no", "cannot be read"),
+        ("t.csv", b"id\n", "holds no rows"),
+        ("t.xlsx", b"", "is no table"),
+    ],
+)
+def test_broken_files(tmp_path, name, content, sentence):
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(SpecError) as caught:
+        source = open_source(table(name), tmp_path, [Column("id")])
+        with Quarantine(tmp_path / "q.parquet") as quarantine:
+            list(scan(source, quarantine, 2))
+        require_rows(source)
+    assert sentence in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_no_file_and_a_missing_column_of_the_filter(tmp_path):
+    with pytest.raises(SpecError, match=r"no file in .* matches x\*.csv \(pins\)"):
+        open_source(table("x*.csv"), tmp_path, [])
+    (tmp_path / "t.csv").write_text("id\n1\n")
+    with pytest.raises(SpecError, match="no column 'kind'"):
+        open_source(table("t.csv", where='kind == "a"'), tmp_path, [])
+
+
+def test_all_rows_dropped_names_the_filter(tmp_path):
+    (tmp_path / "t.csv").write_text("id,kind\n1,a\n")
+    source = open_source(table("t.csv", where='kind == "b"'), tmp_path, [])
+    with Quarantine(tmp_path / "q.parquet") as quarantine:
+        list(scan(source, quarantine, 2))
+    with pytest.raises(SpecError, match=r"none of the 1 rows .* not chosen by where kind == \"b\""):
+        require_rows(source)
+
+
+def test_truncated_parquet_is_one_sentence(tmp_path):
+    path = tmp_path / "t.parquet"
+    pq.write_table(pa.table({"id": [str(i) for i in range(1000)]}), path, compression="zstd")
+    data = bytearray(path.read_bytes())
+    data[20:200] = bytes(180)
+    path.write_bytes(data)
+    with pytest.raises(SpecError, match="cannot be read"):
+        read(tmp_path, "t.parquet", rows=100)
+
+
+cells = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=8)
+
+
+@given(rows=st.lists(st.tuples(cells, cells), min_size=1, max_size=20))
+def test_csv_as_written_is_csv_as_read(tmp_path_factory, rows):
+    import csv
+
+    root = tmp_path_factory.mktemp("csv")
+    with (root / "t.csv").open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, quoting=csv.QUOTE_ALL)
+        writer.writerows([("id", "title"), *rows])
+    assert read(root, "t.csv", columns=("id", "title"))[0] == rows
