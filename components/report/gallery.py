@@ -36,19 +36,24 @@ class Picture:
 
 @dataclass(frozen=True)
 class Result:
-    picture: Picture
+    picture: Picture | None  # None: the result is a text
+    text: str
     score: float
     hit: bool
 
 
 @dataclass(frozen=True)
 class Example:
-    """One query and what came back, best first. A query is a Pin or words."""
+    """One query, a Pin or words, and what came back, Pins or texts, best first."""
 
     query: Picture | None
     words: str
     results: list[Result]
     relevant: int  # Pins that would have been right
+
+    @property
+    def of_texts(self) -> bool:
+        return any(result.picture is None for result in self.results)
 
     @property
     def hits(self) -> int:
@@ -90,8 +95,8 @@ def shown(examples: dict[str, Any]) -> dict[str, list[dict[str, Any]]]:
 def named(examples: dict[str, list[dict[str, Any]]], sample: dict[str, list[tuple[str, float]]]) -> set[str]:
     """Every pin_id that the page shows."""
     entries = [entry for task in examples.values() for entry in task]
-    ids = {result["pin_id"] for entry in entries for result in entry["results"]}
-    ids |= {entry["query"]["pin_id"] for entry in entries if "pin_id" in entry["query"]}
+    items = [item for entry in entries for item in (entry["query"], *entry["results"])]
+    ids = {item["pin_id"] for item in items if "pin_id" in item}
     return ids | set(sample) | {neighbour for pairs in sample.values() for neighbour, _ in pairs}
 
 
@@ -111,7 +116,10 @@ def pictures(catalogue: Catalogue, pin_ids: Iterable[str], limits: PrepareConfig
 def example(entry: dict[str, Any], found: dict[str, Picture]) -> Example:
     """One entry of examples.json with its pictures."""
     query = entry["query"]
-    results = [Result(found[r["pin_id"]], r["score"], r["hit"]) for r in entry["results"]]
+    results = [
+        Result(found.get(item.get("pin_id")), _shortened(item.get("text", "")), item["score"], item["hit"])
+        for item in entry["results"]
+    ]
     return Example(found.get(query.get("pin_id")), query.get("text", ""), results, entry["relevant"])
 
 

@@ -19,14 +19,6 @@ from model.files import replaced, write_text
 if TYPE_CHECKING:
     from jinja2 import Environment
 
-# Task in examples.json, its title on the page, whether its results are texts.
-_GALLERIES = (
-    ("related_pins", "Related Pins", False),
-    ("search", "Search", False),
-    ("text_to_image", "PinText, text → image", False),
-    ("image_to_text", "PinText, image → text", True),
-)
-
 
 def render(
     *,
@@ -39,19 +31,20 @@ def render(
     validation: dict[str, Any],
     config: Config,
     timing_s: dict[str, float],
+    version: int | None = None,
 ) -> Path:
     """Writes the report into `out` and returns the path of report.html.
 
     evaluation: folder with metrics.json and examples.json; curves: curves.jsonl of either training run;
     catalogue: the one of a prepared/ folder, beside its summary.json; the numbers in neighbours/neighbours.parquet
-    name its rows.
+    name its rows; validation: validation.json; version: of the registered model, None before there is one.
 
     Raises:
         RunError: a file of the run is missing.
     """
     metrics, examples = _json(evaluation / "metrics.json"), _json(evaluation / "examples.json")
     page = {
-        **_headline(metrics, config),
+        **_headline(metrics, config, version),
         **_quantization(metrics),
         **_pictures(examples, catalogue, neighbours, config),
         "charts": _charts(out, plots.read_curves(curves), plots.read_curves(baseline_curves)),
@@ -64,7 +57,7 @@ def render(
     return out / "report.html"
 
 
-def _headline(metrics: dict[str, Any], config: Config) -> dict[str, Any]:
+def _headline(metrics: dict[str, Any], config: Config, version: int | None) -> dict[str, Any]:
     catalogue, model = metrics["catalogue"], metrics["model"]
     baseline = metrics.get("baseline_clip") or {}
     fresh = tables.tasks(metrics.get("fresh") or {}, baseline.get("fresh") or {}, catalogue)
@@ -85,7 +78,7 @@ def _headline(metrics: dict[str, Any], config: Config) -> dict[str, Any]:
             ("Profile", config.profile),
             ("Seed", config.seed),
             ("Gate", "passed" if verdict.passed else "not passed"),
-            *([("Model version", model["version"])] if model["version"] else []),  # known once it is registered
+            *([("Model version", version)] if version else []),
         ],
     }
 
@@ -109,9 +102,8 @@ def _pictures(examples: dict[str, Any], catalogue: Catalogue, neighbours: Path, 
     found = gallery.pictures(catalogue, gallery.named(examples, sample), config.prepare)
     return {
         "examples": [
-            (title, of_texts, [gallery.example(entry, found) for entry in examples[task]])
-            for task, title, of_texts in _GALLERIES
-            if task in examples
+            (tables.LABELS.get(task, task), [gallery.example(entry, found) for entry in entries])
+            for task, entries in examples.items()
         ],
         "neighbourhoods": [gallery.neighbourhood(start, pairs, found) for start, pairs in sample.items()],
     }

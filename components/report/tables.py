@@ -15,7 +15,7 @@ TASKS = (
     (("pintext", "image_to_text"), "PinText, image → text", ("recall@1", "recall@10")),
     (("pintext", "text_to_image"), "PinText, text → image", ("recall@1", "recall@10")),
 )
-_LABELS = {path[-1]: label for path, label, _ in TASKS} | {"pintext": "PinText"}
+LABELS = {path[-1]: label for path, label, _ in TASKS} | {"pintext": "PinText"}
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ def headline(table: list[Task]) -> tuple[str, Measure] | None:
 def retention(quantization: dict[str, Any]) -> list[tuple[str, float | None]]:
     """(task, quantized over float recall)."""
     ratios = quantization.get("retention") or {}
-    return [(_LABELS.get(task, task), number(ratio)) for task, ratio in ratios.items()]
+    return [(LABELS.get(task, task), number(ratio)) for task, ratio in ratios.items()]
 
 
 def seconds(timing_s: dict[str, float]) -> list[tuple[str, float, float]]:

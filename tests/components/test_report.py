@@ -20,6 +20,7 @@ from components.report.rendering import render
 from model.catalogue import Catalogue, CatalogueWriter
 from model.config import load
 from model.errors import RunError
+from validation.report import Finding, Report
 
 PINS = 60
 COLOURS = {"coral": "#e2725b", "teal": "#2a8f8a", "indigo": "#4b4fa8", "mustard": "#d9a62e", "moss": "#6f8f46"}
@@ -102,7 +103,10 @@ def examples() -> dict:
         {"query": {"text": t}, "results": results(i), "relevant": 1200}
         for i, t in enumerate(["teal circle", "قطة صغيرة", HOSTILE])
     ]
-    return {"related_pins": pins, "search": words, "image_to_text": pins[:3]}
+    texts = [HOSTILE, *(f"{colour} {shape}" for colour in COLOURS for shape in SHAPES)]
+    said = [{"text": text, "score": 0.9 - i / 20, "hit": i == 1} for i, text in enumerate(texts[:10])]
+    images = [{"query": {"pin_id": f"pin-{i:03d}"}, "results": said, "relevant": 1} for i in range(3)]
+    return {"related_pins": pins, "search": words, "image_to_text": images}
 
 
 def summary() -> dict:
@@ -118,6 +122,16 @@ def summary() -> dict:
         },
         "queries": {"read": 400, "kept": 400, "quarantined": {}, "dropped": {}},
     }
+
+
+def finding(says: str, observed: str, kind: str, success: bool = True) -> Finding:
+    return Finding("pins", "x", "texts", kind, success, "≥ 1", observed, says, "map a text column in the import spec")
+
+
+def validated(*findings: Finding) -> dict:
+    """validation.json."""
+    whole = finding("Every Pin has an id", "all have", "hard")
+    return Report([whole, finding("Most Pins have a text", "12 % have none", "soft", False), *findings]).to_dict()
 
 
 @pytest.fixture
@@ -144,7 +158,7 @@ def run(tmp_path: Path) -> dict:
         "baseline_curves": tmp_path / "baseline.jsonl",
         "catalogue": write_catalogue(tmp_path / "prepared/catalogue", [drawn(i) for i in range(PINS)]),
         "neighbours": tmp_path / "neighbours",
-        "validation": {"success": True, "failures": []},
+        "validation": validated(),
         "config": load("demo", ["train.epochs=3"]),
         "timing_s": {
             "prepare": 3.2,
@@ -218,10 +232,10 @@ def test_the_same_run_gives_the_same_page(run):
 
 
 def test_texts_of_users_stay_texts(run):
-    run["validation"] = {"success": False, "failures": [f"pins.title is {HOSTILE}"]}
+    run["validation"] = validated(finding("Titles are plain", f"one is {HOSTILE}", "hard", False))
     page = Page(render(**run))
     assert "script" not in page.tags
-    assert page.text.count(HOSTILE) >= 3  # a query, a title, a failure
+    assert page.text.count(HOSTILE) >= 3  # a query, a result, a finding
 
 
 def test_the_headline_and_the_tables_say_what_was_measured(run):
@@ -272,6 +286,21 @@ def test_what_was_refused_is_counted_by_reason(run):
     text = Page(render(**run)).text
     assert "boards: board too small left out 3,322" in text
     assert "pins 66 60 4 2" in text
+
+
+def test_expectations_are_counted_and_those_that_do_not_hold_are_told(run):
+    text = Page(render(**run)).text
+    assert "Passed : 1 of 2 expectations hold" in text
+    assert "Soft: Most Pins have a text, but 12 % have none; map a text column" in text
+    run["validation"] = validated(finding("Images open", "3 do not", "hard", False))
+    text = Page(render(**run)).text
+    assert "Failed : 1 of 3 expectations hold" in text
+    assert "Hard: Images open, but 3 do not" in text
+
+
+def test_a_registered_version_is_named(run):
+    assert "Model version" not in Page(render(**run)).text
+    assert "Model version 7" in Page(render(**run, version=7)).text
 
 
 @pytest.mark.parametrize("missing", ["evaluation/metrics.json", "curves.jsonl", "prepared/summary.json"])
