@@ -27,10 +27,10 @@ class Ledger:
         self.dropped: dict[str, Counter[str]] = {table: Counter() for table in SCHEMAS}
         self._rows: list[pa.Table] = []
 
-    def quarantine(self, table: str, keys: pa.Array | list[str], reasons: list[str]) -> None:
+    def quarantine(self, table: str, keys: pa.Array | pa.ChunkedArray | list[str], reasons: list[str]) -> None:
         """Writes down one row for every key."""
         self.quarantined[table].update(reasons)
-        self._rows.append(pa.table([[table] * len(reasons), keys, reasons], schema=QUARANTINE))
+        self._rows.append(pa.table([pa.array([table] * len(reasons), pa.string()), keys, reasons], schema=QUARANTINE))
 
     def drop(self, table: str, reason: str, rows: int) -> None:
         if rows:

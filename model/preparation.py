@@ -10,7 +10,8 @@ is consent: null is not, and one row without it withholds every row of that pin_
 leaves no other trace. Boards of fewer than `min_board_pins` Pins are personal and go (k-anonymity), counted after
 refused Pins are gone.
 
-The bytes of the output depend on nothing but the source and the configuration.
+Pins that the import refused already are in the account too. The bytes of the output depend on nothing but the source
+and the configuration.
 """
 
 import os
@@ -31,7 +32,7 @@ from model.facts import pin_facts, with_copies
 from model.files import replaced, write_json
 from model.images import ImageFacts, image_facts
 from model.ledger import NO_CONSENT, Ledger
-from model.reading import batches, read
+from model.reading import batches, read, refused_by_import
 from model.references import KnownPins, prepare_boards, prepare_queries
 
 Report = Callable[[float, str], None]  # share done in [0, 1], what is being done
@@ -59,6 +60,7 @@ def prepare(
         CatalogueError: no Pin is left, or a column does not fit the contract.
     """
     ledger = Ledger()
+    _carry_over(refused_by_import(source), ledger)
     with replaced(out) as scratch:
         scratch.mkdir()
         with CatalogueWriter(scratch / "catalogue", _rows_per_shard(source)) as writer:
@@ -77,21 +79,28 @@ def prepare(
     return summary
 
 
+def _carry_over(refused: pa.Table, ledger: Ledger) -> None:
+    """Takes the import's broken Pins into the account: a run judges the data, not what an earlier step left of it."""
+    ledger.read["pins"] += refused.num_rows
+    ledger.quarantine("pins", refused["key"], refused["reason"].to_pylist())
+
+
 def _prepare_pins(
     source: Catalogue, writer: CatalogueWriter, config: PrepareConfig, ledger: Ledger, report: Report
 ) -> pa.Table:
     """Writes the usable Pins; returns the facts of all consented ones."""
-    total, seen, facts = source.count("pins"), set[str](), []
+    total, done, seen, facts = source.count("pins"), 0, set[str](), []
     withheld = _withheld(source)
     with ThreadPoolExecutor(os.cpu_count()) as pool:  # Pillow lets other threads run while it decodes
         for rows in batches(source, "pins", source.columns("pins"), _BATCH):
-            first, ledger.read["pins"] = ledger.read["pins"], ledger.read["pins"] + rows.num_rows
-            rows = rows.append_column(_ROW, pa.array(range(first, first + rows.num_rows)))
+            rows = rows.append_column(_ROW, pa.array(range(done, done + rows.num_rows)))
+            done += rows.num_rows
+            ledger.read["pins"] += rows.num_rows
             rows = ledger.without("pins", rows, pc.is_in(rows["pin_id"], withheld), NO_CONSENT, quarantine=False)
             kept, measured = _prepare_batch(rows, seen, config, ledger, pool)
             writer.write("pins", kept)
             facts.append(measured)
-            report(_PINS_SHARE * ledger.read["pins"] / total, f"{ledger.read['pins']:,} of {total:,} Pins")
+            report(_PINS_SHARE * done / total, f"{done:,} of {total:,} Pins")
     return with_copies(pa.concat_tables(facts).combine_chunks())
 
 

@@ -4,9 +4,12 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
 from model.catalogue import Catalogue
 from model.errors import CatalogueError
+from model.ledger import QUARANTINE
 
 
 def batches(source: Catalogue, table: str, columns: Sequence[str], rows: int) -> Iterator[pa.Table]:
@@ -28,6 +31,20 @@ def read(source: Catalogue, table: str, columns: Sequence[str]) -> pa.Table:
     """
     with _one_sentence(source, table):
         return source.read(table, columns)
+
+
+def refused_by_import(source: Catalogue) -> pa.Table:
+    """The Pins that `pinclip import` had to refuse: table, key, reason. They count among the broken ones of the data.
+
+    Raises:
+        CatalogueError: quarantine.parquet is there and cannot be read.
+    """
+    path = source.root / "quarantine.parquet"
+    if not path.is_file():
+        return QUARANTINE.empty_table()
+    with _one_sentence(source, "quarantined rows"):
+        rows = pq.read_table(path, schema=QUARANTINE)
+        return rows.filter(pc.equal(rows["table"], "pins"))
 
 
 @contextmanager

@@ -29,10 +29,9 @@ def finish(site: Path, report: Report, counts: dict[str, Any]) -> None:
         html = _FETCHED.sub("", page.read_text(encoding="utf-8"))
         page.write_text(html.replace("</head>", f"{_POLICY}<style>{style}</style></head>", 1), encoding="utf-8")
     remove(site / "static")
-    tables = sorted({finding.table for finding in report.expectations})
-    front = _environment().get_template("index.html.j2")
-    links = {table: _links(site, table) for table in tables}
-    (site / "index.html").write_text(front.render(report=report, counts=counts, links=links), encoding="utf-8")
+    links = {table: _links(site, table) for table in dict.fromkeys(one.table for one in report.expectations)}
+    front = _environment().get_template("index.html.j2").render(report=report, counts=counts, links=links)
+    (site / "index.html").write_text(front, encoding="utf-8")
 
 
 def _links(site: Path, table: str) -> dict[str, str]:

@@ -254,6 +254,18 @@ def test_a_broken_page_is_one_sentence(tmp_path):
         prepare(source, tmp_path / "out", PrepareConfig())
 
 
+def test_pins_that_the_import_refused_are_in_the_account(tmp_path):
+    source = catalogue(tmp_path / "in", pins("a", "b", "c"))
+    refused = {"table": ["pins", "boards"], "key": ["d", "B"], "reason": ["no image", "no board_id"]}
+    pq.write_table(pa.table(refused), source.root / "quarantine.parquet")
+    summary, _ = run(source, tmp_path / "out")
+    assert (summary["pins"]["read"], summary["pins"]["kept"], summary["pins"]["quarantined_share"]) == (4, 3, 0.25)
+    assert quarantine(tmp_path / "out") == [("pins", "d", "no image")]
+    (source.root / "quarantine.parquet").write_bytes(b"PAR1")
+    with pytest.raises(CatalogueError, match="The quarantined rows of"):
+        run(source, tmp_path / "out")
+
+
 def test_the_same_source_gives_the_same_bytes(tmp_path):
     rows = pins(*(f"p{i}" for i in range(300)), title="Tea")
     boards = [{"board_id": f"b{i % 7}", "pin_id": f"p{i}"} for i in range(300)]
