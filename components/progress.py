@@ -26,6 +26,7 @@ from model.errors import PinclipError
 
 EVENTS = "PINCLIP_EVENTS"
 INTERVAL = 0.2  # seconds between two progress events of a step; a faster caller is thinned out
+COMMON = ("time", "step", "event", "fraction", "message", "kind")
 _step: ContextVar[str] = ContextVar("step", default="")
 _last: ContextVar[float] = ContextVar("last", default=0.0)
 
@@ -60,6 +61,35 @@ def advance(fraction: float, message: str = "", **figures: float) -> None:
     _emit("progress", fraction=min(max(float(fraction), 0.0), 1.0), message=message, **figures)
 
 
+def advance_training(point: dict[str, Any]) -> None:
+    """The `report` of a training: shows one point of its curves."""
+    advance(point["fraction"], f"epoch {point['epoch']:.1f}", loss=point["loss"], images_per_s=point["images_per_s"])
+
+
+def current() -> str:
+    """The step that is running; empty outside a step."""
+    return _step.get()
+
+
+def speak_for(name: str, events: str | None) -> None:
+    """Makes this process, a worker that the step `name` has started, say its progress as that step's."""
+    _step.set(name)
+    if events:
+        os.environ[EVENTS] = events
+
+
+def finished(events: Path) -> dict[str, dict[str, Any]]:
+    """The end event of every step that has ended, in that order."""
+    lines = events.read_text(encoding="utf-8").splitlines() if events.is_file() else []
+    return {event["step"]: event for event in map(json.loads, lines) if event["event"] == "end"}
+
+
+def timings() -> dict[str, float]:
+    """Seconds of the steps of this run that have ended; empty on a cluster, where nobody writes the events down."""
+    path = os.environ.get(EVENTS)
+    return {name: end["seconds"] for name, end in finished(Path(path)).items()} if path else {}
+
+
 def peak_bytes() -> int:
     """The largest resident memory of this process or of one of its ended children so far, in bytes."""
     unit = 1 if sys.platform == "darwin" else 1024
@@ -78,12 +108,17 @@ def _emit(event: str, **fields: Any) -> None:
 
 
 def plain(record: dict[str, Any]) -> str:
-    """The event as one line for a log: "train  40%  epoch 4 of 10  loss 1.93  images_per_s 810"."""
-    figures = {k: v for k, v in record.items() if k not in ("time", "step", "event", "fraction", "message", "kind")}
-    parts = [str(record["step"])]
-    parts.append(f"{record['fraction']:.0%}" if "fraction" in record else str(record["event"]))
-    parts.append(str(record.get("message", "")))
-    parts += [
-        f"{name} {value:.4g}" if isinstance(value, float) else f"{name} {value}" for name, value in figures.items()
-    ]
+    """The event as one line for a log: "train  40%  epoch 4 of 10  loss 1.93"."""
+    parts = [record["step"], f"{record['fraction']:.0%}" if "fraction" in record else record["event"]]
+    parts.append(record.get("message", ""))
+    figures = {name: value for name, value in record.items() if name not in COMMON}
+    parts += [_readable(name, value) for name, value in figures.items()]
     return "  ".join(part for part in parts if part)
+
+
+def _readable(name: str, value: Any) -> str:
+    if name == "seconds":
+        return f"{value:.1f} s"
+    if name == "peak_bytes":
+        return f"peak {value / 2**20:,.0f} MiB"
+    return f"{name} {value:.4g}" if isinstance(value, float) else f"{name} {value}"

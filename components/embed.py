@@ -1,0 +1,24 @@
+"""Step 5, embed: every Pin and every query through the trained model, into float32 vectors."""
+
+from kfp import dsl
+
+from components.image import IMAGE
+
+
+@dsl.component(base_image=IMAGE, install_kfp_package=False)
+def embed(
+    prepared: dsl.Input[dsl.Dataset],
+    model: dsl.Input[dsl.Model],
+    vectors: dsl.Output[dsl.Dataset],
+    baseline: bool = False,
+) -> None:
+    """`baseline` only tells the display which of the two models this is."""
+    from components.progress import advance, step
+
+    with step("embed-baseline" if baseline else "embed"):
+        from pathlib import Path
+
+        from model import embedding
+
+        folders = Path(prepared.path), Path(model.path), Path(vectors.path)
+        vectors.metadata["pins"] = embedding.embed(*folders, advance)

@@ -1,0 +1,20 @@
+"""Step 3, neighbours: fresh Pins and held-out edges are set apart, then random walks find each Pin's neighbours."""
+
+from kfp import dsl
+
+from components.image import IMAGE
+
+
+@dsl.component(base_image=IMAGE, install_kfp_package=False)
+def neighbours(prepared: dsl.Input[dsl.Dataset], config: str, neighbours: dsl.Output[dsl.Dataset]) -> None:
+    from components.progress import advance, step
+
+    with step("neighbours"):
+        from pathlib import Path
+
+        from model import neighbourhood
+        from model.config import Config
+
+        settings = Config.from_json(config)
+        stats = neighbourhood.build(Path(prepared.path), Path(neighbours.path), settings, advance)
+        neighbours.metadata.update(stats)

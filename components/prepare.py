@@ -1,0 +1,24 @@
+"""Step 1, prepare: the user's catalogue becomes a clean one, with a table of what was refused and why."""
+
+from kfp import dsl
+
+from components.image import IMAGE
+
+
+@dsl.component(base_image=IMAGE, install_kfp_package=False)
+def prepare(catalogue: str, config: str, lineage: dict, prepared: dsl.Output[dsl.Dataset]) -> None:
+    """`lineage` (code and data fingerprints) makes a changed package or catalogue a new key of the cluster's cache."""
+    from components.progress import advance, step
+
+    with step("prepare"):
+        from pathlib import Path
+
+        from model import pixels, preparation
+        from model.catalogue import Catalogue
+        from model.config import Config
+
+        source, settings = Catalogue(Path(catalogue)), Config.from_json(config)
+        summary = preparation.prepare(source, Path(prepared.path), settings.prepare, advance)
+        kept = Catalogue(Path(prepared.path) / "catalogue")
+        pixels.decode_catalogue(kept, settings.vision.image_size, Path(prepared.path) / "pixels.u8")
+        prepared.metadata.update(lineage | summary)

@@ -1,0 +1,25 @@
+"""Step 10, publish: the bytes become Feast features of the version's own space; then the alias `challenger` moves."""
+
+from kfp import dsl
+
+from components.image import IMAGE
+
+
+@dsl.component(base_image=IMAGE, install_kfp_package=False)
+def publish(
+    quantized: dsl.Input[dsl.Dataset],
+    version: dsl.Input[dsl.Artifact],
+    lineage: dict,
+    published: dsl.Output[dsl.Artifact],
+) -> None:
+    from components.progress import advance, step
+
+    with step("publish"):
+        from pathlib import Path
+
+        from components import feature_store
+        from components.registry import Registration
+        from components.settings import Settings
+
+        registration = Registration.read(Path(version.path))
+        feature_store.publish(Path(quantized.path), registration, lineage, Settings(), advance)

@@ -1,0 +1,24 @@
+"""Step 6, quantize: one scale and one zero point turn the Pin vectors into bytes."""
+
+from kfp import dsl
+
+from components.image import IMAGE
+
+
+@dsl.component(base_image=IMAGE, install_kfp_package=False)
+def quantize(
+    vectors: dsl.Input[dsl.Dataset],
+    neighbours: dsl.Input[dsl.Dataset],
+    config: str,
+    quantized: dsl.Output[dsl.Dataset],
+) -> None:
+    from components.progress import step
+
+    with step("quantize"):
+        from pathlib import Path
+
+        from model import quantization
+        from model.config import Config
+
+        settings = Config.from_json(config)
+        quantization.quantize(Path(vectors.path), Path(neighbours.path), Path(quantized.path), settings)

@@ -1,0 +1,42 @@
+"""Step 9, report: one HTML page of tables, curves and image grids. Before publishing, which is the last to fail."""
+
+from kfp import dsl
+
+from components.image import IMAGE
+
+
+@dsl.component(base_image=IMAGE, install_kfp_package=False)
+def report(
+    prepared: dsl.Input[dsl.Dataset],
+    neighbours: dsl.Input[dsl.Dataset],
+    model: dsl.Input[dsl.Model],
+    baseline: dsl.Input[dsl.Model],
+    evaluation: dsl.Input[dsl.Artifact],
+    validation: dsl.Input[dsl.Artifact],
+    version: dsl.Input[dsl.Artifact],
+    config: str,
+    page: dsl.Output[dsl.HTML],
+    charts: dsl.Output[dsl.Artifact],
+) -> None:
+    """`charts` is a folder: plots/ and curves/."""
+    from components.progress import step, timings
+
+    with step("report"):
+        import json
+        from pathlib import Path
+
+        from components.report.rendering import render
+        from model.catalogue import Catalogue
+        from model.config import Config
+
+        render(
+            out=Path(charts.path),
+            evaluation=Path(evaluation.path),
+            curves=Path(model.path) / "curves.jsonl",
+            baseline_curves=Path(baseline.path) / "curves.jsonl",
+            catalogue=Catalogue(Path(prepared.path) / "catalogue"),
+            neighbours=Path(neighbours.path),
+            validation=json.loads(Path(validation.path).read_text(encoding="utf-8")),
+            config=Config.from_json(config),
+            timing_s=timings(),
+        ).replace(page.path)

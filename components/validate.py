@@ -1,0 +1,29 @@
+"""Step 2, validate: Great Expectations over the prepared catalogue; bad data stops the run here, its pages saved."""
+
+from kfp import dsl
+
+from components.image import IMAGE
+
+
+@dsl.component(base_image=IMAGE, install_kfp_package=False)
+def validate(
+    prepared: dsl.Input[dsl.Dataset],
+    config: str,
+    validation: dsl.Output[dsl.Artifact],
+    docs: dsl.Output[dsl.HTML],
+) -> None:
+    """`docs` is a folder of pages that begins at index.html."""
+    from components.progress import step
+
+    with step("validate"):
+        from pathlib import Path
+
+        from model.config import Config
+        from model.files import write_json
+        from validation.checking import check
+        from validation.report import require
+
+        settings = Config.from_json(config).prepare
+        report = check(Path(prepared.path), settings, Path(docs.path))
+        write_json(Path(validation.path), report.to_dict())
+        require(report)

@@ -1,0 +1,55 @@
+"""`pinclip import` and `pinclip generate`: a catalogue with a progress bar and a table of what went into it."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from model.errors import CatalogueError
+
+
+def import_tables(spec: Path, out: Path, root: Path | None) -> None:
+    from model.sources.importer import import_catalogue
+    from model.sources.spec import load_spec
+
+    console = Console()
+    with _progress(console, "import") as report:
+        result = import_catalogue(load_spec(spec, root), out, report)
+    table = Table("table", "read", "kept", "dropped", "why", box=None)
+    for row in result.rows():
+        counts = [f"{row[name]:,}" for name in ("read", "kept", "dropped")]
+        table.add_row(row["table"], *counts, row["reason"])
+    console.print(table)
+    if result.quarantined:
+        console.print(f"{result.quarantined:,} refused rows, each with its reason: {out}/quarantine.parquet")
+    console.print(f"Wrote {out}; next: pinclip run --catalogue {out}", highlight=False, soft_wrap=True)
+
+
+def generate_catalogue(pins: int, boards: int, seed: int, out: Path) -> None:
+    from model.sources.synthetic import SyntheticConfig, generate
+
+    console = Console()
+    if out.exists() and not any((out / "pins").glob("*.parquet")) and not (out.is_dir() and not any(out.iterdir())):
+        raise CatalogueError(f"{out} exists and is no catalogue; choose another --out, or move it away.")
+    with _progress(console, "generate") as report:
+        counts = generate(SyntheticConfig(pins=pins, boards=boards, seed=seed), out, report)
+    console.print(", ".join(f"{count:,} {name}" for name, count in counts.items()), highlight=False)
+    console.print(f"Wrote {out}; next: pinclip run --catalogue {out}", highlight=False, soft_wrap=True)
+
+
+@contextmanager
+def _progress(console: Console, name: str) -> Iterator[Callable[[float, str], None]]:
+    """A bar at a terminal, nothing elsewhere: the table that follows says it all."""
+    columns = (
+        TextColumn(name),
+        BarColumn(),
+        TaskProgressColumn(),
+        TimeElapsedColumn(),
+        TextColumn("{task.description}"),
+    )
+    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
+        bar = progress.add_task("", total=1.0)
+        yield lambda fraction, message: progress.update(bar, completed=fraction, description=message)

@@ -1,0 +1,124 @@
+"""`pinclip`, the command line. A user's mistake is one sentence and exit code 2; `pinclip --help` answers at once.
+
+Everything heavier than typer is imported inside the command that needs it.
+"""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from model.errors import PinclipError
+from pipelines.local import PipelineFailed
+
+app = typer.Typer(
+    help="Pin vectors, learned on a Pin–Board graph and carried into ranking.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # plain help is three times faster
+)
+
+Profile = Annotated[str | None, typer.Option(help="smoke, demo or full; the defaults of every setting. [demo]")]
+Set = Annotated[
+    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="One setting, e.g. train.epochs=2; repeatable.")
+]
+Params = Annotated[Path | None, typer.Option(help="YAML tree of settings, laid over the profile; --set comes last.")]
+
+
+@app.command("import")
+def import_(
+    spec: Annotated[Path, typer.Option(help="YAML file that maps your tables to a catalogue; see specs/.")],
+    out: Annotated[Path, typer.Option(help="The catalogue folder to write.")],
+    root: Annotated[
+        Path | None, typer.Option(help="Where the spec's relative paths start. [the spec's folder]")
+    ] = None,
+) -> None:
+    """Turn Parquet, CSV or TSV tables and images into a catalogue."""
+    from pipelines.catalogues import import_tables
+
+    import_tables(spec, out, root)
+
+
+@app.command()
+def generate(
+    out: Annotated[Path, typer.Option(help="The catalogue folder to write.")],
+    pins: Annotated[int, typer.Option(help="Pins to draw.")] = 2000,
+    boards: Annotated[int, typer.Option(help="Boards to fill.")] = 200,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same catalogue.")] = 0,
+) -> None:
+    """Make a catalogue with planted truth: styles that no text mentions, boards that gather by them."""
+    from pipelines.catalogues import generate_catalogue
+
+    generate_catalogue(pins, boards, seed, out)
+
+
+@app.command()
+def run(
+    catalogue: Annotated[Path, typer.Option(help="The catalogue folder to learn from.")],
+    profile: Profile = None,
+    set_: Set = None,
+    params: Params = None,
+    out: Annotated[Path | None, typer.Option(help="The run folder to write. [runs/<time>]")] = None,
+) -> None:
+    """Run the whole pipeline on this machine: from a catalogue to a report, a model version and features."""
+    from pipelines.configuration import configuration
+    from pipelines.running import run_training
+
+    run_training(catalogue, configuration(profile, params, set_ or []), out)
+
+
+@app.command("compile")
+def compile_(
+    out: Annotated[Path, typer.Option(help="The YAML file to write.")] = Path("pipeline.yaml"),
+    profile: Profile = None,
+    set_: Set = None,
+    params: Params = None,
+) -> None:
+    """Write the same pipeline as KFP YAML for a cluster; the settings become its default `config`."""
+    from pipelines.configuration import configuration
+    from pipelines.running import compile_training
+
+    compile_training(out, configuration(profile, params, set_ or []))
+    typer.echo(f"Wrote {out}")
+
+
+@app.command()
+def doctor(profile: Profile = None, set_: Set = None, params: Params = None) -> None:
+    """Check this machine and say what to do."""
+    from pipelines.configuration import configuration
+    from pipelines.doctor import examine
+
+    if not examine(configuration(profile, params, set_ or [])):
+        raise typer.Exit(1)
+
+
+@app.command()
+def ui(port: Annotated[int | None, typer.Option(help="[5000, or a free one]")] = None) -> None:
+    """Open MLflow on the runs of this machine."""
+    from pipelines.tracking import serve
+
+    serve(port)
+
+
+def main() -> None:
+    """Runs the command line. Exit codes: 0 done, 1 a failure, 2 a mistake of the user's, 130 Ctrl-C, 143 SIGTERM."""
+    try:
+        app()
+    except PinclipError as error:
+        _say(str(error), error)
+        sys.exit(2)
+    except PipelineFailed as error:
+        _say(str(error), error)
+        sys.exit(1)
+    except OSError as error:
+        if error.filename is None:
+            raise
+        _say(f"{error.filename}: {error.strerror}; check the path, its permissions and the space on its disk.", error)
+        sys.exit(2)
+
+
+def _say(sentence: str, error: BaseException) -> None:
+    for line in (f"pinclip: {sentence}", *getattr(error, "__notes__", ())):
+        typer.echo(line, err=True)

@@ -1,0 +1,47 @@
+"""Where a run came from: the code's commit, the catalogue's digest, and DVC's md5 of it where DVC tracks it."""
+
+import hashlib
+import subprocess
+from pathlib import Path
+
+from model.catalogue import Catalogue
+from model.config import Config
+from pipelines.dvc_lineage import dvc_md5
+
+CODE = Path(__file__).resolve().parents[1]
+
+
+def lineage(catalogue: Catalogue) -> dict[str, str]:
+    """Strings only, "" where unknown: they are parameters of the pipeline, and on a cluster keys of its cache.
+
+    git_rev  the commit and a digest of uncommitted changes; "" outside a checkout (an image)
+    """
+    return {
+        "git_rev": git_revision(CODE),
+        "catalogue": str(catalogue.root),
+        "catalogue_digest": catalogue.digest(),
+        "dvc_md5": dvc_md5(Path(catalogue.root)) or "",
+    }
+
+
+def git_revision(folder: Path) -> str:
+    """The commit; "-dirty-" and a digest of the changes to tracked files where there are any; "" outside a checkout."""
+    revision = _git(folder, "rev-parse", "HEAD").strip()
+    changes = _git(folder, "diff", "HEAD")
+    return revision + (f"-dirty-{hashlib.sha256(changes.encode()).hexdigest()[:8]}" if changes else "")
+
+
+def run_identity(config: Config, origin: dict[str, str]) -> str:
+    """Names what goes into a run: whoever runs the same again, after a kill too, joins it and doubles nothing."""
+    total = hashlib.sha256("\0".join([config.to_json(), origin["git_rev"], origin["catalogue_digest"]]).encode())
+    return f"{config.profile}-{total.hexdigest()[:10]}"
+
+
+def _git(folder: Path, *arguments: str) -> str:
+    """What git answers; "" where there is no git or no checkout."""
+    try:
+        command = ["git", "-C", str(folder), *arguments]
+        answer = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=30, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return answer.stdout if answer.returncode == 0 else ""

@@ -1,0 +1,90 @@
+"""`pinclip run` and `pinclip compile`: the one DAG of pipelines/training.py, on this machine or as YAML."""
+
+import json
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from components.settings import Settings
+from model.catalogue import Catalogue
+from model.config import Config
+from model.errors import PinclipError, RunError
+from model.files import write_text
+from pipelines.display import display
+from pipelines.lineage import lineage, run_identity
+from pipelines.local import PipelineFailed, execute
+from pipelines.runs import LATEST, claimed, fresh_name, keep_evidence, publish
+
+PIPELINE = "pipelines.training:training"
+RUNS = Path("runs")
+
+
+def run_training(catalogue: Path, config: Config, out: Path | None) -> None:
+    """Runs the whole pipeline and puts the run folder in its place; a run that dies leaves all as it was.
+
+    Raises:
+        PinclipError: a mistake of the user's, before the first step or in any.
+        PipelineFailed: a step failed for another reason.
+    """
+    console, started = Console(), time.time()
+    out = (out or fresh_name(RUNS)).absolute()
+    origin = lineage(Catalogue(catalogue.absolute()))
+    run = run_identity(config, origin)
+    arguments = {"catalogue": origin["catalogue"], "config": config.to_json(), "run": run, "lineage": origin}
+    with claimed(out) as work:
+        try:
+            with display(console, f"pinclip run {out.name}  ·  {config.profile}") as show:
+                execute(PIPELINE, arguments, work, show)
+        except (PinclipError, PipelineFailed) as error:
+            error.add_note(f"The log, and the validation's pages where there are any: {keep_evidence(work, out)}")
+            raise
+        publish(work, out, origin | {"run": run, "started": started, "seconds": round(time.time() - started, 1)})
+    _say_what_next(console, out)
+
+
+def compile_training(out: Path, config: Config) -> None:
+    """Writes the pipeline as KFP YAML, the configuration as the default of its parameter `config`.
+
+    Raises:
+        RunError: `out` is a folder.
+    """
+    if out.is_dir():
+        raise RunError(f"{out} is a folder; name the YAML file to write, e.g. --out {out}/pipeline.yaml.")
+    from kfp import compiler
+
+    from pipelines.training import training
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "pipeline.yaml"
+        compiler.Compiler().compile(training, str(path), pipeline_parameters={"config": config.to_json()})
+        write_text(out, path.read_text(encoding="utf-8"))
+
+
+def _say_what_next(console: Console, out: Path) -> None:
+    metrics = json.loads((out / "metrics.json").read_text(encoding="utf-8"))
+    settings = Settings()
+    shown = _relative(out)
+    rows = {
+        "report": f"{shown}/report.html",
+        "figures": f"{shown}/metrics.json",
+        "tracking": "pinclip ui",
+        "model": f'mlflow.pyfunc.load_model("models:/{settings.model_name}/{metrics["model"]["version"]}")'
+        f"  with MLFLOW_TRACKING_URI={settings.mlflow_uri}",
+        "last run": f"{_relative(out.parent)}/{LATEST}",
+    }
+    console.print(f"\n{_headline(metrics)}", markup=False, highlight=False)
+    for name, text in rows.items():
+        console.print(f"  {name:<9} {text}", markup=False, highlight=False, soft_wrap=True)
+
+
+def _headline(metrics: dict[str, Any]) -> str:
+    ours = metrics["fresh"]["related_pins"]["recall@10"]
+    clip = metrics["baseline_clip"]["fresh"]["related_pins"]["recall@10"]
+    return f"Related Pins, fresh Pins, recall@10: {ours:.3f} (CLIP objective: {clip:.3f})"
+
+
+def _relative(path: Path) -> Path:
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path

@@ -1,0 +1,17 @@
+"""Runs the tiny pipeline as the command line runs the real one: drive.py RUN BEHAVIOUR."""
+
+import sys
+from pathlib import Path
+
+from rich.console import Console
+from tiny import KEPT
+
+from pipelines.display import display
+from pipelines.local import execute
+from pipelines.runs import claimed, publish
+
+out, behaviour = Path(sys.argv[1]), sys.argv[2]
+with claimed(out) as work:
+    with display(Console()) as show:
+        execute("tiny:tiny", {"config": "{}", "behaviour": behaviour}, work, show)
+    publish(work, out, {"behaviour": behaviour}, KEPT)

@@ -1,0 +1,56 @@
+"""Lineage: the commit, with changes told apart, and one name for the same inputs."""
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from model.config import load
+from pipelines.lineage import git_revision, run_identity
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    def git(*arguments: str) -> None:
+        who = ["-c", "user.name=a", "-c", "user.email=a@example.org"]
+        subprocess.run(["git", *who, *arguments], cwd=tmp_path, check=True, capture_output=True)
+
+    (tmp_path / "code.py").write_text("1\n")
+    git("init")
+    git("add", "code.py")
+    git("commit", "-m", "first")
+    return tmp_path
+
+
+def test_a_clean_tree_is_its_commit(checkout):
+    revision = git_revision(checkout)
+    assert len(revision) == 40
+    assert (checkout / "untracked").write_text("x")
+    assert git_revision(checkout) == revision
+
+
+def test_changes_are_told_apart(checkout):
+    clean = git_revision(checkout)
+    found = []
+    for text in ("2\n", "3\n"):
+        (checkout / "code.py").write_text(text)
+        found.append(git_revision(checkout))
+    assert all(revision.startswith(f"{clean}-dirty-") for revision in found)
+    assert found[0] != found[1]
+
+
+def test_outside_a_checkout_there_is_none(tmp_path):
+    assert git_revision(tmp_path) == ""
+
+
+def test_the_same_inputs_have_one_name():
+    origin = {"git_rev": "abc", "catalogue_digest": "123", "catalogue": "/a"}
+    name = run_identity(load("smoke"), origin)
+    assert name.startswith("smoke-")
+    assert run_identity(load("smoke"), origin | {"catalogue": "/elsewhere"}) == name
+    others = [
+        run_identity(load("smoke", ["seed=1"]), origin),
+        run_identity(load("smoke"), origin | {"git_rev": "abd"}),
+        run_identity(load("smoke"), origin | {"catalogue_digest": "124"}),
+    ]
+    assert len({name, *others}) == 4
