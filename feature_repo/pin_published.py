@@ -1,0 +1,14 @@
+"""Read by `feast apply`, which takes its objects from module variables: one for every object that is published.
+
+The home is the folder of the feature_store.yaml named by FEAST_FS_YAML_FILE_PATH, else this checkout's .pinclip.
+"""
+
+import os
+from pathlib import Path
+
+from pin_features import published  # by bare name, as Feast imports it
+
+_default = Path(__file__).resolve().parents[1] / ".pinclip" / "feast" / "feature_store.yaml"
+_home = Path(os.environ.get("FEAST_FS_YAML_FILE_PATH", _default)).resolve().parent
+
+globals().update({definition.name: definition for definition in published(_home)})
