@@ -34,6 +34,10 @@ FRESH_SINCE = END - 45 * 86_400 * SECOND  # the fresh groups are those made in t
 # How much likelier a board takes a Pin of its theme, its style, its main colour. With 12 themes and 8 styles about
 # three saves of four match both theme and style, and one of fifty neither.
 THEME_PULL, STYLE_PULL, COLOUR_PULL = 90.0, 36.0, 4.0
+# What a query says (theme, object, colour of the object), and the odds of each kind summed up.
+SAID = ((True, False, False), (False, True, False), (False, True, True), (True, True, False), (True, True, True))
+SAID_ODDS = (0.15, 0.3, 0.6, 0.85)
+MAIN_FIRST = np.array([4, 1, 1, 1], dtype=np.float32)  # a large object in the middle is what people click
 
 
 @dataclass(frozen=True)
@@ -129,9 +133,10 @@ def boards(plan: Plan, count: int, saves_per_pin: float) -> Iterator[Board]:
         rng = stream(plan.seed, BOARDS, number + 1)
         founder = int(rng.integers(pins))
         themed, styled = plan.theme == plan.theme[founder], plan.style == plan.style[founder]
-        weight = plan.popularity * np.where(themed, np.float32(THEME_PULL), 1)
-        weight *= np.where(styled, np.float32(STYLE_PULL), 1)
-        weight *= np.where(plan.colours[:, 0] == plan.colours[founder, 0], np.float32(COLOUR_PULL), 1)
+        tinted = plan.colours[:, 0] == plan.colours[founder, 0]
+        weight = plan.popularity.copy()
+        for likeness, pull in ((themed, THEME_PULL), (styled, STYLE_PULL), (tinted, COLOUR_PULL)):
+            weight[likeness] *= np.float32(pull)
         size = round(min(max(1, wanted), 1 + 1.5 * (themed & styled).sum(), pins))
         chosen = _race(rng, weight, size)
         saved = plan.created[chosen] + ((END - plan.created[chosen]) * rng.random(size)).astype(np.int64)
@@ -151,10 +156,11 @@ def queries(plan: Plan, count: int) -> Iterator[Query]:
         if len(asked) == count:
             return
         rng = stream(plan.seed, QUERIES, number)
-        text, fits = _ask(plan, rng)
+        text, meant = _ask(plan, rng)
         if text in asked:
             continue
         asked.add(text)
+        fits = _fits(plan, *meant)
         patience, supply = rng.lognormal(2.7, 0.8), (fits > 0).sum() * rng.uniform(0.3, 0.7)
         clicked = _race(rng, plan.popularity * fits, math.ceil(min(patience, supply)))
         clicks = np.ceil(rng.lognormal(2.5, 1.0) / np.arange(1, len(clicked) + 1)).astype(np.int64)
@@ -163,25 +169,30 @@ def queries(plan: Plan, count: int) -> Iterator[Query]:
         yield Query(text, clicked, clicks)
 
 
-def _ask(plan: Plan, rng: np.random.Generator) -> tuple[str, np.ndarray]:
-    """The words, and float32 (N,): how well each Pin fits them, 0 not at all."""
-    meant = int(rng.integers(len(plan.theme)))
-    scene = plan.scene(meant)
-    place = int(rng.random() * len(scene.objects))
-    holds = plan.objects == plan.objects[meant, place]
-    tinted = holds & (plan.colours == plan.colours[meant, place])
-    themed = plan.theme == plan.theme[meant]
-    theme, thing = pick(rng, THEMES[scene.theme].words), scene.objects[place]
-    colour = pick(rng, COLOURS[scene.colours[place]][1])
-    main = np.array([4, 1, 1, 1], dtype=np.float32)  # a large object in the middle is what people click
-    kinds = [
-        (theme, themed.astype(np.float32)),
-        (thing, holds @ main),
-        (f"{colour} {thing}", tinted @ main),
-        (f"{theme} {thing}", holds @ main * themed),
-        (f"{colour} {theme} {thing}", tinted @ main * themed),
-    ]
-    return kinds[int(np.searchsorted((0.15, 0.3, 0.6, 0.85), rng.random()))]
+def _ask(plan: Plan, rng: np.random.Generator) -> tuple[str, tuple[int | None, int | None, int | None]]:
+    """The words, and the codes of the theme, the object and its colour they say; None for what they leave out."""
+    pin = int(rng.integers(len(plan.theme)))
+    place = int(rng.integers((plan.objects[pin] >= 0).sum()))
+    theme, thing, colour = int(plan.theme[pin]), int(plan.objects[pin, place]), int(plan.colours[pin, place])
+    says_theme, says_thing, says_colour = SAID[int(np.searchsorted(SAID_ODDS, rng.random()))]
+    words = (
+        pick(rng, COLOURS[COLOUR_NAMES[colour]][1]) if says_colour else "",
+        pick(rng, THEMES[THEME_NAMES[theme]].words) if says_theme else "",
+        OBJECTS[thing] if says_thing else "",
+    )
+    meant = theme if says_theme else None, thing if says_thing else None, colour if says_colour else None
+    return " ".join(filter(None, words)), meant
+
+
+def _fits(plan: Plan, theme: int | None, thing: int | None, colour: int | None) -> np.ndarray:
+    """How well each Pin is what was meant: float32 (N,), 0 not at all."""
+    fits = np.ones(len(plan.theme), dtype=np.float32)
+    if thing is not None:
+        holds = plan.objects == thing
+        if colour is not None:
+            holds &= plan.colours == colour
+        fits = holds @ MAIN_FIRST
+    return fits if theme is None else fits * (plan.theme == theme)
 
 
 def _race(rng: np.random.Generator, weight: np.ndarray, count: int) -> np.ndarray:

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from model.catalogue import TIME, CatalogueWriter
+from model.catalogue import SCHEMAS, TEXT_SIGNALS, TIME, CatalogueWriter
 from model.errors import ConfigError
 from model.sources.phrases import board_title, texts
 from model.sources.planting import REGION_NAMES, Board, Plan, Query, boards, plant, queries
@@ -24,7 +24,7 @@ from model.sources.scenes import render
 from model.sources.themes import BOARDS, PINS, stream
 
 BLOCK = 1024  # rows held at once, images included
-DRAWING = 0.9  # of the time goes into the Pins
+DRAWN, FILLED = 0.8, 0.9  # share of the work done when all Pins are drawn, when all boards are filled
 
 
 @dataclass(frozen=True)
@@ -70,33 +70,36 @@ def generate(
         Counts: pins, groups, fresh (Pins), boards, edges, queries, clicked (query-Pin pairs).
     """
     plan = plant(config.pins, config.seed, config.fresh_share)
-    counts = {"pins": config.pins, "groups": int(plan.group[-1]) + 1, "fresh": int(plan.fresh.sum())}
-    counts |= dict.fromkeys(("boards", "edges", "queries", "clicked"), 0)
+    items, rows_of = dict.fromkeys(SCHEMAS, 0), dict.fromkeys(SCHEMAS, 0)
     with CatalogueWriter(out) as writer:
-        for start in range(0, config.pins, BLOCK):
-            stop = min(start + BLOCK, config.pins)
-            writer.write("pins", _pin_rows(plan, range(start, stop), config.image_size))
-            report(DRAWING * stop / config.pins, f"{stop:,} of {config.pins:,} Pins drawn")
-        numbered = enumerate(boards(plan, config.boards, config.saves_per_pin))
-        for block in _blocks(numbered, 64):
-            rows = _board_rows(plan.seed, block)
-            writer.write("boards", rows)
-            counts["boards"] += len(block)
-            counts["edges"] += rows.num_rows
-            share = counts["boards"] / config.boards
-            report(DRAWING + (1 - DRAWING) * share / 2, f"{counts['boards']:,} of {config.boards:,} boards filled")
-        for asked in _blocks(queries(plan, round(config.queries_per_pin * config.pins)), 64):
-            rows = _query_rows(asked)
-            writer.write("queries", rows)
-            counts["queries"] += len(asked)
-            counts["clicked"] += rows.num_rows
-    report(1.0, f"{counts['edges']:,} saves and {counts['queries']:,} queries written")
-    return counts
+        for table, rows, count, fraction in _tables(plan, config):
+            writer.write(table, rows)
+            items[table] += count
+            rows_of[table] += rows.num_rows
+            report(fraction, f"{items[table]:,} {table} generated")
+    report(1.0, f"Catalogue of {items['pins']:,} Pins, {rows_of['boards']:,} saves and {items['queries']:,} queries")
+    made = {"groups": int(plan.group[-1]) + 1, "fresh": int(plan.fresh.sum())}
+    return {**items, **made, "edges": rows_of["boards"], "clicked": rows_of["queries"]}
+
+
+def _tables(plan: Plan, config: SyntheticConfig) -> Iterator[tuple[str, pa.Table, int, float]]:
+    """Name of the table, rows, Pins or boards or queries in them, and the share of all work done then."""
+    for start in range(0, config.pins, BLOCK):
+        stop = min(start + BLOCK, config.pins)
+        rows = _pin_rows(plan, range(start, stop), config.image_size)
+        yield "pins", rows, stop - start, DRAWN * stop / config.pins
+    for block in _blocks(enumerate(boards(plan, config.boards, config.saves_per_pin)), 64):
+        share = (block[-1][0] + 1) / config.boards
+        yield "boards", _board_rows(plan.seed, block), len(block), DRAWN + (FILLED - DRAWN) * share
+    wanted = round(config.queries_per_pin * config.pins)
+    for number, asked in enumerate(_blocks(queries(plan, wanted), 64)):
+        share = min(1.0, 64 * (number + 1) / wanted)
+        yield "queries", _query_rows(asked), len(asked), FILLED + (1 - FILLED) * share
 
 
 def _pin_rows(plan: Plan, pins: range, size: int) -> pa.Table:
     columns: dict[str, list[Any]] = {"pin_id": [_pin_id(pin) for pin in pins], "image": []}
-    columns |= {signal: [] for signal in ("title", "description", "caption", "annotations")}
+    columns |= {signal: [] for signal in TEXT_SIGNALS}
     for pin in pins:
         scene = plan.scene(pin)
         columns["image"].append(render(scene, plan.seed, int(plan.group[pin]), pin, size))
