@@ -92,5 +92,9 @@ def _observed(rule: Rule, result: Any) -> str:
     if "unexpected_count" not in details:
         return "there is nothing to measure"
     rows, bad = details["element_count"], details["unexpected_count"]
-    examples = list(dict.fromkeys(str(value) for value in details["partial_unexpected_list"]))[:3]
-    return f"{bad:,} of {rows:,} rows do not ({', '.join(examples)})" if examples else f"all {rows:,} rows do"
+    examples = list(dict.fromkeys(_shown(value) for value in details["partial_unexpected_list"]))[:3]
+    return f"{bad:,} of {rows:,} rows break this ({', '.join(examples)})" if examples else f"all {rows:,} rows"
+
+
+def _shown(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

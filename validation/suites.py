@@ -118,7 +118,7 @@ def _boards(config: PrepareConfig) -> list[Rule]:
         _hard("boards", anonymous, BETWEEN, _AGAIN, column="pins", min_value=least),
         _hard("boards", "Boards name Pins of the catalogue", BETWEEN, _AGAIN, column="unknown_pins", max_value=0),
         _soft("boards", "Boards have a title", BETWEEN, name_them, column="title_length", min_value=1, mostly=0.9),
-        _soft("boards", "No board holds half of all Pins", BETWEEN, "leave it out", column="share", max_value=0.5),
+        _soft("boards", "Boards hold half of all Pins at most", BETWEEN, "leave it out", column="share", max_value=0.5),
     ]
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from model.errors import ModelError
@@ -64,7 +65,7 @@ def _measured(rows: pa.Table, name: str, columns: tuple[str, ...]) -> pa.Table:
 
 def _flat(column: pa.ChunkedArray) -> tuple[np.ndarray, np.ndarray]:
     """The row of every value, and the values; a null vector has none."""
-    lengths = [0 if vector is None else len(vector) for vector in column]
+    lengths = pc.fill_null(pc.list_value_length(column), 0).to_numpy()
     return np.repeat(np.arange(len(column)), lengths), column.combine_chunks().flatten().to_numpy(zero_copy_only=False)
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 from PIL import Image
@@ -133,8 +134,26 @@ def test_a_prepared_folder_that_breaks_its_own_promises_is_stopped(tmp_path):
         ("queries", "clicks", "hard"),
         ("queries", "known", "hard"),
     }
-    with pytest.raises(ValidationFailed, match=r"Every pin_id is unique, but 2 of 41 rows do not .*5 more"):
+    with pytest.raises(ValidationFailed, match=r"Every pin_id is unique, but 2 of 41 rows break this \(p0\).*5 more"):
         require(report)
+
+
+def test_real_images_and_boards_pass(tmp_path):
+    folder = Path(__file__).parents[2].parent / "shared" / "data" / "emoji"
+    if not folder.is_dir():
+        pytest.skip(f"no real data at {folder}")
+    items = pq.read_table(folder / "items.parquet", columns=["id", "image", "title"]).slice(0, 300)
+    columns = ["board_id", "item_id", "board_title"]
+    saves = pq.read_table(folder / "boards.parquet", columns=columns, filters=[("board_type", "=", "keyword")])
+    saves = saves.filter(pc.is_in(saves["item_id"], items["id"].combine_chunks()))
+    with CatalogueWriter(tmp_path / "source") as writer:
+        writer.write("pins", items.rename_columns(["pin_id", "image", "title"]))
+        writer.write("boards", saves.rename_columns(["board_id", "pin_id", "title"]))
+    summary = prepare(Catalogue(tmp_path / "source"), tmp_path / "prepared", CONFIG)
+    assert summary["pins"]["kept"] == 300
+    report = check(tmp_path / "prepared", CONFIG, tmp_path / "docs")
+    assert report.success
+    assert ("queries", None, "soft") in failed(report)
 
 
 def test_a_folder_that_was_never_prepared_is_one_sentence(tmp_path):
