@@ -20,5 +20,5 @@ def prepare(catalogue: str, config: str, lineage: dict, prepared: dsl.Output[dsl
         source, settings = Catalogue(Path(catalogue)), Config.from_json(config)
         summary = preparation.prepare(source, Path(prepared.path), settings.prepare, advance)
         kept = Catalogue(Path(prepared.path) / "catalogue")
-        pixels.decode_catalogue(kept, settings.vision.image_size, Path(prepared.path) / "pixels.u8")
+        pixels.decode_catalogue(kept, settings, Path(prepared.path) / "pixels.u8")
         prepared.metadata.update(lineage | summary)

@@ -44,7 +44,8 @@ def step(name: str) -> Iterator[None]:
         _emit("error", kind="user", message=str(error))
         raise
     except BaseException as error:
-        _emit("error", kind="bug", message=f"{type(error).__name__}: {error}")
+        first_line = next(iter(str(error).splitlines()), "")
+        _emit("error", kind="bug", message=f"{type(error).__name__}: {first_line}")
         raise
     else:
         _emit("end", seconds=round(time.monotonic() - started, 3), peak_bytes=peak_bytes())

@@ -58,6 +58,7 @@ QUERIES = pa.schema(
         pa.field("clicks", pa.int64()),
     ]
 )
+SHARD_BYTES = 256 * 2**20  # of images held before they are written
 SCHEMAS = {"pins": PINS, "boards": BOARDS, "queries": QUERIES}
 REQUIRED = {"pins": ("pin_id", "image"), "boards": ("board_id", "pin_id"), "queries": ("query", "pin_id")}
 
@@ -142,6 +143,8 @@ class CatalogueWriter:
         self._shards = dict.fromkeys(SCHEMAS, 0)
 
     def __enter__(self) -> "CatalogueWriter":
+        if self.out.is_dir() and any(self.out.iterdir()) and not (self.out / "pins").is_dir():
+            raise CatalogueError(f"{self.out} is a folder with other things in it; choose a new folder.")
         self._replacement = replaced(self.out)
         self._scratch = self._replacement.__enter__()
         for table in SCHEMAS:
@@ -165,6 +168,9 @@ class CatalogueWriter:
         self._flush(table, least=self.rows_per_shard)
 
     def _flush(self, table: str, least: int) -> None:
+        """Writes shards of `rows_per_shard`; what is left stays pending unless it has `least` rows or grows heavy."""
+        if sum(part.nbytes for part in self._pending[table]) > SHARD_BYTES:
+            least = 1
         rows = pa.concat_tables(self._pending[table], promote_options="default") if self._pending[table] else None
         while rows is not None and rows.num_rows >= least:
             path = self._scratch / table / f"{self._shards[table]:05d}.parquet"
@@ -174,9 +180,9 @@ class CatalogueWriter:
         self._pending[table] = [rows] if rows is not None and rows.num_rows else []
 
 
-def joined_texts(texts: Sequence[str | Sequence[str] | None]) -> list[str]:
+def joined_texts(texts: Sequence[str | list[str] | None]) -> list[str]:
     """A text signal's values as plain strings: a list joined by ", ", null as ""."""
-    return [", ".join(t for t in text if t) if isinstance(text, (list, tuple)) else (text or "") for text in texts]
+    return [", ".join(t for t in text if t) if isinstance(text, list) else (text or "") for text in texts]
 
 
 def _field(table: str, name: str) -> pa.Field:

@@ -134,15 +134,17 @@ class TrainConfig:
     warmup: float = 0.1  # share of all steps
     hide_image: float = 0.1  # share of Pins whose image fusion does not see in a step, so that texts alone suffice
     hide_text: float = 0.2  # the same for texts
-    workers: int = 0  # 0: in this process; n >= 1: n Ray Train workers (DDP)
-    cpus_per_worker: int = 1
+    workers: int = 1  # Ray Train workers
+    cpus_per_worker: int = 1  # that Ray reserves; the threads of one machine are shared by its workers
+    max_failures: int = 1  # times that dead workers are started again, from the last snapshot
     precision: Literal["auto", "bf16", "fp32"] = "auto"  # auto: bf16 where the processor computes in it
     checkpoint_steps: int = 200
 
     def __post_init__(self) -> None:
         _require(self.epochs > 0, f"train.epochs is {self.epochs}; choose at least 1.")
         _require(self.batch_size >= 2, f"train.batch_size is {self.batch_size}; choose at least 2.")
-        _require(self.workers >= 0, f"train.workers is {self.workers}; choose 0 (in process) or more.")
+        _require(self.workers >= 1, f"train.workers is {self.workers}; choose at least 1.")
+        _require(self.max_failures >= 0, f"train.max_failures is {self.max_failures}; choose 0 or more.")
 
 
 @dataclass(frozen=True)

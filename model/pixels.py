@@ -6,11 +6,13 @@ Records are read with pread, so memory holds one batch however many Pins there a
 import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from model.catalogue import Catalogue
+from model.config import Config
 from model.errors import CatalogueError
 from model.files import replaced
 from model.images import to_pixels
@@ -41,13 +43,14 @@ class Pixels:
 
 
 def decode_catalogue(
-    catalogue: Catalogue, size: int, path: Path, report: Callable[[float], None] = lambda fraction: None
+    catalogue: Catalogue, config: Config, path: Path, report: Callable[[float], None] = lambda fraction: None
 ) -> None:
-    """Writes the records of every Pin of a prepared catalogue."""
+    """Writes the records of every Pin of a prepared catalogue at config.vision.image_size."""
+    decode = partial(to_pixels, size=config.vision.image_size, limits=config.prepare)
     total, done = catalogue.count("pins"), 0
     with replaced(path) as scratch, scratch.open("wb") as file, ThreadPoolExecutor(os.cpu_count()) as pool:
         for images in _image_batches(catalogue):
-            for pixels in pool.map(lambda image: to_pixels(image, size), images):
+            for pixels in pool.map(decode, images):
                 file.write(pixels.tobytes())
             done += len(images)
             report(done / total)

@@ -96,7 +96,8 @@ def _assemble(
     training_set: TrainingSet, config: Config, pins: np.ndarray, texts: dict[str, list[tuple[int, int]]],
     hidden: np.ndarray, mine: slice,
 ) -> Batch:  # fmt: skip
-    ids, types, owner, slot = [], [], [], {}
+    ids: list[np.ndarray] = []
+    types, owner, slot = [], [], {}
     for role in ROLES:
         slots = np.full(len(pins[mine]), -1)
         for i, (pin, (kind, number)) in enumerate(zip(pins[mine], texts[role][mine], strict=True)):

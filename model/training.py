@@ -53,7 +53,7 @@ def fit(prepared: Path, neighbours: Path, out: Path, config: Config, report: Rep
     for step, batch in _ahead(batches(training_set, config, first, total, rank, workers), first):
         _set_learning_rate(optimizer, config.train, step, total)
         losses = train_step(parallel, working, optimizer, on(device, batch))
-        if not math.isfinite(losses["loss"]):
+        if not math.isfinite(losses["gradient_norm"]):
             raise TrainingError(_not_finite(step, snapshot))
         seconds, clock = time.monotonic() - clock, time.monotonic()
         curves.append(_point(step, total, losses, config, seconds))
@@ -69,13 +69,17 @@ def fit(prepared: Path, neighbours: Path, out: Path, config: Config, report: Rep
 
 
 def train_step(task: nn.Module, working: Working, optimizer: torch.optim.Optimizer, batch: Batch) -> dict[str, float]:
-    """One step on one batch; the losses of this worker's rows. A loss that is not finite moves nothing."""
+    """One step on one batch; the losses of this worker's rows and the norm of the gradient of all.
+
+    A norm that is not finite, the same for every worker, moves nothing.
+    """
     losses = task(batch)
     optimizer.zero_grad(set_to_none=True)
     losses["loss"].backward()
     working.hand_over_gradients()
-    if torch.isfinite(losses["loss"]):
-        nn.utils.clip_grad_norm_([p for group in optimizer.param_groups for p in group["params"]], 1.0)
+    trained = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+    losses["gradient_norm"] = nn.utils.clip_grad_norm_(trained, 1.0)
+    if torch.isfinite(losses["gradient_norm"]):
         optimizer.step()
         working.take_weights()
     return {name: value.item() for name, value in losses.items()}
@@ -132,4 +136,5 @@ def _point(step: int, total: int, losses: dict[str, float], config: Config, seco
 def _not_finite(step: int, snapshot: Snapshot) -> str:
     kept = snapshot.kept_step()
     rest = f"the snapshot of step {kept} is kept" if kept else "no snapshot was due yet"
-    return f"The loss is not finite at step {step + 1}; {rest}. Lower train.learning_rate or set train.precision=fp32."
+    mend = "lower train.learning_rate or set train.precision=fp32"
+    return f"Loss or gradient is not finite at step {step + 1}; {rest}; {mend}."
