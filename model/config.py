@@ -230,16 +230,18 @@ def load(profile: str = "demo", overrides: typing.Iterable[str] = ()) -> Config:
     """
     if profile not in PROFILES:
         raise ConfigError(f"There is no profile {profile!r}; choose one of {', '.join(PROFILES)}.")
-    config = override(Config(), PROFILES[profile])
+    changes: dict[str, Any] = {}
     for item in overrides:
         key, separator, value = item.partition("=")
         if not separator:
             raise ConfigError(f"--set {item!r} has no '='; write it as section.key=value, e.g. train.epochs=2.")
-        tree: Any = value.strip()
-        for part in reversed(key.strip().split(".")):
-            tree = {part: tree}
-        config = override(config, tree)
-    return config
+        *sections, name = key.strip().split(".")
+        section = changes
+        for part in sections:
+            section = section.setdefault(part, {})
+        section[name] = value.strip()
+    # All at once: values that only fit together may come in any order.
+    return override(override(Config(), PROFILES[profile]), changes)
 
 
 def override(node: Any, values: dict[str, Any], path: str = "") -> Any:
