@@ -3,8 +3,9 @@
     store the shards -> register view and service of the space -> materialize -> read back -> switch -> announce
 
 Nothing that is served changes before every vector has been read back equal to its file: a run that dies on the way
-leaves `pin_ranking` and the alias `challenger` where they were, and its rerun begins the space anew. A space that is
-published never changes, and stays beside those that follow.
+leaves `pin_ranking` and the alias `challenger` where they were, and its rerun begins the space anew. The two move one
+right after the other; a run that dies between them is finished by its rerun. A space that is published never changes,
+and stays beside those that follow.
 """
 
 import contextlib
@@ -26,7 +27,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from components.registry import Registration, announce
+from components.registry import Registration, announce, passed_gate
 from components.settings import Settings
 from model.catalogue import TIME
 from model.errors import StoreError
@@ -67,24 +68,26 @@ def publish(
             a vector read back differs from its file.
     """
     space = registration.space
-    if not registration.verdict.passed:
+    if not passed_gate(registration.version, settings):  # and MLflow answers, so that the last step will not fail
         return Publication(space, published=False)
     feast_home, features = settings.home / "feast", feature_definitions()
     manifest = _manifest(quantized, registration, lineage)
     manifest_file = features.manifest_file(feast_home, space)
-    _refuse_other_vectors(manifest_file, manifest)
-    _store_shards(quantized, features.shards_folder(feast_home, space), manifest)
-    report(0.1, f"{manifest['pins']} vectors stored")
+    known = _published(manifest_file, manifest)
     view = features.embedding_view(feast_home, manifest)
     service = features.space_service(view)
+    if not known:
+        _store_shards(quantized, features.shards_folder(feast_home, space), manifest)
+        report(0.1, f"{manifest['pins']} vectors stored")
     with _feast_errors(feast_home):
         store = open_store(settings)
-        if not manifest_file.is_file():
+        if not known:
             _clear(store, view.name)
         _apply(store, [features.project, features.pin, view, service])
-        _materialize(store, view.name, datetime.fromisoformat(registration.created))
-        report(0.5, "vectors in the online store")
-        checked = _read_back(store, service.name, quantized, manifest["pins"])
+        if not known:  # Feast serves nothing of a view while it materializes: one that is served is left alone
+            _materialize(store, view.name, datetime.fromisoformat(registration.created))
+            report(0.5, "vectors in the online store")
+        checked = _read_back(store, service.name, quantized, manifest_file, manifest["pins"])
         report(0.9, f"{checked} vectors read back, all equal")
         write_json(manifest_file, manifest)
         write_json(features.ranking_file(feast_home), {"space": space})
@@ -134,15 +137,18 @@ def _manifest(quantized: Path, registration: Registration, lineage: Mapping[str,
     }
 
 
-def _refuse_other_vectors(manifest_file: Path, manifest: Mapping[str, Any]) -> None:
-    if manifest_file.is_file():
-        known = json.loads(manifest_file.read_text(encoding="utf-8"))
-        if known["sha256"] != manifest["sha256"]:
-            raise StoreError(
-                f"The space {manifest['space']} already holds other vectors, of {known['model']} (MLflow run "
-                f"{known['mlflow_run']}); register a new version, or remove {manifest_file.parent.parent} if the "
-                "MLflow database was begun anew."
-            )
+def _published(manifest_file: Path, manifest: Mapping[str, Any]) -> bool:
+    """Whether the space is published already, with these very vectors."""
+    if not manifest_file.is_file():
+        return False
+    known = json.loads(manifest_file.read_text(encoding="utf-8"))
+    if known["sha256"] != manifest["sha256"]:
+        raise StoreError(
+            f"The space {manifest['space']} already holds other vectors, of {known['model']} (MLflow run "
+            f"{known['mlflow_run']}); register a new version, or remove {manifest_file.parent.parent} if the "
+            "MLflow database was begun anew."
+        )
+    return True
 
 
 def _store_shards(quantized: Path, folder: Path, manifest: Mapping[str, Any]) -> None:
@@ -183,7 +189,7 @@ def _materialize(store: "FeatureStore", view_name: str, created: datetime) -> No
         store.materialize(created - timedelta(seconds=1), created + timedelta(seconds=1), feature_views=[view_name])
 
 
-def _read_back(store: "FeatureStore", service_name: str, quantized: Path, pins: int) -> int:
+def _read_back(store: "FeatureStore", service_name: str, quantized: Path, manifest_file: Path, pins: int) -> int:
     """Reads vectors as a ranker does and compares them with the file; returns how many."""
     service, stride, checked = store.get_feature_service(service_name), -(-pins // READ_BACK), 0
     for shard in sorted((quantized / "pins").glob("*.parquet")):
@@ -194,7 +200,7 @@ def _read_back(store: "FeatureStore", service_name: str, quantized: Path, pins: 
                 if served != expected:
                     raise StoreError(
                         f"The vector that Feast serves for the Pin {pin_id!r} is not that of {shard}; nothing was "
-                        "switched: run the pipeline again."
+                        f"switched: remove {manifest_file}, if it is there, and run the pipeline again."
                     )
             checked += len(ids)
     return checked

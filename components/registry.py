@@ -103,17 +103,27 @@ def register(
     return Registration(int(version.version), verdict, run, uri, created)
 
 
-def announce(version: int, settings: Settings) -> bool:
-    """Moves the alias `challenger` to the version if its gate passed; says whether it did.
+def passed_gate(version: int, settings: Settings) -> bool:
+    """The verdict that the version carries.
 
     Raises:
         StoreError: there is no such version, or MLflow does not answer.
     """
     client = connect(settings)
     with mlflow_errors():
-        found = client.get_model_version(settings.model_name, str(version))
-        if found.tags.get("pinclip.gate") != "passed":
-            return False
+        return bool(client.get_model_version(settings.model_name, str(version)).tags.get("pinclip.gate") == "passed")
+
+
+def announce(version: int, settings: Settings) -> bool:
+    """Moves the alias `challenger` to the version if its gate passed; says whether it did.
+
+    Raises:
+        StoreError: there is no such version, or MLflow does not answer.
+    """
+    if not passed_gate(version, settings):
+        return False
+    client = connect(settings)
+    with mlflow_errors():
         client.set_registered_model_alias(settings.model_name, CHALLENGER, str(version))
     return True
 

@@ -139,6 +139,20 @@ def test_publishing_again_changes_nothing_and_doubles_nothing(settings, register
     store = open_store(settings)
     assert names(store.list_feature_services()) == before
     assert online_rows(settings, registration.space) == len(vectors)
+    # Feast refuses to serve a view while it materializes, so one that is served must not be materialized again.
+    assert len(store.get_feature_view(f"pin_embedding_{registration.space}").materialization_intervals) == 1
+
+
+def test_a_lost_online_store_is_one_sentence_and_can_be_rebuilt(client, registered, tmp_path):
+    settings, registration = Settings(home=tmp_path / "home", mlflow_uri=client.tracking_uri), registered()
+    folder, vectors = quantized(tmp_path / "q", seed=20)
+    publish(folder, registration, LINEAGE, settings)
+    (settings.home / "feast" / "online.db").unlink()
+    with pytest.raises(StoreError, match=r"remove .*json, if it is there, and run the pipeline again") as error:
+        publish(folder, registration, LINEAGE, settings)
+    Path(str(error.value).split("remove ")[1].split(",")[0]).unlink()
+    publish(folder, registration, LINEAGE, settings)
+    assert served(settings, "pin_ranking", ["p2"]) == [vectors["p2"]]
 
 
 def test_a_version_that_failed_its_gate_gets_no_space(settings, client, registered, tmp_path):
