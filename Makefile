@@ -1,0 +1,50 @@
+# Two commands do all the set-up: `make run` and `make test`.
+PYTHON ?= python3.11
+BIN := .venv/bin
+UV_VERSION := $(shell sed -n 's/^uv==\([0-9.]*\).*/\1/p' requirements.lock)
+# Where torch comes from: wheels this machine names (PIP_FIND_LINKS), else the build of PyTorch's own index for this
+# backend: cpu, auto, cu130 …
+TORCH_BACKEND ?= cpu
+TORCH_SOURCE := $(if $(PIP_FIND_LINKS),--find-links "$(PIP_FIND_LINKS)",--torch-backend $(TORCH_BACKEND))
+export GX_ANALYTICS_ENABLED := false
+export RAY_USAGE_STATS_ENABLED := 0
+export TOKENIZERS_PARALLELISM := false
+export FEAST_USAGE := False
+
+.DEFAULT_GOAL := help
+.PHONY: help setup run test lint fast lock
+
+help: ## what there is
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile
+
+setup: .venv/.installed ## virtual environment with the locked packages
+
+.venv/.installed: requirements.lock pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+	$(BIN)/uv pip sync --quiet --python $(BIN)/python $(TORCH_SOURCE) requirements.lock
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --editable .
+	touch $@
+
+run: setup ## generate a catalogue and run the whole pipeline on it
+	$(BIN)/pinclip doctor
+	$(BIN)/pinclip generate --pins 2000 --boards 400 --out catalogues/generated
+	$(BIN)/pinclip run --catalogue catalogues/generated --profile demo
+
+test: setup lint ## linters, type checker and all tests
+	$(BIN)/pytest
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports --no-timing
+	$(BIN)/mypy
+
+fast: setup ## the tests that take seconds
+	$(BIN)/pytest tests/model tests/pipelines -x
+
+lock: setup ## resolve requirements.lock anew from the floors in pyproject.toml
+	$(BIN)/uv pip compile pyproject.toml --extra dev --python-version 3.11 --generate-hashes --no-header --upgrade \
+	  --quiet $(if $(PIP_FIND_LINKS),--find-links "$(PIP_FIND_LINKS)") --no-emit-find-links -o requirements.lock
+	$(BIN)/python -c "import re, pathlib; p = pathlib.Path('requirements.lock'); \
+	  p.write_text(re.sub(r'(?m)^torch==([0-9.]+)\S*.*\n(    --hash.*\n)*', r'torch==\1\n', p.read_text()))"
