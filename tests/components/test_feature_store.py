@@ -227,8 +227,8 @@ def test_bad_shards_are_one_sentence(settings, registered, tmp_path):
         publish(folder, registered(), LINEAGE, settings)
 
 
-def test_a_corrupt_registry_is_one_sentence(registered, tmp_path):
-    settings = Settings(home=tmp_path / "home")
+def test_a_corrupt_registry_is_one_sentence(client, registered, tmp_path):
+    settings = Settings(home=tmp_path / "home", mlflow_uri=client.tracking_uri)
     (settings.home / "feast").mkdir(parents=True)
     (settings.home / "feast" / "registry.db").write_bytes(b"\xff\xff\xff no registry")
     with pytest.raises(StoreError, match="is corrupt; remove it"):
