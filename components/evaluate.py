@@ -9,6 +9,7 @@ from components.image import IMAGE
 def evaluate(
     prepared: dsl.Input[dsl.Dataset],
     neighbours: dsl.Input[dsl.Dataset],
+    model: dsl.Input[dsl.Model],
     vectors: dsl.Input[dsl.Dataset],
     baseline: dsl.Input[dsl.Dataset],
     quantized: dsl.Input[dsl.Dataset],
@@ -17,20 +18,25 @@ def evaluate(
     metrics: dsl.Output[dsl.Metrics],
 ) -> None:
     """`evaluation` is the folder of metrics.json and examples.json; `metrics` shows its main figures in KFP's pages."""
-    from components.progress import step
+    from components.progress import advance, step
 
     with step("evaluate"):
         from pathlib import Path
 
-        from model import evaluation as evaluations
+        from model import evaluation as library
         from model.config import Config
 
-        evaluations.evaluate(
+        figures = library.evaluate(
             prepared=Path(prepared.path),
             neighbours=Path(neighbours.path),
+            model=Path(model.path),
             vectors=Path(vectors.path),
             baseline=Path(baseline.path),
             quantized=Path(quantized.path),
             out=Path(evaluation.path),
             config=Config.from_json(config),
+            report=advance,
         )
+        for task in ("related_pins", "search"):
+            for name, value in (figures["fresh"][task] or {}).items():
+                metrics.log_metric(f"fresh_{task}_{name}", value)

@@ -6,8 +6,9 @@
 An event has `time` (seconds since 1970), `step` and `event`:
     start
     progress   fraction in [0, 1], message, and any figures that were given
-    end        seconds, peak_bytes (resident memory of this process or of its largest child)
+    end        seconds
     error      kind "user" with the sentence of a PinclipError, else kind "bug"
+and peak_bytes: the largest resident memory so far of the process that speaks or of one of its ended children.
 They go to the file named by PINCLIP_EVENTS; without it (a pod on a cluster) the plain lines are all there is.
 """
 
@@ -26,7 +27,7 @@ from model.errors import PinclipError
 
 EVENTS = "PINCLIP_EVENTS"
 INTERVAL = 0.2  # seconds between two progress events of a step; a faster caller is thinned out
-COMMON = ("time", "step", "event", "fraction", "message", "kind")
+COMMON = ("time", "step", "event", "fraction", "message", "kind", "peak_bytes")
 _step: ContextVar[str] = ContextVar("step", default="")
 _last: ContextVar[float] = ContextVar("last", default=0.0)
 
@@ -48,7 +49,7 @@ def step(name: str) -> Iterator[None]:
         _emit("error", kind="bug", message=f"{type(error).__name__}: {first_line}")
         raise
     else:
-        _emit("end", seconds=round(time.monotonic() - started, 3), peak_bytes=peak_bytes())
+        _emit("end", seconds=round(time.monotonic() - started, 3))
     finally:
         _step.reset(token)
 
@@ -80,9 +81,13 @@ def speak_for(name: str, events: str | None) -> None:
 
 
 def finished(events: Path) -> dict[str, dict[str, Any]]:
-    """The end event of every step that has ended, in that order."""
+    """The end event of every step that has ended, in that order; its peak_bytes is that of all who spoke for it."""
     lines = events.read_text(encoding="utf-8").splitlines() if events.is_file() else []
-    return {event["step"]: event for event in map(json.loads, lines) if event["event"] == "end"}
+    records, peaks = [json.loads(line) for line in lines], dict[str, int]()
+    for record in records:
+        if "peak_bytes" in record:
+            peaks[record["step"]] = max(record["peak_bytes"], peaks.get(record["step"], 0))
+    return {r["step"]: r | {"peak_bytes": peaks[r["step"]]} for r in records if r["event"] == "end"}
 
 
 def timings() -> dict[str, float]:
@@ -98,7 +103,7 @@ def peak_bytes() -> int:
 
 
 def _emit(event: str, **fields: Any) -> None:
-    record = {"time": time.time(), "step": _step.get(), "event": event, **fields}
+    record = {"time": time.time(), "step": _step.get(), "event": event, **fields, "peak_bytes": peak_bytes()}
     path = os.environ.get(EVENTS)
     if path:
         # One write of one line in append mode: lines of two processes do not mix.
@@ -120,6 +125,4 @@ def plain(record: dict[str, Any]) -> str:
 def _readable(name: str, value: Any) -> str:
     if name == "seconds":
         return f"{value:.1f} s"
-    if name == "peak_bytes":
-        return f"peak {value / 2**20:,.0f} MiB"
     return f"{name} {value:.4g}" if isinstance(value, float) else f"{name} {value}"

@@ -22,4 +22,5 @@ def publish(
         from components.settings import Settings
 
         registration = Registration.read(Path(version.path))
-        feature_store.publish(Path(quantized.path), registration, lineage, Settings(), advance)
+        publication = feature_store.publish(Path(quantized.path), registration, lineage, Settings(), advance)
+        publication.write(Path(published.path))

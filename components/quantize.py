@@ -1,4 +1,4 @@
-"""Step 6, quantize: one scale and one zero point turn the Pin vectors into bytes."""
+"""Step 6, quantize: the vectors are validated, then one scale and one zero point turn them into bytes."""
 
 from kfp import dsl
 
@@ -11,6 +11,7 @@ def quantize(
     neighbours: dsl.Input[dsl.Dataset],
     config: str,
     quantized: dsl.Output[dsl.Dataset],
+    docs: dsl.Output[dsl.HTML],
 ) -> None:
     from components.progress import step
 
@@ -19,6 +20,9 @@ def quantize(
 
         from model import quantization
         from model.config import Config
+        from validation.checking import check_embeddings
+        from validation.report import require
 
+        require(check_embeddings(Path(vectors.path), Path(docs.path), int(vectors.metadata["pins"])))
         settings = Config.from_json(config)
         quantization.quantize(Path(vectors.path), Path(neighbours.path), Path(quantized.path), settings)

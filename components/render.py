@@ -25,6 +25,7 @@ def report(
         import json
         from pathlib import Path
 
+        from components.registry import Registration
         from components.report.rendering import render
         from model.catalogue import Catalogue
         from model.config import Config
@@ -39,4 +40,5 @@ def report(
             validation=json.loads(Path(validation.path).read_text(encoding="utf-8")),
             config=Config.from_json(config),
             timing_s=timings(),
+            version=Registration.read(Path(version.path)).version,
         ).replace(page.path)

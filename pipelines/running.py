@@ -14,7 +14,7 @@ from model.config import Config
 from model.errors import PinclipError, RunError
 from model.files import write_text
 from pipelines.display import display
-from pipelines.lineage import lineage, run_identity
+from pipelines.lineage import CODE, lineage, run_identity
 from pipelines.local import PipelineFailed, execute
 from pipelines.runs import LATEST, claimed, fresh_name, keep_evidence, publish
 
@@ -39,10 +39,16 @@ def run_training(catalogue: Path, config: Config, out: Path | None) -> None:
             with display(console, f"pinclip run {out.name}  ·  {config.profile}") as show:
                 execute(PIPELINE, arguments, work, show)
         except (PinclipError, PipelineFailed) as error:
-            error.add_note(f"The log, and the validation's pages where there are any: {keep_evidence(work, out)}")
+            error.add_note(_where_to_look(keep_evidence(work, out)))
             raise
         publish(work, out, origin | {"run": run, "started": started, "seconds": round(time.time() - started, 1)})
     _say_what_next(console, out)
+
+
+def _where_to_look(failed: Path) -> str:
+    pages = [failed / place / "index.html" for place in ("validation-vectors", "validation")]
+    found = [f"Validation: {page}" for page in pages if page.is_file()]
+    return "\n".join([*found, f"Log: {failed / 'pipeline.log'}"])
 
 
 def compile_training(out: Path, config: Config) -> None:
@@ -64,26 +70,38 @@ def compile_training(out: Path, config: Config) -> None:
 
 
 def _say_what_next(console: Console, out: Path) -> None:
-    metrics = json.loads((out / "metrics.json").read_text(encoding="utf-8"))
-    settings = Settings()
-    shown = _relative(out)
+    metrics, version = (
+        json.loads((out / name).read_text(encoding="utf-8")) for name in ("metrics.json", "version.json")
+    )
+    shown, settings = _relative(out), Settings()
+    passed = version["verdict"]["passed"]
+    verdict = (
+        "the gate passed: now the challenger" if passed else "the gate did not: " + version["verdict"]["reasons"][0]
+    )
     rows = {
         "report": f"{shown}/report.html",
         "figures": f"{shown}/metrics.json",
+        "all of it": f"{shown}, also {_relative(out.parent)}/{LATEST}",
+        "version": f"{version['uri']}  ({verdict})",
+        "model": f"mlflow.pyfunc.load_model({version['uri']!r})",
         "tracking": "pinclip ui",
-        "model": f'mlflow.pyfunc.load_model("models:/{settings.model_name}/{metrics["model"]["version"]}")'
-        f"  with MLFLOW_TRACKING_URI={settings.mlflow_uri}",
-        "last run": f"{_relative(out.parent)}/{LATEST}",
     }
+    if settings.mlflow_uri.startswith("sqlite:"):  # a server's address may hold a password
+        rows["model"] += f"  with MLFLOW_TRACKING_URI={settings.mlflow_uri}"
+    if passed:
+        rows["features"] = (
+            f"FEAST_FS_YAML_FILE_PATH={settings.home}/feast/feature_store.yaml "
+            f"feast -c {_relative(CODE / 'feature_repo')} feature-services list"
+        )
     console.print(f"\n{_headline(metrics)}", markup=False, highlight=False)
     for name, text in rows.items():
         console.print(f"  {name:<9} {text}", markup=False, highlight=False, soft_wrap=True)
 
 
 def _headline(metrics: dict[str, Any]) -> str:
-    ours = metrics["fresh"]["related_pins"]["recall@10"]
-    clip = metrics["baseline_clip"]["fresh"]["related_pins"]["recall@10"]
-    return f"Related Pins, fresh Pins, recall@10: {ours:.3f} (CLIP objective: {clip:.3f})"
+    groups = metrics["fresh"]["related_pins"], metrics["baseline_clip"]["fresh"]["related_pins"]
+    ours, clip = (f"{group['recall@10']:.3f}" if group else "not measured" for group in groups)
+    return f"Related Pins on fresh Pins, recall@10: {ours} (CLIP objective: {clip})"
 
 
 def _relative(path: Path) -> Path:

@@ -18,7 +18,7 @@ from typing import Any
 
 from components.progress import finished
 from model.errors import RunError
-from model.files import remove, replaced, write_json, write_text
+from model.files import remove, replaced, write_json
 
 WORK, LATEST, MARK = ".work", "latest", "lineage.json"
 # What a run keeps of its steps' outputs: place in the run folder -> task/artifact/path. Moved, never copied.
@@ -28,6 +28,7 @@ KEPT = {
     "quantized": "quantize/quantized",
     "neighbours": "neighbours/neighbours",
     "validation": "validate/docs",
+    "validation-vectors": "quantize/docs",
     "validation.json": "validate/validation",
     "prepared.json": "prepare/prepared/summary.json",
     "quarantine.parquet": "prepare/prepared/quarantine.parquet",
@@ -37,8 +38,9 @@ KEPT = {
     "plots": "report/charts/plots",
     "curves": "report/charts/curves",
     "version.json": "register/version",
+    "publication.json": "publish/published",
 }
-EVIDENCE = ("validation", "validation.json", "prepared.json", "quarantine.parquet")
+EVIDENCE = ("validation", "validation-vectors", "validation.json", "prepared.json", "quarantine.parquet")
 
 
 def fresh_name(runs: Path) -> Path:
@@ -73,21 +75,24 @@ def claimed(out: Path) -> Iterator[Path]:
 def publish(work: Path, out: Path, lineage: dict[str, Any], kept: Mapping[str, str] = KEPT) -> None:
     """Puts the finished run in its place, then moves runs/latest to it.
 
-    `lineage` is written to lineage.json with the model version beside it; metrics.json gains seconds, memory, version.
+    lineage.json gets `lineage`, the configuration, the validation's verdict and the model version;
+    metrics.json gains seconds and memory by step, and the version.
     """
     with replaced(out) as scratch:
         scratch.mkdir()
         _move(work, scratch, kept)
-        request = _read(work / "request.json")
-        write_text(scratch / "config.json", request["arguments"]["config"])
-        version = _read(scratch / "version.json")
-        metrics = _read(scratch / "metrics.json")
+        config = json.loads(_read(work / "request.json")["arguments"]["config"])
+        write_json(scratch / "config.json", config)
+        version, metrics, validation = (
+            _read(scratch / f"{name}.json") for name in ("version", "metrics", "validation")
+        )
         ends = finished(scratch / "events.jsonl")
         metrics["timing_s"] = {step: end["seconds"] for step, end in ends.items()}
         metrics["peak_memory_bytes"] = {step: end["peak_bytes"] for step, end in ends.items()}
         metrics["model"]["version"] = version["version"]
         write_json(scratch / "metrics.json", metrics)
-        write_json(scratch / MARK, lineage | {"model": version})
+        verdict = {name: validation[name] for name in ("success", "failures", "warnings")}
+        write_json(scratch / MARK, lineage | {"config": config, "validation": verdict, "model": version})
     _point_latest(out)
     remove(_failed(out))
 

@@ -41,7 +41,7 @@ def training(catalogue: str, config: str, run: str, lineage: dict) -> None:
     others = embed(prepared=source, model=clip, baseline=True).set_display_name("embed-baseline").outputs["vectors"]
     quantized = quantize(vectors=vectors, neighbours=near, config=config).outputs["quantized"]
 
-    judged = evaluate(**data, vectors=vectors, baseline=others, quantized=quantized, config=config)
+    judged = evaluate(**data, model=ours, vectors=vectors, baseline=others, quantized=quantized, config=config)
     evidence = {"evaluation": judged.outputs["evaluation"], "validation": checked.outputs["validation"]}
     version = register(model=ours, **evidence, config=config, run=run, lineage=lineage).outputs["version"]
     page = report(**data, **evidence, model=ours, baseline=clip, version=version, config=config)

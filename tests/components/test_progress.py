@@ -1,6 +1,9 @@
 """Events: what a step says, to whom, and how often."""
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -92,7 +95,22 @@ def test_without_a_file_there_are_only_lines(monkeypatch, capsys):
 
 def test_plain_lines_are_for_people():
     end = {"time": 0.0, "step": "embed", "event": "end", "seconds": 12.3456, "peak_bytes": 3 * 2**30}
-    assert plain(end) == "embed  end  12.3 s  peak 3,072 MiB"
+    assert plain(end) == "embed  end  12.3 s"
+
+
+def test_the_peak_of_a_step_is_that_of_whoever_spoke_for_it(tmp_path):
+    worker = {"step": "train", "event": "progress", "peak_bytes": 900}
+    records = [{"event": "plan"}, worker, {"step": "train", "event": "end", "seconds": 1.0, "peak_bytes": 300}]
+    (tmp_path / "events.jsonl").write_text("".join(json.dumps(record) + "\n" for record in records))
+    assert finished(tmp_path / "events.jsonl")["train"] == {**records[2], "peak_bytes": 900}
+
+
+def test_a_worker_speaks_for_its_step(events, tmp_path):
+    with step("train"):
+        code = "from components import progress; progress.speak_for('train', %r); progress.advance(0.5)"
+        command = [sys.executable, "-c", code % str(tmp_path / "events.jsonl")]
+        subprocess.run(command, env=os.environ | {"PINCLIP_EVENTS": ""}, check=True, timeout=60)
+    assert [(e["step"], e["event"]) for e in events()] == [("train", e) for e in ("start", "progress", "end")]
 
 
 def test_peak_memory_sees_what_this_process_held():

@@ -52,7 +52,7 @@ def test_help_names_every_command(tmp_path):
         (["generate", "--out", "."], "is no catalogue; choose another --out"),
         (["compile", "--out", "."], "is a folder; name the YAML file to write"),
         (["compile", "--out", "file/pipeline.yaml"], "file"),
-        (["doctor", "--set", "train.workers=-1"], "choose 0 (in process) or more"),
+        (["doctor", "--set", "train.workers=-1"], "choose at least 1"),
         (["ui"], "There is no MLflow database in"),
     ],
 )
@@ -86,7 +86,7 @@ def test_a_mistake_met_inside_a_step_reads_the_same(tmp_path):
     assert done.returncode == 2, done.stderr
     sentence, where = done.stderr.splitlines()
     assert sentence.startswith("pinclip: ")
-    assert where.endswith("runs/a.failed")
+    assert where.endswith("runs/a.failed/pipeline.log")
     assert (tmp_path / "runs" / "a.failed" / "pipeline.log").is_file()
     assert not (tmp_path / "runs" / "latest").is_symlink()
     assert not (tmp_path / "home").exists()

@@ -47,7 +47,7 @@ def test_without_a_terminal_there_are_plain_lines():
     assert lines == [
         "prepare  start",
         "prepare  100%  198 of 200 Pins kept",
-        "prepare  end  2.5 s  peak 1,024 MiB",
+        "prepare  end  2.5 s",
         "train  start",
         "train  10%  epoch 1  loss 3.5",
         "train  90%  epoch 9  images_per_s 1234",

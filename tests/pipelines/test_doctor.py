@@ -22,8 +22,8 @@ def test_python(version, state):
 @pytest.mark.parametrize(
     ("workers", "cpus", "state", "advice"),
     [
-        (0, 1, "ok", ""),
         (1, 2, "ok", ""),
+        (1, 1, "warn", ""),
         (2, 2, "warn", "--set train.workers=1"),
         (8, 4, "warn", "--set train.workers=3"),
     ],

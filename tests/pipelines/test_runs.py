@@ -8,7 +8,13 @@ import pytest
 from model.errors import RunError
 from pipelines.runs import claimed, fresh_name, keep_evidence, publish
 
-KEPT = {"metrics.json": "evaluate/metrics.json", "version.json": "register/version", "model": "train/model"}
+KEPT = {
+    "metrics.json": "evaluate/metrics.json",
+    "version.json": "register/version",
+    "validation.json": "validate/validation",
+    "model": "train/model",
+}
+VERDICT = {"success": True, "failures": [], "warnings": ["few boards"]}
 
 
 def fill(work: Path) -> None:
@@ -17,6 +23,7 @@ def fill(work: Path) -> None:
     files = {
         "evaluate/metrics.json": '{"model": {"parameters": 5}, "search": {"recall@10": 0.5}}',
         "register/version": '{"version": 3}',
+        "validate/validation": json.dumps(VERDICT | {"expectations": [1, 2]}),
         "train/model/model.safetensors": "weights",
         "prepare/prepared/summary.json": '{"read": 7}',
         "validate/docs/index.html": "<p>docs</p>",
@@ -46,7 +53,12 @@ def test_a_finished_run_is_whole_and_latest(tmp_path):
         "timing_s": {"prepare": 2.5, "train": 2.5},
         "peak_memory_bytes": {"prepare": 100, "train": 100},
     }
-    assert json.loads((run / "lineage.json").read_text()) == {"git_rev": "abc", "model": {"version": 3}}
+    assert json.loads((run / "lineage.json").read_text()) == {
+        "git_rev": "abc",
+        "config": {"seed": 1},
+        "validation": VERDICT,
+        "model": {"version": 3},
+    }
     assert json.loads((run / "config.json").read_text()) == {"seed": 1}
     assert (run / "model" / "model.safetensors").read_text() == "weights"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "latest"]
@@ -74,7 +86,7 @@ def test_a_failed_run_leaves_its_evidence_beside_and_success_clears_it(tmp_path)
         assert keep_evidence(work, tmp_path / "a") == tmp_path / "a.failed"
         raise ValueError("stop")
     names = sorted(path.name for path in (tmp_path / "a.failed").iterdir())
-    assert names == ["events.jsonl", "pipeline.log", "prepared.json", "request.json", "validation"]
+    assert names == ["events.jsonl", "pipeline.log", "prepared.json", "request.json", "validation", "validation.json"]
     assert (tmp_path / "a.failed" / "validation" / "index.html").is_file()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.failed"]
     finish(tmp_path / "a")

@@ -27,7 +27,7 @@ DEPENDENCIES = {
     "embed": {"prepare", "train"},
     "embed-baseline": {"prepare", "train-baseline"},
     "quantize": {"embed", "neighbours"},
-    "evaluate": {"prepare", "neighbours", "embed", "embed-baseline", "quantize"},
+    "evaluate": {"prepare", "neighbours", "train", "embed", "embed-baseline", "quantize"},
     "register": {"train", "evaluate", "validate"},
     "report": {"prepare", "validate", "neighbours", "train", "train-baseline", "evaluate", "register"},
     "publish": {"quantize", "register", "report"},

@@ -2,17 +2,18 @@
 
 from kfp import dsl
 
-KEPT = {"metrics.json": "first/metrics", "version.json": "second/version"}
+KEPT = {"metrics.json": "first/metrics", "validation.json": "first/validation", "version.json": "second/version"}
 
 
 @dsl.component(base_image="python:3.11", install_kfp_package=False)
-def first(config: str, metrics: dsl.Output[dsl.Metrics]) -> None:
+def first(config: str, metrics: dsl.Output[dsl.Metrics], validation: dsl.Output[dsl.Artifact]) -> None:
     from pathlib import Path
 
     from components.progress import advance, step
 
     with step("first"):
         advance(0.5, f"config {config}", loss=1.5, images_per_s=100.0)
+        Path(validation.path).write_text('{"success": true, "failures": [], "warnings": []}')
         Path(metrics.path).write_text('{"model": {"parameters": 3}}')
 
 
