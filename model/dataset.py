@@ -47,7 +47,8 @@ def load_training_set(prepared: Path, neighbours: Path, config: Config) -> tuple
     """Reads what the steps before left, trains the tokenizer on training texts only, and encodes them."""
     catalogue = Catalogue(prepared / "catalogue")
     rows = np.flatnonzero(~read_fresh(neighbours))
-    place = np.full(catalogue.count("pins"), -1, dtype=np.int64)  # row of the catalogue -> training Pin
+    total = catalogue.count("pins")
+    place = np.full(total, -1, dtype=np.int64)  # row of the catalogue -> training Pin
     place[rows] = np.arange(len(rows))
     texts = {name: _signal_texts(catalogue, name, rows) for name in TEXT_SIGNALS}
     texts = {name: values for name, values in texts.items() if any(values)}
@@ -57,7 +58,7 @@ def load_training_set(prepared: Path, neighbours: Path, config: Config) -> tuple
     tokenizer = train_tokenizer(corpus, config.text)
     training_set = TrainingSet(
         rows=rows,
-        pixels=Pixels(prepared / "pixels.u8", config.vision.image_size),
+        pixels=Pixels(prepared / "pixels.u8", config.vision.image_size, total),
         signals={name: _encode_signal(tokenizer, values, config) for name, values in texts.items()},
         words=encode_texts(tokenizer, words, config.text.context),
         words_of_pin=_membership(facts, place, len(rows), len(words)),

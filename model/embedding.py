@@ -105,8 +105,8 @@ def embed(
 ) -> int:
     """Embeds every Pin and query of a prepared catalogue into the folder above; returns the number of Pins."""
     embedder, catalogue = Embedder(model_folder), Catalogue(prepared / "catalogue")
-    pixels = Pixels(prepared / "pixels.u8", embedder.config.vision.image_size)
     total, done, shard = catalogue.count("pins"), 0, []
+    pixels = Pixels(prepared / "pixels.u8", embedder.config.vision.image_size, total)
     with replaced(out) as scratch:
         (scratch / "pins").mkdir(parents=True)
         for batch in catalogue.batches("pins", ["pin_id", *TEXT_SIGNALS], rows=BLOCK):

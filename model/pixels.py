@@ -19,19 +19,19 @@ from model.images import to_pixels
 
 
 class Pixels:
-    """uint8 images (N, S, S, 3), in the catalogue's order.
+    """uint8 images (N, S, S, 3) of the N Pins of a catalogue, in its order.
 
     Raises:
-        CatalogueError: the file is missing or was made for another image size.
+        CatalogueError: the file is missing, or was made for another image size or other Pins.
     """
 
-    def __init__(self, path: Path, size: int) -> None:
+    def __init__(self, path: Path, size: int, pins: int) -> None:
         self.size, self.record = size, size * size * 3
-        if not path.is_file() or path.stat().st_size % self.record:
+        if not path.is_file() or path.stat().st_size != pins * self.record:
             raise CatalogueError(
-                f"{path} holds no {size}-pixel images; run the prepare step again with this image size."
+                f"{path} does not hold the {pins} Pins at {size} pixels; "
+                "run the prepare step again with this vision.image_size."
             )
-        self.count = path.stat().st_size // self.record
         self._file = path.open("rb")
 
     def read(self, rows: Sequence[int] | np.ndarray) -> np.ndarray:
