@@ -1,0 +1,110 @@
+"""What the tests of this room share: a tiny generated catalogue, prepared and walked, and a tiny model of it."""
+
+import io
+
+import numpy as np
+import pyarrow as pa
+import pytest
+import torch
+from hypothesis import settings
+from PIL import Image
+
+from model import embedding, neighbourhood, pixels, training
+from model.catalogue import SCHEMAS, Catalogue, CatalogueWriter
+from model.config import load
+from model.dataset import load_training_set
+from model.preparation import prepare
+from model.sources.synthetic import SyntheticConfig, generate
+
+settings.register_profile("patient", deadline=None, max_examples=50)  # other work shares the processor
+settings.load_profile("patient")
+TINY = (
+    "vision.image_size=32",
+    "vision.width=32",
+    "text.width=32",
+    "text.vocabulary=400",
+    "fusion.dim=32",
+    "fusion.prefixes=16,32",
+    "train.batch_size=32",
+    "train.epochs=8",
+    "train.precision=fp32",
+)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_thread():
+    """The same sums in the same order, whatever else runs."""
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def config():
+    return load("smoke", TINY)
+
+
+@pytest.fixture(scope="session")
+def walked(tmp_path_factory, config):
+    """The folders (prepared, neighbours) of 240 generated Pins on 40 boards."""
+    root = tmp_path_factory.mktemp("tiny")
+    generate(SyntheticConfig(pins=240, boards=40, image_size=32, seed=1), root / "catalogue")
+    prepare(Catalogue(root / "catalogue"), root / "prepared", config.prepare)
+    pixels.decode_catalogue(Catalogue(root / "prepared" / "catalogue"), config, root / "prepared" / "pixels.u8")
+    neighbourhood.build(root / "prepared", root / "neighbours", config)
+    return root / "prepared", root / "neighbours"
+
+
+@pytest.fixture(scope="session")
+def training_set(walked, config):
+    return load_training_set(*walked, config)[0]
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory, walked, config):
+    """(model folder, the points reported on the way) of eight epochs."""
+    folder, points = tmp_path_factory.mktemp("trained") / "model", []
+    training.fit(*walked, folder, config, points.append)
+    return folder, points
+
+
+@pytest.fixture(scope="session")
+def embedded(tmp_path_factory, walked, trained):
+    """The vectors folder of the trained model."""
+    folder = tmp_path_factory.mktemp("embedded") / "vectors"
+    embedding.embed(walked[0], trained[0], folder)
+    return folder
+
+
+@pytest.fixture
+def catalogue_of(tmp_path, config):
+    """Call with rows of pins, boards and queries: the folders (prepared, neighbours) of that catalogue."""
+
+    def build(pins: list[dict], boards: list[dict] = (), queries: list[dict] = (), config=config, name="by-hand"):
+        source, prepared, neighbours = (tmp_path / name / part for part in ("catalogue", "prepared", "neighbours"))
+        with CatalogueWriter(source) as writer:
+            for table, rows in (("pins", pins), ("boards", boards), ("queries", queries)):
+                if rows:
+                    writer.write(table, _table(table, rows))
+        prepare(Catalogue(source), prepared, config.prepare)
+        pixels.decode_catalogue(Catalogue(prepared / "catalogue"), config, prepared / "pixels.u8")
+        neighbourhood.build(prepared, neighbours, config)
+        return prepared, neighbours
+
+    return build
+
+
+@pytest.fixture(scope="session")
+def picture():
+    """Call with a number: the PNG bytes of that picture."""
+
+    def draw(number: int, side: int = 16) -> bytes:
+        noise = np.random.default_rng(number).integers(0, 256, (side, side, 3), dtype=np.uint8)
+        file = io.BytesIO()
+        Image.fromarray(noise).save(file, "PNG")
+        return file.getvalue()
+
+    return draw
+
+
+def _table(name: str, rows: list[dict]) -> pa.Table:
+    fields = [field for field in SCHEMAS[name] if any(field.name in row for row in rows)]
+    return pa.Table.from_pylist(rows, schema=pa.schema(fields))

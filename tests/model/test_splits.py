@@ -1,0 +1,100 @@
+"""The split: whole groups, the share asked for, the newest where time decides, and the same in any order of rows."""
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from model.catalogue import TIME
+from model.config import SplitConfig
+from model.errors import CatalogueError
+from model.splits import fresh_pins, held_out, uniform_hash
+
+
+def table(groups, times=None) -> pa.Table:
+    """A Pin a group name (None: a Pin alone), made at the second `times`."""
+    times = [None] * len(groups) if times is None else [t if t is None else t * 1_000_000 for t in times]
+    ids = [f"p{i}" for i in range(len(groups))]
+    return pa.table(
+        {"pin_id": ids, "group_id": pa.array(groups, pa.string()), "created_at": pa.array(times, pa.int64()).cast(TIME)}
+    )
+
+
+def fresh_ids(pins: pa.Table, **settings) -> set[str]:
+    fresh = fresh_pins(pins, SplitConfig(**settings), seed=3)
+    return {pin for pin, new in zip(pins["pin_id"].to_pylist(), fresh, strict=True) if new}
+
+
+@given(st.lists(st.integers(0, 30), min_size=40, max_size=120), st.booleans(), st.randoms())
+def test_no_group_is_divided_in_any_order_of_rows(numbers, by_time, random):
+    times = [random.randrange(50) for _ in numbers] if by_time else None
+    pins = table([f"g{n}" for n in numbers], times)
+    try:
+        fresh = fresh_ids(pins)
+    except CatalogueError:  # one large new group, or no hash below the share
+        return
+    groups = dict(zip(pins["pin_id"].to_pylist(), pins["group_id"].to_pylist(), strict=True))
+    assert not {groups[pin] for pin in fresh} & {groups[pin] for pin in groups.keys() - fresh}
+    order = list(range(len(numbers)))
+    random.shuffle(order)
+    assert fresh_ids(pins.take(order)) == fresh
+
+
+@pytest.mark.parametrize("share", [0.1, 0.2, 0.5])
+@pytest.mark.parametrize("times", [None, range(5000)])
+def test_the_fresh_share_is_near_what_was_asked_for(share, times):
+    assert len(fresh_ids(table([None] * 5000, times), fresh_share=share)) == pytest.approx(5000 * share, rel=0.1)
+
+
+def test_by_time_the_newest_groups_are_fresh():
+    """Group c has the newest Pin of all, and takes its old one with it; two groups fill 4 of 10 Pins."""
+    groups = ["a", "a", "b", "b", "c", "c", "d", "d", "e", "e"]
+    times = [1, 2, 8, 3, 9, 0, 4, 4, 5, 5]
+    assert fresh_ids(table(groups, times), fresh_share=0.4) == {"p2", "p3", "p4", "p5"}
+    assert fresh_ids(table(groups, times), fresh_share=0.59) == {"p2", "p3", "p4", "p5"}
+
+
+def test_auto_needs_a_time_for_every_pin():
+    groups, times = [None] * 200, list(range(199))
+    by_hash = fresh_ids(table(groups), by="hash")
+    assert fresh_ids(table(groups, [*times, None])) == by_hash
+    assert fresh_ids(table(groups, [*times, 200]), by="hash") == by_hash
+    assert fresh_ids(table(groups, [*times, 200])) == {f"p{i}" for i in range(160, 200)}
+    with pytest.raises(CatalogueError, match=r"some Pins have no created_at; fill it or choose split\.by=hash"):
+        fresh_ids(table(groups, [*times, None]), by="time")
+
+
+@pytest.mark.parametrize("times", [None, range(9)])
+def test_one_group_cannot_be_split(times):
+    with pytest.raises(CatalogueError, match="The 1 groups of the catalogue cannot be split"):
+        fresh_ids(table(["all"] * 9, times))
+
+
+def test_a_fact_is_the_pin_and_the_words():
+    """A board's title and a query of the same words are one fact of the Pin, however they are written."""
+    pins = [f"p{i}" for i in range(2000)]
+    drawn = held_out(pins, ["Tea Time"] * 2000, 0.1, seed=0)
+    assert np.array_equal(drawn, held_out(pins, [" tea time "] * 2000, 0.1, seed=0))
+    assert drawn.mean() == pytest.approx(0.1, abs=0.02)
+    assert not np.array_equal(drawn, held_out(pins, ["coffee"] * 2000, 0.1, seed=0))
+    assert not np.array_equal(drawn, held_out(pins, ["Tea Time"] * 2000, 0.1, seed=1))
+    assert not held_out(pins, ["Tea Time"] * 2000, 0.0, seed=0).any()
+
+
+def test_the_seed_moves_the_split():
+    pins = table([None] * 200)
+    assert not np.array_equal(fresh_pins(pins, SplitConfig(), 0), fresh_pins(pins, SplitConfig(), 1))
+
+
+@given(st.lists(st.text(), max_size=20), st.text())
+def test_a_hash_is_its_keys_own(keys, salt):
+    numbers = uniform_hash(keys, salt)
+    assert ((numbers >= 0) & (numbers < 1)).all()
+    assert np.array_equal(uniform_hash(keys[::-1], salt), numbers[::-1])
+
+
+def test_hashes_are_uniform_and_the_same_on_every_machine():
+    numbers = uniform_hash([str(i) for i in range(10_000)], "salt")
+    assert np.histogram(numbers, bins=10, range=(0, 1))[0] == pytest.approx(np.full(10, 1000), rel=0.12)
+    assert uniform_hash(["pin"], "salt")[0] == float.fromhex("0x1.50f377c99450ap-1")
