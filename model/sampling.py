@@ -124,16 +124,17 @@ def _labels(
     training_set: TrainingSet, config: Config, pins: np.ndarray, texts: dict[str, list[tuple[int, int]]]
 ) -> dict[str, np.ndarray]:
     """int8 (B, B) for each role's texts (column = the text shown by a Pin) and for neighbours (column = a Pin)."""
-    labels = {role: _own_text_labels(texts[role]) for role in ("long", "short")}
+    labels = {role: _own_text_labels(pins, texts[role]) for role in ("long", "short")}
     labels["query"] = _query_labels(training_set, pins, np.array([number for _, number in texts["query"]]))
     labels["neighbour"] = _neighbour_labels(training_set, config, pins)
     return labels
 
 
-def _own_text_labels(texts: list[tuple[int, int]]) -> np.ndarray:
-    """A Pin matches its own text; another Pin's text of the same words is no negative."""
+def _own_text_labels(pins: np.ndarray, texts: list[tuple[int, int]]) -> np.ndarray:
+    """A Pin matches its own text; the same words beside another Pin, or the Pin's other text, are no negatives."""
     key = np.array([kind * (1 << 40) + number for kind, number in texts])
-    labels = np.where(key[:, None] == key[None, :], 0, -1).astype(np.int8)
+    same = (key[:, None] == key[None, :]) | (pins[:, None] == pins[None, :])
+    labels = np.where(same, 0, -1).astype(np.int8)
     np.fill_diagonal(labels, 1)
     labels[:, key < 0] = 0
     labels[key < 0, :] = 0
