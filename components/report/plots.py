@@ -15,7 +15,6 @@ from model.errors import RunError
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-CURVE_FIELDS = ("step", "epoch", "loss", "image_text", "neighbour", "text_fused", "learning_rate", "images_per_s")
 RUNS = ("pinclip", "baseline_clip")
 _CHARTS = (
     ("image_text", "Image – text", "pulls a Pin's image and its text together"),
@@ -60,9 +59,10 @@ def read_curves(path: Path) -> list[dict[str, Any]]:
 
 
 def write_curves(curves: list[dict[str, Any]], path: Path) -> None:
-    """The curves as CSV, which `dvc plots` and spreadsheets read; a loss that a run does not have is left empty."""
+    """The curves as CSV, which `dvc plots` and spreadsheets read; what a step did not log is left empty."""
+    fields = dict.fromkeys(name for record in curves for name in record) or {"step": None}
     with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, CURVE_FIELDS, restval="", extrasaction="ignore")
+        writer = csv.DictWriter(file, fields)
         writer.writeheader()
         writer.writerows(curves)
 

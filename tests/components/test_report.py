@@ -63,7 +63,7 @@ def write_curves(path: Path, baseline: bool) -> None:
         image_text = 0.4 + 2.2 * math.exp(-step / 120) + noise.uniform(-0.05, 0.05)
         other = None if baseline else 0.6 + 1.8 * math.exp(-step / 90) + noise.uniform(-0.05, 0.05)
         line = {"step": step, "epoch": step // 100, "image_text": image_text, "neighbour": other, "text_fused": other}
-        line |= {"loss": image_text + 2 * (other or 0), "learning_rate": 1e-3, "images_per_s": 800.0}
+        line |= {"loss": image_text + 2 * (other or 0), "images_per_s": 800.0}
         lines.append(json.dumps(line))
     path.write_text("\n".join(lines) + "\n")
 
