@@ -62,7 +62,7 @@ def train(prepared: Path, neighbours: Path, out: Path, config: Config, report: R
             ),
         )
         try:
-            result = trainer.fit().metrics
+            result = trainer.fit().return_value
         except ray.train.TrainingFailedError as error:
             raise TrainingError(f"The training workers died: {_last_line(error)} Read the log of the run.") from error
     if "refusal" in result:
@@ -70,9 +70,8 @@ def train(prepared: Path, neighbours: Path, out: Path, config: Config, report: R
     return result
 
 
-def _worker(settings: dict[str, Work]) -> None:
+def _worker(settings: dict[str, Work]) -> dict[str, Any]:
     """One worker's life. A user's mistake comes back as a result: it is no reason to start the workers again."""
-    import ray.train
     import torch
 
     from model.training import fit
@@ -81,10 +80,9 @@ def _worker(settings: dict[str, Work]) -> None:
     progress.speak_for(work.step, work.events)
     torch.set_num_threads(work.threads)  # Ray gives a worker one thread
     try:
-        result = fit(work.prepared, work.neighbours, work.out, work.config, work.report)
+        return fit(work.prepared, work.neighbours, work.out, work.config, work.report)
     except PinclipError as error:
-        result = {"refusal": error}
-    ray.train.report(result)
+        return {"refusal": error}
 
 
 @contextmanager
@@ -98,7 +96,12 @@ def _ray(config: Config) -> Iterator[None]:
         _check_cpus(needed, int(ray.cluster_resources().get("CPU", 0)))
         yield
         return
-    ray.init(num_cpus=max(os.cpu_count() or 1, needed), include_dashboard=False, logging_level="warning")
+    ray.init(
+        num_cpus=max(os.cpu_count() or 1, needed),
+        include_dashboard=False,
+        logging_level="warning",
+        _system_config={"worker_niceness": 0},  # training is what this machine is for now
+    )
     try:
         yield
     finally:

@@ -21,9 +21,9 @@ class PinClip(nn.Module):
         self.config = config.objective
         self.prefixes = config.fusion.prefixes
         self.encoder = PinEncoder(config)
-        self.image_text_temperature = Temperature()
-        self.neighbour_temperature = Temperature()
-        self.text_fused_temperature = Temperature()
+        self.image_text_temperature = Temperature(config.train.batch_size)
+        self.neighbour_temperature = Temperature(config.train.batch_size)
+        self.text_fused_temperature = Temperature(config.train.batch_size)
         self.fused = bool(self.config.neighbour or self.config.text_fused)
         if not self.fused:  # what the objective never reaches must not wait for a gradient
             self.encoder.fusion.requires_grad_(False)
