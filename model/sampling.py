@@ -143,6 +143,8 @@ def _own_text_labels(pins: np.ndarray, texts: list[tuple[int, int]]) -> np.ndarr
 
 def _query_labels(training_set: TrainingSet, pins: np.ndarray, words: np.ndarray) -> np.ndarray:
     """A query matches every Pin that it is known to lead to."""
+    if not training_set.words:
+        return np.zeros((len(pins), len(pins)), dtype=np.int8)
     known = training_set.words_of_pin[pins][:, np.maximum(words, 0)].toarray() > 0
     labels = np.where(known, 1, -1).astype(np.int8)
     labels[:, words < 0] = 0
