@@ -1,4 +1,4 @@
-"""Batches: the same for any number of workers and after a resume, no fresh Pin in any, labels as sets would have them."""
+"""Batches: the same for any number of workers and after a resume, without fresh Pins, labels as sets have them."""
 
 import dataclasses
 from collections import Counter
@@ -9,7 +9,7 @@ import torch
 
 from model.catalogue import LONG_SIGNALS, SHORT_SIGNALS, TEXT_TYPES
 from model.config import override
-from model.neighbourhood import read_fresh, read_pairs
+from model.neighbourhood import read_fresh
 from model.pixels import Pixels
 from model.sampling import ROLES, Batch, batches, steps_per_epoch
 
