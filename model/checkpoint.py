@@ -1,16 +1,22 @@
-"""A model folder: model.safetensors, config.json, tokenizer.json. Nothing in it is ever unpickled."""
+"""A model folder: model.safetensors, config.json, tokenizer.json. Nothing in it is ever unpickled.
 
+The weights carry the fingerprint of their tokenizer: another one of the same size would read all words wrongly.
+"""
+
+import hashlib
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
 from tokenizers import Tokenizer
 
 from model.config import Config
 from model.encoder import PinEncoder
-from model.errors import ModelError
+from model.errors import ConfigError, ModelError
 from model.files import replaced
+
+FILES = ("config.json", "tokenizer.json", "model.safetensors")
 
 
 def save_model(folder: Path, encoder: PinEncoder, tokenizer: Tokenizer) -> None:
@@ -20,38 +26,56 @@ def save_model(folder: Path, encoder: PinEncoder, tokenizer: Tokenizer) -> None:
         scratch.write_text(encoder.config.to_json(), encoding="utf-8")
     with replaced(folder / "tokenizer.json") as scratch:
         tokenizer.save(str(scratch))
+    tensors = {name: value.contiguous() for name, value in encoder.state_dict().items()}
     with replaced(folder / "model.safetensors") as scratch:
-        save_file({name: value.contiguous() for name, value in encoder.state_dict().items()}, str(scratch))
+        save_file(tensors, str(scratch), {"tokenizer": _fingerprint(folder)})
 
 
 def load_model(folder: Path) -> tuple[PinEncoder, Tokenizer]:
     """The encoder in evaluation mode and its tokenizer.
 
     Raises:
-        ModelError: a file is missing or corrupt, or the weights are of another architecture.
+        ModelError: a file is missing or corrupt, or the three do not belong together.
     """
-    for name in ("config.json", "tokenizer.json", "model.safetensors"):
+    for name in FILES:
         if not (folder / name).is_file():
             raise ModelError(f"The model folder {folder} lacks {name}; train again or point at a whole model folder.")
-    encoder = PinEncoder(Config.from_json((folder / "config.json").read_text(encoding="utf-8")))
-    tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
-    tokens, embeddings = tokenizer.get_vocab_size(), encoder.config.text.vocabulary
-    if tokens > embeddings:
+    tensors, fingerprint = _read_weights(folder / "model.safetensors")
+    if fingerprint != _fingerprint(folder):
         raise ModelError(
-            f"The tokenizer in {folder} has {tokens} tokens and the weights have {embeddings}; "
-            "they do not belong together: copy both from one training run."
+            f"The tokenizer.json in {folder} is not the one that the weights were trained with; "
+            "copy both from one training run."
         )
-    weights = folder / "model.safetensors"
+    encoder = PinEncoder(_read_config(folder / "config.json"))
     try:
-        encoder.load_state_dict(load_file(weights))
-    except SafetensorError as error:
-        raise ModelError(f"{weights} is corrupt ({error}); copy it again or train again.") from None
+        encoder.load_state_dict(tensors)
     except RuntimeError:
         raise ModelError(
-            f"{weights} holds another architecture than the config.json beside it; copy both from one training run."
+            f"{folder / 'model.safetensors'} holds another architecture than the config.json beside it; "
+            "copy both from one training run."
         ) from None
-    return encoder.eval(), tokenizer
+    return encoder.eval(), Tokenizer.from_file(str(folder / "tokenizer.json"))
 
 
 def parameters(encoder: torch.nn.Module) -> int:
     return sum(p.numel() for p in encoder.parameters())
+
+
+def _read_weights(path: Path) -> tuple[dict[str, torch.Tensor], str]:
+    """The tensors, and the fingerprint of the tokenizer that they were trained with."""
+    try:
+        with safe_open(path, "pt") as file:
+            return {name: file.get_tensor(name) for name in file.keys()}, (file.metadata() or {}).get("tokenizer", "")  # noqa: SIM118
+    except SafetensorError as error:
+        raise ModelError(f"{path} is corrupt ({error}); copy it again or train again.") from None
+
+
+def _read_config(path: Path) -> Config:
+    try:
+        return Config.from_json(path.read_text(encoding="utf-8"))
+    except (ValueError, AttributeError, ConfigError) as error:
+        raise ModelError(f"{path} is no configuration of this version ({error}); copy it again.") from None
+
+
+def _fingerprint(folder: Path) -> str:
+    return hashlib.sha256((folder / "tokenizer.json").read_bytes()).hexdigest()
