@@ -20,6 +20,7 @@ from model.checkpoint import parameters, save_model
 from model.config import Config, TrainConfig
 from model.dataset import TrainingSet, load_training_set
 from model.errors import TrainingError
+from model.files import write_text
 from model.losses import world
 from model.objective import PinClip, on
 from model.precision import Working, training_dtype
@@ -51,19 +52,19 @@ def fit(prepared: Path, neighbours: Path, out: Path, config: Config, report: Rep
     parallel = DistributedDataParallel(working.task) if workers > 1 else working.task
     clock = time.monotonic()
     for step, batch in _ahead(batches(training_set, config, first, total, rank, workers), first):
-        _set_learning_rate(optimizer, config.train, step, total)
+        rate = _set_learning_rate(optimizer, config.train, step, total)
         losses = train_step(parallel, working, optimizer, on(device, batch))
         if not math.isfinite(losses["gradient_norm"]):
             raise TrainingError(_not_finite(step, snapshot))
         seconds, clock = time.monotonic() - clock, time.monotonic()
-        curves.append(_point(step, total, losses, config, seconds))
+        curves.append(_point(step, total, losses | {"learning_rate": rate}, config, seconds))
         if rank == 0:
             report({**curves[-1], "fraction": (step + 1) / total})
             if (step + 1) % config.train.checkpoint_steps == 0:
                 snapshot.save(task, optimizer, step + 1, curves)
     if rank == 0:
         save_model(out, task.encoder, tokenizer)
-        (out / "curves.jsonl").write_text("".join(json.dumps(point) + "\n" for point in curves), encoding="utf-8")
+        write_text(out / "curves.jsonl", "".join(json.dumps(point) + "\n" for point in curves))
         snapshot.discard()
     return {"steps": total, "parameters": parameters(task.encoder), "pins": len(training_set), **curves[-1]}
 
@@ -104,13 +105,15 @@ def _optimizer(task: nn.Module, config: TrainConfig) -> torch.optim.Optimizer:
     return torch.optim.AdamW(groups, lr=config.learning_rate, betas=(0.9, 0.98), fused=True)
 
 
-def _set_learning_rate(optimizer: torch.optim.Optimizer, config: TrainConfig, step: int, total: int) -> None:
+def _set_learning_rate(optimizer: torch.optim.Optimizer, config: TrainConfig, step: int, total: int) -> float:
     """Linear warm-up, then half a cosine down to zero."""
     warmup = max(round(config.warmup * total), 1)
     ramp = min((step + 1) / warmup, 1.0)
     decay = 0.5 * (1 + math.cos(math.pi * max(step - warmup, 0) / max(total - warmup, 1)))
+    rate = config.learning_rate * ramp * decay
     for group in optimizer.param_groups:
-        group["lr"] = config.learning_rate * ramp * decay
+        group["lr"] = rate
+    return rate
 
 
 def _ahead(items: Iterator[Batch], first: int) -> Iterator[tuple[int, Batch]]:
@@ -124,11 +127,11 @@ def _ahead(items: Iterator[Batch], first: int) -> Iterator[tuple[int, Batch]]:
             step += 1
 
 
-def _point(step: int, total: int, losses: dict[str, float], config: Config, seconds: float) -> dict[str, Any]:
+def _point(step: int, total: int, figures: dict[str, float], config: Config, seconds: float) -> dict[str, Any]:
     return {
         "step": step + 1,
         "epoch": round(config.train.epochs * (step + 1) / total, 3),
-        **{name: round(value, 5) for name, value in losses.items()},
+        **{name: float(f"{value:.6g}") for name, value in figures.items()},
         "images_per_s": round(config.train.batch_size / seconds, 1),
     }
 
