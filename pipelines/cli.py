@@ -35,7 +35,7 @@ def import_(
         Path | None, typer.Option(help="Where the spec's relative paths start. [the spec's folder]")
     ] = None,
 ) -> None:
-    """Turn Parquet, CSV or TSV tables and images into a catalogue."""
+    """Turn your tables and images into a catalogue."""
     from pipelines.catalogues import import_tables
 
     import_tables(spec, out, root)
@@ -48,7 +48,7 @@ def generate(
     boards: Annotated[int, typer.Option(help="Boards to fill.")] = 200,
     seed: Annotated[int, typer.Option(help="The same seed gives the same catalogue.")] = 0,
 ) -> None:
-    """Make a catalogue with planted truth: styles that no text mentions, boards that gather by them."""
+    """Make a catalogue with planted truth to try things on."""
     from pipelines.catalogues import generate_catalogue
 
     generate_catalogue(pins, boards, seed, out)
@@ -62,7 +62,10 @@ def run(
     params: Params = None,
     out: Annotated[Path | None, typer.Option(help="The run folder to write. [runs/<time>]")] = None,
 ) -> None:
-    """Run the whole pipeline on this machine: from a catalogue to a report, a model version and features."""
+    """Run the whole pipeline on this machine.
+
+    From a catalogue to a report, a registered model version and published features.
+    """
     from pipelines.configuration import configuration
     from pipelines.running import run_training
 
@@ -76,7 +79,10 @@ def compile_(
     set_: Set = None,
     params: Params = None,
 ) -> None:
-    """Write the same pipeline as KFP YAML for a cluster; the settings become its default `config`."""
+    """Write the pipeline as KFP YAML for a cluster.
+
+    It is the one that `pinclip run` runs; the settings become the default of its parameter `config`.
+    """
     from pipelines.configuration import configuration
     from pipelines.running import compile_training
 
@@ -97,7 +103,7 @@ def doctor(profile: Profile = None, set_: Set = None, params: Params = None) -> 
 @app.command()
 def ui(port: Annotated[int | None, typer.Option(help="[5000, or a free one]")] = None) -> None:
     """Open MLflow on the runs of this machine."""
-    from pipelines.tracking import serve
+    from pipelines.ui import serve
 
     serve(port)
 

@@ -63,9 +63,11 @@ def compile_training(out: Path, config: Config) -> None:
 
     from pipelines.training import training
 
+    # On one line: KFP repeats a default in a comment, which a second line would end.
+    settings = json.dumps(json.loads(config.to_json()))
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "pipeline.yaml"
-        compiler.Compiler().compile(training, str(path), pipeline_parameters={"config": config.to_json()})
+        compiler.Compiler().compile(training, str(path), pipeline_parameters={"config": settings})
         write_text(out, path.read_text(encoding="utf-8"))
 
 

@@ -25,9 +25,10 @@ def serve(port: int | None) -> None:
     if port is not None and not is_free(port):
         raise RunError(f"Port {port} is taken; choose another --port, or leave it out for a free one.")
     port = port or (PORT if is_free(PORT) else _any_free())
-    Console().print(f"MLflow on http://127.0.0.1:{port}  (Ctrl-C ends it)", highlight=False)
+    Console().print(f"MLflow starts on http://127.0.0.1:{port}, in a few seconds; Ctrl-C ends it.", highlight=False)
     command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", settings.mlflow_uri]
-    os.execve(command[0], [*command, "--host", "127.0.0.1", "--port", str(port)], os.environ | ENVIRONMENT)
+    options = ["--host", "127.0.0.1", "--port", str(port), "--workers", "1"]  # one reader: each worker takes seconds
+    os.execve(command[0], [*command, *options], os.environ | ENVIRONMENT)
 
 
 def is_free(port: int) -> bool:
