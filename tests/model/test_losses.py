@@ -28,7 +28,7 @@ def pairs(rows: int, columns: int, seed: int = 0, dim: int = 6):
     generator = torch.Generator().manual_seed(seed)
     x, y = (F.normalize(torch.randn(n, dim, generator=generator), dim=1) for n in (rows, columns))
     labels = torch.randint(-1, 2, (rows, columns), generator=generator, dtype=torch.int8)
-    temperature = Temperature()
+    temperature = Temperature(rows)
     with torch.no_grad():
         temperature.log_scale.fill_(1.3)
         temperature.bias.fill_(-0.7)
@@ -56,11 +56,11 @@ def test_sigmoid_gradients_equal_the_double_loop():
 
 
 def test_sigmoid_by_hand():
-    """Two orthogonal pairs, t = 10, b = -10: a match has logit 0, all others -10."""
+    """Two orthogonal pairs, t = 10, b = -ln 2: a match has logit 10 - ln 2, a stranger -ln 2."""
     x = torch.eye(2)
     labels = torch.tensor([[1, -1], [-1, 1]], dtype=torch.int8)
-    expected = math.log(2) + math.log1p(math.exp(-10))  # a row: one match, one stranger
-    assert sigmoid_loss(x, x, labels, Temperature()).item() == pytest.approx(expected, rel=1e-6)
+    expected = math.log1p(2 * math.exp(-10)) + math.log(1.5)  # a row: one match, one stranger
+    assert sigmoid_loss(x, x, labels, Temperature(2)).item() == pytest.approx(expected, rel=1e-5)
 
 
 def test_a_pair_labelled_0_adds_nothing():
@@ -107,12 +107,18 @@ def test_softmax_of_rows_with_several_matches_and_with_none():
     assert gradient[0][1].abs().max() == 0
 
 
+def test_at_the_start_a_pair_of_unrelated_vectors_is_a_match_once_a_batch():
+    for size in (2, 256, 4096):
+        odds = Temperature(size)(torch.tensor(0.0)).exp().item()
+        assert odds == pytest.approx(1 / size, rel=1e-4)
+
+
 def test_a_temperature_never_exceeds_100():
-    temperature = Temperature()
-    assert temperature(torch.tensor(1.0)).item() == pytest.approx(0.0, abs=1e-5)  # 10 x 1 - 10
+    temperature = Temperature(1)
+    assert temperature(torch.tensor(1.0)).item() == pytest.approx(10.0)
     with torch.no_grad():
         temperature.log_scale.fill_(20.0)
-    assert temperature(torch.tensor(1.0)).item() == pytest.approx(90.0)
+    assert temperature(torch.tensor(1.0)).item() == pytest.approx(100.0)
 
 
 def test_alone_a_worker_is_the_whole_world():

@@ -27,7 +27,7 @@ def pair_gradients(given: dict[str, torch.Tensor], rank: int, workers: int) -> d
     mine, results = slice(rank * rows, (rank + 1) * rows), {}
     for name, loss in LOSSES.items():
         x, y = (given[key][mine].clone().requires_grad_() for key in ("x", "y"))
-        temperature = Temperature()
+        temperature = Temperature(rows * workers)
         value = loss(x, y, given["labels"][mine], temperature)
         value.backward()
         shared = torch.stack([temperature.log_scale.grad, temperature.bias.grad])
