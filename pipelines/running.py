@@ -77,9 +77,8 @@ def _say_what_next(console: Console, out: Path) -> None:
     )
     shown, settings = _relative(out), Settings()
     passed = version["verdict"]["passed"]
-    verdict = (
-        "the gate passed: now the challenger" if passed else "the gate did not: " + version["verdict"]["reasons"][0]
-    )
+    failure = f"failed its gate, so it is no challenger: {version['verdict']['reasons'][0]}"
+    verdict = "the gate passed: now the challenger" if passed else failure
     rows = {
         "report": f"{shown}/report.html",
         "figures": f"{shown}/metrics.json",
