@@ -21,9 +21,7 @@ def fresh_pins(pins: pa.Table, config: SplitConfig, seed: int) -> np.ndarray:
     Raises:
         CatalogueError: no group is left to train on, or none is fresh.
     """
-    ids, groups = pins["pin_id"].to_pylist(), pins["group_id"].to_pylist()
-    group_of_pin = [group if group is not None else f"pin:{pin}" for group, pin in zip(groups, ids, strict=True)]
-    names, membership = np.unique(np.asarray(group_of_pin), return_inverse=True)
+    names, membership = np.unique(np.asarray(group_names(pins)), return_inverse=True)
     dated = pins["created_at"].null_count == 0
     if config.by == "time" and not dated:
         raise CatalogueError("split.by is time, but some Pins have no created_at; fill it or choose split.by=hash.")
@@ -38,6 +36,12 @@ def fresh_pins(pins: pa.Table, config: SplitConfig, seed: int) -> np.ndarray:
             "add Pins, or map group_id to a finer column."
         )
     return fresh
+
+
+def group_names(pins: pa.Table) -> list[str]:
+    """The group of each Pin; one without group_id is a group of its own. `pins` needs pin_id, group_id."""
+    columns = (pins[name].to_pylist() for name in ("group_id", "pin_id"))
+    return [group if group is not None else f"pin:{pin}" for group, pin in zip(*columns, strict=True)]
 
 
 def held_out(pin_ids: Sequence[str], words: Sequence[str], share: float, seed: int) -> np.ndarray:

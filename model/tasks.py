@@ -18,6 +18,7 @@ import scipy.sparse as sp
 
 from model.catalogue import TEXT_SIGNALS, Catalogue, joined_texts
 from model.neighbourhood import Facts, read_edges, read_fresh, read_texts
+from model.splits import group_names
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,7 @@ def ground(prepared: Path, neighbours: Path, only_fresh: bool) -> Ground:
     catalogue = Catalogue(prepared / "catalogue")
     pins = np.flatnonzero(read_fresh(neighbours)) if only_fresh else np.arange(catalogue.count("pins"))
     table = catalogue.read("pins", ["pin_id", "group_id", *TEXT_SIGNALS])
-    groups = [g if g is not None else p for g, p in zip(*(table[n].to_pylist() for n in ("group_id", "pin_id")))]  # noqa: B905
+    groups = group_names(table)
     signals = [joined_texts(table[name].to_pylist()) for name in TEXT_SIGNALS]
     firsts = [next((text for text in texts if text), "") for texts in zip(*signals, strict=True)]
     edges, (facts, vocabulary) = read_edges(neighbours), read_texts(neighbours)
