@@ -1,0 +1,116 @@
+"""Global affine quantization: its error, its ends, its range, and codes that come back from their files."""
+
+import json
+import shutil
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from model.config import override
+from model.embedding import as_matrix, read_vectors
+from model.neighbourhood import read_fresh
+from model.quantization import QUANTILES, Affine, calibrate, quantize, read_affine, read_codes
+from model.retrieval import top_k
+
+UNIT = st.floats(-1, 1, width=32)
+
+
+@given(hnp.arrays(np.float32, (5, 4), elements=UNIT), st.sampled_from([8, 4]), st.integers(-3, 3))
+def test_inside_the_range_the_error_is_half_a_step(x, bits, zero_point):
+    most = (1 << (bits - 1)) - 1 - abs(zero_point)
+    affine = Affine(scale=1 / most, zero_point=zero_point, bits=bits, dim=4)
+    back = affine.dequantize(affine.quantize(x))
+    assert back.dtype == np.float32
+    assert np.abs(back - x).max() <= affine.scale / 2 + 1e-6
+
+
+def test_codes_by_hand():
+    affine = Affine(scale=0.5, zero_point=1, bits=4, dim=6)
+    x = np.array([[0.0, 0.5, -0.6, 2.9, 99.0, -99.0]], dtype=np.float32)
+    codes = affine.quantize(x)
+    assert codes.dtype == np.int8
+    assert codes.tolist() == [[1, 2, 0, 7, 7, -8]]  # round(x / 0.5) + 1, between -8 and 7
+    assert affine.dequantize(codes).tolist() == [[0.0, 0.5, -0.5, 3.0, 3.0, -4.5]]
+
+
+@pytest.mark.parametrize(("bits", "low", "high"), [(8, -128, 127), (4, -8, 7)])
+def test_values_outside_are_clipped(bits, low, high):
+    affine = Affine(scale=0.01, zero_point=0, bits=bits, dim=2)
+    assert affine.quantize(np.array([[1e9, -1e9]], np.float32)).tolist() == [[high, low]]
+
+
+def unit_vectors(rows=300, dim=16, outliers=True, seed=0):
+    """A few dimensions much wider than the others: the whole range wastes codes."""
+    x = np.random.default_rng(seed).normal(size=(rows, dim))
+    if outliers:
+        x[:, 0] *= 8
+    return (x / np.linalg.norm(x, axis=1, keepdims=True)).astype(np.float32)
+
+
+def kept(x, affine, k=11):
+    exact, rough = top_k(x, x, k)[0], affine.dequantize(affine.quantize(x))
+    found = top_k(rough, rough, k)[0]
+    return np.mean([len(set(a) & set(b)) for a, b in zip(exact, found, strict=True)])
+
+
+@pytest.mark.parametrize("bits", [8, 4])
+@pytest.mark.parametrize("outliers", [True, False])
+def test_the_chosen_range_keeps_no_fewer_neighbours_than_the_whole(bits, outliers):
+    x = unit_vectors(outliers=outliers)
+    chosen = calibrate(x, bits, seed=0)
+    whole = Affine(float(np.abs(x).max()) / ((1 << (bits - 1)) - 1), 0, bits, 16)
+    assert kept(x, chosen) >= kept(x, whole)
+    assert chosen.scale in [
+        pytest.approx(np.quantile(np.abs(x), q) / ((1 << (bits - 1)) - 1), rel=1e-6) for q in QUANTILES
+    ]
+    assert (chosen.zero_point, chosen.bits, chosen.dim) == (0, bits, 16)
+
+
+def test_eight_bits_keep_nearly_all_neighbours():
+    x = unit_vectors()
+    assert kept(x, calibrate(x, 8, seed=0)) > 10.5
+    assert kept(x, calibrate(x, 8, seed=0)) > kept(x, calibrate(x, 4, seed=0))
+
+
+def test_two_vectors_are_enough_to_calibrate():
+    assert calibrate(np.eye(2, dtype=np.float32), 8, seed=0).scale > 0
+
+
+def test_codes_come_back_from_their_files(tmp_path, walked, embedded, config):
+    affine = quantize(embedded, walked[1], tmp_path / "quantized", config)
+    assert read_affine(tmp_path / "quantized") == affine
+    assert set(json.loads((tmp_path / "quantized" / "quantization.json").read_text())) == {
+        "scale", "zero_point", "bits", "dim",
+    }  # fmt: skip
+    codes, vectors = read_codes(tmp_path / "quantized", affine.dim), read_vectors(embedded, "pin")
+    assert np.array_equal(codes, affine.quantize(vectors))
+    assert np.abs(affine.dequantize(codes) - vectors).max() < 0.1
+    shard = "pins/00000.parquet"
+    assert pq.read_table(tmp_path / "quantized" / shard)["pin_id"] == pq.read_table(embedded / shard)["pin_id"]
+    assert {len(code) for code in pq.read_table(tmp_path / "quantized" / shard)["vector"].to_pylist()} == {affine.dim}
+
+
+def test_fresh_pins_have_no_say_in_the_range(tmp_path, walked, embedded, config):
+    """Their vectors ten times as long: the range stays."""
+    before = quantize(embedded, walked[1], tmp_path / "before", config)
+    shutil.copytree(embedded, tmp_path / "vectors")
+    shard = tmp_path / "vectors" / "pins" / "00000.parquet"
+    table = pq.read_table(shard)
+    vectors = as_matrix(table["pin"].combine_chunks()).copy()
+    vectors[read_fresh(walked[1])] *= 10
+    column = pa.FixedSizeListArray.from_arrays(vectors.ravel(), vectors.shape[1])
+    pq.write_table(table.set_column(1, "pin", column), shard)
+    assert quantize(tmp_path / "vectors", walked[1], tmp_path / "after", config) == before
+
+
+def test_four_bits_on_fewer_pins(tmp_path, walked, embedded, config):
+    config = override(config, {"quantization": {"bits": 4, "calibration_pins": 50}})
+    affine = quantize(embedded, walked[1], tmp_path / "quantized", config)
+    codes = read_codes(tmp_path / "quantized", affine.dim)
+    assert affine.bits == 4
+    assert -8 <= codes.min() <= codes.max() <= 7
