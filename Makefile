@@ -37,7 +37,7 @@ test: setup lint ## linters, type checker and all tests
 lint: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/lint-imports --no-timing
+	$(BIN)/lint-imports
 	$(BIN)/mypy
 
 fast: setup ## the tests that take seconds
