@@ -50,7 +50,7 @@ class PinClip(nn.Module):
     def _image_text(self, image_bE: Tensor, text_bE: dict[str, Tensor], batch: Batch) -> Tensor:
         """Every kind of text that the step drew, aligned with the image."""
         parts = [
-            self._pairs(image_bE, text_bE[role], batch.labels[role], self.image_text_temperature)
+            self._pairs(image_bE, text_bE[role], batch.labels[role], batch.labels_back[role])
             for role in self.config.image_texts
         ]
         return torch.stack(parts).mean()
@@ -74,12 +74,13 @@ class PinClip(nn.Module):
     def _nested(self, x_bE: Tensor, y_bE: Tensor, labels_bB: Tensor, temperature: Temperature) -> Tensor:
         """Mean of the loss over the nested prefixes."""
         nested = zip(prefixes(x_bE, self.prefixes), prefixes(y_bE, self.prefixes), strict=True)
-        return torch.stack([self._pairs(x, y, labels_bB, temperature) for x, y in nested]).mean()
+        return torch.stack([sigmoid_loss(x, y, labels_bB, temperature) for x, y in nested]).mean()
 
-    def _pairs(self, x_bE: Tensor, y_bE: Tensor, labels_bB: Tensor, temperature: Temperature) -> Tensor:
-        if self.config.loss == "sigmoid":
-            return sigmoid_loss(x_bE, y_bE, labels_bB, temperature)
-        return softmax_loss(x_bE, y_bE, labels_bB, temperature)
+    def _pairs(self, image_bE: Tensor, text_bE: Tensor, labels_bB: Tensor, back_bB: Tensor) -> Tensor:
+        if self.config.image_text_loss == "sigmoid":
+            return sigmoid_loss(image_bE, text_bE, labels_bB, self.image_text_temperature)
+        to_text = softmax_loss(image_bE, text_bE, labels_bB, self.image_text_temperature)
+        return (to_text + softmax_loss(text_bE, image_bE, back_bB, self.image_text_temperature)) / 2
 
 
 def _by_pin(text_NE: Tensor, slot_b: Tensor) -> Tensor:
@@ -96,6 +97,7 @@ def on(device: torch.device, batch: Batch) -> Batch:
         owner_N=batch.owner_N.to(device),
         slot={k: v.to(device) for k, v in batch.slot.items()},
         labels={k: v.to(device) for k, v in batch.labels.items()},
+        labels_back={k: v.to(device) for k, v in batch.labels_back.items()},
         has_image_b=batch.has_image_b.to(device),
         has_text_b=batch.has_text_b.to(device),
     )

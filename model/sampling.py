@@ -23,7 +23,8 @@ ROLES = ("long", "short", "query")
 
 @dataclass(frozen=True)
 class Batch:
-    """labels: int8 (b, B), rows of this worker against the columns of all: +1 match, -1 no match, 0 left out.
+    """labels: int8 (b, B), rows of this worker against the columns of all: +1 match, -1 no match, 0 left out;
+    labels_back: the same matches read the other way, columns of this worker against the rows of all.
 
     owner_N: the Pin of each text that its Pin may read, -1 for queries; slot[role] (b,): the text of each Pin in
     that role, -1 where it has none.
@@ -34,6 +35,7 @@ class Batch:
     owner_N: Tensor
     slot: dict[str, Tensor]
     labels: dict[str, Tensor]
+    labels_back: dict[str, Tensor]
     has_image_b: Tensor  # False: this step hides the Pin's image from fusion
     has_text_b: Tensor  # False: this step hides the Pin's texts from fusion
 
@@ -109,12 +111,14 @@ def _assemble(
             types.append(kind)
             owner.append(-1 if name == "query" else i)
         slot[role] = torch.from_numpy(slots)
+    labels = _labels(training_set, config, pins, texts)
     return Batch(
         pixels_bSS3=torch.from_numpy(training_set.pixels.read(training_set.rows[pins[mine]])),
         texts=pack_texts(ids, types),
         owner_N=torch.tensor(owner, dtype=torch.int64),
         slot=slot,
-        labels={k: torch.from_numpy(v[mine]) for k, v in _labels(training_set, config, pins, texts).items()},
+        labels={name: torch.from_numpy(matches[mine]) for name, matches in labels.items()},
+        labels_back={name: torch.from_numpy(matches.T[mine]) for name, matches in labels.items()},
         has_image_b=torch.from_numpy(hidden[mine] >= config.train.hide_image),
         has_text_b=torch.from_numpy(hidden[mine] < 1 - config.train.hide_text),
     )

@@ -85,7 +85,7 @@ def test_the_clip_baseline_is_the_same_network(config):
 
 def test_softmax_takes_the_place_of_sigmoid(parts, config, batch):
     _, image, texts, _ = parts
-    task = task_of(config, loss="softmax", image_texts=("long",))
+    task = task_of(config, image_text_loss="softmax", image_texts=("long",))
     expected = softmax_loss(image, texts["long"], batch.labels["long"], task.image_text_temperature)
     assert task(batch)["image_text"].item() == pytest.approx(expected.item(), rel=1e-5)
 
@@ -98,7 +98,7 @@ def test_softmax_takes_the_place_of_sigmoid(parts, config, batch):
         {"objective": {"text_fused": 0}},
         {"objective": {"neighbour": 0, "text_fused": 0}},
         {"objective": {"image_texts": ["query"]}},
-        {"objective": {"loss": "softmax"}},
+        {"objective": {"image_text_loss": "softmax"}},
         {"fusion": {"token_level": False}},
         {"fusion": {"global_level": False}},
         {"train": {"hide_image": 0, "hide_text": 0}},
