@@ -148,7 +148,7 @@ def _shard(root, table: pa.Table, instead: bytes | None = None) -> None:
 def test_every_table_is_checked(tmp_path):
     written(tmp_path / "c", pins(0, 1))
     pq.write_table(pa.table({"board_id": ["b"]}), tmp_path / "c" / "boards" / "0.parquet")
-    with pytest.raises(CatalogueError, match="boards/0.parquet lacks the column 'pin_id'; its columns are board_id"):
+    with pytest.raises(CatalogueError, match=r"boards/0\.parquet lacks the column 'pin_id'; its columns are board_id"):
         Catalogue(tmp_path / "c")
 
 

@@ -83,11 +83,13 @@ def test_the_clip_baseline_is_the_same_network(config):
     assert clip_baseline(config).train == config.train
 
 
-def test_softmax_takes_the_place_of_sigmoid(parts, config, batch):
+def test_softmax_looks_for_the_text_and_for_the_image(parts, config, batch):
     _, image, texts, _ = parts
     task = task_of(config, image_text_loss="softmax", image_texts=("long",))
-    expected = softmax_loss(image, texts["long"], batch.labels["long"], task.image_text_temperature)
-    assert task(batch)["image_text"].item() == pytest.approx(expected.item(), rel=1e-5)
+    asked = batch.labels["long"], batch.labels["long"].T
+    to_text = softmax_loss(image, texts["long"], asked[0], task.image_text_temperature)
+    to_image = softmax_loss(texts["long"], image, asked[1], task.image_text_temperature)
+    assert task(batch)["image_text"].item() == pytest.approx((to_text + to_image).item() / 2, rel=1e-5)
 
 
 @pytest.mark.parametrize(

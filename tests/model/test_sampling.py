@@ -48,6 +48,7 @@ def test_workers_share_the_batch_of_one(training_set, config, workers):
             assert torch.equal(torch.cat([getattr(part, field) for part in parts]), getattr(whole, field))
         for name, labels in whole.labels.items():
             assert torch.equal(torch.cat([part.labels[name] for part in parts]), labels)
+            assert torch.equal(torch.cat([part.labels_back[name] for part in parts]), labels.T)
         for role in ROLES:
             assert [text for part in parts for text in shown(part, role)] == shown(whole, role)
 

@@ -12,7 +12,7 @@ import torch._dynamo
 import torch.distributed as dist
 from torch.nn.parallel import DistributedDataParallel
 
-from model.config import Config
+from model.config import Config, clip_baseline
 from model.dataset import load_training_set
 from model.losses import Temperature, sigmoid_loss, softmax_loss
 from model.objective import PinClip
@@ -39,14 +39,22 @@ def pair_gradients(given: dict[str, torch.Tensor], rank: int, workers: int) -> d
 
 
 def task_gradients(training_set, config: Config, rank: int, workers: int) -> dict[str, torch.Tensor]:
-    """The whole task on a real batch: losses of this rank's rows and every parameter's gradient."""
+    """The whole task on a real batch, PinCLIP's and CLIP's: losses of this rank's rows, every parameter's gradient."""
+    results = {}
+    for name, settings in (("pinclip", config), ("clip", clip_baseline(config))):
+        found = one_task(training_set, settings, rank, workers)
+        results |= {f"{kind}.{name}.{key}": value for kind, values in found.items() for key, value in values.items()}
+    return results
+
+
+def one_task(training_set, config: Config, rank: int, workers: int) -> dict[str, dict[str, torch.Tensor]]:
     torch.manual_seed(config.seed)
     task = PinClip(config)
     parallel = DistributedDataParallel(task) if workers > 1 else task
     losses = parallel(next(batches(training_set, config, 3, 4, rank, workers)))
     losses["loss"].backward()
-    gradients = {f"gradient.{n}": p.grad.clone() for n, p in task.named_parameters() if p.requires_grad}
-    return {f"task.{n}": v.detach() for n, v in losses.items()} | gradients
+    gradients = {name: p.grad.clone() for name, p in task.named_parameters() if p.requires_grad}
+    return {"task": {name: value.detach() for name, value in losses.items()}, "gradient": gradients}
 
 
 def work(rank: int, workers: int, folder: Path, training_set, config: Config) -> None:
