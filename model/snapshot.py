@@ -42,6 +42,7 @@ class Snapshot:
                 _, parameter, key = name.split(".", 2)
                 state.setdefault(int(parameter), {})[key] = value
         optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
+        _lay_out_as_parameters(optimizer)
         return int(metadata["step"]), json.loads(metadata["curves"])
 
     def kept_step(self) -> int:
@@ -55,3 +56,11 @@ class Snapshot:
             return {}
         with safe_open(self.path, "pt") as file:
             return file.metadata()
+
+
+def _lay_out_as_parameters(optimizer: torch.optim.Optimizer) -> None:
+    """The fused AdamW walks raw memory: moments must lie there as their parameter does, convolutions channels-last."""
+    for parameter, moments in optimizer.state.items():
+        for name, value in moments.items():
+            if value.shape == parameter.shape:
+                moments[name] = torch.empty_like(parameter).copy_(value)
