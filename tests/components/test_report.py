@@ -1,174 +1,43 @@
-"""The report over a made-up run: real shards with drawn images, and texts from users who mean harm."""
+"""The report over a made-up run (conftest.py): what it says, what it must not do, and the parts it is made of."""
 
 import csv
 import io
 import json
 import math
-import random
 import re
 from html.parser import HTMLParser
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from PIL import Image, ImageDraw
+from PIL import Image
 
 from components.report import gallery, plots, tables
 from components.report.rendering import render
-from model.catalogue import Catalogue, CatalogueWriter
 from model.config import load
 from model.errors import RunError
-from validation.report import Finding, Report
 
 PINS = 60
-COLOURS = {"coral": "#e2725b", "teal": "#2a8f8a", "indigo": "#4b4fa8", "mustard": "#d9a62e", "moss": "#6f8f46"}
-SHAPES = ("circle", "square", "triangle")
 HOSTILE = "<script>alert('hi')</script>"
 
 
-def drawn(index: int) -> bytes:
-    """A shape on a pale ground, 64 x 48 pixels: a picture whose title can be checked by looking."""
-    draw_on = Image.new("RGB", (64, 48), "#f4efe6")
-    pencil, colour = ImageDraw.Draw(draw_on), list(COLOURS.values())[index % len(COLOURS)]
-    box = (16 + index % 7, 8, 48 + index % 7, 40)
-    if SHAPES[index % 3] == "circle":
-        pencil.ellipse(box, fill=colour)
-    elif SHAPES[index % 3] == "square":
-        pencil.rectangle(box, fill=colour)
-    else:
-        pencil.polygon([(box[0], box[3]), (box[2], box[3]), (32, box[1])], fill=colour)
-    return encoded(draw_on)
-
-
-def encoded(image: Image.Image) -> bytes:
+def png(pixels: np.ndarray) -> bytes:
     buffer = io.BytesIO()
-    image.save(buffer, "PNG")
+    Image.fromarray(pixels).save(buffer, "PNG")
     return buffer.getvalue()
 
 
-def write_catalogue(root: Path, images: list[bytes]) -> Catalogue:
-    titles = [f"{list(COLOURS)[i % len(COLOURS)]} {SHAPES[i % 3]}" for i in range(len(images))]
-    titles[1] = HOSTILE
-    with CatalogueWriter(root, rows_per_shard=32) as writer:
-        ids = [f"pin-{i:03d}" for i in range(len(images))]
-        writer.write("pins", pa.table({"pin_id": ids, "image": images, "title": titles}))
-    return Catalogue(root)
+def changed(path: Path, **values) -> None:
+    """Sets top-level keys of a JSON file."""
+    path.write_text(json.dumps(json.loads(path.read_text()) | values))
 
 
-def write_curves(path: Path, baseline: bool) -> None:
-    noise, lines = random.Random(baseline), []
-    for step in range(0, 400, 8):
-        image_text = 0.4 + 2.2 * math.exp(-step / 120) + noise.uniform(-0.05, 0.05)
-        other = None if baseline else 0.6 + 1.8 * math.exp(-step / 90) + noise.uniform(-0.05, 0.05)
-        line = {"step": step, "epoch": step // 100, "image_text": image_text, "neighbour": other, "text_fused": other}
-        line |= {"loss": image_text + 2 * (other or 0), "images_per_s": 800.0}
-        lines.append(json.dumps(line))
-    path.write_text("\n".join(lines) + "\n")
-
-
-def groups(scale: float) -> dict:
-    return {
-        "pintext": {
-            "image_to_text": {"recall@1": 0.31 * scale, "recall@10": 0.62 * scale},
-            "text_to_image": {"recall@1": 0.29 * scale, "recall@10": 0.6 * scale},
-        },
-        "related_pins": {"recall@10": 0.412 * scale, "ndcg@10": 0.377 * scale},
-        "search": {"recall@10": 0.35 * scale},
-    }
-
-
-def metrics() -> dict:
-    retention = {"image_to_text": 0.999, "text_to_image": 1.001, "related_pins": 0.997, "search": 0.994}
-    quantization = {"bits": 8, "bytes_per_pin": 256, "scale": 0.0021437, "zero_point": -3, "retention": retention}
-    return {
-        **groups(1.0),
-        "fresh": groups(0.9),
-        "baseline_clip": {**groups(0.8), "fresh": groups(0.6) | {"search": {"recall@10": 0.36}}},
-        "quantization": quantization,
-        "model": {"version": None, "parameters": 5_734_912},
-        "catalogue": {"pins": PINS, "boards": 1234, "edges": 56_789, "digest": "ab12" * 16},
-    }
-
-
-def examples() -> dict:
-    def results(start: int) -> list[dict]:
-        return [
-            {"pin_id": f"pin-{(start + i * 5) % PINS:03d}", "score": 0.9 - i / 20, "hit": i % 4 < 2} for i in range(10)
-        ]
-
-    pins = [{"query": {"pin_id": f"pin-{i:03d}"}, "results": results(i), "relevant": 12} for i in range(8)]
-    words = [
-        {"query": {"text": t}, "results": results(i), "relevant": 1200}
-        for i, t in enumerate(["teal circle", "قطة صغيرة", HOSTILE])
-    ]
-    texts = [HOSTILE, *(f"{colour} {shape}" for colour in COLOURS for shape in SHAPES)]
-    said = [{"text": text, "score": 0.9 - i / 20, "hit": i == 1} for i, text in enumerate(texts[:10])]
-    images = [{"query": {"pin_id": f"pin-{i:03d}"}, "results": said, "relevant": 1} for i in range(3)]
-    return {"related_pins": pins, "search": words, "image_to_text": images}
-
-
-def summary() -> dict:
-    refused = {"quarantined": {"truncated": 3, "duplicate pin_id": 1}, "dropped": {"no consent": 2}}
-    return {
-        "digest": "ab12" * 16,
-        "pins": {"read": PINS + 6, "kept": PINS, **refused},
-        "boards": {
-            "read": 60_123,
-            "kept": 56_789,
-            "quarantined": {"unknown Pin": 12},
-            "dropped": {"board too small": 3322},
-        },
-        "queries": {"read": 400, "kept": 400, "quarantined": {}, "dropped": {}},
-    }
-
-
-def finding(says: str, observed: str, kind: str, success: bool = True) -> Finding:
-    return Finding("pins", "x", "texts", kind, success, "≥ 1", observed, says, "map a text column in the import spec")
-
-
-def validated(*findings: Finding) -> dict:
-    """validation.json."""
-    whole = finding("Every Pin has an id", "all have", "hard")
-    return Report([whole, finding("Most Pins have a text", "12 % have none", "soft", False), *findings]).to_dict()
-
-
-@pytest.fixture
-def run(tmp_path: Path) -> dict:
-    """The arguments of render() for a made-up run."""
-    for folder in ("evaluation", "neighbours"):
-        (tmp_path / folder).mkdir()
-    (tmp_path / "evaluation/metrics.json").write_text(json.dumps(metrics()))
-    (tmp_path / "evaluation/examples.json").write_text(json.dumps(examples()))
-    pairs = [(pin, (pin + 15 * k) % PINS, 0.3 / k) for pin in range(0, PINS, 2) for k in range(1, 12)]
-    pin, neighbour, weight = zip(*pairs, strict=True)
-    table = {"pin": pa.array(pin, pa.int32()), "neighbour": pa.array(neighbour, pa.int32())}
-    pq.write_table(
-        pa.table(table | {"weight": pa.array(weight, pa.float32())}), tmp_path / "neighbours/neighbours.parquet"
-    )
-    (tmp_path / "prepared").mkdir()
-    (tmp_path / "prepared/summary.json").write_text(json.dumps(summary()))
-    write_curves(tmp_path / "curves.jsonl", baseline=False)
-    write_curves(tmp_path / "baseline.jsonl", baseline=True)
-    return {
-        "out": tmp_path / "run",
-        "evaluation": tmp_path / "evaluation",
-        "curves": tmp_path / "curves.jsonl",
-        "baseline_curves": tmp_path / "baseline.jsonl",
-        "catalogue": write_catalogue(tmp_path / "prepared/catalogue", [drawn(i) for i in range(PINS)]),
-        "neighbours": tmp_path / "neighbours",
-        "validation": validated(),
-        "config": load("demo", ["train.epochs=3"]),
-        "timing_s": {
-            "prepare": 3.2,
-            "validate": 9.8,
-            "neighbours": 1.1,
-            "train": 84.0,
-            "train-baseline": 61.5,
-            "embed": 9.0,
-        },
-    }
+def with_finding(validation: dict, says: str, observed: str) -> dict:
+    """The validation with one more hard expectation that does not hold."""
+    finding = validation["expectations"][0] | {"says": says, "observed": observed, "success": False}
+    failures = [f"{says}, but {observed}; mend it."]
+    return validation | {"success": False, "failures": failures, "expectations": [*validation["expectations"], finding]}
 
 
 class Page(HTMLParser):
@@ -232,7 +101,7 @@ def test_the_same_run_gives_the_same_page(run):
 
 
 def test_texts_of_users_stay_texts(run):
-    run["validation"] = validated(finding("Titles are plain", f"one is {HOSTILE}", "hard", False))
+    run["validation"] = with_finding(run["validation"], "Titles are plain", f"one is {HOSTILE}")
     page = Page(render(**run))
     assert "script" not in page.tags
     assert page.text.count(HOSTILE) >= 3  # a query, a result, a finding
@@ -244,7 +113,7 @@ def test_the_headline_and_the_tables_say_what_was_measured(run):
     assert "+50.0 %" in text
     assert "▼ −12.5 %" in text  # Search on fresh Pins, 0.315 against 0.36
     assert "5,734,912" in text
-    assert "instead of 10" in text  # train.epochs
+    assert f"77 instead of {load().train.epochs}" in text
 
 
 def test_the_gate_says_what_was_not_reached(run):
@@ -254,7 +123,7 @@ def test_the_gate_says_what_was_not_reached(run):
 
 
 def test_what_was_not_measured_is_no_zero(run):
-    measured = metrics()
+    measured = json.loads((run["evaluation"] / "metrics.json").read_text())
     for group in (measured, measured["fresh"], measured["baseline_clip"], measured["baseline_clip"]["fresh"]):
         group["related_pins"] = None
         del group["search"]
@@ -273,8 +142,8 @@ def test_what_was_not_measured_is_no_zero(run):
 
 
 def test_a_run_that_measured_nothing_still_has_a_report(run):
-    nothing = {key: metrics()[key] for key in ("model", "catalogue")}
-    (run["evaluation"] / "metrics.json").write_text(json.dumps(nothing))
+    nothing = dict.fromkeys(("pintext", "related_pins", "search", "fresh", "baseline_clip"))
+    changed(run["evaluation"] / "metrics.json", **nothing)
     run["curves"].write_text("")
     run["baseline_curves"].write_text("")
     text = Page(render(**run | {"timing_s": {}})).text
@@ -292,7 +161,7 @@ def test_expectations_are_counted_and_those_that_do_not_hold_are_told(run):
     text = Page(render(**run)).text
     assert "Passed : 1 of 2 expectations hold" in text
     assert "Soft: Most Pins have a text, but 12 % have none; map a text column" in text
-    run["validation"] = validated(finding("Images open", "3 do not", "hard", False))
+    run["validation"] = with_finding(run["validation"], "Images open", "3 do not")
     text = Page(render(**run)).text
     assert "Failed : 1 of 3 expectations hold" in text
     assert "Hard: Images open, but 3 do not" in text
@@ -311,10 +180,9 @@ def test_a_missing_file_is_named(run, missing):
         render(**run)
 
 
-def test_pictures_that_hardly_compress_stay_small_enough(run, tmp_path):
+def test_pictures_that_hardly_compress_stay_small_enough(run, catalogue_of):
     noise = np.random.default_rng(0)
-    images = [encoded(Image.fromarray(noise.integers(0, 256, (96, 96, 3), np.uint8))) for _ in range(PINS)]
-    run["catalogue"] = write_catalogue(tmp_path / "prepared/noise", images)
+    run["catalogue"] = catalogue_of([png(noise.integers(0, 256, (96, 96, 3), np.uint8)) for _ in range(PINS)])
     assert render(**run).stat().st_size < 3_000_000
 
 
@@ -336,8 +204,8 @@ def test_neighbours_are_the_heaviest_of_pins_drawn_by_the_seed(run):
     assert sample != gallery.sample_neighbours(run["neighbours"], pin_ids, seed=2)
 
 
-def test_a_picture_that_does_not_open_or_is_not_there_is_none(tmp_path):
-    catalogue = write_catalogue(tmp_path / "catalogue", [drawn(0), b"no image"])
+def test_a_picture_that_does_not_open_or_is_not_there_is_none(catalogue_of):
+    catalogue = catalogue_of([png(np.zeros((40, 30, 3), np.uint8)), b"no image"])
     found = gallery.pictures(catalogue, ["pin-000", "pin-001", "elsewhere"], load().prepare)
     assert found["pin-000"].text == "coral circle"
     assert found["pin-000"].uri.startswith("data:image/webp;base64,")
