@@ -65,9 +65,9 @@ class VisionConfig:
 
     image_size: int = 64  # pixels a side
     patch: int = 8  # stem stride, pixels
-    width: int = 192
-    depths: tuple[int, ...] = (2, 4)  # layers a stage; the token grid is halved between stages
-    heads: int = 3
+    width: int = 128
+    depths: tuple[int, ...] = (2, 2)  # layers a stage; the token grid is halved between stages
+    heads: int = 2
 
     def __post_init__(self) -> None:
         stride = self.patch * 2 ** (len(self.depths) - 1)
@@ -86,9 +86,9 @@ class TextConfig:
 
     vocabulary: int = 4096
     context: int = 32  # tokens; longer texts are cut
-    width: int = 192
-    layers: int = 4
-    heads: int = 3
+    width: int = 128
+    layers: int = 2
+    heads: int = 2
 
     def __post_init__(self) -> None:
         _require(self.width % self.heads == 0, f"text.width {self.width} does not divide by {self.heads} heads.")
@@ -100,8 +100,8 @@ class FusionConfig:
 
     dim: int = 256  # of the Pin vector
     prefixes: tuple[int, ...] = (32, 64, 128, 256)  # nested Matryoshka prefixes, each usable alone
-    layers: int = 2
-    heads: int = 3
+    layers: int = 1
+    heads: int = 2
     token_level: bool = True
     global_level: bool = True
 
@@ -127,7 +127,7 @@ class ObjectiveConfig:
 
 @dataclass(frozen=True)
 class TrainConfig:
-    epochs: int = 10
+    epochs: int = 16
     batch_size: int = 256  # Pins a step over all workers
     learning_rate: float = 1e-3
     weight_decay: float = 0.05

@@ -1,0 +1,124 @@
+"""The whole chain as a user runs it: a generated catalogue, one smoke run, and what comes out at every end of it."""
+
+import json
+import os
+import subprocess
+import sys
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+from PIL import Image
+
+from components.settings import Settings
+from model.catalogue import Catalogue, CatalogueWriter
+from model.quantization import read_affine, read_codes
+
+PINCLIP = Path(sys.executable).parent / "pinclip"
+RECALLS = {
+    "pintext": {"image_to_text": {"recall@1", "recall@10"}, "text_to_image": {"recall@1", "recall@10"}},
+    "related_pins": {"recall@10", "ndcg@10"},
+    "search": {"recall@10"},
+}
+STEPS = {
+    *("prepare", "validate", "neighbours", "train", "train-baseline", "embed", "embed-baseline"),
+    *("quantize", "evaluate", "register", "report", "publish"),
+}
+pytestmark = pytest.mark.timeout(900)
+
+
+class Place:
+    """A working folder with a PINCLIP_HOME of its own."""
+
+    def __init__(self, root: Path) -> None:
+        self.root, self.settings = root, Settings(home=root / "home")
+
+    def pinclip(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        environment = os.environ | {"PINCLIP_HOME": str(self.settings.home)}
+        return subprocess.run(
+            [str(PINCLIP), *arguments], cwd=self.root, env=environment, capture_output=True, text=True, timeout=800
+        )
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory) -> Place:
+    """After `pinclip generate` and `pinclip run --profile smoke`."""
+    place = Place(tmp_path_factory.mktemp("chain"))
+    made = place.pinclip("generate", "--pins", "400", "--boards", "60", "--out", "catalogue")
+    assert made.returncode == 0, made.stderr
+    # So small a catalogue says little about quality; its features are to be published all the same.
+    floor = ("--set", "gate.min_retention=0")
+    ran = place.pinclip("run", "--catalogue", "catalogue", "--profile", "smoke", "--out", "runs/first", *floor)
+    assert ran.returncode == 0, ran.stdout[-4000:] + ran.stderr[-4000:]
+    return place
+
+
+@pytest.fixture(scope="module")
+def metrics(place) -> dict:
+    return json.loads((place.root / "runs/latest/metrics.json").read_text())
+
+
+def keys(node: dict) -> dict | set:
+    return {k: keys(v) for k, v in node.items()} if any(isinstance(v, dict) for v in node.values()) else set(node)
+
+
+def test_the_metrics_have_the_promised_keys(metrics):
+    for scope in (metrics, metrics["fresh"], metrics["baseline_clip"], metrics["baseline_clip"]["fresh"]):
+        assert {name: keys(scope[name]) for name in RECALLS} == RECALLS
+    assert set(metrics["timing_s"]) == STEPS
+    assert metrics["quantization"]["bytes_per_pin"] == 64
+    assert 350 < metrics["catalogue"]["pins"] <= 400  # a few gave no consent
+    assert metrics["model"] == {"version": 1, "parameters": metrics["model"]["parameters"]}
+
+
+def test_the_report_shows_pictures_and_fetches_nothing(place):
+    page = (place.root / "runs/latest/report.html").read_text()
+    assert page.count("data:image/") > 20
+    assert "http://" not in page.replace("http://www.w3.org", "")
+
+
+def test_the_challenger_embeds_images_and_words(place):
+    import mlflow
+
+    mlflow.set_tracking_uri(place.settings.mlflow_uri)
+    model = mlflow.pyfunc.load_model("models:/pinclip@challenger")
+    drawn = BytesIO()
+    Image.new("RGB", (64, 64), "teal").save(drawn, "PNG")
+    rows = pd.DataFrame([{"image": drawn.getvalue()}, {"title": "a teal square"}, {"query": "teal"}])
+    vectors = np.stack(model.predict(rows)["vector"].tolist())
+    np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-3)
+
+
+def test_the_features_served_are_the_file(place):
+    from components.feature_store import open_store
+
+    store = open_store(place.settings)
+    service = store.get_feature_service("pin_ranking")
+    ids = [pin for shard in place.root.glob("runs/latest/quantized/pins/*.parquet") for pin in pin_ids(shard)]
+    answer = store.get_online_features(service, [{"pin_id": pin} for pin in ids]).to_dict()
+    affine = read_affine(place.root / "runs/latest/quantized")
+    served = np.stack([np.frombuffer(vector, np.int8) for vector in answer["vector"]])
+    assert np.array_equal(served, read_codes(place.root / "runs/latest/quantized", affine.dim))
+
+
+def pin_ids(shard: Path) -> list[str]:
+    import pyarrow.parquet as pq
+
+    return pq.read_table(shard, columns=["pin_id"])["pin_id"].to_pylist()
+
+
+def test_a_catalogue_of_broken_images_stops_at_validation_and_changes_nothing(place):
+    pins = Catalogue(place.root / "catalogue").read("pins", ["pin_id", "image", "title"]).slice(0, 60).to_pydict()
+    pins["image"] = [image[:200] if i % 3 == 0 else image for i, image in enumerate(pins["image"])]
+    with CatalogueWriter(place.root / "broken") as writer:
+        writer.write("pins", pa.table(pins))
+    ran = place.pinclip("run", "--catalogue", "broken", "--profile", "smoke", "--out", "runs/second")
+    assert ran.returncode == 2
+    assert "truncated" in ran.stderr
+    assert "Traceback" not in ran.stderr + ran.stdout
+    assert (place.root / "runs/second.failed/validation/index.html").is_file()
+    assert (place.root / "runs/latest").resolve().name == "first"
+    assert not (place.root / "runs/second").exists()
