@@ -9,7 +9,7 @@ TORCH_SOURCE := $(if $(PIP_FIND_LINKS),--find-links "$(PIP_FIND_LINKS)",--torch-
 export GX_ANALYTICS_ENABLED := false
 export RAY_USAGE_STATS_ENABLED := 0
 export TOKENIZERS_PARALLELISM := false
-export FEAST_USAGE := False
+export GOMP_SPINCOUNT := 1000
 
 .DEFAULT_GOAL := help
 .PHONY: help setup run test lint fast lock
@@ -28,7 +28,7 @@ setup: .venv/.installed ## virtual environment with the locked packages
 
 run: setup ## generate a catalogue and run the whole pipeline on it
 	$(BIN)/pinclip doctor
-	$(BIN)/pinclip generate --pins 2000 --boards 400 --out catalogues/generated
+	$(BIN)/pinclip generate --pins 3000 --boards 600 --out catalogues/generated
 	$(BIN)/pinclip run --catalogue catalogues/generated --profile demo
 
 test: setup lint ## linters, type checker and all tests
