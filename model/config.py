@@ -5,14 +5,14 @@ Config.from_json(config.to_json())  ==  config
 """
 
 import dataclasses
-import difflib
 import json
-import types
+import math
 import typing
 from dataclasses import dataclass, field
-from typing import Any, Literal, Union
+from typing import Any, Literal
 
 from model.errors import ConfigError
+from model.overrides import override
 
 
 def _require(condition: bool, message: str) -> None:
@@ -56,6 +56,7 @@ class GraphConfig:
 
     def __post_init__(self) -> None:
         _require(0 <= self.restart < 1, f"graph.restart is {self.restart}; choose a probability in [0, 1).")
+        _require(0 <= self.damping <= 10, f"graph.damping is {self.damping}; choose a number in [0, 10].")
         _require(min(self.walks, self.steps, self.top) > 0, "graph.walks, graph.steps and graph.top must be positive.")
 
 
@@ -70,6 +71,10 @@ class VisionConfig:
     heads: int = 2
 
     def __post_init__(self) -> None:
+        _require(
+            len(self.depths) > 0 and min(self.image_size, self.width, self.heads, *self.depths) > 0,
+            "vision.image_size, vision.width, vision.heads and each of vision.depths must be positive.",
+        )
         stride = self.patch * 2 ** (len(self.depths) - 1)
         _require(
             self.image_size % stride == 0,
@@ -91,6 +96,13 @@ class TextConfig:
     heads: int = 2
 
     def __post_init__(self) -> None:
+        _require(
+            self.vocabulary >= 257, f"text.vocabulary is {self.vocabulary}; choose at least 257: the bytes and an end."
+        )
+        _require(self.context >= 2, f"text.context is {self.context}; choose at least 2 tokens.")
+        _require(
+            min(self.width, self.layers, self.heads) > 0, "text.width, text.layers and text.heads must be positive."
+        )
         _require(self.width % self.heads == 0, f"text.width {self.width} does not divide by {self.heads} heads.")
 
 
@@ -107,8 +119,10 @@ class FusionConfig:
 
     def __post_init__(self) -> None:
         _require(self.token_level or self.global_level, "fusion needs token_level or global_level; both are off.")
+        _require(min(self.layers, self.heads) > 0, "fusion.layers and fusion.heads must be positive.")
+        rising = (0, *self.prefixes) == tuple(sorted({0, *self.prefixes}))
         _require(
-            self.prefixes == tuple(sorted(set(self.prefixes))) and self.prefixes[-1] == self.dim,
+            rising and self.prefixes[-1:] == (self.dim,),
             f"fusion.prefixes {list(self.prefixes)} must rise and end at fusion.dim {self.dim}.",
         )
 
@@ -123,6 +137,18 @@ class ObjectiveConfig:
     image_texts: tuple[str, ...] = ("long", "short", "query")  # the kinds of text that images are aligned with
     mask_neighbours: bool = True  # true neighbours in the batch are no negatives
     image_text_loss: Literal["sigmoid", "softmax"] = "sigmoid"
+
+    def __post_init__(self) -> None:
+        weights = (self.image_text, self.neighbour, self.text_fused)
+        _require(
+            min(weights) >= 0 and 0 < sum(weights) < math.inf,
+            f"objective.image_text, neighbour and text_fused are {weights}; choose weights of 0 or more, not all 0.",
+        )
+        kinds = ("long", "short", "query")
+        _require(
+            len(self.image_texts) > 0 and set(self.image_texts) <= set(kinds),
+            f"objective.image_texts is {list(self.image_texts)}; choose one or more of {', '.join(kinds)}.",
+        )
 
 
 @dataclass(frozen=True)
@@ -145,6 +171,17 @@ class TrainConfig:
         _require(self.batch_size >= 2, f"train.batch_size is {self.batch_size}; choose at least 2.")
         _require(self.workers >= 1, f"train.workers is {self.workers}; choose at least 1.")
         _require(self.max_failures >= 0, f"train.max_failures is {self.max_failures}; choose 0 or more.")
+        _require(
+            min(self.cpus_per_worker, self.checkpoint_steps) >= 1,
+            "train.cpus_per_worker and train.checkpoint_steps must be at least 1.",
+        )
+        rate = self.learning_rate
+        _require(0 < rate < math.inf, f"train.learning_rate is {rate}; choose a positive number.")
+        _require(0 <= self.warmup <= 1, f"train.warmup is {self.warmup}; choose a share in [0, 1].")
+        _require(
+            min(self.hide_image, self.hide_text) >= 0 and self.hide_image + self.hide_text <= 1,
+            "train.hide_image and train.hide_text are shares that add up to at most 1: fusion must see something.",
+        )
 
 
 @dataclass(frozen=True)
@@ -154,11 +191,16 @@ class QuantizationConfig:
     bits: Literal[8, 4] = 8
     calibration_pins: int = 20_000
 
+    def __post_init__(self) -> None:
+        _require(
+            self.calibration_pins >= 2,
+            f"quantization.calibration_pins is {self.calibration_pins}; choose at least 2.",
+        )
+
 
 @dataclass(frozen=True)
 class EvaluationConfig:
     max_queries: int = 2_000  # queries drawn a task; the candidates are always all Pins of the split
-    block: int = 1_024  # rows of the score matrix held at once
 
 
 @dataclass(frozen=True)
@@ -186,6 +228,13 @@ class Config:
     quantization: QuantizationConfig = field(default_factory=QuantizationConfig)
     evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
     gate: GateConfig = field(default_factory=GateConfig)
+
+    def __post_init__(self) -> None:
+        _require(self.seed >= 0, f"seed is {self.seed}; choose 0 or more.")
+        _require(
+            self.text.width % self.fusion.heads == 0,
+            f"fusion works at text.width {self.text.width}, which does not divide by fusion.heads {self.fusion.heads}.",
+        )
 
     def to_json(self) -> str:
         return json.dumps(dataclasses.asdict(self), indent=2)
@@ -243,56 +292,9 @@ def load(profile: str = "demo", overrides: typing.Iterable[str] = ()) -> Config:
         section = changes
         for part in sections:
             section = section.setdefault(part, {})
+            _require(
+                isinstance(section, dict), f"--set {item!r}: {part!r} was given a value before; set its keys alone."
+            )
         section[name] = value.strip()
     # All at once: values that only fit together may come in any order.
     return override(override(Config(), PROFILES[profile]), changes)
-
-
-def override(node: Any, values: dict[str, Any], path: str = "") -> Any:
-    """A copy of the dataclass tree `node` with the nested `values` set; strings are parsed to the field's type."""
-    hints = typing.get_type_hints(type(node))
-    changes = {}
-    for key, value in values.items():
-        where = f"{path}{key}"
-        if key not in hints:
-            near = difflib.get_close_matches(key, hints, n=1)
-            advice = f"did you mean {path}{near[0]}?" if near else f"known keys there: {', '.join(hints)}."
-            raise ConfigError(f"There is no setting {where!r}; {advice}")
-        if dataclasses.is_dataclass(hints[key]):
-            if not isinstance(value, dict):
-                raise ConfigError(f"{where!r} is a section, not a value; set one of its keys, e.g. {where}.<key>=…")
-            changes[key] = override(getattr(node, key), value, f"{where}.")
-        else:
-            changes[key] = _parse(value, hints[key], where)
-    return dataclasses.replace(node, **changes)
-
-
-def _parse(value: Any, hint: Any, where: str) -> Any:
-    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
-    if origin is Literal:
-        for choice in arguments:
-            if str(value) == str(choice):
-                return choice
-        raise ConfigError(f"{where} is {value!r}; choose one of {', '.join(map(str, arguments))}.")
-    if origin in (Union, types.UnionType):
-        if value is None or value in ("", "none", "null"):
-            return None
-        return _parse(value, next(a for a in arguments if a is not type(None)), where)
-    if origin is tuple:
-        items = [part for part in value.strip("()[] ").split(",") if part] if isinstance(value, str) else value
-        if not isinstance(items, (list, tuple)):
-            raise ConfigError(f"{where} is {value!r}; write a list, e.g. 2,4.")
-        return tuple(_parse(item, arguments[0], where) for item in items)
-    if hint is bool:
-        if str(value).lower() in ("true", "1", "yes", "on"):
-            return True
-        if str(value).lower() in ("false", "0", "no", "off"):
-            return False
-        raise ConfigError(f"{where} is {value!r}; write true or false.")
-    try:
-        parsed = hint(value)
-    except (TypeError, ValueError):
-        raise ConfigError(f"{where} is {value!r}; it takes a value of type {hint.__name__}.") from None
-    if isinstance(parsed, float) and parsed != parsed:
-        raise ConfigError(f"{where} is NaN; give a number.")
-    return parsed

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from model.catalogue import SCHEMAS
-from model.config import PROFILES, Config, override
+from model.config import PROFILES, Config
+from model.overrides import override
 
 # (path in metrics.json, label, its measures), in the order they are shown
 TASKS = (

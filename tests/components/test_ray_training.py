@@ -10,8 +10,9 @@ from safetensors.torch import load_file
 from components import progress, ray_training
 from model import neighbourhood, pixels
 from model.catalogue import Catalogue
-from model.config import load, override
+from model.config import load
 from model.errors import TrainingError
+from model.overrides import override
 from model.preparation import prepare
 from model.sources.synthetic import SyntheticConfig, generate
 from model.training import fit

@@ -15,11 +15,11 @@ from PIL import Image
 from model import neighbourhood, pixels
 from model.catalogue import Catalogue, CatalogueWriter
 from model.checkpoint import save_model
-from model.config import override
 from model.embedding import Embedder, embed, read_vectors
 from model.encoder import PinEncoder
 from model.evaluation import judge, pinclip_space
 from model.neighbourhood import read_fresh
+from model.overrides import override
 from model.preparation import prepare
 from model.tasks import ground
 from model.text import train_tokenizer

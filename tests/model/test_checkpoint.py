@@ -10,10 +10,10 @@ import pytest
 
 import model
 from model.checkpoint import load_model, parameters, save_model
-from model.config import override
 from model.embedding import Embedder
 from model.encoder import PinEncoder
 from model.errors import ModelError
+from model.overrides import override
 from model.text import train_tokenizer
 
 

@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model.config import PROFILES, Config, clip_baseline, load, override
+from model.config import PROFILES, Config, clip_baseline, load
 from model.errors import ConfigError
+from model.overrides import override
 
 
 @pytest.mark.parametrize(
@@ -126,3 +127,18 @@ def test_the_baseline_differs_in_the_objective_alone():
 def test_nothing_can_be_changed_in_place():
     with pytest.raises(dataclasses.FrozenInstanceError):
         load("demo").train.epochs = 3
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [
+        *("vision.heads=0", "vision.image_size=0", "vision.depths=", "text.vocabulary=100", "text.context=0"),
+        *("fusion.prefixes=", "fusion.heads=5", "objective.image_texts=title", "objective.neighbour=-1"),
+        *("train.learning_rate=0", "train.checkpoint_steps=0", "train.warmup=3", "train.cpus_per_worker=0"),
+        *("graph.damping=inf", "seed=-1", "quantization.calibration_pins=0"),
+    ],
+)
+def test_a_value_that_cannot_work_is_refused_with_a_sentence(setting):
+    with pytest.raises(ConfigError, match=setting.partition("=")[0].rpartition(".")[2].split("_")[0]) as refusal:
+        load("demo", [setting])
+    assert "\n" not in str(refusal.value)

@@ -9,7 +9,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from model.config import override
+from model.overrides import override
 
 SCRIPT = Path(__file__).parent / "workers.py"
 WORLDS = (2, 3)  # with three, the two directions of the ring differ

@@ -6,8 +6,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from model.config import override
 from model.encoder import PinEncoder, prefixes
+from model.overrides import override
 from model.text import pack_texts
 
 FUSIONS = {

@@ -8,9 +8,9 @@ import pytest
 
 from model import neighbourhood
 from model.catalogue import Catalogue
-from model.config import override
 from model.files import remove
 from model.neighbourhood import read_edges, read_fresh, read_pairs, read_texts
+from model.overrides import override
 
 
 def test_files_agree_with_the_catalogue_and_with_each_other(walked):

@@ -6,10 +6,11 @@ import pytest
 import scipy.sparse as sp
 import torch
 
-from model.config import clip_baseline, override
+from model.config import clip_baseline
 from model.encoder import prefixes
 from model.losses import sigmoid_loss, softmax_loss
 from model.objective import PinClip, on
+from model.overrides import override
 from model.sampling import batches
 
 

@@ -5,9 +5,9 @@ import pytest
 from PIL import Image
 
 from model.catalogue import Catalogue
-from model.config import override
 from model.errors import CatalogueError
 from model.images import to_pixels
+from model.overrides import override
 from model.pixels import Pixels, decode_catalogue
 
 

@@ -3,8 +3,9 @@
 import pytest
 import torch
 
-from model.config import TrainConfig, override
+from model.config import TrainConfig
 from model.objective import PinClip
+from model.overrides import override
 from model.precision import Working, training_dtype
 from model.sampling import batches
 from model.training import _optimizer, train_step

@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from model.config import override
 from model.embedding import as_matrix, read_vectors
 from model.neighbourhood import read_fresh
+from model.overrides import override
 from model.quantization import QUANTILES, Affine, calibrate, quantize, read_affine, read_codes
 from model.retrieval import top_k
 

@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from model.catalogue import LONG_SIGNALS, SHORT_SIGNALS, TEXT_TYPES
-from model.config import override
 from model.neighbourhood import read_fresh
+from model.overrides import override
 from model.pixels import Pixels
 from model.sampling import ROLES, Batch, batches, steps_per_epoch
 

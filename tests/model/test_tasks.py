@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 
-from model.config import override
 from model.neighbourhood import read_fresh
+from model.overrides import override
 from model.tasks import Ground, Task, ground, related_task, search_task, text_tasks
 
 

@@ -10,10 +10,11 @@ import torch
 from safetensors.torch import load_file
 
 from model import training
-from model.config import TrainConfig, override
+from model.config import TrainConfig
 from model.embedding import Embedder
 from model.errors import TrainingError
 from model.objective import PinClip
+from model.overrides import override
 from model.snapshot import Snapshot
 from model.training import fit
 
