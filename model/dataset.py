@@ -42,6 +42,9 @@ class TrainingSet:
     def __len__(self) -> int:
         return len(self.rows)
 
+    def has_neighbours(self) -> bool:
+        return bool((self.neighbours >= 0).any())
+
 
 def load_training_set(prepared: Path, neighbours: Path, config: Config) -> tuple[TrainingSet, Tokenizer]:
     """Reads what the steps before left, trains the tokenizer on training texts only, and encodes them."""

@@ -23,6 +23,7 @@ from model.errors import TrainingError
 from model.files import write_text
 from model.losses import world
 from model.objective import PinClip, on
+from model.overrides import override
 from model.precision import Working, training_dtype
 from model.sampling import Batch, batches, steps_per_epoch
 from model.snapshot import Snapshot
@@ -33,6 +34,7 @@ Report = Callable[[dict[str, Any]], None]
 def fit(prepared: Path, neighbours: Path, out: Path, config: Config, report: Report) -> dict[str, Any]:
     """Trains on the training Pins and writes the model folder `out`: weights, config, tokenizer, curves.jsonl.
 
+    Without a single neighbour it aligns images and texts alone.
     A fit that was killed goes on from its last snapshot beside `out`, on the same batches.
 
     Raises:
@@ -42,6 +44,8 @@ def fit(prepared: Path, neighbours: Path, out: Path, config: Config, report: Rep
     torch.manual_seed(config.seed)
     training_set, tokenizer = load_training_set(prepared, neighbours, config)
     _check(training_set, config, workers)
+    if not training_set.has_neighbours():  # images and texts alone; the validation page says that boards are missing
+        config = override(config, {"objective": {"neighbour": 0.0}})
     device = torch.device("cuda", torch.cuda.current_device()) if torch.cuda.is_available() else torch.device("cpu")
     task = PinClip(config).to(device)
     optimizer = _optimizer(task, config.train)

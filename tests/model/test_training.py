@@ -174,10 +174,11 @@ def test_each_precision_leaves_fp32_weights(tmp_path, walked, config, precision)
     assert np.linalg.norm(vectors) == pytest.approx(1, abs=1e-3)
 
 
-def test_a_graph_without_edges_still_trains(tmp_path, catalogue_of, picture, config):
+def test_a_graph_without_edges_trains_on_images_and_texts_alone(tmp_path, catalogue_of, picture, config):
     pins = [{"pin_id": f"p{i}", "image": picture(i), "title": f"number {i}"} for i in range(60)]
     result = fit(*catalogue_of(pins), tmp_path / "model", override(config, {"train": {"epochs": 1}}), silent)
     assert math.isfinite(result["loss"])
+    assert "neighbour" not in result
 
 
 @pytest.mark.parametrize(
