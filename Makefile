@@ -29,7 +29,7 @@ setup: .venv/.installed ## virtual environment with the locked packages
 run: setup ## generate a catalogue and run the whole pipeline on it
 	$(BIN)/pinclip doctor
 	$(BIN)/pinclip generate --pins 3000 --boards 600 --out catalogues/generated
-	$(BIN)/pinclip run --catalogue catalogues/generated --profile demo
+	$(BIN)/pinclip run --catalogue catalogues/generated --profile demo --set train.epochs=20
 
 test: setup lint ## linters, type checker and all tests
 	$(BIN)/pytest
