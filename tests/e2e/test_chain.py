@@ -84,6 +84,7 @@ def test_the_challenger_embeds_images_and_words(place):
     import mlflow
 
     mlflow.set_tracking_uri(place.settings.mlflow_uri)
+    mlflow.set_registry_uri(place.settings.mlflow_uri)  # tests before this one have named theirs in this process
     model = mlflow.pyfunc.load_model("models:/pinclip@challenger")
     drawn = BytesIO()
     Image.new("RGB", (64, 64), "teal").save(drawn, "PNG")
