@@ -23,7 +23,7 @@ class Temperature(nn.Module):
     """The learned scale and bias of one objective.
 
     They start so that every pair is held for a match with probability 1 / batch, the truth about one match a row.
-    (SigLIP's b = -10 says so for 32,768 rows; at 256 it cost a third of the recall after 8 epochs.)
+    (SigLIP's b = -10 says so for 32,768 rows; at 256 it cost a third of PinText recall after 8 epochs.)
     """
 
     def __init__(self, batch_size: int) -> None:
