@@ -137,6 +137,7 @@ class ObjectiveConfig:
     image_texts: tuple[str, ...] = ("long", "short", "query")  # the kinds of text that images are aligned with
     mask_neighbours: bool = True  # true neighbours in the batch are no negatives
     image_text_loss: Literal["sigmoid", "softmax"] = "sigmoid"
+    fused_loss: Literal["sigmoid", "softmax"] = "sigmoid"  # of the neighbour and the text–fused alignment
 
     def __post_init__(self) -> None:
         weights = (self.image_text, self.neighbour, self.text_fused)

@@ -39,9 +39,8 @@ class PinClip(nn.Module):
         if self.fused:
             pin_bE = self._fuse(image_tokens, text_tokens, batch)
             if self.config.neighbour:
-                losses["neighbour"] = self._nested(
-                    pin_bE, pin_bE, batch.labels["neighbour"], self.neighbour_temperature
-                )
+                labels = batch.labels["neighbour"], batch.labels_back["neighbour"]
+                losses["neighbour"] = self._nested(pin_bE, pin_bE, *labels, self.neighbour_temperature)
             if self.config.text_fused:
                 losses["text_fused"] = self._text_fused(pin_bE, text_bE, batch)
         losses["loss"] = torch.stack([getattr(self.config, name) * loss for name, loss in losses.items()]).sum()
@@ -50,7 +49,14 @@ class PinClip(nn.Module):
     def _image_text(self, image_bE: Tensor, text_bE: dict[str, Tensor], batch: Batch) -> Tensor:
         """Every kind of text that the step drew, aligned with the image."""
         parts = [
-            self._pairs(image_bE, text_bE[role], batch.labels[role], batch.labels_back[role])
+            _pairs(
+                self.config.image_text_loss,
+                image_bE,
+                text_bE[role],
+                batch.labels[role],
+                batch.labels_back[role],
+                self.image_text_temperature,
+            )
             for role in self.config.image_texts
         ]
         return torch.stack(parts).mean()
@@ -59,10 +65,10 @@ class PinClip(nn.Module):
         """Queries find fused Pins; a Pin's own texts find it where fusion was not shown them."""
         parts = []
         for role in ROLES:
-            labels = batch.labels[role]
+            labels, back = batch.labels[role], batch.labels_back[role]
             if role != "query":
-                labels = labels * ~batch.has_text_b[:, None]
-            parts.append(self._nested(pin_bE, text_bE[role], labels, self.text_fused_temperature))
+                labels, back = labels * ~batch.has_text_b[:, None], back * ~batch.has_text_B
+            parts.append(self._nested(pin_bE, text_bE[role], labels, back, self.text_fused_temperature))
         return torch.stack(parts).sum()
 
     def _fuse(self, image_tokens: Tensor, text_tokens: Tensor, batch: Batch) -> Tensor:
@@ -71,16 +77,17 @@ class PinClip(nn.Module):
         owner_N = torch.where(visible_N, owner_N, -1)
         return self.encoder.fuse(image_tokens, batch.has_image_b, text_tokens, batch.texts, owner_N)
 
-    def _nested(self, x_bE: Tensor, y_bE: Tensor, labels_bB: Tensor, temperature: Temperature) -> Tensor:
+    def _nested(self, x_bE: Tensor, y_bE: Tensor, labels_bB: Tensor, back_bB: Tensor, t: Temperature) -> Tensor:
         """Mean of the loss over the nested prefixes."""
         nested = zip(prefixes(x_bE, self.prefixes), prefixes(y_bE, self.prefixes), strict=True)
-        return torch.stack([sigmoid_loss(x, y, labels_bB, temperature) for x, y in nested]).mean()
+        return torch.stack([_pairs(self.config.fused_loss, x, y, labels_bB, back_bB, t) for x, y in nested]).mean()
 
-    def _pairs(self, image_bE: Tensor, text_bE: Tensor, labels_bB: Tensor, back_bB: Tensor) -> Tensor:
-        if self.config.image_text_loss == "sigmoid":
-            return sigmoid_loss(image_bE, text_bE, labels_bB, self.image_text_temperature)
-        to_text = softmax_loss(image_bE, text_bE, labels_bB, self.image_text_temperature)
-        return (to_text + softmax_loss(text_bE, image_bE, back_bB, self.image_text_temperature)) / 2
+
+def _pairs(loss: str, x_bE: Tensor, y_bE: Tensor, labels_bB: Tensor, back_bB: Tensor, t: Temperature) -> Tensor:
+    """The named loss of the pairs; softmax reads them from both sides."""
+    if loss == "sigmoid":
+        return sigmoid_loss(x_bE, y_bE, labels_bB, t)
+    return (softmax_loss(x_bE, y_bE, labels_bB, t) + softmax_loss(y_bE, x_bE, back_bB, t)) / 2
 
 
 def _by_pin(text_NE: Tensor, slot_b: Tensor) -> Tensor:
@@ -100,4 +107,5 @@ def on(device: torch.device, batch: Batch) -> Batch:
         labels_back={k: v.to(device) for k, v in batch.labels_back.items()},
         has_image_b=batch.has_image_b.to(device),
         has_text_b=batch.has_text_b.to(device),
+        has_text_B=batch.has_text_B.to(device),
     )

@@ -38,6 +38,7 @@ class Batch:
     labels_back: dict[str, Tensor]
     has_image_b: Tensor  # False: this step hides the Pin's image from fusion
     has_text_b: Tensor  # False: this step hides the Pin's texts from fusion
+    has_text_B: Tensor  # the same of the Pins of all workers
 
 
 def steps_per_epoch(training_set: TrainingSet, config: Config) -> int:
@@ -112,6 +113,7 @@ def _assemble(
             owner.append(-1 if name == "query" else i)
         slot[role] = torch.from_numpy(slots)
     labels = _labels(training_set, config, pins, texts)
+    has_text = torch.from_numpy(hidden < 1 - config.train.hide_text)
     return Batch(
         pixels_bSS3=torch.from_numpy(training_set.pixels.read(training_set.rows[pins[mine]])),
         texts=pack_texts(ids, types),
@@ -120,7 +122,8 @@ def _assemble(
         labels={name: torch.from_numpy(matches[mine]) for name, matches in labels.items()},
         labels_back={name: torch.from_numpy(matches.T[mine]) for name, matches in labels.items()},
         has_image_b=torch.from_numpy(hidden[mine] >= config.train.hide_image),
-        has_text_b=torch.from_numpy(hidden[mine] < 1 - config.train.hide_text),
+        has_text_b=has_text[mine],
+        has_text_B=has_text,
     )
 
 

@@ -93,6 +93,25 @@ def test_softmax_looks_for_the_text_and_for_the_image(parts, config, batch):
     assert task(batch)["image_text"].item() == pytest.approx((to_text + to_image).item() / 2, rel=1e-5)
 
 
+def test_softmax_of_the_fused_vectors_hides_seen_texts_from_both_sides(parts, config, batch):
+    _, _, texts, pin = parts
+    task = task_of(config, fused_loss="softmax")
+    expected = 0.0
+    for role, vectors in texts.items():
+        labels = batch.labels[role].clone()
+        if role != "query":
+            labels[batch.has_text_b] = 0
+        for x, y in zip(prefixes(pin, (16, 32)), prefixes(vectors, (16, 32)), strict=True):
+            expected += softmax_loss(x, y, labels, task.text_fused_temperature).item() / 4
+            expected += softmax_loss(y, x, labels.T, task.text_fused_temperature).item() / 4
+    losses = task(batch)
+    assert losses["text_fused"].item() == pytest.approx(expected, rel=1e-5)
+    neighbours = [
+        softmax_loss(x, x, batch.labels["neighbour"], task.neighbour_temperature) for x in prefixes(pin, (16, 32))
+    ]
+    assert losses["neighbour"].item() == pytest.approx(sum(neighbours).item() / 2, rel=1e-5)
+
+
 @pytest.mark.parametrize(
     "changes",
     [
@@ -101,7 +120,7 @@ def test_softmax_looks_for_the_text_and_for_the_image(parts, config, batch):
         {"objective": {"text_fused": 0}},
         {"objective": {"neighbour": 0, "text_fused": 0}},
         {"objective": {"image_texts": ["query"]}},
-        {"objective": {"image_text_loss": "softmax"}},
+        {"objective": {"image_text_loss": "softmax", "fused_loss": "softmax"}},
         {"fusion": {"token_level": False}},
         {"fusion": {"global_level": False}},
         {"train": {"hide_image": 0, "hide_text": 0}},

@@ -1,0 +1,51 @@
+"""The arms of an ablation: PinCLIP, the CLIP objective, and PinCLIP with one idea taken away.
+
+An arm is the study's configuration with a few named fields changed; everything else, data and budget too, is the same.
+"""
+
+from collections.abc import Callable, Sequence
+
+from model.config import Config, clip_baseline
+from model.errors import ConfigError
+from model.overrides import override
+
+FULL, CLIP = "pinclip", "clip"
+
+
+def _without(section: str, **fields: object) -> Callable[[Config], Config]:
+    return lambda config: override(config, {section: fields})
+
+
+def _no_funnel(config: Config) -> Config:
+    """As many layers in one stage, its tokens never pooled."""
+    return override(config, {"vision": {"depths": (sum(config.vision.depths),)}})
+
+
+def _no_prefixes(config: Config) -> Config:
+    return override(config, {"fusion": {"prefixes": (config.fusion.dim,)}})
+
+
+ARMS: dict[str, Callable[[Config], Config]] = {
+    FULL: lambda config: config,
+    CLIP: clip_baseline,
+    "no-neighbour": _without("objective", neighbour=0.0),
+    "no-token-fusion": _without("fusion", token_level=False),
+    "no-global-fusion": _without("fusion", global_level=False),
+    "one-text": _without("objective", image_texts=("long",)),
+    "no-funnel": _no_funnel,
+    "no-prefixes": _no_prefixes,
+    "no-masking": _without("objective", mask_neighbours=False),
+    "softmax": _without("objective", image_text_loss="softmax", fused_loss="softmax"),
+}
+
+
+def arms(names: Sequence[str], config: Config) -> dict[str, Config]:
+    """The configuration of each named arm, in the order asked for; all arms where no name is given.
+
+    Raises:
+        ConfigError: there is no such arm, or the configuration cannot be changed so.
+    """
+    for name in names:
+        if name not in ARMS:
+            raise ConfigError(f"There is no arm {name!r}; choose from {', '.join(ARMS)}.")
+    return {name: ARMS[name](config) for name in names or ARMS}
