@@ -25,6 +25,11 @@ Set = Annotated[
     list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="One setting, e.g. train.epochs=2; repeatable.")
 ]
 Params = Annotated[Path | None, typer.Option(help="YAML tree of settings, laid over the profile; --set comes last.")]
+Seeds = Annotated[int, typer.Option(help="Trainings of everything compared; they differ in their seed.")]
+StudyOut = Annotated[
+    Path | None, typer.Option(help="The study's folder; a finished trial in it is not done again. [studies/…]")
+]
+Parallel = Annotated[int | None, typer.Option(help="Trials at a time, one thread each. [as many as CPUs]")]
 
 
 @app.command("import")
@@ -70,6 +75,28 @@ def run(
     from pipelines.running import run_training
 
     run_training(catalogue, configuration(profile, params, set_ or []), out)
+
+
+@app.command()
+def ablate(
+    catalogue: Annotated[Path, typer.Option(help="The catalogue folder to learn from.")],
+    seeds: Seeds = 3,
+    arms: Annotated[str, typer.Option(help="Comma-separated, e.g. pinclip,clip,no-funnel. [all]")] = "",
+    profile: Profile = None,
+    set_: Set = None,
+    params: Params = None,
+    out: StudyOut = None,
+    parallel: Parallel = None,
+) -> None:
+    """Compare PinCLIP with the CLIP objective and with itself less one idea.
+
+    Every arm is trained with every seed on the same budget and judged on the same fresh Pins.
+    """
+    from pipelines.configuration import configuration
+    from pipelines.studies import ablate
+
+    names = [name.strip() for name in arms.split(",") if name.strip()]
+    ablate(catalogue, configuration(profile, params, set_ or []), names, seeds, out, parallel)
 
 
 @app.command("compile")

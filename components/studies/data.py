@@ -1,0 +1,48 @@
+"""What the trials of a study learn from: the catalogue prepared, its graph walked, each setting once and kept."""
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from model import neighbourhood, pixels, preparation
+from model.catalogue import Catalogue
+from model.config import Config
+
+
+@dataclass(frozen=True)
+class StudyData:
+    """`folder` keeps prepared-<digest>/ and neighbours-<digest>/, as the steps of a run leave them."""
+
+    source: Catalogue
+    digest: str  # of the source
+    folder: Path
+
+    @classmethod
+    def of(cls, catalogue: Path, folder: Path) -> "StudyData":
+        """Raises CatalogueError where there is no readable catalogue."""
+        source = Catalogue(catalogue.absolute())
+        return cls(source, source.digest(), folder.absolute())
+
+    def prepared(self, config: Config) -> Path:
+        path = self.folder / f"prepared-{self._key(config.prepare, config.vision.image_size)}"
+        if not (path / "pixels.u8").is_file():  # written last
+            preparation.prepare(self.source, path, config.prepare)
+            pixels.decode_catalogue(Catalogue(path / "catalogue"), config, path / "pixels.u8")
+        return path
+
+    def neighbours(self, config: Config) -> Path:
+        key = self._key(config.prepare, config.split, config.graph, config.seed)
+        path = self.folder / f"neighbours-{key}"
+        if not path.is_dir():
+            neighbourhood.build(self.prepared(config), path, config)
+        return path
+
+    def _key(self, *settings: Any) -> str:
+        return digest_of(self.digest, *(s if isinstance(s, int) else asdict(s) for s in settings))
+
+
+def digest_of(*parts: Any) -> str:
+    """Names the JSON of the parts by twelve hexadecimal digits."""
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:12]

@@ -1,0 +1,184 @@
+"""Runs trials side by side on Ray, each a process with one thread; what is finished is kept and never done again.
+
+A study's folder holds trials/<key>.json, one finished trial each. The key is a digest of the configuration, the seed
+and the catalogue: a command that was killed, or is repeated, goes on where it was. work/<key>/ is a trial at work: the
+snapshot that it goes on from, and how far it is.
+"""
+
+import json
+import time
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from components.ray_cluster import ray_cluster
+from components.studies.data import StudyData, digest_of
+from model.config import Config
+from model.errors import PinclipError
+from model.files import remove, write_json, write_text
+
+POLL = 2.0  # seconds between two looks at the trials at work
+Record = dict[str, Any]  # trials/<key>.json; with "error", one sentence, where the trial failed
+
+
+@dataclass(frozen=True)
+class Trial:
+    name: str  # of what is compared: an arm, a share of the Pins
+    seed: int
+    config: Config
+
+    def key(self, data: StudyData) -> str:
+        return digest_of(data.digest, self.config.to_json(), self.seed)
+
+
+@dataclass(frozen=True)
+class Progress:
+    """What a study has to say while it runs."""
+
+    finished: Record | None  # a trial that has just ended, or was found finished
+    done: int  # trials that have ended
+    total: int
+    fraction: float  # of the whole study
+    rest: float | None  # estimated seconds; None before anything is known
+
+
+@dataclass(frozen=True)
+class Task:
+    """What a worker is told; it travels by value."""
+
+    trial: Trial
+    prepared: Path
+    neighbours: Path
+    work: Path
+    record: Path
+    facts: dict[str, str]
+
+
+def run_trials(
+    trials: Sequence[Trial],
+    data: StudyData,
+    out: Path,
+    git_rev: str,
+    parallel: int | None,
+    show: Callable[[Progress], None],
+) -> list[Record]:
+    """The records of all trials, in their order; those of failed trials carry `error` and are not kept."""
+    tasks = [_task(trial, data, out.absolute(), git_rev) for trial in trials]
+    records = {task.record: _read(task.record) for task in tasks if task.record.is_file()}
+    waiting = [task for task in tasks if task.record not in records]
+    clock = _Clock(len(tasks), len(records))
+    for record in list(records.values()):
+        show(clock.progress(record, []))
+    if waiting:
+        for task, record in _side_by_side(waiting, parallel, clock, show):
+            records[task.record] = record
+    return [records[task.record] for task in tasks]
+
+
+def _task(trial: Trial, data: StudyData, out: Path, git_rev: str) -> Task:
+    key = trial.key(data)
+    return Task(
+        trial,
+        data.prepared(trial.config),
+        data.neighbours(trial.config),
+        out / "work" / key,
+        out / "trials" / f"{key}.json",
+        {"catalogue_digest": data.digest, "git_rev": git_rev},
+    )
+
+
+def _side_by_side(
+    tasks: list[Task], parallel: int | None, clock: "_Clock", show: Callable[[Progress], None]
+) -> Iterator[tuple[Task, Record]]:
+    """Every task with its record, as they end; `parallel` of them at a time."""
+    import ray
+
+    with ray_cluster(parallel) as places:
+        gpus = min(ray.cluster_resources().get("GPU", 0) / places, 1)
+        run = ray.remote(num_cpus=1, num_gpus=gpus, max_retries=1)(work_on)
+        queue, running = list(tasks), dict[Any, Task]()
+        while queue or running:
+            while queue and len(running) < places:
+                task = queue.pop(0)
+                running[run.remote(task)] = task
+            ended, _ = ray.wait(list(running), timeout=POLL)
+            for reference in ended:
+                task = running.pop(reference)
+                record = _result(reference, task)
+                show(clock.progress(record, list(running.values())))
+                yield task, record
+            show(clock.progress(None, list(running.values())))
+
+
+def work_on(task: Task) -> Record:
+    """One trial's life in its own process. A mistake or a bug in one trial is its record: the others go on."""
+    import torch
+
+    from model.trial import run_trial
+
+    torch.set_num_threads(1)
+    task.work.mkdir(parents=True, exist_ok=True)
+    trial, said = task.trial, 0.0
+
+    def report(point: dict[str, Any]) -> None:
+        nonlocal said
+        if time.monotonic() - said > POLL:
+            said = time.monotonic()
+            write_text(task.work / "fraction", str(point["fraction"]))
+
+    try:
+        result = run_trial(task.prepared, task.neighbours, task.work, trial.config, trial.seed, report)
+    except PinclipError as error:
+        return _named(task) | {"error": str(error)}
+    except Exception as error:
+        write_text(task.work / "error.log", traceback.format_exc())
+        return _named(task) | {"error": f"{type(error).__name__}: {error} ({task.work / 'error.log'})"}
+    record = _named(task) | result
+    write_json(task.record, record)
+    remove(task.work)
+    return record
+
+
+def _named(task: Task) -> Record:
+    config = json.loads(task.trial.config.to_json())
+    return {"name": task.trial.name, "seed": task.trial.seed, "key": task.record.stem, **task.facts, "config": config}
+
+
+def _result(reference: Any, task: Task) -> Record:
+    import ray
+
+    try:
+        record: Record = ray.get(reference)
+    except ray.exceptions.RayError as error:
+        lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+        return _named(task) | {"error": f"its process died twice: {lines[0]}"}
+    return record
+
+
+def _read(path: Path) -> Record:
+    record: Record = json.loads(path.read_text(encoding="utf-8"))
+    return record
+
+
+class _Clock:
+    """How far a study is and how long the rest takes, by the pace of what was trained in this command."""
+
+    def __init__(self, total: int, found: int) -> None:
+        self.started, self.total, self.found, self.done = time.monotonic(), total, found, 0
+
+    def progress(self, finished: Record | None, running: Sequence[Task]) -> Progress:
+        self.done += finished is not None
+        ahead = self.done + sum(_fraction(task.work) for task in running)
+        trained = ahead - self.found
+        seconds = time.monotonic() - self.started
+        rest = seconds * (self.total - ahead) / trained if trained > 0 and self.done >= self.found else None
+        return Progress(finished, self.done, self.total, ahead / self.total, rest)
+
+
+def _fraction(work: Path) -> float:
+    try:
+        return float((work / "fraction").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return 0.0
