@@ -3,16 +3,25 @@
 From every training Pin `walks` walkers hop Pin -> board -> Pin; before each hop a walker returns to its start with
 probability `restart`. A board of n Pins is chosen with weight n ** -damping, so that a popular board, which says
 little, does not swallow the walks. The `top` most visited Pins are the neighbours.
+
+Blocks of Pins are walked in threads, numpy lets them run side by side. benchmarks/graph_walks.py measures it.
+
+Shape legend: B Pins of a block · W walkers of a block, walks for each Pin · V visits of one Pin, walks * steps
 """
 
+import os
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
 from model.config import GraphConfig
 
-BLOCK = 8192  # start Pins walked at once: bounds the memory
+BLOCK = 1024  # start Pins walked at once: their walkers fit the processor's cache
+LOW_HALF = (1 << 32) - 1
+NOTHING = np.iinfo(np.int64).max
 
 
 @dataclass(frozen=True)
@@ -28,10 +37,7 @@ class Adjacency:
     def of(pin: np.ndarray, board: np.ndarray, pins: int) -> "Adjacency":
         """From parallel arrays of edges; a repeated edge counts once."""
         boards = int(board.max()) + 1 if len(board) else 0
-        keys = np.unique(pin.astype(np.int64) * max(boards, 1) + board)
-        pin, board = (keys // max(boards, 1)).astype(np.int32), (keys % max(boards, 1)).astype(np.int32)
-        by_board = np.argsort(board, kind="stable")
-        return Adjacency(_starts(pin, pins), board, _starts(board, boards), pin[by_board])
+        return Adjacency(*_compressed(pin, board, pins), *_compressed(board, pin, boards))
 
 
 @dataclass(frozen=True)
@@ -46,59 +52,79 @@ class Neighbours:
 def random_walk_neighbours(
     graph: Adjacency, config: GraphConfig, seed: int, report: Callable[[float], None] = lambda fraction: None
 ) -> Neighbours:
-    """The top neighbours of every Pin that has an edge. Deterministic by seed, in whichever order blocks are run."""
-    cumulative = _board_choice(graph, config.damping)
-    starts = np.flatnonzero(np.diff(graph.pin_starts)).astype(np.int32)
-    parts = []
-    for first in range(0, len(starts), BLOCK):
-        block = starts[first : first + BLOCK]
-        rng = np.random.default_rng([seed, first])
-        parts.append(_top_visited(block, _walk(graph, cumulative, block, config, rng), config.top))
-        report(min(1.0, (first + BLOCK) / len(starts)))
-    pin, neighbour, weight = (np.concatenate(column) for column in zip(*parts, strict=True)) if parts else (
-        np.zeros(0, np.int32), np.zeros(0, np.int32), np.zeros(0, np.float32)
-    )  # fmt: skip
-    return Neighbours(pin, neighbour, weight)
+    """The top neighbours of every Pin that has an edge. Deterministic by seed, however many threads there are."""
+    starts = np.flatnonzero(np.diff(graph.pin_starts))
+    neighbours_of = partial(_neighbours, graph, _running_weight(graph, config.damping), starts, config, seed)
+    parts = [(np.zeros(0, np.int32), np.zeros(0, np.int32), np.zeros(0, np.float32))]
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        for part in pool.map(neighbours_of, range(0, len(starts), BLOCK)):
+            parts.append(part)
+            report(min(1.0, (len(parts) - 1) * BLOCK / len(starts)))
+    return Neighbours(*(np.concatenate(column) for column in zip(*parts, strict=True)))
 
 
-def _starts(sorted_owner: np.ndarray, owners: int) -> np.ndarray:
-    return np.concatenate([[0], np.cumsum(np.bincount(sorted_owner, minlength=owners))])
+def _compressed(owner: np.ndarray, other: np.ndarray, owners: int) -> tuple[np.ndarray, np.ndarray]:
+    """(starts (owners + 1,), what each owner is joined to in rising order, without repeats)."""
+    keys = np.sort(owner.astype(np.int64) << 32 | other)
+    keys = keys[np.diff(keys, prepend=-1) > 0]
+    starts = np.concatenate([[0], np.cumsum(np.bincount(keys >> 32, minlength=owners))])
+    return starts, (keys & LOW_HALF).astype(np.int32)
 
 
-def _board_choice(graph: Adjacency, damping: float) -> np.ndarray:
+def _running_weight(graph: Adjacency, damping: float) -> np.ndarray:
     """Running sum (edges + 1,) of every edge's weight; one Pin's boards are an interval of it."""
-    sizes = np.diff(graph.board_starts)
-    return np.concatenate([[0.0], np.cumsum(sizes[graph.boards].astype(np.float64) ** -damping)])
+    weight = np.maximum(np.diff(graph.board_starts), 1.0) ** -damping  # a number that no board has counts as 1
+    return np.concatenate([[0.0], np.cumsum(weight[graph.boards])])
+
+
+def _neighbours(
+    graph: Adjacency, running: np.ndarray, starts: np.ndarray, config: GraphConfig, seed: int, first: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(pin, neighbour, weight) of the block of start Pins from `first`, which has a random stream of its own."""
+    block = starts[first : first + BLOCK]
+    visited_BV = _walk(graph, running, block, config, np.random.default_rng([seed, first]))
+    return _top_visited(block, visited_BV, config.top)
 
 
 def _walk(
-    graph: Adjacency, cumulative: np.ndarray, starts: np.ndarray, config: GraphConfig, rng: np.random.Generator
+    graph: Adjacency, running: np.ndarray, starts_B: np.ndarray, config: GraphConfig, rng: np.random.Generator
 ) -> np.ndarray:
-    """The Pins visited from each start, (starts, walks * steps)."""
-    home = np.repeat(starts, config.walks)
-    here, visited = home, []
+    """The Pins visited from each start, int32 (B, V)."""
+    home_W = np.repeat(starts_B, config.walks)
+    here_W, visited = home_W, []
     for _ in range(config.steps):
-        here = np.where(rng.random(len(home)) < config.restart, home, here)
-        low, high = cumulative[graph.pin_starts[here]], cumulative[graph.pin_starts[here + 1]]
-        edge = np.searchsorted(cumulative, low + rng.random(len(home)) * (high - low), side="right") - 1
-        edge = np.clip(edge, graph.pin_starts[here], graph.pin_starts[here + 1] - 1)  # rounding at an interval's end
-        board = graph.boards[edge]
-        first, size = graph.board_starts[board], graph.board_starts[board + 1] - graph.board_starts[board]
-        here = graph.pins[first + (rng.random(len(home)) * size).astype(np.int64)]
-        visited.append(here.reshape(len(starts), config.walks))
+        here_W = np.where(rng.random(len(home_W)) < config.restart, home_W, here_W)
+        board_W = graph.boards[_choose_edge(graph, running, here_W, rng)]
+        first_W = graph.board_starts[board_W]
+        size_W = graph.board_starts[board_W + 1] - first_W
+        here_W = graph.pins[first_W + (rng.random(len(home_W)) * size_W).astype(np.int64)]
+        visited.append(here_W.reshape(len(starts_B), config.walks))
     return np.concatenate(visited, axis=1)
 
 
-def _top_visited(starts: np.ndarray, visited: np.ndarray, top: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _choose_edge(graph: Adjacency, running: np.ndarray, pin_W: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """An edge of each Pin, drawn by weight: a binary search in the Pin's own interval, for all walkers at once."""
+    low_W, high_W = graph.pin_starts[pin_W], graph.pin_starts[pin_W + 1]
+    least_W = running[low_W]
+    target_W = least_W + rng.random(len(pin_W)) * (running[high_W] - least_W)
+    for _ in range(int((high_W - low_W).max() - 1).bit_length()):
+        middle_W = (low_W + high_W) >> 1
+        above_W = running[middle_W] <= target_W
+        low_W, high_W = np.where(above_W, middle_W, low_W), np.where(above_W, high_W, middle_W)
+    return low_W
+
+
+def _top_visited(starts_B: np.ndarray, visited_BV: np.ndarray, top: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Counts the visits of each row and keeps the `top` Pins other than the start; ties go to the smaller number."""
-    rows = np.repeat(np.arange(len(starts)), visited.shape[1])
-    keys, counts = np.unique(rows * (int(visited.max()) + 1) + visited.ravel(), return_counts=True)
-    row, pin = keys // (int(visited.max()) + 1), (keys % (int(visited.max()) + 1)).astype(np.int32)
-    foreign = pin != starts[row]
-    row, pin, counts = row[foreign], pin[foreign], counts[foreign]
-    order = np.lexsort((pin, -counts, row))
-    row, pin, counts = row[order], pin[order], counts[order]
-    rank = np.arange(len(row)) - _starts(row, len(starts))[row]
-    kept = rank < top
-    weight = (counts[kept] / visited.shape[1]).astype(np.float32)
-    return starts[row[kept]], pin[kept], weight
+    visits = visited_BV.shape[1]
+    visited_BV = np.sort(visited_BV, axis=1)
+    run = np.flatnonzero(np.diff(visited_BV, axis=1, prepend=-1))  # where another Pin begins; every row begins one
+    count, pin = np.diff(run, append=visited_BV.size), visited_BV.ravel()[run]
+    rarity = np.where(pin == np.repeat(starts_B, visits)[run], NOTHING, (visits - count) << 32 | pin)
+    keys_BV = np.full(visited_BV.shape, NOTHING)
+    keys_BV.ravel()[run] = rarity
+    best = np.sort(keys_BV, axis=1)[:, :top]
+    row, rank = np.nonzero(best != NOTHING)
+    found = best[row, rank]
+    weight = (visits - (found >> 32)) / visits
+    return starts_B[row].astype(np.int32), (found & LOW_HALF).astype(np.int32), weight.astype(np.float32)

@@ -1,5 +1,7 @@
 """Random walks: visit shares against the exact expectation of a walker, and what damping and restart must do."""
 
+from collections import Counter
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -138,3 +140,38 @@ def test_neighbours_are_reachable_few_and_sorted(edges, top, steps):
         assert list(neighbours.items()) == sorted(neighbours.items(), key=lambda item: (-item[1], item[0]))
         assert 0 < sum(neighbours.values()) <= 1 + 1e-6
     assert list(found) == sorted(found)
+
+
+def test_threads_change_nothing(monkeypatch):
+    monkeypatch.setattr(graph, "BLOCK", 2)
+    found = []
+    for threads in (1, 4):
+        monkeypatch.setattr(graph.os, "cpu_count", lambda threads=threads: threads)
+        found.append(walk(EDGES, walks=200))
+    assert found[0] == found[1]
+
+
+def test_a_pin_of_many_boards_chooses_each_by_its_weight():
+    """Pin 0 is on 13 boards; board b has b + 1 other Pins, all on that board alone."""
+    edges, pins = [(0, board) for board in range(13)], 1
+    for board in range(13):
+        edges += [(pins + other, board) for other in range(board + 1)]
+        pins += board + 1
+    expected = expected_shares(edges, pins, GraphConfig(steps=1))[0]
+    found = walk(edges, pins=pins, walks=20_000, steps=1, top=pins)[0]
+    assert np.allclose([found.get(pin, 0.0) for pin in range(1, pins)], expected[1:], atol=0.005)
+
+
+@given(st.data())
+def test_the_most_visited_are_those_of_a_count(data):
+    rows, visits, top = data.draw(st.integers(1, 4)), data.draw(st.integers(1, 12)), data.draw(st.integers(1, 5))
+    visited = np.array(data.draw(st.lists(st.integers(0, 6), min_size=rows * visits, max_size=rows * visits)), np.int32)
+    visited = visited.reshape(rows, visits)
+    starts = np.arange(rows)
+    expected = []
+    for start, row in zip(starts.tolist(), visited, strict=True):
+        counts = Counter(row[row != start].tolist())
+        best = sorted(counts.items(), key=lambda item: (-item[1], item[0]))[:top]
+        expected += [(start, pin, np.float32(count / visits)) for pin, count in best]
+    found = graph._top_visited(starts, visited, top)
+    assert list(zip(*(column.tolist() for column in found), strict=True)) == expected
