@@ -38,10 +38,13 @@ class SplitConfig:
     by: Literal["auto", "hash", "time"] = "auto"  # auto: the newest groups where every Pin has created_at
     fresh_share: float = 0.2
     heldout_edges: float = 0.1
+    train_share: float = 1.0  # of the other groups; the rest is left out of everything, as if nobody had saved it
+    judge: Literal["fresh", "validation"] = "fresh"  # validation: see model/splits.py
 
     def __post_init__(self) -> None:
         _require(0 < self.fresh_share < 0.9, f"split.fresh_share is {self.fresh_share}; choose a share in (0, 0.9).")
         _require(0 <= self.heldout_edges < 0.9, f"split.heldout_edges is {self.heldout_edges}; choose in [0, 0.9).")
+        _require(0 < self.train_share <= 1, f"split.train_share is {self.train_share}; choose a share in (0, 1].")
 
 
 @dataclass(frozen=True)

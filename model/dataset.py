@@ -12,7 +12,7 @@ from tokenizers import Tokenizer
 
 from model.catalogue import TEXT_SIGNALS, Catalogue, joined_texts
 from model.config import Config
-from model.neighbourhood import Facts, read_edges, read_fresh, read_pairs, read_texts
+from model.neighbourhood import Facts, read_edges, read_pairs, read_texts, read_training
 from model.pixels import Pixels
 from model.text import encode_texts, train_tokenizer
 
@@ -49,7 +49,7 @@ class TrainingSet:
 def load_training_set(prepared: Path, neighbours: Path, config: Config) -> tuple[TrainingSet, Tokenizer]:
     """Reads what the steps before left, trains the tokenizer on training texts only, and encodes them."""
     catalogue = Catalogue(prepared / "catalogue")
-    rows = np.flatnonzero(~read_fresh(neighbours))
+    rows = np.flatnonzero(read_training(neighbours))
     total = catalogue.count("pins")
     place = np.full(total, -1, dtype=np.int64)  # row of the catalogue -> training Pin
     place[rows] = np.arange(len(rows))

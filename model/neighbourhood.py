@@ -1,6 +1,6 @@
 """The step between data and training: split the Pins, hold out edges, walk the graph, keep what was found.
 
-neighbours/  split.parquet       pin_id · fresh                           one row a Pin, in the catalogue's order
+neighbours/  split.parquet       pin_id · fresh · training                one row a Pin, in the catalogue's order
              edges.parquet       pin · board · held_out                   rows of split.parquet, numbered boards
              texts.parquet       pin · text · held_out                    the queries and board titles of a Pin
              neighbours.parquet  pin · neighbour · weight                 training Pins only
@@ -20,7 +20,7 @@ from model.catalogue import Catalogue
 from model.config import Config
 from model.files import replaced, write_json
 from model.graph import Adjacency, Neighbours, random_walk_neighbours
-from model.splits import fresh_pins, held_out
+from model.splits import Split, held_out, split_pins
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Facts:
 
     pin: np.ndarray  # row of the Pin
     other: np.ndarray  # board number, or number of the distinct text
-    held_out: np.ndarray  # kept from training: the Pin is fresh, or the draw took it
+    held_out: np.ndarray  # kept from training: the Pin is not trained on, or the draw took it
 
 
 def build(
@@ -38,21 +38,22 @@ def build(
     """Writes the folder above and returns its stats."""
     catalogue = Catalogue(prepared / "catalogue")
     pins = catalogue.read("pins", ["pin_id", "group_id", "created_at"])
-    fresh = fresh_pins(pins, config.split, config.seed)
+    split = split_pins(pins, config.split, config.seed)
     report(0.1, "split")
     row = {pin: i for i, pin in enumerate(pins["pin_id"].to_pylist())}
     boards = catalogue.read("boards", ["board_id", "pin_id", "title"])
     queries = catalogue.read("queries", ["query", "pin_id"])
-    edges = _edges(boards, row, fresh, config)
-    texts, distinct = _texts(boards, queries, row, fresh, config)
+    edges = _edges(boards, row, split, config)
+    texts, distinct = _texts(boards, queries, row, split, config)
     taught = ~edges.held_out
-    graph = Adjacency.of(edges.pin[taught], edges.other[taught], len(fresh))
+    graph = Adjacency.of(edges.pin[taught], edges.other[taught], len(row))
     neighbours = random_walk_neighbours(
         graph, config.graph, config.seed, lambda fraction: report(0.1 + 0.85 * fraction, "random walks")
     )
     stats = {
-        "pins": len(fresh),
-        "fresh_pins": int(fresh.sum()),
+        "pins": len(row),
+        "training_pins": int(split.training.sum()),
+        "fresh_pins": int(split.fresh.sum()),
         "boards": len(set(boards["board_id"].to_pylist())),
         "edges": len(edges.pin),
         "held_out_edges": int(edges.held_out.sum()),
@@ -62,7 +63,7 @@ def build(
     }
     with replaced(out) as scratch:
         scratch.mkdir()
-        _write(scratch, pins["pin_id"], fresh, edges, texts, distinct, neighbours)
+        _write(scratch, pins["pin_id"], split, edges, texts, distinct, neighbours)
         write_json(scratch / "stats.json", stats)
     report(1.0, f"{stats['neighbour_pairs']} neighbour pairs")
     return stats
@@ -71,6 +72,11 @@ def build(
 def read_fresh(neighbours: Path) -> np.ndarray:
     """Bool (pins,), True where fresh."""
     return pq.read_table(neighbours / "split.parquet", columns=["fresh"])["fresh"].to_numpy()
+
+
+def read_training(neighbours: Path) -> np.ndarray:
+    """Bool (pins,), True where trained on."""
+    return pq.read_table(neighbours / "split.parquet", columns=["training"])["training"].to_numpy()
 
 
 def read_pairs(neighbours: Path) -> Neighbours:
@@ -91,18 +97,18 @@ def read_texts(neighbours: Path) -> tuple[Facts, list[str]]:
     return facts, words.dictionary.to_pylist()
 
 
-def _edges(boards: pa.Table, row: dict[str, int], fresh: np.ndarray, config: Config) -> Facts:
+def _edges(boards: pa.Table, row: dict[str, int], split: Split, config: Config) -> Facts:
     ids = boards["pin_id"].to_pylist()
     pin = np.fromiter((row[i] for i in ids), dtype=np.int32, count=len(ids))
     words = [
         title or board for board, title in zip(*(boards[n].to_pylist() for n in ("board_id", "title")), strict=True)
     ]
     board = np.unique(np.asarray(boards["board_id"].to_pylist(), dtype=str), return_inverse=True)[1].astype(np.int32)
-    return Facts(pin, board, fresh[pin] | held_out(ids, words, config.split.heldout_edges, config.seed))
+    return Facts(pin, board, ~split.training[pin] | held_out(ids, words, config.split.heldout_edges, config.seed))
 
 
 def _texts(
-    boards: pa.Table, queries: pa.Table, row: dict[str, int], fresh: np.ndarray, config: Config
+    boards: pa.Table, queries: pa.Table, row: dict[str, int], split: Split, config: Config
 ) -> tuple[Facts, list[str]]:
     """Queries clicked on a Pin and titles of the boards it was saved to, each (Pin, words) once."""
     ids = boards["pin_id"].to_pylist() + queries["pin_id"].to_pylist()
@@ -113,16 +119,16 @@ def _texts(
     pin = np.fromiter((p for p, _, _ in seen), dtype=np.int32, count=len(seen))
     text = np.fromiter((number[w] for _, w, _ in seen), dtype=np.int32, count=len(seen))
     drawn = held_out([i for _, _, i in seen], [w for _, w, _ in seen], config.split.heldout_edges, config.seed)
-    return Facts(pin, text, fresh[pin] | drawn), distinct
+    return Facts(pin, text, ~split.training[pin] | drawn), distinct
 
 
 def _write(
-    folder: Path, ids: pa.ChunkedArray, fresh: np.ndarray, edges: Facts, texts: Facts, distinct: list[str],
+    folder: Path, ids: pa.ChunkedArray, split: Split, edges: Facts, texts: Facts, distinct: list[str],
     neighbours: Neighbours,
 ) -> None:  # fmt: skip
     words = pa.array(distinct, pa.string()).take(pa.array(texts.other))
     tables = {
-        "split": {"pin_id": ids, "fresh": fresh},
+        "split": {"pin_id": ids, "fresh": split.fresh, "training": split.training},
         "edges": {"pin": edges.pin, "board": edges.other, "held_out": edges.held_out},
         "texts": {"pin": texts.pin, "text": words, "held_out": texts.held_out},
         "neighbours": {"pin": neighbours.pin, "neighbour": neighbours.neighbour, "weight": neighbours.weight},

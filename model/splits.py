@@ -3,10 +3,15 @@
 A fresh Pin is in no training batch and has no edge in any walk; all Pins of its group are fresh with it. Of the
 training Pins' edges a share is held out too. An edge and a click are one fact when they join the same Pin and the same
 words (a board's title, a query), so they are held out together: the draw is a hash of the two.
+
+A study may ask for less. Of the training groups only `train_share` is kept, and of a smaller share a subset. Where
+settings are chosen, `judge: validation` leaves the fresh Pins out altogether and takes as large a share of the others,
+in the same way, to be judged in their place: no choice may know the fresh Pins.
 """
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
@@ -15,8 +20,35 @@ from model.config import SplitConfig
 from model.errors import CatalogueError
 
 
-def fresh_pins(pins: pa.Table, config: SplitConfig, seed: int) -> np.ndarray:
-    """Bool (pins,), True where fresh. `pins` needs pin_id, group_id, created_at.
+@dataclass(frozen=True)
+class Split:
+    """Bool (pins,) each, never both True; a Pin that is neither is left out."""
+
+    training: np.ndarray
+    fresh: np.ndarray
+
+
+def split_pins(pins: pa.Table, config: SplitConfig, seed: int) -> Split:
+    """`pins` needs pin_id, group_id, created_at.
+
+    Raises:
+        CatalogueError: no group is left to train on, or none is fresh.
+    """
+    fresh = fresh_pins(pins, config, seed)
+    training = ~fresh
+    if config.judge == "validation":
+        fresh = np.zeros(len(fresh), dtype=bool)
+        fresh[training] = fresh_pins(pins.filter(pa.array(training)), config, seed, "validation")
+        training &= ~fresh
+    if config.train_share < 1:
+        training &= uniform_hash(group_names(pins), f"train:{seed}") < config.train_share
+        if not training.any():
+            raise CatalogueError(f"split.train_share {config.train_share} leaves no Pin to train on; choose a larger.")
+    return Split(training, fresh)
+
+
+def fresh_pins(pins: pa.Table, config: SplitConfig, seed: int, draw: str = "fresh") -> np.ndarray:
+    """Bool (pins,), True where fresh. Other names of the `draw` give other groups where no time decides.
 
     Raises:
         CatalogueError: no group is left to train on, or none is fresh.
@@ -28,7 +60,7 @@ def fresh_pins(pins: pa.Table, config: SplitConfig, seed: int) -> np.ndarray:
     if dated and config.by != "hash":
         fresh_groups = _newest(membership, pins["created_at"].cast(pa.int64()).to_numpy(), config.fresh_share)
     else:
-        fresh_groups = uniform_hash(names.tolist(), f"fresh:{seed}") < config.fresh_share
+        fresh_groups = uniform_hash(names.tolist(), f"{draw}:{seed}") < config.fresh_share
     fresh = fresh_groups[membership]
     if fresh.all() or not fresh.any():
         raise CatalogueError(

@@ -8,8 +8,9 @@ import pytest
 
 from model import neighbourhood
 from model.catalogue import Catalogue
+from model.dataset import load_training_set
 from model.files import remove
-from model.neighbourhood import read_edges, read_fresh, read_pairs, read_texts
+from model.neighbourhood import read_edges, read_fresh, read_pairs, read_texts, read_training
 from model.overrides import override
 
 
@@ -27,6 +28,7 @@ def test_files_agree_with_the_catalogue_and_with_each_other(walked):
     stats = json.loads((folder / "stats.json").read_text())
     assert stats == {
         "pins": len(ids),
+        "training_pins": int((~read_fresh(folder)).sum()),
         "fresh_pins": int(read_fresh(folder).sum()),
         "boards": len(names),
         "edges": len(boards),
@@ -146,3 +148,19 @@ def test_a_failure_leaves_what_was_there(tmp_path, walked, config):
     assert (tmp_path / "out" / "stats.json").read_text() == "before"
     remove(tmp_path / "out")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_pins_that_are_left_out_are_in_no_walk_and_not_judged(tmp_path, walked, config):
+    half = override(config, {"split": {"train_share": 0.5}})
+    neighbourhood.build(walked[0], tmp_path / "half", half)
+    training, fresh = read_training(tmp_path / "half"), read_fresh(tmp_path / "half")
+    assert 0.3 < training.sum() / (~fresh).sum() < 0.7
+    assert np.array_equal(fresh, read_fresh(walked[1]))
+    for facts in (read_edges(tmp_path / "half"), read_texts(tmp_path / "half")[0]):
+        assert facts.held_out[~training[facts.pin]].all()
+    pairs = read_pairs(tmp_path / "half")
+    assert len(pairs.pin) > 0
+    assert training[pairs.pin].all()
+    assert training[pairs.neighbour].all()
+    learnt = load_training_set(walked[0], tmp_path / "half", half)[0]
+    assert np.array_equal(learnt.rows, np.flatnonzero(training))

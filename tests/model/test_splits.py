@@ -1,5 +1,7 @@
 """The split: whole groups, the share asked for, the newest where time decides, and the same in any order of rows."""
 
+import itertools
+
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -9,7 +11,7 @@ from hypothesis import strategies as st
 from model.catalogue import TIME
 from model.config import SplitConfig
 from model.errors import CatalogueError
-from model.splits import fresh_pins, held_out, uniform_hash
+from model.splits import fresh_pins, held_out, split_pins, uniform_hash
 
 
 def table(groups, times=None) -> pa.Table:
@@ -98,3 +100,34 @@ def test_hashes_are_uniform_and_the_same_on_every_machine():
     numbers = uniform_hash([str(i) for i in range(10_000)], "salt")
     assert np.histogram(numbers, bins=10, range=(0, 1))[0] == pytest.approx(np.full(10, 1000), rel=0.12)
     assert uniform_hash(["pin"], "salt")[0] == float.fromhex("0x1.50f377c99450ap-1")
+
+
+@given(st.lists(st.integers(0, 30), min_size=60, max_size=120), st.sampled_from(["fresh", "validation"]))
+def test_a_smaller_share_is_a_subset_of_whole_groups_and_the_judged_pins_stay(numbers, judge):
+    pins, shares = table([f"g{n}" for n in numbers]), (0.25, 0.5, 1.0)
+    try:
+        found = [split_pins(pins, SplitConfig(train_share=share, judge=judge), 3) for share in shares]
+    except CatalogueError:  # no hash below a share
+        return
+    for small, large in itertools.pairwise(found):
+        assert not (small.training & ~large.training).any()
+        assert np.array_equal(small.fresh, large.fresh)
+    groups = np.array(numbers)
+    for split in found:
+        assert not (split.training & split.fresh).any()
+        assert not set(groups[split.training]) & set(groups[~split.training])
+
+
+@pytest.mark.parametrize("times", [None, range(5000)])
+def test_validation_never_meets_the_fresh_pins(times):
+    pins = table([None] * 5000, times)
+    whole, chosen = (split_pins(pins, SplitConfig(judge=judge), 3) for judge in ("fresh", "validation"))
+    assert np.array_equal(whole.training, ~whole.fresh)
+    assert not ((chosen.training | chosen.fresh) & whole.fresh).any()
+    assert np.array_equal(chosen.training | chosen.fresh, whole.training)
+    assert chosen.fresh.sum() == pytest.approx(0.2 * whole.training.sum(), rel=0.1)
+
+
+def test_a_share_that_leaves_nothing_is_refused():
+    with pytest.raises(CatalogueError, match=r"split\.train_share 0\.0001 leaves no Pin to train on"):
+        split_pins(table([None] * 50), SplitConfig(train_share=0.0001), 3)
