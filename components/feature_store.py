@@ -29,6 +29,7 @@ import pyarrow.parquet as pq
 
 from components.registry import Registration, announce, passed_gate
 from components.settings import Settings
+from model.affine import read_affine
 from model.catalogue import TIME
 from model.errors import StoreError
 from model.files import replaced, write_json, write_text
@@ -157,18 +158,18 @@ def _store_shards(quantized: Path, folder: Path, manifest: Mapping[str, Any]) ->
         scratch.mkdir()
         for shard in sorted((quantized / "pins").glob("*.parquet")):
             table = pq.read_table(shard, columns=["pin_id", "vector"])
-            _check_lengths(table["vector"], manifest["dim"], shard)
+            _check_lengths(table["vector"], read_affine(quantized).bytes_per_pin, shard)
             time = pa.scalar(datetime.fromisoformat(manifest["created"]), TIME)
             times = pa.repeat(time, table.num_rows)
             table = table.append_column("event_timestamp", times).append_column("created", times)
             pq.write_table(table, scratch / shard.name)
 
 
-def _check_lengths(vectors: pa.ChunkedArray, dim: int, shard: Path) -> None:
+def _check_lengths(vectors: pa.ChunkedArray, expected: int, shard: Path) -> None:
     lengths = set(pc.unique(pc.binary_length(vectors)).to_pylist())
-    if wrong := lengths - {dim}:
+    if wrong := lengths - {expected}:
         sizes = ", ".join(str(size) for size in wrong)
-        raise StoreError(f"{shard} holds vectors of {sizes} bytes, quantization.json says {dim}; quantize again.")
+        raise StoreError(f"{shard} holds vectors of {sizes} bytes, quantization.json says {expected}; quantize again.")
 
 
 def _clear(store: "FeatureStore", view_name: str) -> None:

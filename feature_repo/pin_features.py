@@ -5,7 +5,8 @@
     <home>/feast/pin_ranking.json                     {"space": "v7"}, the space that `pin_ranking` serves
 
 Publishing and `feast apply` both build their objects here. A vector is stored as the bytes of its codes:
-np.frombuffer(vector, np.int8) gives x_q, and scale * (x_q - zero_point), both tags of the view, gives the vector.
+np.frombuffer(vector, np.int8) gives x_q, and scale * (x_q - zero_point), both tags of the view, gives the vector; where
+the tag `bits` is 4, a byte holds two codes, the first in its low half (model/affine.py unpacks them).
 """
 
 import json
@@ -67,12 +68,12 @@ def embedding_view(feast_home: Path, manifest: Mapping[str, Any]) -> FeatureView
         entities=[pin],
         schema=[
             Field(name="pin_id", dtype=String, description="The Pin's id."),
-            Field(name="vector", dtype=Bytes, description="int8 codes, one byte a dimension.", tags={"space": space}),
+            Field(name="vector", dtype=Bytes, description="Codes: int8, or two in a byte.", tags={"space": space}),
         ],
         source=source,
         ttl=timedelta(0),  # a vector holds until its space is retired
         online=True,
-        description=f"Pin vectors of the space {space}: int8 codes under one scale and one zero point.",
+        description=f"Pin vectors of the space {space}: codes under one scale and one zero point.",
         owner=OWNER,
         tags=tags,
     )

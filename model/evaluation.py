@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 
+from model.affine import Affine, read_affine
 from model.checkpoint import load_model, parameters
 from model.config import Config
 from model.embedding import read_queries, read_vectors
 from model.files import replaced, write_json
-from model.quantization import Affine, read_affine
 from model.ranking import hits, ndcg_at_k, recall_at_k
 from model.retrieval import top_k
 from model.tasks import Ground, Task, ground, related_task, search_task, text_tasks
@@ -39,7 +39,7 @@ class Space:
 
     def quantized(self, affine: Affine) -> "Space":
         def through(x: np.ndarray) -> np.ndarray:
-            return affine.dequantize(affine.quantize(x))
+            return affine.vectors(affine.quantize(x))
 
         return Space([through(p) for p in self.pins], through(self.image), through(self.text), self.queries, self.query)
 
@@ -81,7 +81,7 @@ def evaluate(
     rough = {**judge(rounded, everything, config), "fresh": judge(rounded, fresh, config)}
     metrics["quantization"] = {
         "bits": affine.bits,
-        "bytes_per_pin": affine.dim * affine.bits // 8,
+        "bytes_per_pin": affine.bytes_per_pin,
         "scale": affine.scale,
         "zero_point": affine.zero_point,
         "retention": _retention(metrics, rough),

@@ -15,7 +15,7 @@ from PIL import Image
 
 from components.settings import Settings
 from model.catalogue import Catalogue, CatalogueWriter
-from model.quantization import read_affine, read_codes
+from model.quantization import read_codes
 
 PINCLIP = Path(sys.executable).parent / "pinclip"
 RECALLS = {
@@ -100,9 +100,8 @@ def test_the_features_served_are_the_file(place):
     service = store.get_feature_service("pin_ranking")
     ids = [pin for shard in place.root.glob("runs/latest/quantized/pins/*.parquet") for pin in pin_ids(shard)]
     answer = store.get_online_features(service, [{"pin_id": pin} for pin in ids]).to_dict()
-    affine = read_affine(place.root / "runs/latest/quantized")
     served = np.stack([np.frombuffer(vector, np.int8) for vector in answer["vector"]])
-    assert np.array_equal(served, read_codes(place.root / "runs/latest/quantized", affine.dim))
+    assert np.array_equal(served, read_codes(place.root / "runs/latest/quantized"))
 
 
 def pin_ids(shard: Path) -> list[str]:

@@ -5,11 +5,12 @@ import json
 import numpy as np
 import pytest
 
+from model.affine import Affine
 from model.config import clip_baseline
 from model.embedding import embed, read_queries
 from model.evaluation import Space, clip_space, evaluate, judge, pinclip_space
 from model.overrides import override
-from model.quantization import Affine, quantize
+from model.quantization import quantize
 from model.tasks import ground, related_task, search_task, text_tasks
 from model.training import fit
 
