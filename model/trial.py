@@ -14,6 +14,7 @@ from typing import Any
 from model.config import Config
 from model.embedding import embed
 from model.evaluation import K, Metrics, clip_space, judge, pinclip_space
+from model.neighbourhood import read_fresh, read_training
 from model.tasks import ground
 from model.training import fit
 
@@ -28,25 +29,32 @@ def run_trial(
     seed: int,
     report: Callable[[dict[str, Any]], None] = lambda point: None,
 ) -> dict[str, Any]:
-    """Trains and embeds in the folder `work`; returns recall@10 by task, over fresh and over all Pins, and the cost.
+    """Trains and embeds in the folder `work`; returns recall@10 by task and the cost.
 
+    Over fresh Pins (`fresh`), and over all (`all`) where none was left out.
     A trial that was killed goes on from its snapshot in `work`. Raises what model.training.fit raises.
     """
     started = time.monotonic()
     fitted = fit(prepared, neighbours, work / "model", replace(config, seed=seed), report)
     trained = time.monotonic()
     embed(prepared, work / "model", work / "vectors")
-    fused = config.objective.neighbour or config.objective.text_fused
-    space = (pinclip_space if fused else clip_space)(work / "vectors")
-    scopes = {"fresh": True, "all": False}
     return {
-        **{name: recalls(judge(space, ground(prepared, neighbours, only), config)) for name, only in scopes.items()},
+        **_judged(prepared, neighbours, work / "vectors", config),
         "steps": fitted["steps"],
         "training_pins": fitted["pins"],
         "parameters": fitted["parameters"],
         "train_seconds": round(trained - started, 1),
         "seconds": round(time.monotonic() - started, 1),
     }
+
+
+def _judged(prepared: Path, neighbours: Path, vectors: Path, config: Config) -> dict[str, Recalls]:
+    fused = config.objective.neighbour or config.objective.text_fused
+    space = (pinclip_space if fused else clip_space)(vectors)
+    scopes = {"fresh": True}
+    if (read_training(neighbours) | read_fresh(neighbours)).all():
+        scopes["all"] = False
+    return {name: recalls(judge(space, ground(prepared, neighbours, only), config)) for name, only in scopes.items()}
 
 
 def recalls(metrics: Metrics) -> Recalls:

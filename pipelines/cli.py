@@ -99,6 +99,26 @@ def ablate(
     ablate(catalogue, configuration(profile, params, set_ or []), names, seeds, out, parallel)
 
 
+@app.command()
+def scale(
+    catalogue: Annotated[Path, typer.Option(help="The catalogue folder to learn from.")],
+    seeds: Seeds = 1,
+    profile: Profile = None,
+    set_: Set = None,
+    params: Params = None,
+    out: StudyOut = None,
+    parallel: Parallel = None,
+) -> None:
+    """Show how recall grows with data: 1/8, 1/4, 1/2 and all training Pins.
+
+    PinCLIP and the CLIP objective, the same steps on every share, judged on the same fresh Pins.
+    """
+    from pipelines.configuration import configuration
+    from pipelines.studies import scale
+
+    scale(catalogue, configuration(profile, params, set_ or []), seeds, out, parallel)
+
+
 @app.command("compile")
 def compile_(
     out: Annotated[Path, typer.Option(help="The YAML file to write.")] = Path("pipeline.yaml"),

@@ -1,4 +1,4 @@
-"""`pinclip ablate`: many trainings on one catalogue, compared in one folder.
+"""`pinclip ablate` and `pinclip scale`: many trainings on one catalogue, compared in one folder.
 
 studies/<name>/  study.json · table.md · *.png     what came out
                  trials/   finished trials: a repeated command takes them from here
@@ -14,7 +14,9 @@ from rich.console import Console
 from rich.status import Status
 
 from components.studies.data import StudyData
-from components.studies.pages import ablation_page
+from components.studies.pages import ablation_page, scaling_page
+from components.studies.plots import ablation_plot, scaling_plot
+from components.studies.scaling import by_pins, scaling_trials
 from components.studies.tables import by_name, figures
 from components.studies.trials import Progress, Record, Trial, run_trials
 from model.arms import arms
@@ -44,7 +46,24 @@ def ablate(
     groups = by_name(records)
     if groups:
         write_text(out / "table.md", ablation_page(config, groups, records))
+        ablation_plot(groups, out / "arms.png")
     _finish(out, {"study": "ablate", "catalogue": str(catalogue), "figures": figures(groups)}, records)
+
+
+def scale(catalogue: Path, config: Config, seeds: int, out: Path | None, parallel: int | None) -> None:
+    """Trains PinCLIP and the CLIP objective on growing shares of the training Pins, with the same number of steps.
+
+    Raises: as ablate() does.
+    """
+    _check(seeds, parallel)
+    data, out = _opened(catalogue, out, "scale")
+    records = _run(scaling_trials(config, data, seeds), data, out, parallel)
+    shares = by_pins(records)
+    if shares:
+        write_text(out / "table.md", scaling_page(config, shares, records))
+        scaling_plot(shares, out / "scaling.png")
+    measured = {str(pins): figures(groups) for pins, groups in shares.items()}
+    _finish(out, {"study": "scale", "catalogue": str(catalogue), "figures": measured}, records)
 
 
 def _check(seeds: int, parallel: int | None) -> None:
@@ -100,7 +119,7 @@ def _line(record: Record) -> str:
         return f"{named}  failed: {record['error']}"
     found = record["fresh"]
     tasks = [f"{task} {found[task]:.3f}" for task in ("related_pins", "search", "pintext") if task in found]
-    return "  ".join([named, *tasks, f"{record['seconds']:.0f} s"])
+    return "  ".join([named, f"{record['training_pins']:,} Pins", *tasks, f"{record['seconds']:.0f} s"])
 
 
 def _duration(seconds: float) -> str:

@@ -24,16 +24,16 @@ _CHARTS = (
 )
 # Colours of the files, and the custom property of style.css that takes each one's place within the page.
 _COLOURS = {"#2b4c9b": "var(--ours)", "#777772": "var(--clip)", "#55554f": "var(--muted)", "#e3e2dc": "var(--rule)"}
-_OURS, _CLIP, _MUTED, _RULE = _COLOURS
-_STYLE = {
+OURS, CLIP, MUTED, RULE = _COLOURS
+STYLE = {
     "svg.fonttype": "none",  # letters stay letters: the page's own typeface, selectable
     "svg.hashsalt": "pinclip",  # the same curves give the same bytes
     "font.size": 8.5,
-    "text.color": _MUTED,
-    "axes.labelcolor": _MUTED,
-    "axes.edgecolor": _RULE,
-    "xtick.color": _MUTED,
-    "ytick.color": _MUTED,
+    "text.color": MUTED,
+    "axes.labelcolor": MUTED,
+    "axes.edgecolor": RULE,
+    "xtick.color": MUTED,
+    "ytick.color": MUTED,
     "xtick.major.size": 0,
     "ytick.major.size": 0,
 }
@@ -77,7 +77,7 @@ def loss_charts(ours: list[dict[str, Any]], clip: list[dict[str, Any]], folder: 
         lines = {name: points for name, points in lines.items() if points}
         if not lines:
             continue
-        with matplotlib.rc_context(_STYLE):
+        with matplotlib.rc_context(STYLE):
             figure = _draw(lines)
             path = folder / f"loss_{field}.svg"
             figure.savefig(path, metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
@@ -96,18 +96,18 @@ def _draw(lines: dict[str, list[tuple[float, float]]]) -> "Figure":
 
     figure = Figure(figsize=(4.6, 2.4), layout="constrained", facecolor="none")
     axes = figure.add_subplot(facecolor="none")
-    looks = {"PinCLIP": (_OURS, "-", 1.8), "CLIP objective": (_CLIP, (0, (4, 2)), 1.4)}
+    looks = {"PinCLIP": (OURS, "-", 1.8), "CLIP objective": (CLIP, (0, (4, 2)), 1.4)}
     for name, points in lines.items():
         colour, dashes, width = looks[name]
         # One logged step is a dot: a line of one point would be invisible.
         marker = "o" if len(points) == 1 else ""
         axes.plot(*zip(*points, strict=True), color=colour, ls=dashes, lw=width, marker=marker, label=name)
     axes.spines[["top", "right", "left"]].set_visible(False)
-    axes.grid(axis="y", color=_RULE, lw=0.6)
+    axes.grid(axis="y", color=RULE, lw=0.6)
     axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
     axes.yaxis.set_major_locator(MaxNLocator(4))
     axes.set_xlabel("step")
-    axes.legend(frameon=False, loc="upper right", labelcolor=_MUTED, handlelength=2.4)
+    axes.legend(frameon=False, loc="upper right", labelcolor=MUTED, handlelength=2.4)
     return figure
 
 
