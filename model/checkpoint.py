@@ -1,5 +1,7 @@
 """A model folder: model.safetensors, config.json, tokenizer.json. Nothing in it is ever unpickled.
 
+It is whole: pretrained towers leave their weights and configurations in it (model/pretrained.py).
+
 The weights carry the fingerprint of their tokenizer: another one of the same size would read all words wrongly.
 """
 
@@ -20,8 +22,9 @@ FILES = ("config.json", "tokenizer.json", "model.safetensors")
 
 
 def save_model(folder: Path, encoder: PinEncoder, tokenizer: Tokenizer) -> None:
-    """Writes the three files beside and moves them into `folder` one by one, weights last."""
+    """Writes each file beside and moves it into `folder`, weights last."""
     folder.mkdir(parents=True, exist_ok=True)
+    encoder.save_towers(folder)
     with replaced(folder / "config.json") as scratch:
         scratch.write_text(encoder.config.to_json(), encoding="utf-8")
     with replaced(folder / "tokenizer.json") as scratch:
@@ -46,7 +49,7 @@ def load_model(folder: Path) -> tuple[PinEncoder, Tokenizer]:
             f"The tokenizer.json in {folder} is not the one that the weights were trained with; "
             "copy both from one training run."
         )
-    encoder = PinEncoder(_read_config(folder / "config.json"))
+    encoder = PinEncoder(_read_config(folder / "config.json"), folder)
     try:
         encoder.load_state_dict(tensors)
     except RuntimeError:

@@ -9,6 +9,7 @@ import json
 import math
 import typing
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Literal
 
 from model.errors import ConfigError
@@ -64,8 +65,27 @@ class GraphConfig:
 
 
 @dataclass(frozen=True)
-class VisionConfig:
-    """Hybrid funnel ViT: convolutional stem, transformer stages, tokens pooled 2x2 between stages."""
+class TowerConfig:
+    """Where a tower's weights come from. `pretrained` empty: from scratch, and the other three say nothing."""
+
+    pretrained: str = ""  # SigLIP 2, SigLIP or CLIP: a local folder or a name on the hub
+    trainable: Literal["frozen", "last", "full"] = "full"  # last: the last `trainable_layers` layers
+    trainable_layers: int = 4
+    layer_decay: float = 0.8  # a pretrained layer's learning rate, as a share of that of the layer above
+
+    def __post_init__(self) -> None:
+        _require(
+            self.trainable_layers >= 1, f"trainable_layers is {self.trainable_layers}; choose at least 1, or frozen."
+        )
+        _require(0 < self.layer_decay <= 1, f"layer_decay is {self.layer_decay}; choose a share in (0, 1].")
+
+
+@dataclass(frozen=True)
+class VisionConfig(TowerConfig):
+    """Hybrid funnel ViT: convolutional stem, transformer stages, tokens pooled 2x2 between stages.
+
+    Pretrained, the tower stands for stem and first stage, `patch` is its own, and each of `depths` is a stage on top.
+    """
 
     image_size: int = 32  # pixels a side
     patch: int = 8  # stem stride, pixels
@@ -74,10 +94,15 @@ class VisionConfig:
     heads: int = 2
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         _require(
-            len(self.depths) > 0 and min(self.image_size, self.width, self.heads, *self.depths) > 0,
+            (len(self.depths) > 0 or bool(self.pretrained))
+            and min(self.image_size, self.width, self.heads, *self.depths) > 0,
             "vision.image_size, vision.width, vision.heads and each of vision.depths must be positive.",
         )
+        _require(self.width % self.heads == 0, f"vision.width {self.width} does not divide by {self.heads} heads.")
+        if self.pretrained:
+            return  # the tower is asked when it is there
         stride = self.patch * 2 ** (len(self.depths) - 1)
         _require(
             self.image_size % stride == 0,
@@ -85,12 +110,11 @@ class VisionConfig:
             f"(patch {self.patch}, {len(self.depths)} stages); choose a multiple of {stride}.",
         )
         _require(self.patch in (4, 8, 16, 32), f"vision.patch is {self.patch}; choose 4, 8, 16 or 32.")
-        _require(self.width % self.heads == 0, f"vision.width {self.width} does not divide by {self.heads} heads.")
 
 
 @dataclass(frozen=True)
-class TextConfig:
-    """A small transformer over BPE tokens trained on the catalogue."""
+class TextConfig(TowerConfig):
+    """A small transformer over BPE tokens trained on the catalogue; pretrained, its own layers and vocabulary count."""
 
     vocabulary: int = 4096
     context: int = 32  # tokens; longer texts are cut
@@ -99,6 +123,7 @@ class TextConfig:
     heads: int = 2
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         _require(
             self.vocabulary >= 257, f"text.vocabulary is {self.vocabulary}; choose at least 257: the bytes and an end."
         )
@@ -194,17 +219,20 @@ class QuantizationConfig:
 
     bits: Literal[8, 4] = 8
     calibration_pins: int = 20_000
+    study_pins: int = 10_000  # of a scope, on which the codes are compared (model/quantization_study.py)
 
     def __post_init__(self) -> None:
         _require(
             self.calibration_pins >= 2,
             f"quantization.calibration_pins is {self.calibration_pins}; choose at least 2.",
         )
+        _require(self.study_pins >= 2, f"quantization.study_pins is {self.study_pins}; choose at least 2.")
 
 
 @dataclass(frozen=True)
 class EvaluationConfig:
     max_queries: int = 2_000  # queries drawn a task; the candidates are always all Pins of the split
+    min_slice_queries: int = 30  # a slice with fewer queries than this is merged with others like it
 
 
 @dataclass(frozen=True)
@@ -215,6 +243,7 @@ class GateConfig:
     min_fresh_search: float = 0.0
     min_gain_over_clip: float = 0.0  # relative, fresh related_pins recall@10
     min_retention: float = 0.95  # quantized over float recall, the worst task
+    max_slice_gap: float = 0.9  # how far a slice's recall@10 may surely lie below that of all (model/slices.py)
 
 
 @dataclass(frozen=True)
@@ -266,7 +295,10 @@ PROFILES: dict[str, dict[str, Any]] = {
         "fusion": {"dim": 64, "prefixes": (32, 64), "layers": 1, "heads": 2},
         "train": {"epochs": 2, "batch_size": 64},
         "evaluation": {"max_queries": 200},
-        "gate": {"min_gain_over_clip": -1.0},  # seconds of training prove the chain, not the model
+        "gate": {
+            "min_gain_over_clip": -1.0,
+            "max_slice_gap": 1.0,
+        },  # seconds of training prove the chain, not the model
     },
     "demo": {},
     "full": {
@@ -301,4 +333,11 @@ def load(profile: str = "demo", overrides: typing.Iterable[str] = ()) -> Config:
             )
         section[name] = value.strip()
     # All at once: values that only fit together may come in any order.
-    return override(override(Config(), PROFILES[profile]), changes)
+    return _located(override(override(Config(), PROFILES[profile]), changes))
+
+
+def _located(config: Config) -> Config:
+    """Checkpoints that are folders here by their whole path: steps and workers run elsewhere."""
+    towers = {"vision": config.vision.pretrained, "text": config.text.pretrained}
+    folders = {name: {"pretrained": str(Path(p).absolute())} for name, p in towers.items() if p and Path(p).is_dir()}
+    return override(config, folders)

@@ -14,7 +14,7 @@ from model.catalogue import TEXT_SIGNALS, Catalogue, joined_texts
 from model.config import Config
 from model.neighbourhood import Facts, read_edges, read_pairs, read_texts, read_training
 from model.pixels import Pixels
-from model.text import encode_texts, train_tokenizer
+from model.text import encode_texts, tokenizer_for
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class TrainingSet:
 
 
 def load_training_set(prepared: Path, neighbours: Path, config: Config) -> tuple[TrainingSet, Tokenizer]:
-    """Reads what the steps before left, trains the tokenizer on training texts only, and encodes them."""
+    """Reads what the steps before left, trains the tokenizer, if any, on training texts only, and encodes them."""
     catalogue = Catalogue(prepared / "catalogue")
     rows = np.flatnonzero(read_training(neighbours))
     total = catalogue.count("pins")
@@ -58,7 +58,7 @@ def load_training_set(prepared: Path, neighbours: Path, config: Config) -> tuple
     facts, words = read_texts(neighbours)
     taught = sorted(set(facts.other[~facts.held_out].tolist()))
     corpus = [text for values in texts.values() for text in values if text] + [words[i] for i in taught]
-    tokenizer = train_tokenizer(corpus, config.text)
+    tokenizer = tokenizer_for(corpus, config.text)
     training_set = TrainingSet(
         rows=rows,
         pixels=Pixels(prepared / "pixels.u8", config.vision.image_size, total),

@@ -8,6 +8,8 @@ Three L2-normalised vectors of dimension E come out, comparable with each other 
 Shape legend: B Pins · N texts · T tokens of all texts · L image tokens · D width · E vector dimension
 """
 
+from pathlib import Path
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -15,19 +17,41 @@ from torch import Tensor, nn
 from model.config import Config
 from model.fusion import HybridFusion
 from model.layers import Packing
-from model.text import Texts, TextTower, mean_pool
-from model.vision import VisionTower
+from model.pretrained import learning_rate_shares, save_tower
+from model.text import PretrainedTextTower, Texts, TextTower, mean_pool
+from model.vision import PretrainedVisionTower, VisionTower
 
 
 class PinEncoder(nn.Module):
-    def __init__(self, config: Config) -> None:
+    """`saved`: the model folder that pretrained towers are rebuilt from, whose weights the caller loads; None: they
+    start with the weights of their checkpoints."""
+
+    def __init__(self, config: Config, saved: Path | None = None) -> None:
         super().__init__()
         self.config = config
-        self.vision = VisionTower(config.vision)
-        self.text = TextTower(config.text)
+        self.vision = (
+            PretrainedVisionTower(config.vision, saved) if config.vision.pretrained else VisionTower(config.vision)
+        )
+        self.text = PretrainedTextTower(config.text, saved) if config.text.pretrained else TextTower(config.text)
         self.fusion = HybridFusion(config.fusion, config.vision.width, config.text.width)
         self.image_head = nn.Linear(config.vision.width, config.fusion.dim)
         self.text_head = nn.Linear(config.text.width, config.fusion.dim)
+
+    def learning_rate_shares(self) -> dict[str, float]:
+        """Share of the learning rate of the pretrained parameters, by name; all others learn at the whole of it."""
+        shares: dict[str, float] = {}
+        for name, part in (("vision", self.vision), ("text", self.text)):
+            if isinstance(part, PretrainedVisionTower | PretrainedTextTower):
+                found = learning_rate_shares(part.tower, part.config)
+                shares |= {f"{name}.tower.{parameter}": share for parameter, share in found.items()}
+        return shares
+
+    def save_towers(self, folder: Path) -> None:
+        """Writes what `saved` needs of the pretrained towers into the model folder."""
+        if isinstance(self.vision, PretrainedVisionTower):
+            save_tower(folder / "vision", self.vision.tower, self.vision.statistics)
+        if isinstance(self.text, PretrainedTextTower):
+            save_tower(folder / "text", self.text.tower)
 
     def encode_images(self, pixels_BSS3: Tensor) -> tuple[Tensor, Tensor]:
         """uint8 pixels -> (image vectors (B, E), tokens (B, L, D))."""

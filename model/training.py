@@ -100,13 +100,19 @@ def _check(training_set: TrainingSet, config: Config, workers: int) -> None:
         raise TrainingError(f"train.batch_size {size} does not divide by 2 x {workers} workers; choose a multiple.")
 
 
-def _optimizer(task: nn.Module, config: TrainConfig) -> torch.optim.Optimizer:
-    """AdamW; matrices decay, biases, norms, positions and temperatures do not."""
-    trained = [(name, p) for name, p in task.named_parameters() if p.requires_grad]
-    decayed = [p for name, p in trained if p.ndim >= 2 and "position" not in name]
-    others = [p for name, p in trained if p.ndim < 2 or "position" in name]
-    groups = [{"params": decayed, "weight_decay": config.weight_decay}, {"params": others, "weight_decay": 0.0}]
-    return torch.optim.AdamW(groups, lr=config.learning_rate, betas=(0.9, 0.98), fused=True)
+def _optimizer(task: PinClip, config: TrainConfig) -> torch.optim.Optimizer:
+    """AdamW; matrices decay, biases, norms, positions and temperatures do not. Pretrained layers learn more slowly."""
+    shares = {f"encoder.{name}": share for name, share in task.encoder.learning_rate_shares().items()}
+    groups: dict[tuple[float, float], list[nn.Parameter]] = {}
+    for name, parameter in task.named_parameters():
+        if parameter.requires_grad:
+            decay = config.weight_decay if parameter.ndim >= 2 and "position" not in name else 0.0
+            groups.setdefault((shares.get(name, 1.0), decay), []).append(parameter)
+    settings = [
+        {"params": groups[share, decay], "weight_decay": decay, "share": share}
+        for share, decay in sorted(groups, reverse=True)
+    ]
+    return torch.optim.AdamW(settings, lr=config.learning_rate, betas=(0.9, 0.98), fused=True)
 
 
 def _set_learning_rate(optimizer: torch.optim.Optimizer, config: TrainConfig, step: int, total: int) -> float:
@@ -116,7 +122,7 @@ def _set_learning_rate(optimizer: torch.optim.Optimizer, config: TrainConfig, st
     decay = 0.5 * (1 + math.cos(math.pi * max(step - warmup, 0) / max(total - warmup, 1)))
     rate = config.learning_rate * ramp * decay
     for group in optimizer.param_groups:
-        group["lr"] = rate
+        group["lr"] = rate * group["share"]
     return rate
 
 

@@ -124,6 +124,14 @@ def test_the_baseline_differs_in_the_objective_alone():
     assert clip_baseline(baseline) == baseline
 
 
+def test_a_checkpoint_in_a_folder_is_found_from_anywhere(tmp_path, monkeypatch):
+    (tmp_path / "towers/siglip").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path)
+    config = load("demo", ["vision.pretrained=towers/siglip", "text.pretrained=google/siglip2-base-patch16-224"])
+    assert config.vision.pretrained == str(tmp_path / "towers/siglip")
+    assert config.text.pretrained == "google/siglip2-base-patch16-224"
+
+
 def test_nothing_can_be_changed_in_place():
     with pytest.raises(dataclasses.FrozenInstanceError):
         load("demo").train.epochs = 3
@@ -135,6 +143,7 @@ def test_nothing_can_be_changed_in_place():
         *("vision.heads=0", "vision.image_size=0", "vision.depths=", "text.vocabulary=100", "text.context=0"),
         *("fusion.prefixes=", "fusion.heads=5", "objective.image_texts=title", "objective.neighbour=-1"),
         *("train.learning_rate=0", "train.checkpoint_steps=0", "train.warmup=3", "train.cpus_per_worker=0"),
+        *("vision.trainable=half", "text.trainable_layers=0", "text.layer_decay=0", "vision.layer_decay=1.1"),
         *("graph.damping=inf", "seed=-1", "quantization.calibration_pins=0"),
     ],
 )

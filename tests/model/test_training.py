@@ -187,14 +187,14 @@ def test_a_graph_without_edges_trains_on_images_and_texts_alone(tmp_path, catalo
 )
 def test_the_learning_rate_by_hand(step, share):
     """100 steps, 10 of warm-up: a tenth more each step, then half a cosine, halfway down at step 10 + 45."""
-    optimizer = SimpleNamespace(param_groups=[{"lr": 0.0}, {"lr": 0.0}])
+    optimizer = SimpleNamespace(param_groups=[{"share": 1.0}, {"share": 0.5}])
     config = TrainConfig(learning_rate=2.0, warmup=0.1)
     assert training._set_learning_rate(optimizer, config, step, 100) == pytest.approx(2.0 * share)
-    assert [group["lr"] for group in optimizer.param_groups] == [pytest.approx(2.0 * share)] * 2
+    assert [group["lr"] for group in optimizer.param_groups] == [pytest.approx(2.0 * share), pytest.approx(share)]
 
 
 def test_one_step_and_no_warm_up():
-    optimizer = SimpleNamespace(param_groups=[{}])
+    optimizer = SimpleNamespace(param_groups=[{"share": 1.0}])
     assert training._set_learning_rate(optimizer, TrainConfig(warmup=0.0), 0, 1) == 1e-3
     assert training._set_learning_rate(optimizer, TrainConfig(warmup=1.0), 0, 1) == 1e-3
 
