@@ -23,6 +23,7 @@ from model.images import to_pixels
 from model.pixels import Pixels
 from model.precision import training_dtype
 from model.text import Texts, encode_texts, pack_texts
+from model.vectors import VectorColumn
 
 BLOCK = 256  # Pins of one forward pass
 SHARD = 8192  # Pins of one shard
@@ -126,19 +127,30 @@ def embed(
     return done
 
 
+def vector_column(vectors: Path, name: str) -> VectorColumn:
+    """`pin`, `image` or `text` of pins/*.parquet, in the catalogue's order."""
+    return VectorColumn.stored(sorted((vectors / "pins").glob("*.parquet")), name)
+
+
+def query_column(vectors: Path) -> VectorColumn:
+    """Vectors of the queries, in the order of read_words."""
+    return VectorColumn.stored([vectors / "queries.parquet"], "vector")
+
+
+def read_words(vectors: Path) -> list[str]:
+    """The distinct queries."""
+    return pq.read_table(vectors / "queries.parquet", columns=["query"])["query"].to_pylist()
+
+
 def read_vectors(vectors: Path, name: str) -> np.ndarray:
-    """One column of pins/*.parquet as float32 (pins, E), in the catalogue's order."""
-    parts = [pq.read_table(path, columns=[name])[name] for path in sorted((vectors / "pins").glob("*.parquet"))]
-    return np.concatenate([as_matrix(part.combine_chunks()) for part in parts])
+    """One column of pins/*.parquet as float32 (pins, E), whole in memory."""
+    column = vector_column(vectors, name)
+    return column[np.arange(len(column))]
 
 
 def read_queries(vectors: Path) -> tuple[list[str], np.ndarray]:
-    table = pq.read_table(vectors / "queries.parquet")
-    return table["query"].to_pylist(), as_matrix(table["vector"].combine_chunks())
-
-
-def as_matrix(column: pa.FixedSizeListArray) -> np.ndarray:
-    return column.flatten().to_numpy(zero_copy_only=False).reshape(len(column), column.type.list_size)
+    column = query_column(vectors)
+    return read_words(vectors), column[np.arange(len(column))]
 
 
 def _as_column(matrix: np.ndarray) -> pa.FixedSizeListArray:
@@ -153,6 +165,8 @@ def _table(ids: pa.Array, vectors: tuple[np.ndarray, np.ndarray, np.ndarray]) ->
 
 def _write_queries(catalogue: Catalogue, embedder: Embedder, path: Path) -> None:
     queries = sorted(set(catalogue.read("queries", ["query"])["query"].to_pylist()))
-    pq.write_table(
-        pa.table({"query": pa.array(queries, pa.string()), "vector": _as_column(embedder.queries(queries))}), path
-    )
+    vector = pa.list_(pa.float32(), embedder.dim)
+    with pq.ParquetWriter(path, pa.schema({"query": pa.string(), "vector": vector})) as writer:
+        for start in range(0, len(queries), SHARD):
+            asked = queries[start : start + SHARD]
+            writer.write_table(pa.table({"query": asked, "vector": _as_column(embedder.queries(asked))}))

@@ -2,6 +2,8 @@
 
 evaluation/  metrics.json   the figures (keys in README)
              examples.json  a few queries of each task with their results, for people to look at
+
+Vectors stay in their shards and are read a part at a time (model/vectors.py); benchmarks/memory.py measures it.
 """
 
 import json
@@ -13,14 +15,15 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 
-from model.affine import Affine, read_affine
+from model.affine import Affine, read_affine, unit_length
 from model.checkpoint import load_model, parameters
 from model.config import Config
-from model.embedding import read_queries, read_vectors
+from model.embedding import query_column, read_words, vector_column
 from model.files import replaced, write_json
 from model.ranking import hits, ndcg_at_k, recall_at_k
-from model.retrieval import top_k
+from model.retrieval import top_k_of_blocks
 from model.tasks import Ground, Task, ground, related_task, search_task, text_tasks
+from model.vectors import VectorColumn
 
 K = 10
 EXAMPLES = 6  # of each task in examples.json
@@ -31,32 +34,29 @@ Metrics = dict[str, Any]
 class Space:
     """One model's vectors. `pins`: the candidates for Related Pins and Search, tried in turn, the best counting."""
 
-    pins: list[np.ndarray]
-    image: np.ndarray
-    text: np.ndarray
+    pins: list[VectorColumn]
+    image: VectorColumn
+    text: VectorColumn
     queries: list[str]
-    query: np.ndarray
+    query: VectorColumn
 
     def quantized(self, affine: Affine) -> "Space":
-        def through(x: np.ndarray) -> np.ndarray:
-            return affine.vectors(affine.quantize(x))
+        def through(column: VectorColumn) -> VectorColumn:
+            return column.map(lambda x: affine.vectors(affine.quantize(x)))
 
         return Space([through(p) for p in self.pins], through(self.image), through(self.text), self.queries, self.query)
 
 
 def pinclip_space(vectors: Path) -> Space:
-    queries, query = read_queries(vectors)
-    pin, image, text = (read_vectors(vectors, name) for name in ("pin", "image", "text"))
-    return Space([pin], image, text, queries, query)
+    pin, image, text = (vector_column(vectors, name) for name in ("pin", "image", "text"))
+    return Space([pin], image, text, read_words(vectors), query_column(vectors))
 
 
 def clip_space(vectors: Path) -> Space:
     """The CLIP objective trains no fused vector: image, text or their mean stands for the Pin, the strongest counts."""
-    queries, query = read_queries(vectors)
-    image, text = read_vectors(vectors, "image"), read_vectors(vectors, "text")
-    mean = image + text
-    mean /= np.linalg.norm(mean, axis=1, keepdims=True)
-    return Space([image, text, mean], image, text, queries, query)
+    image, text = vector_column(vectors, "image"), vector_column(vectors, "text")
+    mean = image.map(lambda x, y: unit_length(x + y), text)
+    return Space([image, text, mean], image, text, read_words(vectors), query_column(vectors))
 
 
 def evaluate(
@@ -99,36 +99,43 @@ def evaluate(
 def judge(space: Space, g: Ground, config: Config) -> Metrics:
     """The figures of one space in one scope; None for a task without a single answerable query."""
     to_text, to_image, speakers = text_tasks(g)
-    images, texts = space.image[g.pins], space.text[g.pins][speakers]
+    texts = g.pins[speakers]
     most, seed = config.evaluation.max_queries, config.seed
     related = related_task(g, most, seed).sampled(most, seed)
-    search = search_task(g, space.queries).sampled(most, seed)
-    candidates = [p[g.pins] for p in space.pins]
+    search, asked = search_task(g, space.queries).sampled(most, seed), np.arange(len(space.query))
     return {
         "pintext": {
-            "image_to_text": _recalls(images, texts, to_text.sampled(most, seed)),
-            "text_to_image": _recalls(texts, images, to_image.sampled(most, seed)),
+            "image_to_text": _recalls(space.image, g.pins, space.text, texts, to_text.sampled(most, seed)),
+            "text_to_image": _recalls(space.text, texts, space.image, g.pins, to_image.sampled(most, seed)),
         },
-        "related_pins": _best([_related(pins, related) for pins in candidates]),
-        "search": _best([_recalls(space.query, pins, search) for pins in candidates], drop="recall@1"),
+        "related_pins": _best([_related(pins, g.pins, related) for pins in space.pins]),
+        "search": _best([_recalls(space.query, asked, pins, g.pins, search) for pins in space.pins], drop="recall@1"),
     }
 
 
-def _recalls(asking: np.ndarray, candidates: np.ndarray, task: Task) -> Metrics | None:
+def _recalls(
+    askers: VectorColumn, askers_rows: np.ndarray, answers: VectorColumn, rows: np.ndarray, task: Task
+) -> Metrics | None:
+    """Of the vectors askers[askers_rows] those that the task names ask, answers[rows] are the candidates."""
     if not len(task.asking):
         return None
-    found = hits(top_k(asking[task.asking], candidates, K, task.excluded)[0], task.relevant)
+    found = _found(askers[askers_rows[task.asking]], answers, rows, task)
     counts = np.array([len(r) for r in task.relevant])
     return {f"recall@{k}": round(float(recall_at_k(found, counts, k).mean()), 5) for k in (1, K)}
 
 
-def _related(pins: np.ndarray, task: Task) -> Metrics | None:
+def _related(pins: VectorColumn, rows: np.ndarray, task: Task) -> Metrics | None:
     if not len(task.asking):
         return None
-    found = hits(top_k(pins[task.asking], pins, K, task.excluded)[0], task.relevant)
+    found = _found(pins[rows[task.asking]], pins, rows, task)
     counts = np.array([len(r) for r in task.relevant])
     recall, ndcg = recall_at_k(found, counts, K).mean(), ndcg_at_k(found, counts, K).mean()
     return {f"recall@{K}": round(float(recall), 5), f"ndcg@{K}": round(float(ndcg), 5)}
+
+
+def _found(asking_QE: np.ndarray, answers: VectorColumn, rows: np.ndarray, task: Task) -> np.ndarray:
+    """Bool (Q, K): which of the K nearest of answers[rows] are right."""
+    return hits(top_k_of_blocks(asking_QE, answers.blocks(rows), K, task.excluded)[0], task.relevant)
 
 
 def _best(results: list[Metrics | None], drop: str = "") -> Metrics | None:
@@ -171,27 +178,28 @@ def _pin_ids(vectors: Path) -> list[str]:
 def _examples(space: Space, g: Ground, ids: list[str], config: Config) -> dict[str, list[dict[str, Any]]]:
     """A few fresh queries of each task with their results."""
     to_text, _, speakers = text_tasks(g)
-    pins, texts = space.pins[0][g.pins], [g.texts[row] for row in speakers]
     pin = lambda row: {"pin_id": ids[g.pins[row]]}  # noqa: E731
     related = related_task(g, config.evaluation.max_queries, config.seed).sampled(EXAMPLES, config.seed)
     search = search_task(g, space.queries).sampled(EXAMPLES, config.seed)
     words = to_text.sampled(EXAMPLES, config.seed)
-    images, speech = space.image[g.pins], space.text[g.pins][speakers]
+    pins, texts = space.pins[0], g.pins[speakers]
+    question, spoken = lambda row: {"text": space.queries[row]}, lambda row: {"text": g.texts[speakers[row]]}
     return {
-        "related_pins": _shown(pins[related.asking], pins, related, pin, pin),
-        "search": _shown(space.query[search.asking], pins, search, lambda row: {"text": space.queries[row]}, pin),
-        "image_to_text": _shown(images[words.asking], speech, words, pin, lambda row: {"text": texts[row]}),
+        "related_pins": _shown(pins[g.pins[related.asking]], pins, g.pins, related, pin, pin),
+        "search": _shown(space.query[search.asking], pins, g.pins, search, question, pin),
+        "image_to_text": _shown(space.image[g.pins[words.asking]], space.text, texts, words, pin, spoken),
     }
 
 
 def _shown(
-    asking: np.ndarray,
-    candidates: np.ndarray,
+    asking_QE: np.ndarray,
+    answers: VectorColumn,
+    rows: np.ndarray,
     task: Task,
     question: Callable[[int], dict[str, str]],
     answer: Callable[[int], dict[str, str]],
 ) -> list[dict[str, Any]]:
-    indices, scores = top_k(asking, candidates, K, task.excluded)
+    indices, scores = top_k_of_blocks(asking_QE, answers.blocks(rows), K, task.excluded)
     found = hits(indices, task.relevant)
     return [
         {

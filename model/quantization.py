@@ -20,10 +20,11 @@ import pyarrow.parquet as pq
 
 from model.affine import Affine, read_affine
 from model.config import Config
-from model.embedding import as_matrix, read_vectors
+from model.embedding import vector_column
 from model.files import replaced, write_json
 from model.neighbourhood import read_fresh
 from model.retrieval import top_k
+from model.vectors import as_matrix
 
 # Of |x|: candidates for the range. Four bits clip more of the values than eight.
 QUANTILES = (0.93, 0.95, 0.97, 0.98, 0.99, 0.995, 0.999, 0.9995, 0.9999, 1.0)
@@ -57,7 +58,7 @@ def quantize(vectors: Path, neighbours: Path, out: Path, config: Config) -> Affi
     rng = np.random.default_rng(config.seed)
     size = min(config.quantization.calibration_pins, len(training))
     sample = np.sort(rng.choice(training, size=size, replace=False))
-    affine = calibrate(read_vectors(vectors, "pin")[sample], config.quantization.bits, config.seed)
+    affine = calibrate(vector_column(vectors, "pin")[sample], config.quantization.bits, config.seed)
     with replaced(out) as scratch:
         (scratch / "pins").mkdir(parents=True)
         for shard in sorted((vectors / "pins").glob("*.parquet")):

@@ -9,11 +9,12 @@ import pyarrow.parquet as pq
 import pytest
 
 from model.affine import Affine, read_affine
-from model.embedding import as_matrix, read_vectors
+from model.embedding import read_vectors
 from model.neighbourhood import read_fresh
 from model.overrides import override
 from model.quantization import QUANTILES, calibrate, keeping_most, quantize, read_codes
 from model.retrieval import top_k
+from model.vectors import as_matrix
 
 
 def unit_vectors(rows=300, dim=16, outliers=True, seed=0):

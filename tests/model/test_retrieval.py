@@ -52,6 +52,7 @@ def test_blocks_find_what_one_finds(monkeypatch, block):
     excluded = [rng.choice(30, size=i, replace=False) for i in range(7)]
     whole = top_k(queries, candidates, 5, excluded)
     monkeypatch.setattr(retrieval, "BLOCK", block)
+    monkeypatch.setattr(retrieval, "CANDIDATES", 2 * block)
     for a, b in zip(top_k(queries, candidates, 5, excluded), whole, strict=True):
         assert np.array_equal(a, b)
 

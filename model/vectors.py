@@ -1,0 +1,67 @@
+"""Vectors that stay on disk: a column of Parquet shards, read a part at a time.
+
+    pins = VectorColumn.stored(sorted((vectors / "pins").glob("*.parquet")), "pin")
+    pins[rows]                                            # a few rows
+    top_k_of_blocks(queries, pins.blocks(rows), 10)       # all of them, one part in memory
+
+Shape legend: N vectors · n vectors of a part · E vector dimension
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+
+@dataclass(frozen=True)
+class VectorColumn:
+    """starts: the first row of every part, and N; part(i) reads part i, float32 (n, E)."""
+
+    starts: np.ndarray
+    part: Callable[[int], np.ndarray]
+
+    @staticmethod
+    def of(matrix_NE: np.ndarray) -> "VectorColumn":
+        return VectorColumn(np.array([0, len(matrix_NE)]), lambda part: matrix_NE)
+
+    @staticmethod
+    def stored(shards: Sequence[Path], name: str) -> "VectorColumn":
+        """The column `name` of the shards; its parts are their row groups."""
+        metadata = [(path, pq.read_metadata(path)) for path in shards]
+        groups = [(path, group) for path, about in metadata for group in range(about.num_row_groups)]
+        lengths = [about.row_group(group).num_rows for _, about in metadata for group in range(about.num_row_groups)]
+
+        def part(number: int) -> np.ndarray:
+            path, group = groups[number]
+            with pq.ParquetFile(path) as file:
+                return as_matrix(file.read_row_group(group, columns=[name])[name].combine_chunks())
+
+        return VectorColumn(np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)]), part)
+
+    def __len__(self) -> int:
+        return int(self.starts[-1])
+
+    def __getitem__(self, rows: np.ndarray) -> np.ndarray:
+        """(len(rows), E) in memory; rows in any order."""
+        distinct, place = np.unique(rows, return_inverse=True)
+        blocks = list(self.blocks(distinct))
+        return np.concatenate(blocks)[place] if blocks else np.zeros((0, 0), dtype=np.float32)
+
+    def blocks(self, rows: np.ndarray) -> Iterator[np.ndarray]:
+        """The vectors of rising rows in their order, one part of the column at a time."""
+        bounds = np.searchsorted(rows, self.starts)
+        for number, (low, high) in enumerate(pairwise(bounds)):
+            if high > low:
+                yield self.part(number)[rows[low:high] - self.starts[number]]
+
+    def map(self, change: Callable[..., np.ndarray], *others: "VectorColumn") -> "VectorColumn":
+        """The column change(part, part of the others, …), computed as it is read; all have the same parts."""
+        return VectorColumn(self.starts, lambda i: change(self.part(i), *(other.part(i) for other in others)))
+
+
+def as_matrix(column: pa.FixedSizeListArray) -> np.ndarray:
+    return column.flatten().to_numpy(zero_copy_only=False).reshape(len(column), column.type.list_size)
