@@ -76,8 +76,13 @@ def ground(prepared: Path, neighbours: Path, only_fresh: bool) -> Ground:
 
 
 def text_tasks(g: Ground) -> tuple[Task, Task, np.ndarray]:
-    """(image_to_text, text_to_image, a Pin row for each distinct text: its vector stands for the text)."""
+    """(image_to_text, text_to_image, a Pin row for each distinct text: its vector stands for the text).
+
+    The texts stand in the order in which they first appear, so that those rows rise.
+    """
     distinct, speaker, number = np.unique(np.asarray(g.texts), return_index=True, return_inverse=True)
+    order = np.argsort(speaker)
+    distinct, speaker, number = distinct[order], speaker[order], np.argsort(order)[number]
     empty = distinct == ""
     place = np.cumsum(~empty) - 1  # distinct text -> candidate row
     asking = np.flatnonzero(~empty[number])
