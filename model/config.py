@@ -184,6 +184,10 @@ class ObjectiveConfig:
 class TrainConfig:
     epochs: int = 30
     batch_size: int = 128  # Pins a step over all workers
+    micro_batch: int = (
+        0  # Pins of a worker that pass the network at once; 0: all of its batch (model/gradient_cache.py)
+    )
+    optimizer: Literal["muon", "adamw"] = "muon"
     learning_rate: float = 1e-3
     weight_decay: float = 0.05
     warmup: float = 0.1  # share of all steps
@@ -198,6 +202,7 @@ class TrainConfig:
     def __post_init__(self) -> None:
         _require(self.epochs > 0, f"train.epochs is {self.epochs}; choose at least 1.")
         _require(self.batch_size >= 2, f"train.batch_size is {self.batch_size}; choose at least 2.")
+        _require(self.micro_batch >= 0, f"train.micro_batch is {self.micro_batch}; choose 0 (off) or more.")
         _require(self.workers >= 1, f"train.workers is {self.workers}; choose at least 1.")
         _require(self.max_failures >= 0, f"train.max_failures is {self.max_failures}; choose 0 or more.")
         _require(

@@ -32,17 +32,26 @@ class PinClip(nn.Module):
 
     def forward(self, batch: Batch) -> dict[str, Tensor]:
         """The losses by name and their weighted sum as "loss", each the mean over this worker's rows."""
+        return self.compare(self.embed(batch), batch)
+
+    def embed(self, batch: Batch) -> dict[str, Tensor]:
+        """Vectors (b, E): "image", each role's text (zeros where a Pin has none) and, where fusion learns, "pin"."""
         image_bE, image_tokens = self.encoder.encode_images(batch.pixels_bSS3)
         text_NE, text_tokens = self.encoder.encode_texts(batch.texts)
-        text_bE = {role: _by_pin(text_NE, batch.slot[role]) for role in ROLES}
-        losses = {"image_text": self._image_text(image_bE, text_bE, batch)}
+        vectors = {"image": image_bE} | {role: _by_pin(text_NE, batch.slot[role]) for role in ROLES}
         if self.fused:
-            pin_bE = self._fuse(image_tokens, text_tokens, batch)
-            if self.config.neighbour:
-                labels = batch.labels["neighbour"], batch.labels_back["neighbour"]
-                losses["neighbour"] = self._nested(pin_bE, pin_bE, *labels, self.neighbour_temperature)
-            if self.config.text_fused:
-                losses["text_fused"] = self._text_fused(pin_bE, text_bE, batch)
+            vectors["pin"] = self._fuse(image_tokens, text_tokens, batch)
+        return vectors
+
+    def compare(self, vectors: dict[str, Tensor], batch: Batch) -> dict[str, Tensor]:
+        """The losses of the vectors; of the batch only what matches whom is read."""
+        text_bE = {role: vectors[role] for role in ROLES}
+        losses = {"image_text": self._image_text(vectors["image"], text_bE, batch)}
+        if self.config.neighbour:
+            pin_bE, labels = vectors["pin"], (batch.labels["neighbour"], batch.labels_back["neighbour"])
+            losses["neighbour"] = self._nested(pin_bE, pin_bE, *labels, self.neighbour_temperature)
+        if self.config.text_fused:
+            losses["text_fused"] = self._text_fused(vectors["pin"], text_bE, batch)
         losses["loss"] = torch.stack([getattr(self.config, name) * loss for name, loss in losses.items()]).sum()
         return losses
 

@@ -18,7 +18,7 @@ class Working:
     """The task that computes. In fp32 it is the master itself; in bf16 a copy whose encoder is bf16."""
 
     def __init__(self, master: PinClip, dtype: torch.dtype) -> None:
-        self.task = master
+        self.master = self.task = master
         self._pairs: list[tuple[nn.Parameter, nn.Parameter]] = []
         if dtype != torch.float32:
             self.task = copy.deepcopy(master)
@@ -27,10 +27,12 @@ class Working:
             self._pairs = [(m, w) for m, w in pairs if m.requires_grad]
 
     def hand_over_gradients(self) -> None:
-        """Working gradients -> master gradients."""
+        """Working gradients are added to the master's, in fp32."""
         for master, working in self._pairs:
-            master.grad = None if working.grad is None else working.grad.to(master.dtype)
-            working.grad = None
+            if working.grad is not None:
+                gradient = working.grad.to(master.dtype)
+                master.grad = gradient if master.grad is None else master.grad + gradient
+                working.grad = None
 
     @torch.no_grad()
     def take_weights(self) -> None:

@@ -21,8 +21,10 @@ from model.config import Config, TrainConfig
 from model.dataset import TrainingSet, load_training_set
 from model.errors import TrainingError
 from model.files import write_text
+from model.gradient_cache import cached_backward
 from model.losses import world
 from model.objective import PinClip, on
+from model.optimizer import Optimizers, optimizer_for
 from model.overrides import override
 from model.precision import Working, training_dtype
 from model.sampling import Batch, batches, steps_per_epoch
@@ -48,16 +50,17 @@ def fit(prepared: Path, neighbours: Path, out: Path, config: Config, report: Rep
         config = override(config, {"objective": {"neighbour": 0.0}})
     device = torch.device("cuda", torch.cuda.current_device()) if torch.cuda.is_available() else torch.device("cpu")
     task = PinClip(config).to(device)
-    optimizer = _optimizer(task, config.train)
+    optimizer = optimizer_for(task, config.train)
     total = config.train.epochs * steps_per_epoch(training_set, config)
     snapshot = Snapshot(out, config)
     first, curves = snapshot.restore(task, optimizer)
     working = Working(task, training_dtype(config.train))
-    parallel = DistributedDataParallel(working.task) if workers > 1 else working.task
+    micro_batch = config.train.micro_batch  # which shares its gradients itself
+    parallel = DistributedDataParallel(working.task) if workers > 1 and not micro_batch else working.task
     clock = time.monotonic()
     for step, batch in _ahead(batches(training_set, config, first, total, rank, workers), first):
         rate = _set_learning_rate(optimizer, config.train, step, total)
-        losses = train_step(parallel, working, optimizer, on(device, batch))
+        losses = train_step(parallel, working, optimizer, on(device, batch), micro_batch)
         if not math.isfinite(losses["gradient_norm"]):
             raise TrainingError(_not_finite(step, snapshot))
         seconds, clock = time.monotonic() - clock, time.monotonic()
@@ -73,17 +76,23 @@ def fit(prepared: Path, neighbours: Path, out: Path, config: Config, report: Rep
     return {"steps": total, "parameters": parameters(task.encoder), "pins": len(training_set), **curves[-1]}
 
 
-def train_step(task: nn.Module, working: Working, optimizer: torch.optim.Optimizer, batch: Batch) -> dict[str, float]:
+def train_step(
+    task: nn.Module, working: Working, optimizer: Optimizers, batch: Batch, micro_batch: int = 0
+) -> dict[str, float]:
     """One step on one batch; the losses of this worker's rows and the norm of the gradient of all.
+
+    With `micro_batch`, that many Pins pass the network at once (model/gradient_cache.py).
 
     A norm that is not finite, the same for every worker, moves nothing.
     """
-    losses = task(batch)
-    optimizer.zero_grad(set_to_none=True)
-    losses["loss"].backward()
-    working.hand_over_gradients()
-    trained = [parameter for group in optimizer.param_groups for parameter in group["params"]]
-    losses["gradient_norm"] = nn.utils.clip_grad_norm_(trained, 1.0)
+    optimizer.zero_grad()
+    if micro_batch:
+        losses = cached_backward(working, batch, micro_batch)
+    else:
+        losses = task(batch)
+        losses["loss"].backward()
+        working.hand_over_gradients()
+    losses["gradient_norm"] = nn.utils.clip_grad_norm_(optimizer.parameters(), 1.0)
     if torch.isfinite(losses["gradient_norm"]):
         optimizer.step()
         working.take_weights()
@@ -100,29 +109,13 @@ def _check(training_set: TrainingSet, config: Config, workers: int) -> None:
         raise TrainingError(f"train.batch_size {size} does not divide by 2 x {workers} workers; choose a multiple.")
 
 
-def _optimizer(task: PinClip, config: TrainConfig) -> torch.optim.Optimizer:
-    """AdamW; matrices decay, biases, norms, positions and temperatures do not. Pretrained layers learn more slowly."""
-    shares = {f"encoder.{name}": share for name, share in task.encoder.learning_rate_shares().items()}
-    groups: dict[tuple[float, float], list[nn.Parameter]] = {}
-    for name, parameter in task.named_parameters():
-        if parameter.requires_grad:
-            decay = config.weight_decay if parameter.ndim >= 2 and "position" not in name else 0.0
-            groups.setdefault((shares.get(name, 1.0), decay), []).append(parameter)
-    settings = [
-        {"params": groups[share, decay], "weight_decay": decay, "share": share}
-        for share, decay in sorted(groups, reverse=True)
-    ]
-    return torch.optim.AdamW(settings, lr=config.learning_rate, betas=(0.9, 0.98), fused=True)
-
-
-def _set_learning_rate(optimizer: torch.optim.Optimizer, config: TrainConfig, step: int, total: int) -> float:
+def _set_learning_rate(optimizer: Optimizers, config: TrainConfig, step: int, total: int) -> float:
     """Linear warm-up, then half a cosine down to zero."""
     warmup = max(round(config.warmup * total), 1)
     ramp = min((step + 1) / warmup, 1.0)
     decay = 0.5 * (1 + math.cos(math.pi * max(step - warmup, 0) / max(total - warmup, 1)))
     rate = config.learning_rate * ramp * decay
-    for group in optimizer.param_groups:
-        group["lr"] = rate * group["share"]
+    optimizer.set_learning_rate(rate)
     return rate
 
 

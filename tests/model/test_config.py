@@ -142,7 +142,13 @@ def test_nothing_can_be_changed_in_place():
     [
         *("vision.heads=0", "vision.image_size=0", "vision.depths=", "text.vocabulary=100", "text.context=0"),
         *("fusion.prefixes=", "fusion.heads=5", "objective.image_texts=title", "objective.neighbour=-1"),
-        *("train.learning_rate=0", "train.checkpoint_steps=0", "train.warmup=3", "train.cpus_per_worker=0"),
+        *(
+            "train.learning_rate=0",
+            "train.micro_batch=-1",
+            "train.checkpoint_steps=0",
+            "train.warmup=3",
+            "train.cpus_per_worker=0",
+        ),
         *("vision.trainable=half", "text.trainable_layers=0", "text.layer_decay=0", "vision.layer_decay=1.1"),
         *("graph.damping=inf", "seed=-1", "quantization.calibration_pins=0"),
     ],

@@ -1,4 +1,7 @@
-"""Two and three workers with a share of the rows each give the loss and the gradients of one worker with all rows."""
+"""Two and three workers with a share of the rows each give the loss and the gradients of one worker with all rows,
+
+in a plain step and with gradient caching.
+"""
 
 import importlib.util
 import subprocess
@@ -44,7 +47,7 @@ def measured(tmp_path_factory, walked, training_set, config):
 def test_losses_are_the_mean_over_workers(measured, workers):
     alone, ranks = measured[1][0], measured[workers]
     names = [name for name in alone if name.endswith(".loss") or name.startswith("task.")]
-    assert {"sigmoid.loss", "softmax.loss", "task.pinclip.neighbour", "task.clip.loss"} <= set(names)
+    assert {"sigmoid.loss", "task.pinclip.plain_step.neighbour", "task.clip.cached_step.loss"} <= set(names)
     for name in names:
         mean = torch.stack([rank[name] for rank in ranks]).mean()
         assert mean.item() == pytest.approx(alone[name].item(), rel=1e-5), name
@@ -62,11 +65,14 @@ def test_gradients_of_pairs_equal_those_of_the_whole(measured, workers, loss):
 
 
 @pytest.mark.parametrize("workers", WORLDS)
-def test_every_parameter_has_the_gradient_of_the_global_batch(measured, workers):
+@pytest.mark.parametrize("step", ["plain_step", "cached_step"])
+def test_every_parameter_has_the_gradient_of_the_global_batch(measured, workers, step):
+    """Of the plain step of one worker; gradient caching shares its gradients without DistributedDataParallel."""
     alone = measured[1][0]
-    names = [name for name in alone if name.startswith("gradient.")]
+    names = [name for name in alone if name.startswith("gradient.") and ".plain_step." in name]
     assert len(names) > 100
     for rank in measured[workers]:
         for name in names:
             scale = max(alone[name].abs().max().item(), 1.0)
-            assert (rank[name] - alone[name]).abs().max().item() < 1e-5 * scale, name
+            found = rank[name.replace("plain_step", step)]
+            assert (found - alone[name]).abs().max().item() < 1e-5 * scale, name

@@ -14,8 +14,10 @@ from torch.nn.parallel import DistributedDataParallel
 
 from model.config import Config, clip_baseline
 from model.dataset import load_training_set
+from model.gradient_cache import cached_backward
 from model.losses import Temperature, sigmoid_loss, softmax_loss
 from model.objective import PinClip
+from model.precision import Working
 from model.sampling import batches
 
 LOSSES = {"sigmoid": sigmoid_loss, "softmax": softmax_loss}
@@ -42,17 +44,31 @@ def task_gradients(training_set, config: Config, rank: int, workers: int) -> dic
     """The whole task on a real batch, PinCLIP's and CLIP's: losses of this rank's rows, every parameter's gradient."""
     results = {}
     for name, settings in (("pinclip", config), ("clip", clip_baseline(config))):
-        found = one_task(training_set, settings, rank, workers)
-        results |= {f"{kind}.{name}.{key}": value for kind, values in found.items() for key, value in values.items()}
+        for step in (plain_step, cached_step):
+            found = step(training_set, settings, rank, workers)
+            for kind, values in found.items():
+                results |= {f"{kind}.{name}.{step.__name__}.{key}": value for key, value in values.items()}
     return results
 
 
-def one_task(training_set, config: Config, rank: int, workers: int) -> dict[str, dict[str, torch.Tensor]]:
+def plain_step(training_set, config: Config, rank: int, workers: int) -> dict[str, dict[str, torch.Tensor]]:
     torch.manual_seed(config.seed)
     task = PinClip(config)
     parallel = DistributedDataParallel(task) if workers > 1 else task
     losses = parallel(next(batches(training_set, config, 3, 4, rank, workers)))
     losses["loss"].backward()
+    return _found(task, losses)
+
+
+def cached_step(training_set, config: Config, rank: int, workers: int) -> dict[str, dict[str, torch.Tensor]]:
+    """Gradient caching, five Pins at once."""
+    torch.manual_seed(config.seed)
+    task = PinClip(config)
+    batch = next(batches(training_set, config, 3, 4, rank, workers))
+    return _found(task, cached_backward(Working(task, torch.float32), batch, 5))
+
+
+def _found(task: PinClip, losses: dict[str, torch.Tensor]) -> dict[str, dict[str, torch.Tensor]]:
     gradients = {name: p.grad.clone() for name, p in task.named_parameters() if p.requires_grad}
     return {"task": {name: value.detach() for name, value in losses.items()}, "gradient": gradients}
 
