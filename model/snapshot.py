@@ -4,13 +4,13 @@ import json
 from pathlib import Path
 from typing import Any
 
-import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import nn
 
 from model.config import Config
 from model.files import remove, replaced
+from model.optimizer import Optimizers
 
 
 class Snapshot:
@@ -20,29 +20,22 @@ class Snapshot:
         self.path = out.parent / f".{out.name}.snapshot.safetensors"
         self.config = config.to_json()
 
-    def save(self, task: nn.Module, optimizer: torch.optim.Optimizer, step: int, curves: list[dict[str, Any]]) -> None:
+    def save(self, task: nn.Module, optimizer: Optimizers, step: int, curves: list[dict[str, Any]]) -> None:
         """`step` is the number of steps done."""
         tensors = {f"task.{name}": value for name, value in task.state_dict().items()}
-        for parameter, state in optimizer.state_dict()["state"].items():
-            tensors |= {f"optimizer.{parameter}.{name}": torch.as_tensor(value) for name, value in state.items()}
+        tensors |= {f"optimizer.{name}": value for name, value in optimizer.memory().items()}
         metadata = {"step": str(step), "config": self.config, "curves": json.dumps(curves)}
         with replaced(self.path) as scratch:
             save_file({name: value.contiguous() for name, value in tensors.items()}, str(scratch), metadata)
 
-    def restore(self, task: nn.Module, optimizer: torch.optim.Optimizer) -> tuple[int, list[dict[str, Any]]]:
+    def restore(self, task: nn.Module, optimizer: Optimizers) -> tuple[int, list[dict[str, Any]]]:
         """(steps done, curves so far); (0, []) where there is no snapshot of this configuration."""
         metadata = self._metadata()
         if metadata.get("config") != self.config:
             return 0, []
         tensors = load_file(self.path)
         task.load_state_dict({n.removeprefix("task."): v for n, v in tensors.items() if n.startswith("task.")})
-        state: dict[int, dict[str, torch.Tensor]] = {}
-        for name, value in tensors.items():
-            if name.startswith("optimizer."):
-                _, parameter, key = name.split(".", 2)
-                state.setdefault(int(parameter), {})[key] = value
-        optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
-        _lay_out_as_parameters(optimizer)
+        optimizer.remember({n.removeprefix("optimizer."): v for n, v in tensors.items() if n.startswith("optimizer.")})
         return int(metadata["step"]), json.loads(metadata["curves"])
 
     def kept_step(self) -> int:
@@ -57,10 +50,3 @@ class Snapshot:
         with safe_open(self.path, "pt") as file:
             return file.metadata()
 
-
-def _lay_out_as_parameters(optimizer: torch.optim.Optimizer) -> None:
-    """The fused AdamW walks raw memory: moments must lie there as their parameter does, convolutions channels-last."""
-    for parameter, moments in optimizer.state.items():
-        for name, value in moments.items():
-            if value.shape == parameter.shape:
-                moments[name] = torch.empty_like(parameter).copy_(value)

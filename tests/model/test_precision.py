@@ -5,10 +5,11 @@ import torch
 
 from model.config import TrainConfig
 from model.objective import PinClip
+from model.optimizer import optimizer_for
 from model.overrides import override
 from model.precision import Working, training_dtype
 from model.sampling import batches
-from model.training import _optimizer, train_step
+from model.training import train_step
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +68,7 @@ def test_small_steps_add_up_in_bf16(config, batch):
     """Forty steps that a bf16 weight would each round away lower the loss all the same."""
     config = override(config, {"train": {"learning_rate": 1e-4, "precision": "bf16"}})
     master = master_of(config)
-    working, optimizer = Working(master, torch.bfloat16), _optimizer(master, config.train)
+    working, optimizer = Working(master, torch.bfloat16), optimizer_for(master, config.train)
     losses = [train_step(working.task, working, optimizer, batch)["loss"] for _ in range(40)]
     assert losses[-1] < 0.95 * losses[0]
 

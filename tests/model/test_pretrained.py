@@ -22,11 +22,12 @@ from model.encoder import PinEncoder
 from model.errors import ModelError
 from model.layers import Packing
 from model.objective import PinClip
+from model.optimizer import optimizer_for
 from model.overrides import override
 from model.pretrained import load_tokenizer
 from model.sampling import batches
 from model.text import PretrainedTextTower, encode_texts, pack_texts
-from model.training import _optimizer, fit
+from model.training import fit
 from model.vision import PretrainedVisionTower
 
 FAMILIES = ("siglip", "siglip2", "clip")
@@ -152,8 +153,8 @@ def test_a_frozen_tower_keeps_no_graph(checkpoint):
 def test_layer_wise_learning_rates_by_hand(checkpoint, config):
     """Three layers, decay 0.5: the last learns at a half, the first at an eighth, the embeddings at a sixteenth."""
     task = PinClip(on_top_of(config, checkpoint, layer_decay=0.5))
-    optimizer = _optimizer(task, config.train)
-    share = {id(p): group["share"] for group in optimizer.param_groups for p in group["params"]}
+    optimizer = optimizer_for(task, config.train)
+    share = {id(p): group["share"] for group in optimizer.groups for p in group["params"]}
     named = {name: share[id(p)] for name, p in task.encoder.named_parameters()}
     for part in ("vision", "text"):
         for layer, expected in enumerate((0.125, 0.25, 0.5)):
