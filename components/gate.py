@@ -33,6 +33,7 @@ def judge(metrics: Mapping[str, Any], gate: GateConfig) -> Verdict:
         _check("Search recall@10 on fresh Pins", search, gate.min_fresh_search),
         _check("The gain over CLIP in Related Pins recall@10 on fresh Pins", gain, gate.min_gain_over_clip),
         _check("The share of recall kept after quantization, worst task,", _retention(metrics), gate.min_retention),
+        _check_slices(metrics, gate.max_slice_gap),
     ]
     broken = tuple(sentence for met, sentence in checks if not met)
     return Verdict(passed=not broken, reasons=broken or tuple(sentence for _, sentence in checks))
@@ -44,6 +45,19 @@ def _check(name: str, value: float | None, floor: float) -> tuple[bool, str]:
     if value < floor:
         return False, f"{name} is {value:.3f}, below the floor of {floor:.3f}."
     return True, f"{name} is {value:.3f}; the floor is {floor:.3f}."
+
+
+def _check_slices(metrics: Mapping[str, Any], ceiling: float) -> tuple[bool, str]:
+    """Only what is sure of a gap counts, so that a slice of few queries breaks no ceiling by bad luck."""
+    gap, limit = _figure(metrics, "slices", "largest", "sure_gap"), f"the ceiling is {ceiling:.0%}"
+    if gap is None:
+        return True, f"No slice lies surely below all Pins; {limit}."
+    found = metrics["slices"]["largest"]
+    task = found["task"].replace("_", " ").capitalize()
+    name = f"{task} recall@10 of the slice {found['column']}={found['slice']}, {found['scope']} Pins"
+    below = f"is {found['recall@10']:.3f} ({found['low']:.3f} to {found['high']:.3f})"
+    sentence = f"{name}, {below}, surely {gap:.0%} below the {found['all']:.3f} of all slices; {limit}."
+    return gap <= ceiling, sentence
 
 
 def _figure(metrics: Any, *path: str) -> float | None:

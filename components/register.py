@@ -1,4 +1,4 @@
-"""Step 8, register: MLflow gets the run and a model version, with the gate's verdict; no alias moves yet."""
+"""Step 8, register: MLflow gets the run and a model version with its card and its verdict; no alias moves yet."""
 
 from kfp import dsl
 
@@ -7,6 +7,7 @@ from components.image import IMAGE
 
 @dsl.component(base_image=IMAGE, install_kfp_package=False)
 def register(
+    prepared: dsl.Input[dsl.Dataset],
     model: dsl.Input[dsl.Model],
     evaluation: dsl.Input[dsl.Artifact],
     validation: dsl.Input[dsl.Artifact],
@@ -14,6 +15,7 @@ def register(
     run: str,
     lineage: dict,
     version: dsl.Output[dsl.Artifact],
+    card: dsl.Output[dsl.Markdown],
 ) -> None:
     from components.progress import step
 
@@ -21,15 +23,28 @@ def register(
         from pathlib import Path
 
         from components import registry
+        from components.model_card.card import model_card
         from components.settings import Settings
         from model.config import Config
+        from model.files import write_text
 
+        folder, judged, settings = Path(model.path), Path(evaluation.path), Config.from_json(config)
+        page = model_card(
+            run_id=run,
+            prepared=Path(prepared.path),
+            evaluation=judged,
+            model_folder=folder,
+            config=settings,
+            lineage=lineage,
+        )
+        write_text(Path(card.path), page)
         registration = registry.register(
             run_id=run,
-            model_folder=Path(model.path),
-            evaluation=Path(evaluation.path),
+            model_folder=folder,
+            evaluation=judged,
             validation=Path(validation.path),
-            config=Config.from_json(config),
+            card=page,
+            config=settings,
             lineage=lineage,
             settings=Settings(),
         )

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from components.gate import Verdict, judge
+from components.model_card.card import described
 from components.settings import Settings
 from components.tracking import carries, connect, log_evidence, log_figures, mlflow_errors, tracked
 from model.catalogue import TEXT_TYPES
@@ -64,14 +65,16 @@ def register(
     model_folder: Path,
     evaluation: Path,
     validation: Path,
+    card: str,
     config: Config,
     lineage: Mapping[str, str],
     settings: Settings,
 ) -> Registration:
     """Tracks the run in MLflow, logs its model and registers it with the gate's verdict as tags.
 
-    `evaluation` is the folder with metrics.json, `validation` the file validation.json, `lineage` the strings of
-    pipelines.lineage. The same run, weights and configuration give the same version again, never a second one.
+    `evaluation` is the folder with metrics.json, `validation` the file validation.json, `card` the model card in
+    Markdown, which becomes the version's description, `lineage` the strings of pipelines.lineage. The same run, weights
+    and configuration give the same version again, never a second one.
 
     Raises:
         ModelError: the model folder has no weights.
@@ -92,9 +95,11 @@ def register(
     with tracked(identity, settings) as (client, run):
         log_figures(client, run, config=config, metrics=metrics, curves=model_folder / "curves.jsonl")
         log_evidence(client, run, config=config, evaluation=evaluation, validation=validation, lineage=lineage)
+        client.log_text(run, card, "model_card.md")
         version = _registered(client, identity, settings.model_name) or _create_version(
             client, run, model_folder, tags, settings.model_name
         )
+        client.update_model_version(settings.model_name, str(version.version), described(card))
         tags["pinclip.space"] = f"v{version.version}"
         for name, value in tags.items():
             client.set_model_version_tag(settings.model_name, str(version.version), name, value)

@@ -1,7 +1,9 @@
 """Judge a model: PinText, Related Pins and Search, over all Pins and over fresh Pins, float and quantized.
 
-evaluation/  metrics.json   the figures (keys in README)
-             examples.json  a few queries of each task with their results, for people to look at
+evaluation/  metrics.json             the figures (keys in README)
+             examples.json            a few queries of each task with their results, for people to look at
+             slices.json              recall by slice (model/slices.py)
+             quantization_study.json  recall against bytes of every code (model/quantization_study.py)
 
 Vectors stay in their shards and are read a part at a time (model/vectors.py); benchmarks/memory.py measures it.
 """
@@ -20,8 +22,12 @@ from model.checkpoint import load_model, parameters
 from model.config import Config
 from model.embedding import query_column, read_words, vector_column
 from model.files import replaced, write_json
+from model.quantization import calibration_pins
+from model.quantization_study import study
+from model.questions import Question, Tables, questions
 from model.ranking import hits, ndcg_at_k, recall_at_k
 from model.retrieval import top_k_of_blocks
+from model.slices import slices
 from model.tasks import Ground, Task, ground, related_task, search_task, text_tasks
 from model.vectors import VectorColumn
 
@@ -39,6 +45,10 @@ class Space:
     text: VectorColumn
     queries: list[str]
     query: VectorColumn
+
+    @property
+    def tables(self) -> Tables:
+        return {"pin": self.pins[0], "image": self.image, "text": self.text, "query": self.query}
 
     def quantized(self, affine: Affine) -> "Space":
         def through(column: VectorColumn) -> VectorColumn:
@@ -89,10 +99,19 @@ def evaluate(
     encoder, _ = load_model(model)
     metrics["model"] = {"version": None, "parameters": parameters(encoder)}
     metrics["catalogue"] = _catalogue_facts(prepared, neighbours)
+    scopes = {"all": everything, "fresh": fresh}
+    by_slice = slices(ours.tables, _asked(scopes, ours, config), prepared, config)
+    metrics["slices"] = {"largest": by_slice["largest"]}
+    report(0.8, "slices measured")
+    compared = study(
+        ours.tables, scopes, ours.queries, calibration_pins(neighbours, config), _prefixes(vectors), config
+    )
     with replaced(out) as scratch:
         scratch.mkdir()
         write_json(scratch / "metrics.json", metrics)
         write_json(scratch / "examples.json", _examples(ours, fresh, _pin_ids(vectors), config))
+        write_json(scratch / "slices.json", by_slice)
+        write_json(scratch / "quantization_study.json", compared)
     return metrics
 
 
@@ -168,6 +187,14 @@ def _catalogue_facts(prepared: Path, neighbours: Path) -> dict[str, Any]:
     stats = json.loads((neighbours / "stats.json").read_text(encoding="utf-8"))
     facts = {name: stats[name] for name in ("pins", "fresh_pins", "boards", "edges", "queries")}
     return {**facts, "digest": summary["digest"]}
+
+
+def _asked(scopes: dict[str, Ground], space: Space, config: Config) -> dict[str, dict[str, Question]]:
+    return {scope: questions(g, space.queries, config) for scope, g in scopes.items()}
+
+
+def _prefixes(vectors: Path) -> list[int]:
+    return json.loads((vectors / "embedding.json").read_text(encoding="utf-8"))["prefixes"]
 
 
 def _pin_ids(vectors: Path) -> list[str]:

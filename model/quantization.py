@@ -54,10 +54,7 @@ def keeping_most(x_NE: np.ndarray, candidates: Sequence[C], restored: Callable[[
 
 def quantize(vectors: Path, neighbours: Path, out: Path, config: Config) -> Affine:
     """Calibrates on training Pins, writes the codes of every Pin into the folder above."""
-    training = np.flatnonzero(~read_fresh(neighbours))
-    rng = np.random.default_rng(config.seed)
-    size = min(config.quantization.calibration_pins, len(training))
-    sample = np.sort(rng.choice(training, size=size, replace=False))
+    sample = calibration_pins(neighbours, config)
     affine = calibrate(vector_column(vectors, "pin")[sample], config.quantization.bits, config.seed)
     with replaced(out) as scratch:
         (scratch / "pins").mkdir(parents=True)
@@ -69,6 +66,13 @@ def quantize(vectors: Path, neighbours: Path, out: Path, config: Config) -> Affi
             )
         write_json(scratch / "quantization.json", asdict(affine))
     return affine
+
+
+def calibration_pins(neighbours: Path, config: Config) -> np.ndarray:
+    """Rows of the training Pins that a code may learn from, drawn by seed, rising."""
+    training = np.flatnonzero(~read_fresh(neighbours))
+    size = min(config.quantization.calibration_pins, len(training))
+    return np.sort(np.random.default_rng(config.seed).choice(training, size=size, replace=False))
 
 
 def read_codes(quantized: Path) -> np.ndarray:

@@ -43,7 +43,8 @@ def training(catalogue: str, config: str, run: str, lineage: dict) -> None:
 
     judged = evaluate(**data, model=ours, vectors=vectors, baseline=others, quantized=quantized, config=config)
     evidence = {"evaluation": judged.outputs["evaluation"], "validation": checked.outputs["validation"]}
-    version = register(model=ours, **evidence, config=config, run=run, lineage=lineage).outputs["version"]
+    registered = register(prepared=source, model=ours, **evidence, config=config, run=run, lineage=lineage)
+    version = registered.outputs["version"]
     page = report(**data, **evidence, model=ours, baseline=clip, version=version, config=config)
     # The last step moves the alias: a run that dies before has changed nothing that others read.
     publish(quantized=quantized, version=version, lineage=lineage).after(page)

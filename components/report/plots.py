@@ -78,12 +78,16 @@ def loss_charts(ours: list[dict[str, Any]], clip: list[dict[str, Any]], folder: 
         if not lines:
             continue
         with matplotlib.rc_context(STYLE):
-            figure = _draw(lines)
-            path = folder / f"loss_{field}.svg"
-            figure.savefig(path, metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
-            figure.savefig(path.with_suffix(".png"), dpi=160, facecolor="white")
-        charts.append(Chart(title, note, _inline(path.read_text(encoding="utf-8")), _summary(title, lines)))
+            svg = written(_draw(lines), folder / f"loss_{field}.svg")
+        charts.append(Chart(title, note, svg, _summary(title, lines)))
     return charts
+
+
+def written(figure: "Figure", path: Path) -> str:
+    """Writes the figure as SVG to `path` and as PNG beside it; returns it as it may stand inside the page."""
+    figure.savefig(path, metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
+    figure.savefig(path.with_suffix(".png"), dpi=160, facecolor="white")
+    return _inline(path.read_text(encoding="utf-8"))
 
 
 def _points(curves: list[dict[str, Any]], field: str) -> list[tuple[float, float]]:

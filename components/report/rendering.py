@@ -1,7 +1,7 @@
 """Fills the page: reads what a run's steps left behind and writes report.html, plots/ and curves/.
 
 out/report.html                   one file, opens anywhere, fetches nothing
-out/plots/loss_<objective>.svg    and .png
+out/plots/<chart>.svg             and .png: losses, slices, recall against bytes
 out/curves/<run>.csv              pinclip and baseline_clip, for `dvc plots` and spreadsheets
 """
 
@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from components.gate import judge
-from components.report import gallery, plots, tables
+from components.report import gallery, judgements, plots, tables
 from model.catalogue import Catalogue
 from model.config import Config
 from model.errors import RunError
@@ -35,7 +35,7 @@ def render(
 ) -> Path:
     """Writes the report into `out` and returns the path of report.html.
 
-    evaluation: folder with metrics.json and examples.json; curves: curves.jsonl of either training run;
+    evaluation: folder that the evaluate step wrote; curves: curves.jsonl of either training run;
     catalogue: the one of a prepared/ folder, beside its summary.json; the numbers in neighbours/neighbours.parquet
     name its rows; validation: validation.json; version: of the registered model, None before there is one.
 
@@ -43,11 +43,14 @@ def render(
         RunError: a file of the run is missing.
     """
     metrics, examples = _json(evaluation / "metrics.json"), _json(evaluation / "examples.json")
+    slices, study = _json(evaluation / "slices.json"), _json(evaluation / "quantization_study.json")
     page = {
         **_headline(metrics, config, version),
         **_quantization(metrics),
         **_pictures(examples, catalogue, neighbours, config),
-        "charts": _charts(out, plots.read_curves(curves), plots.read_curves(baseline_curves)),
+        **_charts(out, plots.read_curves(curves), plots.read_curves(baseline_curves), slices, study),
+        "slices": slices,
+        "targets": study["targets"],
         **_validation(validation, _json(Path(catalogue.root).parent / "summary.json")),
         "seconds": tables.seconds(timing_s),
         "total_s": sum(timing_s.values()),
@@ -108,14 +111,24 @@ def _pictures(examples: dict[str, Any], catalogue: Catalogue, neighbours: Path, 
     }
 
 
-def _charts(out: Path, ours: list[dict[str, Any]], clip: list[dict[str, Any]]) -> list[plots.Chart]:
+def _charts(
+    out: Path,
+    ours: list[dict[str, Any]],
+    clip: list[dict[str, Any]],
+    slices: dict[str, Any],
+    study: dict[str, Any],
+) -> dict[str, list[plots.Chart]]:
     with replaced(out / "curves") as folder:
         folder.mkdir(parents=True)
         for name, curves in zip(plots.RUNS, (ours, clip), strict=True):
             plots.write_curves(curves, folder / f"{name}.csv")
     with replaced(out / "plots") as folder:
         folder.mkdir(parents=True)
-        return plots.loss_charts(ours, clip, folder)
+        return {
+            "charts": plots.loss_charts(ours, clip, folder),
+            "slice_charts": judgements.slice_charts(slices, folder),
+            "code_charts": judgements.code_charts(study, folder),
+        }
 
 
 def _json(path: Path) -> dict[str, Any]:
@@ -140,6 +153,7 @@ def _environment() -> "Environment":
         count=lambda n: f"{n:,}",
         decimals=lambda value, places: "–" if value is None else f"{value:.{places}f}",
         percent=lambda share: "–" if share is None else f"{100 * share:.1f} %",
+        label=lambda task: tables.LABELS.get(task, task),
         signed_percent=lambda share: f"{100 * share:+.1f} %".replace("-", "−"),
     )
     return environment

@@ -13,6 +13,7 @@ import pytest
 from PIL import Image, ImageDraw
 
 from model.catalogue import Catalogue, CatalogueWriter
+from model.codes import NAMES
 from model.config import load
 from validation.report import Finding, Report
 
@@ -82,8 +83,46 @@ def metrics() -> dict:
         "baseline_clip": {**groups(0.8), "fresh": groups(0.6) | {"search": {"recall@10": 0.36}}},
         "quantization": quantization,
         "model": {"version": None, "parameters": 5_734_912},
-        "catalogue": {"pins": PINS, "boards": 1234, "edges": 56_789, "digest": "ab12" * 16},
+        "catalogue": {
+            **{"pins": PINS, "fresh_pins": 12, "boards": 1234, "edges": 56_789, "queries": 321},
+            "digest": "ab12" * 16,
+        },
+        "slices": {"largest": slices()["largest"]},
     }
+
+
+TASKS = ("related_pins", "search")  # of slices and codes: every panel takes time to draw
+
+
+def slices() -> dict:
+    """slices.json: two columns, of which one has a slice named by someone who means harm."""
+
+    def row(name: str, recall: float, queries: int) -> dict:
+        gap, sure = round(1 - recall / 0.4, 5), max(0.0, round(1 - (recall + 0.05) / 0.4, 5))
+        interval = {"low": round(recall - 0.05, 5), "high": round(recall + 0.05, 5)}
+        return {"slice": name, "queries": queries, "recall@10": recall, **interval, "gap": gap, "sure_gap": sure}
+
+    region = {"slices": [row("north", 0.5, 90), row(HOSTILE, 0.4, 60), row("far $1$", 0.1, 31)], "merged": 0}
+    palette = {"slices": [row("light", 0.42, 100), row("others", 0.38, 81)], "merged": 3}
+    columns = {"region": region | {"left_out_queries": 0}, "palette": palette | {"left_out_queries": 0}}
+    tasks = {task: {"recall@10": 0.4, "queries": 181, "columns": columns} for task in TASKS}
+    largest = {"scope": "fresh", "task": "search", "column": "region", "all": 0.4, **region["slices"][-1]}
+    return {"intervals": "95 %", "least_queries": 30, "scopes": {"all": tasks, "fresh": tasks}, "largest": largest}
+
+
+def study() -> dict:
+    """quantization_study.json of fresh Pins: recall falls with every prefix and code."""
+    codes = []
+    for prefix in (256, 128):
+        for number, name in enumerate(NAMES):
+            kept = 1 - number / 50 - (256 - prefix) / 1280
+            figures = {"queries": 100, "recall@10": round(0.4 * kept, 5), "retention": round(kept, 5)}
+            figures |= {"interval": [round(kept - 0.02, 5), round(kept + 0.02, 5)], "overlap@10": kept}
+            size = {"bytes_per_pin": prefix * 4 >> number, "bytes_scanned": prefix * 4 >> number}
+            tasks = dict.fromkeys(TASKS, figures)
+            codes.append({"scope": "fresh", "prefix": prefix, "code": name, **size, "tasks": tasks})
+    promise = {"scope": "fresh", "code": "int4", "task": "search", "floor": 0.98, "retention": 0.94}
+    return {"codes": codes, "targets": [{**promise, "interval": [0.92, 0.96], "verdict": "missed"}]}
 
 
 def examples() -> dict:
@@ -141,6 +180,8 @@ def run(tmp_path: Path, catalogue_of: Callable[[list[bytes]], Catalogue]) -> dic
         (tmp_path / folder).mkdir()
     (tmp_path / "evaluation/metrics.json").write_text(json.dumps(metrics()))
     (tmp_path / "evaluation/examples.json").write_text(json.dumps(examples()))
+    (tmp_path / "evaluation/slices.json").write_text(json.dumps(slices()))
+    (tmp_path / "evaluation/quantization_study.json").write_text(json.dumps(study()))
     pairs = [(pin, (pin + 15 * k) % PINS, 0.3 / k) for pin in range(0, PINS, 2) for k in range(1, 12)]
     pin, neighbour, weight = zip(*pairs, strict=True)
     table = {"pin": pa.array(pin, pa.int32()), "neighbour": pa.array(neighbour, pa.int32())}

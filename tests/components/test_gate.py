@@ -1,6 +1,7 @@
 """The gate on figures written by hand."""
 
 import copy
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -29,7 +30,7 @@ def changed(value, *path):
 def test_passes_when_every_floor_is_met_and_says_by_how_much():
     verdict = judge(METRICS, GATE)
     assert verdict.passed
-    assert len(verdict.reasons) == 4
+    assert len(verdict.reasons) == 5
     assert "The gain over CLIP in Related Pins recall@10 on fresh Pins is 0.200; the floor is 0.150." in verdict.reasons
 
 
@@ -63,6 +64,30 @@ def test_a_baseline_that_finds_nothing(ours, passed):
     metrics = changed(0.0, "baseline_clip", "fresh", "related_pins", "recall@10")
     metrics["fresh"]["related_pins"]["recall@10"] = ours
     assert judge(metrics, GateConfig(min_gain_over_clip=0.2)).passed is passed
+
+
+LARGEST = {
+    **{"scope": "fresh", "task": "text_to_image", "column": "region", "slice": "islands", "queries": 40},
+    **{"recall@10": 0.1, "low": 0.05, "high": 0.15, "all": 0.3, "gap": 0.667, "sure_gap": 0.5},
+}
+
+
+@pytest.mark.parametrize(("ceiling", "passed"), [(0.6, True), (0.5, True), (0.4, False)])
+def test_a_slice_too_far_below_is_named(ceiling, passed):
+    verdict = judge(METRICS | {"slices": {"largest": LARGEST}}, replace(GATE, max_slice_gap=ceiling))
+    assert verdict.passed is passed
+    assert verdict.reasons[-1] == (
+        "Text to image recall@10 of the slice region=islands, fresh Pins, is 0.100 (0.050 to 0.150), surely 50% below "
+        f"the 0.300 of all slices; the ceiling is {ceiling:.0%}."
+    )
+    assert len(verdict.reasons) == (5 if passed else 1)
+
+
+@pytest.mark.parametrize("slices", [{}, {"slices": {"largest": None}}])
+def test_without_a_gap_any_ceiling_is_kept(slices):
+    verdict = judge(METRICS | slices, replace(GATE, max_slice_gap=0.0))
+    assert verdict.passed
+    assert verdict.reasons[-1] == "No slice lies surely below all Pins; the ceiling is 0%."
 
 
 @given(st.floats(0, 1), st.floats(0, 1))

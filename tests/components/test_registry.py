@@ -25,6 +25,7 @@ from model.text import train_tokenizer
 
 CONFIG = load("smoke", ["gate.min_fresh_related=0.2"])
 LINEAGE = {"catalogue": "catalogue", "catalogue_digest": "c" * 64, "git_rev": "abc", "dvc_md5": "d.dir"}
+CARD = "# A model\n" + "".join(f"\n## Section {i}\n\n{'x' * 990}\n" for i in range(9))  # too long for a description
 GOOD, BAD = 0.5, 0.1  # fresh Related Pins recall@10, above and below the floor
 
 
@@ -51,7 +52,12 @@ def registering(tmp_path_factory, model_folder):
         }
         (evaluation / "metrics.json").write_text(json.dumps(metrics))
         (evaluation / "validation.json").write_text("{}")
-        files = {"evaluation": evaluation, "validation": evaluation / "validation.json", "model_folder": folder}
+        files = {
+            "evaluation": evaluation,
+            "validation": evaluation / "validation.json",
+            "model_folder": folder,
+            "card": CARD,
+        }
         return register(run_id=run_id, config=config, lineage=LINEAGE, settings=settings, **files)
 
     call.settings = settings
@@ -74,6 +80,16 @@ def test_a_version_carries_verdict_and_lineage(registering, client, model_folder
     assert version.tags["pinclip.dvc_md5"] == "d.dir"
     assert len(version.tags["pinclip.weights_sha256"]) == 64
     assert version.run_id == registration.mlflow_run_id
+
+
+def test_the_card_is_an_artifact_and_describes_the_version(registering, client, tmp_path):
+    registration = registering("good")
+    described = client.get_model_version("pinclip", str(registration.version)).description
+    assert described.startswith("# A model\n\n## Section 0\n")
+    assert len(described) <= 5_000
+    assert described.endswith("x\n\n*The whole card is the file model_card.md of this version's run.*\n")
+    file = client.download_artifacts(registration.mlflow_run_id, "model_card.md", str(tmp_path))
+    assert Path(file).read_text() == CARD
 
 
 def test_registering_again_gives_the_same_version(registering, client):

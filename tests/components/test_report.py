@@ -80,14 +80,25 @@ def test_the_page_is_whole_and_fetches_nothing(run):
     assert all(address.startswith(("data:image/webp;base64,", "#")) for address in page.addresses)
     assert not re.search(r"https?:|@import|url\((?!#)", source)
     assert source.startswith("<!doctype html>")
-    for title in ("Recall", "Losses", "Retrieved", "Neighbours", "Quantization", "Validation", "Seconds", "Config"):
+    for title in (
+        "Recall",
+        "Losses",
+        "Retrieved",
+        "Neighbours",
+        "Slices",
+        "Quantization",
+        "Validation",
+        "Seconds",
+        "Config",
+    ):
         assert title in page.text
 
 
 def test_the_files_beside_it(run):
     render(**run)
-    losses = ("image_text", "loss", "neighbour", "text_fused")
-    expected = sorted(f"loss_{loss}.{kind}" for loss in losses for kind in ("png", "svg"))
+    losses = (f"loss_{loss}" for loss in ("image_text", "loss", "neighbour", "text_fused"))
+    charts = (*losses, "codes_fresh", "slices_palette", "slices_region")
+    expected = sorted(f"{chart}.{kind}" for chart in charts for kind in ("png", "svg"))
     assert sorted(path.name for path in (run["out"] / "plots").iterdir()) == expected
     rows = list(csv.DictReader((run["out"] / "curves/baseline_clip.csv").open()))
     assert [row["step"] for row in rows[:2]] == ["0", "8"]
@@ -129,6 +140,9 @@ def test_what_was_not_measured_is_no_zero(run):
         del group["search"]
     measured["catalogue"] |= {"boards": 0, "edges": 0}
     measured["quantization"]["retention"] = {"image_to_text": math.nan}
+    measured["slices"] = {"largest": None}
+    changed(run["evaluation"] / "slices.json", scopes={"all": {}, "fresh": {}}, largest=None)
+    changed(run["evaluation"] / "quantization_study.json", codes=[], targets=[])
     (run["evaluation"] / "metrics.json").write_text(json.dumps(measured))
     (run["evaluation"] / "examples.json").write_text("{}")
     empty = pq.read_schema(run["neighbours"] / "neighbours.parquet").empty_table()
@@ -172,7 +186,36 @@ def test_a_registered_version_is_named(run):
     assert "Model version 7" in Page(render(**run, version=7)).text
 
 
-@pytest.mark.parametrize("missing", ["evaluation/metrics.json", "curves.jsonl", "prepared/summary.json"])
+def test_the_largest_gap_is_named_and_slices_are_drawn(run):
+    path = render(**run)
+    text = Page(path).text
+    assert "on fresh Pins, Search recall@10 of region = far $1$ is 0.100 (0.050 to 0.150, 31 queries)" in text
+    assert "surely 62.5 % less" in text
+    drawn = (run["out"] / "plots/slices_region.svg").read_text()
+    assert "far $1$" in drawn  # no mathematics
+    assert "<script>" not in drawn
+    assert "up to 3 slices of few queries are merged or left out" in text
+
+
+def test_a_catalogue_without_slices_says_so(run):
+    tasks = {"search": {"recall@10": 0.4, "queries": 9, "columns": {}}}
+    changed(run["evaluation"] / "slices.json", scopes={"all": tasks, "fresh": tasks}, largest=None)
+    assert "Not measured: the catalogue has no slice columns" in Page(render(**run)).text
+    assert not list((run["out"] / "plots").glob("slices*"))
+
+
+def test_codes_are_drawn_and_promises_judged(run):
+    page = render(**run)
+    text, source = Page(page).text, page.read_text()
+    assert "0 of 1 met, 1 missed" in text
+    assert "int4 · Search fresh 94.0 % 92.0 % to 96.0 % 98.0 % missed" in text
+    assert "4 bits, rotated, 64 bytes: Related Pins 0.368" in source  # for who does not see the picture
+    assert "each line goes through the prefixes 128, 256" in text
+
+
+@pytest.mark.parametrize(
+    "missing", ["evaluation/slices.json", "evaluation/metrics.json", "curves.jsonl", "prepared/summary.json"]
+)
 def test_a_missing_file_is_named(run, missing):
     path = run["evaluation"].parent / missing
     path.unlink()

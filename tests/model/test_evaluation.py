@@ -39,7 +39,7 @@ def test_the_keys_are_those_that_others_read(judged):
     metrics, folder = judged
     assert json.loads((folder / "metrics.json").read_text()) == metrics
     tasks = {"pintext", "related_pins", "search"}
-    assert set(metrics) == tasks | {"fresh", "baseline_clip", "quantization", "model", "catalogue"}
+    assert set(metrics) == tasks | {"fresh", "baseline_clip", "quantization", "model", "catalogue", "slices"}
     assert set(metrics["fresh"]) == tasks
     assert set(metrics["baseline_clip"]) == tasks | {"fresh"}
     for group in groups(metrics):
@@ -52,6 +52,15 @@ def test_the_keys_are_those_that_others_read(judged):
     assert set(metrics["quantization"]["retention"]) <= {"image_to_text", "text_to_image", "related_pins", "search"}
     assert set(metrics["model"]) == {"version", "parameters"}
     assert {"pins", "boards", "edges", "digest"} <= set(metrics["catalogue"])
+
+
+def test_slices_and_codes_lie_beside_the_metrics(judged):
+    metrics, folder = judged
+    by_slice = json.loads((folder / "slices.json").read_text())
+    assert metrics["slices"] == {"largest": by_slice["largest"]}
+    assert set(by_slice["scopes"]["fresh"]["search"]["columns"]) == {"region", "palette"}
+    compared = json.loads((folder / "quantization_study.json").read_text())
+    assert {entry["prefix"] for entry in compared["codes"]} == {16, 32}
 
 
 def test_figures_of_the_run_are_true(judged, walked, trained):

@@ -28,7 +28,7 @@ DEPENDENCIES = {
     "embed-baseline": {"prepare", "train-baseline"},
     "quantize": {"embed", "neighbours"},
     "evaluate": {"prepare", "neighbours", "train", "embed", "embed-baseline", "quantize"},
-    "register": {"train", "evaluate", "validate"},
+    "register": {"prepare", "train", "evaluate", "validate"},
     "report": {"prepare", "validate", "neighbours", "train", "train-baseline", "evaluate", "register"},
     "publish": {"quantize", "register", "report"},
 }

@@ -1,0 +1,47 @@
+"""95 % intervals of what was measured on queries, by bootstrap over the groups that ask (Efron 1979, percentiles).
+
+Recall@10 of one query is a share, no yes or no, so no binomial interval fits; and Pins of one group are variants of
+one thing, whose queries succeed and fail together. So whole groups are drawn anew, DRAWS times.
+
+Shape legend: Q queries · S figures measured at once · C groups · D draws
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+DRAWS, CONFIDENCE = 1_000, 0.95
+
+
+@dataclass(frozen=True)
+class Bootstrap:
+    """How often each group was drawn; the same draws for all figures, so that figures can be compared draw by draw."""
+
+    group_Q: np.ndarray  # number of each query's group
+    times_DC: np.ndarray
+
+    @staticmethod
+    def over(groups_Q: np.ndarray, seed: int) -> "Bootstrap":
+        _, group_Q = np.unique(groups_Q, return_inverse=True)
+        count = int(group_Q.max(initial=-1)) + 1
+        shares = np.full(count, 1 / max(count, 1))
+        return Bootstrap(group_Q, np.random.default_rng(seed).multinomial(count, shares, DRAWS).astype(np.float32))
+
+    def ratios(self, above_QS: np.ndarray, below_QS: np.ndarray) -> np.ndarray:
+        """(D, S): sum of `above` over sum of `below` in each draw; NaN where nothing of `below` was drawn."""
+        above_DS, below_DS = (self.times_DC @ self._by_group(x_QS) for x_QS in (above_QS, below_QS))
+        return np.divide(above_DS, below_DS, out=np.full_like(above_DS, np.nan), where=below_DS > 0)
+
+    def _by_group(self, x_QS: np.ndarray) -> np.ndarray:
+        sums_CS = np.zeros((self.times_DC.shape[1], x_QS.shape[1]))
+        np.add.at(sums_CS, self.group_Q, x_QS)
+        return sums_CS
+
+
+def ends(figures_D: np.ndarray) -> tuple[float, float] | None:
+    """Low and high end of the interval; None where no draw had anything to measure."""
+    drawn = figures_D[~np.isnan(figures_D)]
+    if not len(drawn):
+        return None
+    low, high = np.quantile(drawn, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
+    return float(low), float(high)
