@@ -37,7 +37,7 @@ class TrainingSet:
     words_of_pin: sp.csr_matrix  # (N, words) bool: the taught facts
     boards_of_pin: sp.csr_matrix  # (N, boards) bool: the taught edges
     neighbours: np.ndarray  # (N, T) int32 training Pins, -1 padded
-    weights: np.ndarray  # (N, T) float32 running sum of visit shares, for drawing
+    weights: np.ndarray  # (N, T) float32 shares of visits, 0 where padded
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -101,4 +101,4 @@ def _padded_neighbours(neighbours: Path, place: np.ndarray, pins: int) -> dict[s
     table = np.full((pins, max(int(counts.max(initial=0)), 1)), -1, dtype=np.int32)
     weights = np.zeros(table.shape, dtype=np.float32)
     table[pin, rank], weights[pin, rank] = neighbour, pairs.weight
-    return {"neighbours": table, "weights": np.cumsum(weights, axis=1)}
+    return {"neighbours": table, "weights": weights}

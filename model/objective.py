@@ -56,17 +56,13 @@ class PinClip(nn.Module):
         return losses
 
     def _image_text(self, image_bE: Tensor, text_bE: dict[str, Tensor], batch: Batch) -> Tensor:
-        """Every kind of text that the step drew, aligned with the image."""
+        """Every kind of text that the step shows, aligned with the image; their mean, so that one kind weighs as two."""
+        loss, temperature = self.config.image_text_loss, self.image_text_temperature
+        roles = self.config.image_texts
+        shown = [role for role in roles if role in batch.shown] or roles  # without any text a loss of 0, with gradients
         parts = [
-            _pairs(
-                self.config.image_text_loss,
-                image_bE,
-                text_bE[role],
-                batch.labels[role],
-                batch.labels_back[role],
-                self.image_text_temperature,
-            )
-            for role in self.config.image_texts
+            _pairs(loss, image_bE, text_bE[role], batch.labels[role], batch.labels_back[role], temperature)
+            for role in shown
         ]
         return torch.stack(parts).mean()
 

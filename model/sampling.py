@@ -1,4 +1,4 @@
-"""What a step sees: anchors with a drawn neighbour each, one long and one short text, one query, and who matches whom.
+"""What a step sees: Pins, each beside a neighbour, one long and one short text, one query, and who matches whom.
 
 Every worker draws the same global batch from (seed, step) and keeps its own rows, so that the batches of a run do not
 depend on the number of workers, and a resumed run sees what it would have seen.
@@ -8,6 +8,7 @@ Shape legend: b Pins of this worker · B Pins of the global batch · N texts of 
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import groupby
 
 import numpy as np
 import torch
@@ -16,6 +17,7 @@ from torch import Tensor
 from model.catalogue import LONG_SIGNALS, SHORT_SIGNALS, TEXT_TYPES
 from model.config import Config
 from model.dataset import TrainingSet
+from model.matching import pair_up
 from model.text import Texts, pack_texts
 
 ROLES = ("long", "short", "query")
@@ -36,42 +38,40 @@ class Batch:
     slot: dict[str, Tensor]
     labels: dict[str, Tensor]
     labels_back: dict[str, Tensor]
+    shown: frozenset[str]  # the roles that any Pin of the global batch has a text in
     has_image_b: Tensor  # False: this step hides the Pin's image from fusion
     has_text_b: Tensor  # False: this step hides the Pin's texts from fusion
     has_text_B: Tensor  # the same of the Pins of all workers
 
 
 def steps_per_epoch(training_set: TrainingSet, config: Config) -> int:
-    return max(len(training_set) // config.train.batch_size, 1)
+    return len(training_set) // config.train.batch_size
 
 
 def batches(
     training_set: TrainingSet, config: Config, first: int, last: int, rank: int, workers: int
 ) -> Iterator[Batch]:
     """The batches of steps [first, last), this worker's share of each."""
-    for step in range(first, last):
-        rng = np.random.default_rng([config.seed, step])
-        pins = _draw_pins(training_set, config, step, rng)
-        texts = {role: _draw_texts(training_set, role, pins, rng) for role in ROLES}
-        hidden = rng.random(len(pins))
-        mine = slice(rank * len(pins) // workers, (rank + 1) * len(pins) // workers)
-        yield _assemble(training_set, config, pins, texts, hidden, mine)
+    per_epoch = steps_per_epoch(training_set, config)
+    for epoch, steps in groupby(range(first, last), key=lambda step: step // per_epoch):
+        order = _epoch_order(training_set, config, epoch)
+        for step in steps:
+            rng = np.random.default_rng([config.seed, step])
+            pins = order[step % per_epoch]
+            texts = {role: _draw_texts(training_set, role, pins, rng) for role in ROLES}
+            hidden = rng.random(len(pins))
+            mine = slice(rank * len(pins) // workers, (rank + 1) * len(pins) // workers)
+            yield _assemble(training_set, config, pins, texts, hidden, mine)
 
 
-def _draw_pins(training_set: TrainingSet, config: Config, step: int, rng: np.random.Generator) -> np.ndarray:
-    """Training Pins of the global batch (B,). With neighbours: anchors first, their drawn neighbours behind them."""
-    size = config.train.batch_size
-    epoch, within = divmod(step, steps_per_epoch(training_set, config))
-    order = np.random.default_rng([config.seed, 1 << 31, epoch]).permutation(len(training_set))
+def _epoch_order(training_set: TrainingSet, config: Config, epoch: int) -> np.ndarray:
+    """Training Pins of every step of the epoch (steps, B), none twice. With neighbours: Pin i stands beside i + B/2."""
+    rng = np.random.default_rng([config.seed, 1 << 31, epoch])
+    steps, size = steps_per_epoch(training_set, config), config.train.batch_size
     if not config.objective.neighbour:
-        return np.resize(order[within * size :], size)
-    half = size // 2
-    anchors = np.resize(order[within * half :], half)
-    totals = training_set.weights[anchors, -1]
-    drawn = (training_set.weights[anchors] < (rng.random(half) * totals)[:, None]).sum(1)
-    partners = training_set.neighbours[anchors, np.minimum(drawn, training_set.weights.shape[1] - 1)]
-    strangers = rng.integers(len(training_set), size=half)
-    return np.concatenate([anchors, np.where((partners >= 0) & (totals > 0), partners, strangers)])
+        return rng.permutation(len(training_set))[: steps * size].reshape(steps, size)
+    pairs = pair_up(training_set.neighbours, training_set.weights, rng)[: steps * size // 2]
+    return np.ascontiguousarray(pairs.reshape(steps, size // 2, 2).transpose(0, 2, 1)).reshape(steps, size)
 
 
 def _draw_texts(
@@ -121,6 +121,7 @@ def _assemble(
         slot=slot,
         labels={name: torch.from_numpy(matches[mine]) for name, matches in labels.items()},
         labels_back={name: torch.from_numpy(matches.T[mine]) for name, matches in labels.items()},
+        shown=frozenset(role for role in ROLES if any(kind >= 0 for kind, _ in texts[role])),
         has_image_b=torch.from_numpy(hidden[mine] >= config.train.hide_image),
         has_text_b=has_text[mine],
         has_text_B=has_text,
@@ -138,11 +139,9 @@ def _labels(
 
 
 def _own_text_labels(pins: np.ndarray, texts: list[tuple[int, int]]) -> np.ndarray:
-    """A Pin matches its own text; the same words beside another Pin, or the Pin's other text, are no negatives."""
+    """A Pin matches its own text, and the same words where another Pin shows them."""
     key = np.array([kind * (1 << 40) + number for kind, number in texts])
-    same = (key[:, None] == key[None, :]) | (pins[:, None] == pins[None, :])
-    labels = np.where(same, 0, -1).astype(np.int8)
-    np.fill_diagonal(labels, 1)
+    labels = np.where(key[:, None] == key[None, :], 1, -1).astype(np.int8)
     labels[:, key < 0] = 0
     labels[key < 0, :] = 0
     return labels
@@ -159,14 +158,25 @@ def _query_labels(training_set: TrainingSet, pins: np.ndarray, words: np.ndarray
 
 
 def _neighbour_labels(training_set: TrainingSet, config: Config, pins: np.ndarray) -> np.ndarray:
-    """Anchor i and its neighbour i + B/2 match, both ways; with masking, Pins that share a board are no negatives."""
+    """Pin i and the neighbour beside it match, both ways; with masking, no other true neighbour is a negative: neither
+    Pins that share a board nor those that a walk from one of the two has found."""
     size, half = len(pins), len(pins) // 2
     labels = np.full((size, size), -1, dtype=np.int8)
     if config.objective.mask_neighbours:
         boards = training_set.boards_of_pin[pins]
         labels[(boards @ boards.T).toarray() > 0] = 0
-    labels[pins[:, None] == pins[None, :]] = 0
-    anchors = np.arange(half)
-    true = (training_set.neighbours[pins[:half]] == pins[half:, None]).any(1)  # a stranger drawn is no match
-    labels[anchors[true], anchors[true] + half] = labels[anchors[true] + half, anchors[true]] = 1
+        finder, found = _walked_pairs(training_set.neighbours[pins], pins)
+        labels[finder, found] = labels[found, finder] = 0
+    np.fill_diagonal(labels, 0)
+    pairs = np.arange(half)
+    true = (training_set.neighbours[pins[:half]] == pins[half:, None]).any(1)  # a stranger is no match
+    labels[pairs[true], pairs[true] + half] = labels[pairs[true] + half, pairs[true]] = 1
     return labels
+
+
+def _walked_pairs(neighbours_BT: np.ndarray, pins: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Places (i, j) in the batch where Pin j is a neighbour of Pin i."""
+    order = np.argsort(pins)
+    place = np.minimum(np.searchsorted(pins, neighbours_BT, sorter=order), len(pins) - 1)
+    i, t = np.nonzero(pins[order[place]] == neighbours_BT)
+    return i, order[place[i, t]]

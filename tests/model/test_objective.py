@@ -137,6 +137,18 @@ def test_every_weight_that_learns_gets_a_gradient(training_set, config, changes)
     assert all(torch.isfinite(p.grad).all() for p in task.parameters() if p.requires_grad)
 
 
+def test_one_kind_of_text_weighs_as_much_as_two(training_set, config):
+    """Where no Pin has a short text, image–text is the long texts' loss, not half of it."""
+    names = ("title", "description")
+    silent = dataclasses.replace(training_set, signals={n: training_set.signals[n] for n in names})
+    batch = next(batches(silent, config, 0, 1, 0, 1))
+    assert "short" not in batch.shown
+    task = PinClip(override(config, {"objective": {"image_texts": ("long", "short")}}))
+    alone = task_of(override(config, {"objective": {"image_texts": ("long",)}}))
+    alone.load_state_dict(task.state_dict())
+    assert task(batch)["image_text"].item() == pytest.approx(alone(batch)["image_text"].item(), rel=1e-5)
+
+
 def test_a_batch_without_any_text(training_set, config):
     silent = dataclasses.replace(
         training_set, signals={}, words=[], words_of_pin=sp.csr_matrix((len(training_set), 0), dtype="float32")
@@ -165,6 +177,8 @@ def test_on_a_device_nothing_else_changes(batch):
         one, two = getattr(batch, field.name), getattr(moved, field.name)
         if isinstance(one, dict):
             assert all(torch.equal(one[key], two[key]) for key in one)
+        elif field.name == "shown":
+            assert one == two
         elif field.name != "texts":
             assert torch.equal(one, two)
     assert torch.equal(moved.texts.ids_T, batch.texts.ids_T)

@@ -1,0 +1,51 @@
+"""Who stands beside whom in an epoch: every training Pin once, beside one of its neighbours where one is free.
+
+A maximal matching of the neighbour graph, drawn anew each epoch. In each round every free Pin asks a free neighbour,
+drawn by its share of visits; of the proposals that touch one Pin the first in a random order is accepted. What nobody
+is left for is paired with strangers: two that do not match, but show their own images and texts like all others.
+(Anchors with a freely drawn neighbour each show some Pins often and others never: recall of Related Pins on the
+emoji 0.340, with matching 0.373.)
+
+Shape legend: N training Pins · T neighbours kept for a Pin · P pairs
+"""
+
+import numpy as np
+
+ROUNDS = 8  # of the emoji's Pins 86.4 % stand beside a neighbour then; twice the rounds find no more
+
+
+def pair_up(neighbours_NT: np.ndarray, weights_NT: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Pairs (P, 2) of training Pins in a random order, P = N // 2; no Pin is in two.
+
+    neighbours_NT: int32, -1 padded; weights_NT: shares of visits, 0 where padded.
+    """
+    free = np.ones(len(neighbours_NT), dtype=bool)
+    pairs = []
+    for _ in range(ROUNDS):
+        asking = rng.permutation(np.flatnonzero(free))
+        accepted = _accepted(*_proposals(neighbours_NT, weights_NT, asking, free, rng), len(free))
+        free[accepted] = False
+        pairs.append(accepted)
+    strangers = rng.permutation(np.flatnonzero(free))
+    pairs.append(strangers[: len(strangers) // 2 * 2].reshape(-1, 2))
+    return rng.permutation(np.concatenate(pairs))
+
+
+def _proposals(
+    neighbours_NT: np.ndarray, weights_NT: np.ndarray, asking: np.ndarray, free: np.ndarray, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """(asking Pins, the free neighbour that each asks), those without a free neighbour left out."""
+    running = np.cumsum(weights_NT[asking] * free[neighbours_NT[asking]], axis=1)
+    drawn = (running <= (rng.random(len(asking)) * running[:, -1])[:, None]).sum(1)
+    able = (running[:, -1] > 0) & (drawn < running.shape[1])
+    return asking[able], neighbours_NT[asking[able], drawn[able]]
+
+
+def _accepted(asking: np.ndarray, asked: np.ndarray, pins: int) -> np.ndarray:
+    """The proposals that come first for both their Pins, (P, 2)."""
+    turn = np.arange(len(asking))
+    first = np.full(pins, len(asking))
+    np.minimum.at(first, asking, turn)
+    np.minimum.at(first, asked, turn)
+    kept = (first[asking] == turn) & (first[asked] == turn) & (asking != asked)
+    return np.stack([asking[kept], asked[kept]], axis=1)
