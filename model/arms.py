@@ -17,8 +17,9 @@ def _without(section: str, **fields: object) -> Callable[[Config], Config]:
 
 
 def _no_funnel(config: Config) -> Config:
-    """As many layers in one stage, its tokens never pooled."""
-    return override(config, {"vision": {"depths": (sum(config.vision.depths),)}})
+    """As many layers in one stage, its tokens never pooled; a pretrained tower without the stages on top."""
+    depths = () if config.vision.pretrained else (sum(config.vision.depths),)
+    return override(config, {"vision": {"depths": depths}})
 
 
 def _no_prefixes(config: Config) -> Config:

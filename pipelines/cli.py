@@ -119,6 +119,27 @@ def scale(
     scale(catalogue, configuration(profile, params, set_ or []), seeds, out, parallel)
 
 
+@app.command()
+def tune(
+    catalogue: Annotated[Path, typer.Option(help="The catalogue folder to learn from.")],
+    trials: Annotated[int, typer.Option(help="Trainings; the first is the configuration as it is.")] = 20,
+    space: Annotated[Path | None, typer.Option(help="YAML file of what to search. [specs/tune.yaml]")] = None,
+    profile: Profile = None,
+    set_: Set = None,
+    params: Params = None,
+    out: StudyOut = None,
+    parallel: Parallel = None,
+) -> None:
+    """Search for better settings, judged on validation Pins, never on the fresh ones.
+
+    Every trial is a child run in MLflow; the best is printed as --set takes it.
+    """
+    from pipelines.configuration import configuration
+    from pipelines.studies import tune
+
+    tune(catalogue, configuration(profile, params, set_ or []), trials, space, out, parallel)
+
+
 @app.command("compile")
 def compile_(
     out: Annotated[Path, typer.Option(help="The YAML file to write.")] = Path("pipeline.yaml"),

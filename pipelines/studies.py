@@ -1,4 +1,4 @@
-"""`pinclip ablate` and `pinclip scale`: many trainings on one catalogue, compared in one folder.
+"""`pinclip ablate`, `pinclip scale` and `pinclip tune`: many trainings on one catalogue, compared in one folder.
 
 studies/<name>/  study.json · table.md · *.png     what came out
                  trials/   finished trials: a repeated command takes them from here
@@ -14,11 +14,14 @@ from rich.console import Console
 from rich.status import Status
 
 from components.studies.data import StudyData
-from components.studies.pages import ablation_page, scaling_page
-from components.studies.plots import ablation_plot, scaling_plot
+from components.studies.pages import ablation_page, scaling_page, tuning_page
+from components.studies.plots import ablation_plot, scaling_plot, tuning_plot
 from components.studies.scaling import by_pins, scaling_trials
-from components.studies.tables import by_name, figures
+from components.studies.space import read_space
+from components.studies.tables import MAIN, by_name, figures
 from components.studies.trials import Progress, Record, Trial, run_trials
+from components.studies.tuning import Search
+from components.studies.tuning import tune as search_settings
 from model.arms import arms
 from model.config import Config
 from model.errors import ConfigError
@@ -27,6 +30,7 @@ from pipelines.lineage import CODE, git_revision
 from pipelines.local import PipelineFailed
 
 STUDIES = Path("studies")
+SPACE = CODE / "specs" / "tune.yaml"
 
 
 def ablate(
@@ -38,7 +42,7 @@ def ablate(
         PinclipError: a mistake of the user's before the first trial.
         PipelineFailed: a trial failed; the others are in the tables.
     """
-    _check(seeds, parallel)
+    _check(seeds=seeds, parallel=parallel)
     configs = arms(names, config)
     data, out = _opened(catalogue, out, "ablate")
     trials = [Trial(name, config.seed + i, changed) for i in range(seeds) for name, changed in configs.items()]
@@ -55,7 +59,7 @@ def scale(catalogue: Path, config: Config, seeds: int, out: Path | None, paralle
 
     Raises: as ablate() does.
     """
-    _check(seeds, parallel)
+    _check(seeds=seeds, parallel=parallel)
     data, out = _opened(catalogue, out, "scale")
     records = _run(scaling_trials(config, data, seeds), data, out, parallel)
     shares = by_pins(records)
@@ -66,8 +70,29 @@ def scale(catalogue: Path, config: Config, seeds: int, out: Path | None, paralle
     _finish(out, {"study": "scale", "catalogue": str(catalogue), "figures": measured}, records)
 
 
-def _check(seeds: int, parallel: int | None) -> None:
-    for name, value in (("seeds", seeds), ("parallel", parallel)):
+def tune(
+    catalogue: Path, config: Config, trials: int, space: Path | None, out: Path | None, parallel: int | None
+) -> None:
+    """Searches better settings, judged on validation Pins, and prints the best as `--set` takes them.
+
+    Raises: as ablate() does.
+    """
+    _check(trials=trials, parallel=parallel)
+    drawn = read_space(space or SPACE, config)
+    data, out = _opened(catalogue, out, "tune")
+    search = Search(config, drawn, data, out, git_revision(CODE), trials)
+    with _display(Console()) as show:
+        scored, failed = search_settings(search, parallel, show)
+    if scored:
+        write_text(out / "table.md", tuning_page(search, scored, failed))
+        tuning_plot(scored, drawn, out / "tuning.png")
+    best = {"best": scored[0].record["key"], "score": scored[0].score} if scored else {}
+    records = [*(one.record for one in scored), *failed]
+    _finish(out, {"study": "tune", "catalogue": str(catalogue), "figures": best}, records)
+
+
+def _check(**numbers: int | None) -> None:
+    for name, value in numbers.items():
         if value is not None and value < 1:
             raise ConfigError(f"--{name} is {value}; choose at least 1.")
 
@@ -98,7 +123,7 @@ def _display(console: Console) -> Iterator[Callable[[Progress], None]]:
         message = f"{progress.fraction:.0%} of {progress.total} trials{rest}"
         if console.is_terminal:
             status.update(message)
-        elif progress.fraction - shown >= EVERY:
+        elif progress.fraction - shown >= EVERY and progress.done < progress.total:
             shown = progress.fraction
             console.print(message, **PLAIN)
 
@@ -118,7 +143,7 @@ def _line(record: Record) -> str:
     if "error" in record:
         return f"{named}  failed: {record['error']}"
     found = record["fresh"]
-    tasks = [f"{task} {found[task]:.3f}" for task in ("related_pins", "search", "pintext") if task in found]
+    tasks = [f"{task} {found[task]:.3f}" for task in MAIN if task in found]
     return "  ".join([named, f"{record['training_pins']:,} Pins", *tasks, f"{record['seconds']:.0f} s"])
 
 

@@ -1,7 +1,10 @@
 """What the trials of a study learn from: the catalogue prepared, its graph walked, each setting once and kept."""
 
+import fcntl
 import hashlib
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -27,20 +30,31 @@ class StudyData:
 
     def prepared(self, config: Config) -> Path:
         path = self.folder / f"prepared-{self._key(config.prepare, config.vision.image_size)}"
-        if not (path / "pixels.u8").is_file():  # written last
-            preparation.prepare(self.source, path, config.prepare)
-            pixels.decode_catalogue(Catalogue(path / "catalogue"), config, path / "pixels.u8")
+        with _alone(self.folder):
+            if not (path / "pixels.u8").is_file():  # written last
+                preparation.prepare(self.source, path, config.prepare)
+                pixels.decode_catalogue(Catalogue(path / "catalogue"), config, path / "pixels.u8")
         return path
 
     def neighbours(self, config: Config) -> Path:
         key = self._key(config.prepare, config.split, config.graph, config.seed)
-        path = self.folder / f"neighbours-{key}"
-        if not path.is_dir():
-            neighbourhood.build(self.prepared(config), path, config)
+        path, prepared = self.folder / f"neighbours-{key}", self.prepared(config)
+        with _alone(self.folder):
+            if not path.is_dir():
+                neighbourhood.build(prepared, path, config)
         return path
 
     def _key(self, *settings: Any) -> str:
         return digest_of(self.digest, *(s if isinstance(s, int) else asdict(s) for s in settings))
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Others who want to write in the folder wait."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / ".lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 def digest_of(*parts: Any) -> str:

@@ -2,8 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 
-from components.studies.tables import TASKS, Groups, gain_over, gain_table, gains, markdown, recall_table
+from components.studies.space import Space, current, written
+from components.studies.tables import MAIN, TASKS, Groups, gain_over, gain_table, gains, markdown, recall_table
 from components.studies.trials import Record
+from components.studies.tuning import Scored, Search, best_settings
 from model.arms import CLIP, FULL
 from model.config import Config
 
@@ -41,6 +43,34 @@ def scaling_page(config: Config, shares: Mapping[int, Groups], records: Sequence
         _titled("Gain of PinCLIP over the CLIP objective, paired by seed", _gain_rows(gained)),
         failures(records),
     )
+
+
+def tuning_page(search: Search, scored: Sequence[Scored], failed: Sequence[Record]) -> str:
+    """The trials, best first."""
+    records = [one.record for one in scored]
+    head = [TASKS[task] for task in MAIN]
+    rows = [
+        [
+            f"{one.score:.4f}",
+            *(f"{one.record['fresh'].get(task, 0):.3f}" for task in MAIN),
+            *_settings(one, search.space),
+        ]
+        for one in scored
+    ]
+    return _page(
+        "# Search for settings",
+        "Recall@10 on validation Pins, held out from the training groups; the fresh Pins are left out of everything. "
+        "The score is the geometric mean of the tasks. One training each, all with the same seed: the first places may "
+        "owe their order to chance; compare what was found with the configuration as it was by `pinclip ablate` on "
+        f"the fresh Pins. Profile {search.config.profile}, {search.config.train.epochs} epochs. {revisions(records)}",
+        markdown(["score", *head, *search.space, ""], rows),
+        _titled("The best", f"    {' '.join(best_settings(scored[0], search.space))}"),
+        failures(failed),
+    )
+
+
+def _settings(one: Scored, space: Space) -> list[str]:
+    return [*(written(current(one.config, key)) for key in space), "as it was" if one.as_it_was else ""]
 
 
 def _page(*parts: str) -> str:
@@ -85,7 +115,7 @@ def _verdicts(groups: Groups) -> str:
     for name, trials in groups.items():
         if name == FULL or FULL not in groups:
             continue
-        found = {task: gain_over(trials, groups[FULL], task) for task in ("related_pins", "search", "pintext")}
+        found = {task: gain_over(trials, groups[FULL], task) for task in MAIN}
         sure = {task: g.mean for task, g in found.items() if g and g.half is not None and abs(g.mean) > g.half}
         worse, better = ([TASKS[t] for t, mean in sure.items() if (mean < 0) == sign] for sign in (True, False))
         said = [f"worse at {', '.join(worse)}"] * bool(worse) + [f"better at {', '.join(better)}"] * bool(better)

@@ -18,6 +18,7 @@ TASKS = {
     "image_to_text": "image → text",
     "text_to_image": "text → image",
 }
+MAIN = ("related_pins", "search", "pintext")
 Groups = dict[str, list[Record]]  # finished trials by name
 
 

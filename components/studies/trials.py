@@ -65,10 +65,10 @@ def run_trials(
     show: Callable[[Progress], None],
 ) -> list[Record]:
     """The records of all trials, in their order; those of failed trials carry `error` and are not kept."""
-    tasks = [_task(trial, data, out.absolute(), git_rev) for trial in trials]
+    tasks = [task_of(trial, data, out, git_rev) for trial in trials]
     records = {task.record: _read(task.record) for task in tasks if task.record.is_file()}
     waiting = [task for task in tasks if task.record not in records]
-    clock = _Clock(len(tasks), len(records))
+    clock = Clock(len(tasks), len(records))
     for record in list(records.values()):
         show(clock.progress(record, []))
     if waiting:
@@ -77,8 +77,9 @@ def run_trials(
     return [records[task.record] for task in tasks]
 
 
-def _task(trial: Trial, data: StudyData, out: Path, git_rev: str) -> Task:
-    key = trial.key(data)
+def task_of(trial: Trial, data: StudyData, out: Path, git_rev: str) -> Task:
+    """Prepares the data that the trial learns from, where nobody has yet; `out` is the study's folder."""
+    key, out = trial.key(data), out.absolute()
     return Task(
         trial,
         data.prepared(trial.config),
@@ -90,7 +91,7 @@ def _task(trial: Trial, data: StudyData, out: Path, git_rev: str) -> Task:
 
 
 def _side_by_side(
-    tasks: list[Task], parallel: int | None, clock: "_Clock", show: Callable[[Progress], None]
+    tasks: list[Task], parallel: int | None, clock: "Clock", show: Callable[[Progress], None]
 ) -> Iterator[tuple[Task, Record]]:
     """Every task with its record, as they end; `parallel` of them at a time."""
     import ray
@@ -113,11 +114,16 @@ def _side_by_side(
 
 
 def work_on(task: Task) -> Record:
-    """One trial's life in its own process. A mistake or a bug in one trial is its record: the others go on."""
+    """One trial's life in its own process, or its record where it has ended before.
+
+    A mistake or a bug is the record of this trial alone: the others go on.
+    """
     import torch
 
     from model.trial import run_trial
 
+    if task.record.is_file():
+        return _read(task.record)
     torch.set_num_threads(1)
     task.work.mkdir(parents=True, exist_ok=True)
     trial, said = task.trial, 0.0
@@ -162,7 +168,7 @@ def _read(path: Path) -> Record:
     return record
 
 
-class _Clock:
+class Clock:
     """How far a study is and how long the rest takes, by the pace of what was trained in this command."""
 
     def __init__(self, total: int, found: int) -> None:

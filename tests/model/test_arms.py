@@ -1,0 +1,68 @@
+"""An arm changes the fields it is named for, and nothing else."""
+
+import dataclasses
+
+import pytest
+
+from model.arms import ARMS, arms
+from model.config import load
+from model.errors import ConfigError
+from model.overrides import override
+
+CHANGES = {
+    "pinclip": set(),
+    "no-neighbour": {"objective.neighbour"},
+    "no-token-fusion": {"fusion.token_level"},
+    "no-global-fusion": {"fusion.global_level"},
+    "one-text": {"objective.image_texts"},
+    "no-funnel": {"vision.depths"},
+    "no-prefixes": {"fusion.prefixes"},
+    "no-masking": {"objective.mask_neighbours"},
+    "softmax": {"objective.image_text_loss", "objective.fused_loss"},
+}
+
+
+def flat(config) -> dict:
+    tree = dataclasses.asdict(config)
+    return {f"{s}.{k}": v for s, section in tree.items() if isinstance(section, dict) for k, v in section.items()} | {
+        key: value for key, value in tree.items() if not isinstance(value, dict)
+    }
+
+
+@pytest.fixture(params=["smoke", "demo", "full"])
+def config(request):
+    """Every loss is sigmoid, whatever the profile says: the arm takes that idea away."""
+    every = {"image_text_loss": "sigmoid", "fused_loss": "sigmoid", "image_texts": ("long", "short", "query")}
+    return override(load(request.param), {"objective": every})
+
+
+@pytest.mark.parametrize("name", [name for name in ARMS if name != "clip"])
+def test_an_arm_differs_in_exactly_the_named_fields(config, name):
+    before, after = flat(config), flat(arms([name], config)[name])
+    assert {key for key in before if before[key] != after[key]} == CHANGES[name]
+
+
+def test_the_clip_arm_differs_in_its_objective_alone(config):
+    before, after = flat(config), flat(arms(["clip"], config)["clip"])
+    changed = {key for key in before if before[key] != after[key]}
+    assert {"objective.neighbour", "objective.text_fused"} <= changed
+    assert all(key.startswith("objective.") for key in changed)
+
+
+def test_without_the_funnel_as_many_layers_are_left(config):
+    assert arms(["no-funnel"], config)["no-funnel"].vision.depths == (sum(config.vision.depths),)
+
+
+def test_without_the_funnel_a_pretrained_tower_stands_alone():
+    config = override(load("demo"), {"vision": {"pretrained": "some/tower"}})
+    assert arms(["no-funnel"], config)["no-funnel"].vision.depths == ()
+
+
+def test_all_arms_where_none_is_named_else_those_in_order(config):
+    assert list(arms([], config)) == list(ARMS)
+    assert list(arms(["clip", "pinclip"], config)) == ["clip", "pinclip"]
+
+
+def test_an_unknown_arm_is_refused_with_the_known_ones(config):
+    with pytest.raises(ConfigError, match=r"no arm 'funnel'; choose from pinclip, clip, no-neighbour"):
+        arms(["pinclip", "funnel"], config)
