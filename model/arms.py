@@ -36,7 +36,9 @@ ARMS: dict[str, Callable[[Config], Config]] = {
     "no-funnel": _no_funnel,
     "no-prefixes": _no_prefixes,
     "no-masking": _without("objective", mask_neighbours=False),
+    "sigmoid": _without("objective", image_text_loss="sigmoid", fused_loss="sigmoid"),
     "softmax": _without("objective", image_text_loss="softmax", fused_loss="softmax"),
+    "adamw": _without("train", optimizer="adamw"),
 }
 
 

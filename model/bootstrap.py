@@ -9,6 +9,7 @@ Shape legend: Q queries · S figures measured at once · C groups · D draws
 from dataclasses import dataclass
 
 import numpy as np
+import scipy.sparse as sp
 
 DRAWS, CONFIDENCE = 1_000, 0.95
 
@@ -33,9 +34,9 @@ class Bootstrap:
         return np.divide(above_DS, below_DS, out=np.full_like(above_DS, np.nan), where=below_DS > 0)
 
     def _by_group(self, x_QS: np.ndarray) -> np.ndarray:
-        sums_CS = np.zeros((self.times_DC.shape[1], x_QS.shape[1]))
-        np.add.at(sums_CS, self.group_Q, x_QS)
-        return sums_CS
+        place = (self.group_Q, np.arange(len(self.group_Q)))
+        shape = (self.times_DC.shape[1], len(self.group_Q))
+        return sp.csr_matrix((np.ones(len(self.group_Q)), place), shape=shape) @ x_QS
 
 
 def ends(figures_D: np.ndarray) -> tuple[float, float] | None:

@@ -159,12 +159,12 @@ class FusionConfig:
 class ObjectiveConfig:
     """Weights of the alignment losses; a weight of 0 removes the loss and its cost."""
 
-    image_text: float = 1.0
+    image_text: float = 10.0
     neighbour: float = 1.0
     text_fused: float = 1.0
-    image_texts: tuple[str, ...] = ("long", "short", "query")  # the kinds of text that images are aligned with
+    image_texts: tuple[str, ...] = ("long", "short")  # the kinds of text that images are aligned with
     mask_neighbours: bool = True  # true neighbours in the batch are no negatives
-    image_text_loss: Literal["sigmoid", "softmax"] = "sigmoid"
+    image_text_loss: Literal["sigmoid", "softmax"] = "softmax"
     fused_loss: Literal["sigmoid", "softmax"] = "sigmoid"  # of the neighbour and the text–fused alignment
 
     def __post_init__(self) -> None:
@@ -184,9 +184,7 @@ class ObjectiveConfig:
 class TrainConfig:
     epochs: int = 30
     batch_size: int = 128  # Pins a step over all workers
-    micro_batch: int = (
-        0  # Pins of a worker that pass the network at once; 0: all of its batch (model/gradient_cache.py)
-    )
+    micro_batch: int = 0  # Pins of a worker that pass the network at once (model/gradient_cache.py); 0: its whole batch
     optimizer: Literal["muon", "adamw"] = "muon"
     learning_rate: float = 1e-3
     weight_decay: float = 0.05
@@ -197,6 +195,8 @@ class TrainConfig:
     cpus_per_worker: int = 1  # that Ray reserves; the threads of one machine are shared by its workers
     max_failures: int = 1  # times that dead workers are started again, from the last snapshot
     precision: Literal["auto", "bf16", "fp32"] = "auto"  # auto: bf16 where the processor computes in it
+    compile: bool = False  # the transformer blocks, by torch.compile
+    activation_checkpointing: bool = False  # blocks run again in the backward pass: less memory, a third more work
     checkpoint_steps: int = 200
 
     def __post_init__(self) -> None:
@@ -287,10 +287,17 @@ def clip_baseline(config: Config) -> Config:
 
     Softmax because it is CLIP's own and at small batches the stronger baseline.
     """
-    clip = {"neighbour": 0.0, "text_fused": 0.0, "image_texts": ("long", "short"), "image_text_loss": "softmax"}
+    clip = {
+        "image_text": 1.0,
+        "neighbour": 0.0,
+        "text_fused": 0.0,
+        "image_texts": ("long", "short"),
+        "image_text_loss": "softmax",
+    }
     return override(config, {"objective": clip})
 
 
+SIGLIP_2 = "google/siglip2-base-patch16-224"
 PROFILES: dict[str, dict[str, Any]] = {
     "smoke": {
         "profile": "smoke",
@@ -308,10 +315,30 @@ PROFILES: dict[str, dict[str, Any]] = {
     "demo": {},
     "full": {
         "profile": "full",
-        "vision": {"image_size": 224, "patch": 16, "width": 768, "depths": (6, 6), "heads": 12},
-        "text": {"vocabulary": 32_768, "context": 64, "width": 768, "layers": 12, "heads": 12},
+        # 14 x 14 patches, then one funnel stage: 49 tokens of an image reach fusion.
+        "vision": {"pretrained": SIGLIP_2, "image_size": 224, "width": 768, "depths": (2,), "heads": 12},
+        # The lower layers and the 256,000 rows of its token table stay: they are 239 M of its 282 M parameters.
+        "text": {
+            "pretrained": SIGLIP_2,
+            "trainable": "last",
+            "trainable_layers": 6,
+            "context": 64,
+            "width": 768,
+            "heads": 12,
+        },
         "fusion": {"layers": 4, "heads": 12},
-        "train": {"epochs": 20, "batch_size": 4096, "learning_rate": 5e-4, "workers": 8},
+        # At thousands of Pins a batch the sigmoid never holds a row of logits whole; Muon is for towers from scratch.
+        "objective": {"image_text_loss": "sigmoid"},
+        "train": {
+            "optimizer": "adamw",
+            "epochs": 20,
+            "batch_size": 4096,
+            "learning_rate": 5e-4,
+            "workers": 8,
+            "precision": "bf16",
+            "compile": True,
+            "activation_checkpointing": True,
+        },
     },
 }
 

@@ -20,6 +20,7 @@ from model.catalogue import TEXT_SIGNALS, TEXT_TYPES, Catalogue, joined_texts
 from model.checkpoint import load_model
 from model.files import replaced, write_json
 from model.images import to_pixels
+from model.kernel_cache import keep_few_kernels
 from model.pixels import Pixels
 from model.precision import training_dtype
 from model.text import Texts, encode_texts, pack_texts
@@ -37,6 +38,7 @@ class Embedder:
     """
 
     def __init__(self, folder: Path) -> None:
+        keep_few_kernels()
         self.encoder, self.tokenizer = load_model(folder)
         self.config = self.encoder.config
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")

@@ -56,7 +56,7 @@ class PinClip(nn.Module):
         return losses
 
     def _image_text(self, image_bE: Tensor, text_bE: dict[str, Tensor], batch: Batch) -> Tensor:
-        """Every kind of text that the step shows, aligned with the image; their mean, so that one kind weighs as two."""
+        """Each kind of text that the step shows, aligned with the image; their mean, so that one weighs as two."""
         loss, temperature = self.config.image_text_loss, self.image_text_temperature
         roles = self.config.image_texts
         shown = [role for role in roles if role in batch.shown] or roles  # without any text a loss of 0, with gradients

@@ -22,6 +22,8 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
+import scipy.sparse as sp
 
 from model.bootstrap import Bootstrap, ends
 from model.catalogue import SLICE_PREFIX, Catalogue
@@ -42,13 +44,27 @@ class _Pairs:
     won_P: np.ndarray
 
 
+@dataclass(frozen=True)
+class _Values:
+    """A slice column: its distinct values, and the number of each Pin's."""
+
+    names: np.ndarray
+    number: np.ndarray  # by row of the catalogue
+
+    @staticmethod
+    def of(column: pa.ChunkedArray) -> "_Values":
+        stated = pc.if_else(pc.equal(pc.fill_null(column, ""), ""), UNSTATED, column)
+        encoded = stated.combine_chunks().dictionary_encode()
+        return _Values(np.array(encoded.dictionary.to_pylist(), dtype=object), encoded.indices.to_numpy())
+
+
 def slices(
     tables: Tables, asked: Mapping[str, Mapping[str, Question]], prepared: Path, config: Config
 ) -> dict[str, Any]:
     """The contents of slices.json. asked: scope -> task -> question; prepared: its catalogue has the slice columns."""
     catalogue = Catalogue(prepared / "catalogue")
     columns = [name for name in catalogue.columns("pins") if name.startswith(SLICE_PREFIX)]
-    values = {name.removeprefix(SLICE_PREFIX): _values(catalogue.read("pins", [name])[name]) for name in columns}
+    values = {name.removeprefix(SLICE_PREFIX): _Values.of(catalogue.read("pins", [name])[name]) for name in columns}
     scopes = {
         scope: {task: _by_column(question, tables, values, config) for task, question in tasks.items()}
         for scope, tasks in asked.items()
@@ -57,17 +73,13 @@ def slices(
     return {"intervals": INTERVALS, "least_queries": least, "scopes": scopes, "largest": _largest(scopes)}
 
 
-def _values(column: pa.ChunkedArray) -> np.ndarray:
-    return np.array([value or UNSTATED for value in column.to_pylist()], dtype=object)
-
-
-def _by_column(question: Question, tables: Tables, values: Mapping[str, np.ndarray], config: Config) -> dict[str, Any]:
+def _by_column(question: Question, tables: Tables, values: Mapping[str, _Values], config: Config) -> dict[str, Any]:
     found_QK = answered(question, tables)
     pairs = _pairs_of_answers(question, found_QK) if question.asks_in_words else _pairs_of_askers(question, found_QK)
     recall, draws = float(question.recall(found_QK).mean()), Bootstrap.over(question.groups, config.seed)
     measured = {
-        name: _slices(pairs, of_pin[pairs.pin_P], recall, draws, config.evaluation.min_slice_queries)
-        for name, of_pin in values.items()
+        name: _slices(pairs, column, recall, draws, config.evaluation.min_slice_queries)
+        for name, column in values.items()
     }
     return {f"recall@{K}": round(recall, 5), "queries": len(question.asking), "columns": measured}
 
@@ -86,16 +98,16 @@ def _pairs_of_answers(question: Question, found_QK: np.ndarray) -> _Pairs:
     return _Pairs(query_P, question.candidates[place_P], 1 / right_Q[query_P], found_P / question.room[query_P])
 
 
-def _slices(pairs: _Pairs, slice_P: np.ndarray, recall: float, draws: Bootstrap, least: int) -> dict[str, Any]:
+def _slices(pairs: _Pairs, column: _Values, recall: float, draws: Bootstrap, least: int) -> dict[str, Any]:
     """The slices of one column, most queries first, and what was merged or left out."""
-    labels, number_P, merged = _merged(pairs.query_P, slice_P, least)
-    shape = (len(draws.group_Q), len(labels))
-    weight_QS, won_QS = np.zeros(shape), np.zeros(shape)
-    np.add.at(weight_QS, (pairs.query_P, number_P), pairs.weight_P)
-    np.add.at(won_QS, (pairs.query_P, number_P), pairs.won_P)
+    place = pairs.query_P, column.number[pairs.pin_P]
+    shape = len(draws.group_Q), len(column.names)
+    weight, won = (sp.coo_matrix((x_P, place), shape=shape).tocsr() for x_P in (pairs.weight_P, pairs.won_P))
+    names, into, merged = _merged(column.names, weight.getnnz(axis=0), least)
+    weight_QS, won_QS = (weight @ into).toarray(), (won @ into).toarray()
     queries_S, ratios_DS = (weight_QS > 0).sum(0), draws.ratios(won_QS, weight_QS)
     rows = [
-        _row(labels[i], weight_QS[:, i], won_QS[:, i], ratios_DS[:, i], draws.group_Q, recall)
+        _row(names[i], weight_QS[:, i], won_QS[:, i], ratios_DS[:, i], draws.group_Q, recall)
         for i in np.argsort(-queries_S, kind="stable")
         if queries_S[i] >= least
     ]
@@ -103,14 +115,17 @@ def _slices(pairs: _Pairs, slice_P: np.ndarray, recall: float, draws: Bootstrap,
     return {"slices": rows, "merged": merged, "left_out_queries": left_out}
 
 
-def _merged(query_P: np.ndarray, slice_P: np.ndarray, least: int) -> tuple[list[str], np.ndarray, int]:
-    """(names of the slices, each pair's slice, how many were merged): those of few queries share the last place."""
-    names, number_P = np.unique(slice_P.astype(str), return_inverse=True)
-    pairs = np.unique(np.stack([query_P, number_P]), axis=1)
-    common = np.bincount(pairs[1], minlength=len(names)) >= least
-    place = np.where(common, np.cumsum(common) - 1, common.sum())
-    rare = int((~common).sum())
-    return [*names[common].tolist(), *([OTHERS] if rare else [])], place[number_P], rare
+def _merged(names: np.ndarray, queries: np.ndarray, least: int) -> tuple[list[str], sp.csr_matrix, int]:
+    """(names of the slices, matrix that adds up the columns of each, how many were merged into the last one).
+
+    queries: of each name; those of no query are not there, those of few share a slice.
+    """
+    common, rare = queries >= max(least, 1), (queries > 0) & (queries < least)
+    slice_of = np.where(common, np.cumsum(common) - 1, common.sum())
+    kept = np.flatnonzero(common | rare)
+    count = int(common.sum()) + int(rare.any())
+    into = sp.csr_matrix((np.ones(len(kept)), (kept, slice_of[kept])), shape=(len(names), count))
+    return [*names[common].tolist(), *([OTHERS] if rare.any() else [])], into, int(rare.sum())
 
 
 def _row(

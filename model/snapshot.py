@@ -49,4 +49,3 @@ class Snapshot:
             return {}
         with safe_open(self.path, "pt") as file:
             return file.metadata()
-

@@ -17,6 +17,7 @@ from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
 from model.checkpoint import parameters, save_model
+from model.compute import prepare_blocks
 from model.config import Config, TrainConfig
 from model.dataset import TrainingSet, load_training_set
 from model.errors import TrainingError
@@ -55,6 +56,7 @@ def fit(prepared: Path, neighbours: Path, out: Path, config: Config, report: Rep
     snapshot = Snapshot(out, config)
     first, curves = snapshot.restore(task, optimizer)
     working = Working(task, training_dtype(config.train))
+    prepare_blocks(working.task, config.train)
     micro_batch = config.train.micro_batch  # which shares its gradients itself
     parallel = DistributedDataParallel(working.task) if workers > 1 and not micro_batch else working.task
     clock = time.monotonic()

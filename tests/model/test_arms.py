@@ -18,7 +18,9 @@ CHANGES = {
     "no-funnel": {"vision.depths"},
     "no-prefixes": {"fusion.prefixes"},
     "no-masking": {"objective.mask_neighbours"},
-    "softmax": {"objective.image_text_loss", "objective.fused_loss"},
+    "sigmoid": {"objective.image_text_loss"},
+    "softmax": {"objective.fused_loss"},
+    "adamw": {"train.optimizer"},
 }
 
 
@@ -31,9 +33,9 @@ def flat(config) -> dict:
 
 @pytest.fixture(params=["smoke", "demo", "full"])
 def config(request):
-    """Every loss is sigmoid, whatever the profile says: the arm takes that idea away."""
-    every = {"image_text_loss": "sigmoid", "fused_loss": "sigmoid", "image_texts": ("long", "short", "query")}
-    return override(load(request.param), {"objective": every})
+    """Every idea that an arm takes away is there, whatever the profile says."""
+    objective = {"image_text_loss": "softmax", "fused_loss": "sigmoid", "image_texts": ("long", "short", "query")}
+    return override(load(request.param), {"objective": objective, "train": {"optimizer": "muon"}})
 
 
 @pytest.mark.parametrize("name", [name for name in ARMS if name != "clip"])
@@ -49,8 +51,9 @@ def test_the_clip_arm_differs_in_its_objective_alone(config):
     assert all(key.startswith("objective.") for key in changed)
 
 
-def test_without_the_funnel_as_many_layers_are_left(config):
-    assert arms(["no-funnel"], config)["no-funnel"].vision.depths == (sum(config.vision.depths),)
+def test_without_the_funnel_as_many_layers_are_left():
+    config = override(load("demo"), {"vision": {"depths": (1, 3)}})
+    assert arms(["no-funnel"], config)["no-funnel"].vision.depths == (4,)
 
 
 def test_without_the_funnel_a_pretrained_tower_stands_alone():
