@@ -98,10 +98,12 @@ class Catalogue:
         known = [name for name in SCHEMAS[table].names if name in present]
         return known + sorted(name for name in present if name.startswith(SLICE_PREFIX))
 
-    def batches(self, table: str, columns: Sequence[str], rows: int = 1024) -> Iterator[pa.RecordBatch]:
-        """Streams the table shard by shard in order; a column that a shard lacks comes as nulls."""
+    def batches(
+        self, table: str, columns: Sequence[str], rows: int = 1024, shards: Sequence[Path] | None = None
+    ) -> Iterator[pa.RecordBatch]:
+        """Streams the table, or some of its shards, shard by shard; a column that a shard lacks comes as nulls."""
         schema = pa.schema([_field(table, name) for name in columns])
-        for shard in self.shards(table):
+        for shard in self.shards(table) if shards is None else shards:
             file = pq.ParquetFile(shard)
             present = [name for name in columns if name in file.schema_arrow.names]
             for batch in file.iter_batches(batch_size=rows, columns=present):

@@ -1,6 +1,7 @@
 """Vectors from a trained model: of a whole catalogue into shards, or of a few Pins and queries at once.
 
-    vectors/  pins/*.parquet   pin_id · pin · image · text        fixed-size lists of float32, L2-normalised
+    vectors/  pins/*.parquet   pin_id · pin · image · text        fixed-size lists of float32, L2-normalised; shard by
+                                                                  shard those of the catalogue
               queries.parquet  query · vector                     every distinct query of the catalogue
               embedding.json   dim, prefixes
 
@@ -9,6 +10,8 @@ Shape legend: n Pins of a block · E vector dimension
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -21,13 +24,14 @@ from model.checkpoint import load_model
 from model.files import replaced, write_json
 from model.images import to_pixels
 from model.kernel_cache import keep_few_kernels
+from model.parts import Each, in_turn
 from model.pixels import Pixels
 from model.precision import training_dtype
 from model.text import Texts, encode_texts, pack_texts
 from model.vectors import VectorColumn
 
 BLOCK = 256  # Pins of one forward pass
-SHARD = 8192  # Pins of one shard
+QUERIES = 8192  # of one row group
 
 
 class Embedder:
@@ -100,33 +104,85 @@ class Embedder:
         return pack_texts(ids, [kind for _, kind in texts]).to(self.device)
 
 
+@dataclass(frozen=True)
+class Shard:
+    """A shard of the prepared catalogue; its vectors become a shard of the same name."""
+
+    path: Path
+    first: int  # the row of its first Pin in the catalogue
+
+
 def embed(
     prepared: Path,
     model_folder: Path,
     out: Path,
     report: Callable[[float, str], None] = lambda fraction, message: None,
+    each: Each = in_turn,
 ) -> int:
-    """Embeds every Pin and query of a prepared catalogue into the folder above; returns the number of Pins."""
-    embedder, catalogue = Embedder(model_folder), Catalogue(prepared / "catalogue")
-    total, done, shard = catalogue.count("pins"), 0, []
-    pixels = Pixels(prepared / "pixels.u8", embedder.config.vision.image_size, total)
-    with replaced(out) as scratch:
+    """Embeds every Pin and query of a prepared catalogue into the folder above; returns the number of Pins.
+
+    `each` works on the shards (model/parts.py): whoever does must see the three folders.
+    """
+    catalogue, done = Catalogue(prepared / "catalogue"), 0
+    shards, total = _shards(catalogue), catalogue.count("pins")
+    with replaced(out.absolute()) as scratch:
         (scratch / "pins").mkdir(parents=True)
-        for batch in catalogue.batches("pins", ["pin_id", *TEXT_SIGNALS], rows=BLOCK):
-            columns = [joined_texts(batch.column(name).to_pylist()) for name in TEXT_SIGNALS]
-            texts = [dict(zip(TEXT_SIGNALS, row, strict=True)) for row in zip(*columns, strict=True)]
-            images = pixels.read(range(done, done + batch.num_rows))
-            vectors = embedder.block(images, np.ones(batch.num_rows, dtype=bool), texts)
-            shard.append(_table(batch.column("pin_id"), vectors))
-            done += batch.num_rows
-            if sum(part.num_rows for part in shard) >= SHARD or done == total:
-                name = f"{len(list((scratch / 'pins').iterdir())):05d}.parquet"
-                pq.write_table(pa.concat_tables(shard), scratch / "pins" / name)
-                shard = []
+        work = ShardEmbedder(prepared.absolute(), model_folder.absolute(), scratch)
+        for pins in each(work, [*shards, None]):
+            done += pins
             report(done / total, f"{done} Pins")
-        _write_queries(catalogue, embedder, scratch / "queries.parquet")
-        write_json(scratch / "embedding.json", {"dim": embedder.dim, "prefixes": list(embedder.config.fusion.prefixes)})
     return done
+
+
+class ShardEmbedder:
+    """work(shard) writes the vectors of a shard, work(None) those of the queries and embedding.json.
+
+    It travels as three paths; model and catalogue are opened where the first shard is worked on, once a process.
+    """
+
+    def __init__(self, prepared: Path, model_folder: Path, out: Path) -> None:
+        self.prepared, self.model_folder, self.out = prepared, model_folder, out
+
+    def __call__(self, shard: Shard | None) -> int:
+        """Returns the number of Pins."""
+        return self._queries() if shard is None else self._pins(shard)
+
+    @cached_property
+    def embedder(self) -> Embedder:
+        return Embedder(self.model_folder)
+
+    @cached_property
+    def catalogue(self) -> Catalogue:
+        return Catalogue(self.prepared / "catalogue")
+
+    @cached_property
+    def pixels(self) -> Pixels:
+        size = self.embedder.config.vision.image_size
+        return Pixels(self.prepared / "pixels.u8", size, self.catalogue.count("pins"))
+
+    def _pins(self, shard: Shard) -> int:
+        blocks, row = [], shard.first
+        for batch in self.catalogue.batches("pins", ["pin_id", *TEXT_SIGNALS], BLOCK, [shard.path]):
+            columns = [joined_texts(batch.column(name).to_pylist()) for name in TEXT_SIGNALS]
+            texts = [dict(zip(TEXT_SIGNALS, values, strict=True)) for values in zip(*columns, strict=True)]
+            images = self.pixels.read(range(row, row + batch.num_rows))
+            vectors = self.embedder.block(images, np.ones(batch.num_rows, dtype=bool), texts)
+            blocks.append(_table(batch.column("pin_id"), vectors))
+            row += batch.num_rows
+        with replaced(self.out / "pins" / shard.path.name) as scratch:
+            pq.write_table(pa.concat_tables(blocks), scratch)
+        return row - shard.first
+
+    def _queries(self) -> int:
+        queries = sorted(set(self.catalogue.read("queries", ["query"])["query"].to_pylist()))
+        schema = pa.schema({"query": pa.string(), "vector": pa.list_(pa.float32(), self.embedder.dim)})
+        with replaced(self.out / "queries.parquet") as scratch, pq.ParquetWriter(scratch, schema) as writer:
+            for start in range(0, len(queries), QUERIES):
+                asked = queries[start : start + QUERIES]
+                writer.write_table(pa.table({"query": asked, "vector": _as_column(self.embedder.queries(asked))}))
+        prefixes = list(self.embedder.config.fusion.prefixes)
+        write_json(self.out / "embedding.json", {"dim": self.embedder.dim, "prefixes": prefixes})
+        return 0
 
 
 def vector_column(vectors: Path, name: str) -> VectorColumn:
@@ -155,6 +211,12 @@ def read_queries(vectors: Path) -> tuple[list[str], np.ndarray]:
     return read_words(vectors), column[np.arange(len(column))]
 
 
+def _shards(catalogue: Catalogue) -> list[Shard]:
+    paths = catalogue.shards("pins")
+    ends = np.cumsum([pq.read_metadata(path).num_rows for path in paths])
+    return [Shard(path.absolute(), int(end)) for path, end in zip(paths, [0, *ends], strict=False)]
+
+
 def _as_column(matrix: np.ndarray) -> pa.FixedSizeListArray:
     values = pa.array(np.ascontiguousarray(matrix, dtype=np.float32).ravel())
     return pa.FixedSizeListArray.from_arrays(values, matrix.shape[1])
@@ -163,12 +225,3 @@ def _as_column(matrix: np.ndarray) -> pa.FixedSizeListArray:
 def _table(ids: pa.Array, vectors: tuple[np.ndarray, np.ndarray, np.ndarray]) -> pa.Table:
     columns = {name: _as_column(v) for name, v in zip(("pin", "image", "text"), vectors, strict=True)}
     return pa.table({"pin_id": ids, **columns})
-
-
-def _write_queries(catalogue: Catalogue, embedder: Embedder, path: Path) -> None:
-    queries = sorted(set(catalogue.read("queries", ["query"])["query"].to_pylist()))
-    vector = pa.list_(pa.float32(), embedder.dim)
-    with pq.ParquetWriter(path, pa.schema({"query": pa.string(), "vector": vector})) as writer:
-        for start in range(0, len(queries), SHARD):
-            asked = queries[start : start + SHARD]
-            writer.write_table(pa.table({"query": asked, "vector": _as_column(embedder.queries(asked))}))

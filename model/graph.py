@@ -4,20 +4,20 @@ From every training Pin `walks` walkers hop Pin -> board -> Pin; before each hop
 probability `restart`. A board of n Pins is chosen with weight n ** -damping, so that a popular board, which says
 little, does not swallow the walks. The `top` most visited Pins are the neighbours.
 
-Blocks of Pins are walked in threads, numpy lets them run side by side. benchmarks/graph_walks.py measures it.
+Blocks of Pins are walked side by side, in threads or on a cluster (model/parts.py), each with a random stream of its
+own. benchmarks/graph_walks.py measures it.
 
 Shape legend: B Pins of a block · W walkers of a block, walks for each Pin · V visits of one Pin, walks * steps
 """
 
-import os
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
 
 from model.config import GraphConfig
+from model.parts import Each, in_threads
 
 BLOCK = 1024  # start Pins walked at once: their walkers fit the processor's cache
 LOW_HALF = (1 << 32) - 1
@@ -50,16 +50,19 @@ class Neighbours:
 
 
 def random_walk_neighbours(
-    graph: Adjacency, config: GraphConfig, seed: int, report: Callable[[float], None] = lambda fraction: None
+    graph: Adjacency,
+    config: GraphConfig,
+    seed: int,
+    report: Callable[[float], None] = lambda fraction: None,
+    each: Each = in_threads,
 ) -> Neighbours:
-    """The top neighbours of every Pin that has an edge. Deterministic by seed, however many threads there are."""
+    """The top neighbours of every Pin that has an edge. Deterministic by seed, wherever the blocks are walked."""
     starts = np.flatnonzero(np.diff(graph.pin_starts))
     neighbours_of = partial(_neighbours, graph, _running_weight(graph, config.damping), starts, config, seed)
     parts = [(np.zeros(0, np.int32), np.zeros(0, np.int32), np.zeros(0, np.float32))]
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        for part in pool.map(neighbours_of, range(0, len(starts), BLOCK)):
-            parts.append(part)
-            report(min(1.0, (len(parts) - 1) * BLOCK / len(starts)))
+    for part in each(neighbours_of, range(0, len(starts), BLOCK)):
+        parts.append(part)
+        report(min(1.0, (len(parts) - 1) * BLOCK / len(starts)))
     return Neighbours(*(np.concatenate(column) for column in zip(*parts, strict=True)))
 
 

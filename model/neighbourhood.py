@@ -20,6 +20,7 @@ from model.catalogue import Catalogue
 from model.config import Config
 from model.files import replaced, write_json
 from model.graph import Adjacency, Neighbours, random_walk_neighbours
+from model.parts import Each, in_threads
 from model.splits import Split, held_out, split_pins
 
 
@@ -33,9 +34,13 @@ class Facts:
 
 
 def build(
-    prepared: Path, out: Path, config: Config, report: Callable[[float, str], None] = lambda fraction, message: None
+    prepared: Path,
+    out: Path,
+    config: Config,
+    report: Callable[[float, str], None] = lambda fraction, message: None,
+    each: Each = in_threads,
 ) -> dict[str, Any]:
-    """Writes the folder above and returns its stats."""
+    """Writes the folder above and returns its stats; `each` walks the blocks of the graph (model/parts.py)."""
     catalogue = Catalogue(prepared / "catalogue")
     pins = catalogue.read("pins", ["pin_id", "group_id", "created_at"])
     split = split_pins(pins, config.split, config.seed)
@@ -48,7 +53,7 @@ def build(
     taught = ~edges.held_out
     graph = Adjacency.of(edges.pin[taught], edges.other[taught], len(row))
     neighbours = random_walk_neighbours(
-        graph, config.graph, config.seed, lambda fraction: report(0.1 + 0.85 * fraction, "random walks")
+        graph, config.graph, config.seed, lambda fraction: report(0.1 + 0.85 * fraction, "random walks"), each
     )
     stats = {
         "pins": len(row),

@@ -1,13 +1,14 @@
 """Vectors of a whole catalogue and of single Pins are the same vectors, in the catalogue's order."""
 
 import json
+import pickle
 
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
 from model import embedding
-from model.catalogue import TEXT_SIGNALS, Catalogue, joined_texts
+from model.catalogue import TEXT_SIGNALS, Catalogue, CatalogueWriter, joined_texts
 from model.embedding import Embedder, embed, read_queries, read_vectors
 from model.errors import CatalogueError, ModelError
 from model.images import UnreadableImage
@@ -90,19 +91,43 @@ def test_nothing_asked_for(embedder):
     assert embedder.queries([""]).shape == (1, embedder.dim)
 
 
-def test_blocks_and_shards_change_nothing(tmp_path, monkeypatch, walked, trained, embedded, rows):
+@pytest.fixture
+def in_shards(tmp_path, walked):
+    """The prepared catalogue in shards of 100 Pins."""
+    whole, prepared = Catalogue(walked[0] / "catalogue"), tmp_path / "in-shards"
+    with CatalogueWriter(prepared / "catalogue", rows_per_shard=100) as writer:
+        for table in ("pins", "boards", "queries"):
+            writer.write(table, whole.read(table, whole.columns(table)))
+    (prepared / "pixels.u8").symlink_to(walked[0] / "pixels.u8")
+    return prepared
+
+
+def test_blocks_and_shards_change_nothing(tmp_path, monkeypatch, in_shards, trained, embedded, rows):
     monkeypatch.setattr(embedding, "BLOCK", 50)
-    monkeypatch.setattr(embedding, "SHARD", 80)
     seen = []
-    assert embed(walked[0], trained[0], tmp_path / "vectors", lambda share, message: seen.append(share)) == len(rows)
-    assert (seen == sorted(seen), seen[-1]) == (True, 1.0)
-    assert [pq.read_metadata(path).num_rows for path in sorted((tmp_path / "vectors" / "pins").iterdir())] == [
-        100, 100, len(rows) - 200,
-    ]  # fmt: skip
+    assert embed(in_shards, trained[0], tmp_path / "vectors", lambda share, message: seen.append(share)) == len(rows)
+    assert seen == [pytest.approx(100 / len(rows)), pytest.approx(200 / len(rows)), 1.0, 1.0]
+    assert {path.name: pq.read_metadata(path).num_rows for path in (tmp_path / "vectors" / "pins").iterdir()} == {
+        "00000.parquet": 100, "00001.parquet": 100, "00002.parquet": len(rows) - 200,
+    }  # fmt: skip
     for name in ("pin", "image", "text"):
         assert np.allclose(read_vectors(tmp_path / "vectors", name), read_vectors(embedded, name), atol=1e-4)
     few = Embedder(trained[0]).pins([row[1] for row in rows[:120]], [row[2] for row in rows[:120]])
     assert np.allclose(few, read_vectors(embedded, "pin")[:120], atol=1e-4)
+
+
+def test_a_shard_may_be_embedded_twice_and_in_any_order(tmp_path, in_shards, trained):
+    """As on a cluster that loses a node: the parts come late, and again; what is left is the same bytes."""
+
+    def backwards_and_twice(work, parts):
+        done = [work(pickle.loads(pickle.dumps(part))) for part in (*reversed(parts), parts[0])]
+        return reversed(done[:-1])
+
+    embed(in_shards, trained[0], tmp_path / "one")
+    embed(in_shards, trained[0], tmp_path / "two", each=backwards_and_twice)
+    one, two = ({p.name: p.read_bytes() for p in (tmp_path / n).rglob("*") if p.is_file()} for n in ("one", "two"))
+    assert one == two
+    assert sorted(one) == ["00000.parquet", "00001.parquet", "00002.parquet", "embedding.json", "queries.parquet"]
 
 
 def test_long_texts_and_foreign_ones(embedder):

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model import graph
+from model import graph, parts
 from model.config import GraphConfig
 from model.graph import Adjacency, random_walk_neighbours
 
@@ -146,7 +146,7 @@ def test_threads_change_nothing(monkeypatch):
     monkeypatch.setattr(graph, "BLOCK", 2)
     found = []
     for threads in (1, 4):
-        monkeypatch.setattr(graph.os, "cpu_count", lambda threads=threads: threads)
+        monkeypatch.setattr(parts.os, "cpu_count", lambda threads=threads: threads)
         found.append(walk(EDGES, walks=200))
     assert found[0] == found[1]
 

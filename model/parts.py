@@ -1,0 +1,30 @@
+"""Work in parts that know nothing of each other: the shards of a catalogue, the blocks of a graph.
+
+A function of this room that falls into such parts takes `each`, a map over them: one after another or in threads here,
+on the nodes of a cluster in components/ray_parts.py. Results come in the order of the parts, so where a part was
+worked on changes nothing.
+"""
+
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Protocol, TypeVar
+
+P = TypeVar("P")
+R = TypeVar("R")
+
+
+class Each(Protocol):
+    """work(part) of every part, in their order; `work` and the parts may travel to another process, by value."""
+
+    def __call__(self, work: Callable[[P], R], parts: Sequence[P]) -> Iterable[R]: ...
+
+
+def in_turn(work: Callable[[P], R], parts: Sequence[P]) -> Iterable[R]:
+    return map(work, parts)
+
+
+def in_threads(work: Callable[[P], R], parts: Sequence[P]) -> Iterator[R]:
+    """For work that spends its time in numpy, which lets threads run side by side."""
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        yield from pool.map(work, parts)
