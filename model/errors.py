@@ -7,7 +7,9 @@ PinclipError
 ├── ValidationFailed   the data was readable and is not good enough to train on
 ├── TrainingError      training cannot start or cannot go on (NaN loss, batch larger than the data)
 ├── ModelError         a model folder that is missing, corrupt or of another architecture
+├── RerankError        candidates that cannot be put in order (not finite, lengths that differ, too few for the slots)
 ├── StoreError         the model registry or the feature store refuses or does not answer
+├── VectorIndexError   an ANN index that is missing, corrupt or of another space, or vectors that do not fit it
 └── RunError           a run folder that is missing, busy or incomplete
 """
 
@@ -40,7 +42,15 @@ class ModelError(PinclipError):
     pass
 
 
+class RerankError(PinclipError):
+    pass
+
+
 class StoreError(PinclipError):
+    pass
+
+
+class VectorIndexError(PinclipError):
     pass
 
 
