@@ -10,6 +10,7 @@ PinclipError
 ├── RerankError        candidates that cannot be put in order (not finite, lengths that differ, too few for the slots)
 ├── StoreError         the model registry or the feature store refuses or does not answer
 ├── VectorIndexError   an ANN index that is missing, corrupt or of another space, or vectors that do not fit it
+├── ClusterError       a Kubeflow Pipelines server or a cluster that does not answer, or refuses
 └── RunError           a run folder that is missing, busy or incomplete
 """
 
@@ -51,6 +52,10 @@ class StoreError(PinclipError):
 
 
 class VectorIndexError(PinclipError):
+    pass
+
+
+class ClusterError(PinclipError):
     pass
 
 

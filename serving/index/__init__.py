@@ -1,0 +1,6 @@
+"""The approximate nearest-neighbour index of one embedding space. Its whole face: PinIndex and IndexConfig."""
+
+from serving.index.config import IndexConfig
+from serving.index.live import PinIndex
+
+__all__ = ["IndexConfig", "PinIndex"]

@@ -1,0 +1,89 @@
+"""The rows of an index that never change: a faiss structure, and whose row is whose. Small changes live beside it.
+
+A row whose Pin was changed or deleted later stays where it is and is no longer found: it is dead. merged() appends the
+rows that are new, or, where too many are dead, builds all anew.
+
+Shape legend: N rows · L living rows · n new rows · Q queries · C candidates · E vector dimension
+"""
+
+from bisect import bisect_left
+from dataclasses import dataclass
+
+import faiss
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from model.affine import Affine
+from serving.index.config import IndexConfig
+from serving.index.rows import Rows
+from serving.index.structures import STRUCTURES, Structure
+
+RESCORED = 3  # candidates that are ranked exactly, for each result
+BLOCK = 64  # queries whose candidates are float32 at once
+
+
+@dataclass(frozen=True)
+class Base:
+    structure: Structure
+    ids: pa.LargeStringArray  # (N,)
+    times_N: np.ndarray
+    rows_L: np.ndarray  # the living rows in the order of their ids
+
+    @staticmethod
+    def build(rows: Rows, affine: Affine, config: IndexConfig) -> "Base":
+        structure = STRUCTURES[config.kind].build(rows.codes_NE, affine, config)
+        return Base(structure, rows.ids, rows.times_N, _by_id(rows.ids, np.arange(len(rows.ids))))
+
+    def merged(self, living_N: np.ndarray, new: Rows, config: IndexConfig) -> "Base":
+        """This base without its dead rows being found, and with the new ones."""
+        alive, dead = np.count_nonzero(living_N), np.count_nonzero(~living_N)
+        if dead > config.rebuild_share * (len(living_N) + len(new.ids)) and alive + len(new.ids):
+            return Base.build(self._kept(living_N, new), self.structure.affine, config)
+        structure = self.structure.owned().added(new.codes_NE) if len(new.ids) else self.structure
+        ids, times_N = pa.concat_arrays([self.ids, new.ids]), np.concatenate([self.times_N, new.times_N])
+        rows = np.concatenate([np.flatnonzero(living_N), np.arange(len(self.ids), len(ids))])
+        return Base(structure, ids, times_N, _by_id(ids, rows))
+
+    def row(self, pin_id: str) -> int:
+        """-1 for an id that has none."""
+        place = bisect_left(self.rows_L, pin_id, key=lambda row: self.ids[int(row)].as_py())
+        found = int(self.rows_L[place]) if place < len(self.rows_L) else -1
+        return found if found >= 0 and self.ids[found].as_py() == pin_id else -1
+
+    def living(self) -> np.ndarray:
+        living_N = np.zeros(len(self.ids), dtype=bool)
+        living_N[self.rows_L] = True
+        return living_N
+
+    def search(
+        self, queries_QE: np.ndarray, count: int, effort: int, selector: faiss.IDSelector | None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """(rows, cosines) (Q, C) of at least the `count` best rows found, in no order; cosine -inf is no row."""
+        wanted = min(RESCORED * count, len(self.ids))
+        rows_QC = np.empty((len(queries_QE), wanted), dtype=np.int64)
+        if rows_QC.size:
+            rows_QC = self.structure.candidates(queries_QE, wanted, effort, selector)
+        return rows_QC, self._cosines(queries_QE, rows_QC)
+
+    def _cosines(self, queries_QE: np.ndarray, rows_QC: np.ndarray) -> np.ndarray:
+        scores_QC = np.empty(rows_QC.shape, dtype=np.float32)
+        for start in range(0, len(rows_QC), BLOCK):
+            part = slice(start, start + BLOCK)
+            codes_bCE = self.structure[rows_QC[part]]
+            vectors = self.structure.affine.vectors(codes_bCE.reshape(-1, codes_bCE.shape[-1]))
+            scores_QC[part] = (vectors.reshape(codes_bCE.shape) @ queries_QE[part, :, None])[..., 0]
+        scores_QC[rows_QC < 0] = -np.inf
+        return scores_QC
+
+    def _kept(self, living_N: np.ndarray, new: Rows) -> Rows:
+        rows = np.flatnonzero(living_N)
+        return Rows(
+            pa.concat_arrays([self.ids.take(pa.array(rows)), new.ids]),
+            np.concatenate([self.structure[rows], new.codes_NE]),
+            np.concatenate([self.times_N[rows], new.times_N]),
+        )
+
+
+def _by_id(ids: pa.LargeStringArray, rows: np.ndarray) -> np.ndarray:
+    return rows[pc.sort_indices(ids.take(pa.array(rows))).to_numpy()]
