@@ -30,8 +30,9 @@ def traced(monkeypatch):
 
     def backend(graph, inputs):
         counted.append(graph)
-        return graph.forward
+        return make_boxed_func(graph.forward)
 
+    from functorch.compile import make_boxed_func
     from torch._dynamo.backends.common import aot_autograd
 
     torch._dynamo.reset()

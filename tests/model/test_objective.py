@@ -38,9 +38,13 @@ def parts(config, batch):
 
 
 def test_image_text_is_the_mean_over_the_kinds_of_text(parts, batch):
+    """Softmax from both sides; queries are aligned with fused Pins, not with images."""
     task, image, texts, _ = parts
-    expected = [sigmoid_loss(image, texts[role], batch.labels[role], task.image_text_temperature) for role in texts]
-    assert task(batch)["image_text"].item() == pytest.approx(sum(expected).item() / 3, rel=1e-5)
+    expected = []
+    for role in ("long", "short"):
+        expected.append(softmax_loss(image, texts[role], batch.labels[role], task.image_text_temperature))
+        expected.append(softmax_loss(texts[role], image, batch.labels_back[role], task.image_text_temperature))
+    assert task(batch)["image_text"].item() == pytest.approx(sum(expected).item() / 4, rel=1e-5)
 
 
 def test_neighbour_is_the_mean_over_the_prefixes(parts, batch):
