@@ -12,10 +12,10 @@ export TOKENIZERS_PARALLELISM := false
 export GOMP_SPINCOUNT := 1000
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint fast lock
+.PHONY: help setup run test lint fast lock image e2e-docker
 
 help: ## what there is
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile
+	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile
 
 setup: .venv/.installed ## virtual environment with the locked packages
 
@@ -48,3 +48,9 @@ lock: setup ## resolve requirements.lock anew from the floors in pyproject.toml
 	  --quiet $(if $(PIP_FIND_LINKS),--find-links "$(PIP_FIND_LINKS)") --no-emit-find-links -o requirements.lock
 	$(BIN)/python -c "import re, pathlib; p = pathlib.Path('requirements.lock'); \
 	  p.write_text(re.sub(r'(?m)^torch==([0-9.]+)\S*.*\n(    --hash.*\n)*', r'torch==\1\n', p.read_text()))"
+
+image: ## the container image; TORCH_BACKEND=cu130 for NVIDIA GPUs
+	TORCH_BACKEND=$(TORCH_BACKEND) deploy/build_image.sh
+
+e2e-docker: setup image ## the whole smoke pipeline in containers of that image
+	$(BIN)/python tests/e2e/in_docker.py

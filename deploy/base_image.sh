@@ -1,0 +1,13 @@
+#!/bin/sh
+# Makes the base image out of Debian's packages, where no image registry is reached:
+#
+#     deploy/base_image.sh            # as root; needs docker.io and debootstrap
+#
+# Debian 12 carries Python 3.11, so it takes the place of the image of that name.
+set -eu
+base="${1:-python:3.11-slim}"
+root="$(mktemp -d)"
+trap 'rm -rf "$root"' EXIT
+debootstrap --variant=minbase --include=python3,python3-venv,python3-pip,ca-certificates bookworm "$root"
+rm -rf "$root"/var/cache/apt/* "$root"/var/lib/apt/lists/* "$root"/usr/share/doc "$root"/usr/share/man
+tar -C "$root" -c . | docker import --change 'CMD ["python3"]' - "$base"
