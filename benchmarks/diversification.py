@@ -61,6 +61,7 @@ PANELS = {
     "prefixes": "distinct first codes of IDs",
 }
 TASTES = 3  # Pins that stand for a person
+HIDDEN = 0.3  # share of the Pins whose text and neighbours are hidden
 
 
 @dataclass(frozen=True)
@@ -121,6 +122,35 @@ def curve(name: str, requests: list[tuple[Candidates, np.ndarray]], slots: int) 
             found.append({**figures(candidates, order, config), "fresh": fresh_N[order].mean()})
         points.append({"beta": beta, **{key: round(fmean(one[key] for one in found), 5) for key in found[0]}})
     return points
+
+
+def hidden(requests: list[tuple[Candidates, np.ndarray]], slots: int, seed: int = 0) -> dict[str, dict[str, float]]:
+    """Text and neighbours of HIDDEN of the Pins that have both are hidden at random, as if those were seconds old.
+
+    By method, default beta: the share of those Pins among the shown, and what it is when everything is known; the
+    likeness within a window, by all signals, of both lists.
+    """
+    rng, found = np.random.default_rng(seed), {name: [] for name in ARMS}
+    for candidates, _ in requests:
+        known = _taken(candidates, candidates.text.any(1) & candidates.graph.any(1))
+        hidden_N = rng.random(len(known)) < HIDDEN
+        text_NE, graph_NG = (np.where(hidden_N[:, None], 0, x) for x in (known.text, known.graph))
+        fewer, count = replace(known, text=text_NE, graph=graph_NG), min(slots, len(known))
+        for name, (method, config) in ARMS.items():
+            orders = [method.rerank(one, count, config) for one in (fewer, known)]
+            alike = [figures(known, order, config)["window_similarity"] for order in orders]
+            found[name].append([*(hidden_N[order].mean() for order in orders), *alike])
+    names = ("shown", "shown_if_known", "window_similarity", "window_similarity_if_known")
+    return {
+        name: {key: round(float(value), 5) for key, value in zip(names, np.mean(rows, axis=0), strict=True)}
+        for name, rows in found.items()
+    }
+
+
+def _taken(candidates: Candidates, rows: np.ndarray) -> Candidates:
+    return Candidates(
+        candidates.utility[rows], **{name: x[rows] for name, x in candidates.signals.items()}, ids=candidates.ids[rows]
+    )
 
 
 def timing(requests: list[tuple[Candidates, np.ndarray]], slots: int, repeats: int) -> dict[str, dict[str, float]]:
@@ -196,20 +226,22 @@ def main() -> None:
     pool = stored(args.vectors, args.neighbours) if args.vectors else generated(args.pins, args.dim)
     requests = list(_requests(pool, args.requests, args.candidates))
     curves = {name: curve(name, requests, args.slots) for name in ARMS}
-    taken = timing(requests, args.slots, args.repeats)
+    taken, unknown = timing(requests, args.slots, args.repeats), hidden(requests, args.slots)
     facts = {"pins": len(pool.pin_NE), "dim": pool.pin_NE.shape[1], "requests": len(requests), "slots": args.slots,
              "candidates": len(requests[0][0]), "threads": os.environ.get("OPENBLAS_NUM_THREADS", "all"),
              "fresh_candidates": round(fmean(fresh.mean() for _, fresh in requests), 5)}  # fmt: skip
-    write_json(args.out / "diversification.json", {**facts, "timing": taken, "curves": curves})
+    write_json(args.out / "diversification.json", {**facts, "timing": taken, "hidden": unknown, "curves": curves})
     plot(curves, args.out / "diversification.png")
-    show(facts, taken, curves)
-
-
-def show(facts: dict[str, Any], taken: dict[str, dict[str, float]], curves: dict[str, list[dict[str, Any]]]) -> None:
     print(", ".join(f"{key} {value}" for key, value in facts.items()))
+    show(taken, unknown, curves)
+
+
+def show(taken: dict[str, dict], unknown: dict[str, dict], curves: dict[str, list[dict]]) -> None:
     for name, numbers in taken.items():
         print(f"{name:<14}{numbers['ms']:8.2f} ms{numbers['core_ms']:8.2f} core ms"
               f"{numbers['fastest_ms']:8.2f} ms fastest{numbers['times_ssd']:8.2f} × SSD")  # fmt: skip
+    for name, numbers in unknown.items():
+        print(f"{name:<14}" + "  ".join(f"{key} {value:.3f}" for key, value in numbers.items()))
     for name, points in curves.items():
         for point in points:
             print(f"{name:<14}" + "  ".join(f"{key} {value:.3f}" for key, value in point.items()))

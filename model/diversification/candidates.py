@@ -1,7 +1,7 @@
 """What is put in order: candidates with their utility and their signals, checked once.
 
-A Pin that was embedded seconds ago has a picture and often nothing else: no text, no edge in any walk. Its row of the
-missing signal is all zeros, which says "not known" and not "unlike everything": see similarity.py.
+A Pin that was embedded seconds ago has a picture and often nothing else: no text, no edge in any walk. A signal that it
+lacks is a row of zeros, which says "not known" and not "unlike everything": see similarity.py.
 
 Shape legend: N candidates · E dimension of a signal's vectors (each signal has its own) · L levels of a semantic ID
 """
