@@ -1,0 +1,122 @@
+"""Every build of deploy/kustomize is valid Kubernetes, refers to nothing that is absent, and agrees with the rest."""
+
+from collections.abc import Iterator
+
+import jsonschema
+import pytest
+import yaml
+from manifest_policy import containers, pod_spec
+from manifests import ROOT, Object, built, objects, validate
+
+FOLDERS = ["base", "overlays/dev", "overlays/prod"]
+DOCUMENT = ROOT / "docs/operations.md"
+
+
+@pytest.mark.parametrize("folder", [*FOLDERS, "queue"])
+def test_every_object_is_valid(folder):
+    for node in objects(folder):
+        try:
+            validate(node)
+        except jsonschema.ValidationError as error:
+            pytest.fail(f"{node['kind']} {node['metadata']['name']}: {error.json_path}: {error.message}")
+
+
+@pytest.mark.parametrize(
+    ("kind", "path", "value"),
+    [
+        ("Deployment", ("spec", "template", "spec", "containers", 0, "ports", 0, "containerPort"), "http"),
+        ("Deployment", ("spec", "template", "spec", "unknown"), 1),
+        ("LocalQueue", ("spec", "clusterQueue"), 1),
+        ("LocalQueue", ("spec", "unknown"), "pinclip"),
+    ],
+)
+def test_a_wrong_object_is_refused(kind, path, value):
+    node = next(one for one in objects("overlays/prod") if one["kind"] == kind)
+    place = node
+    for key in path[:-1]:
+        place = place[key]
+    place[path[-1]] = value
+    with pytest.raises(jsonschema.ValidationError):
+        validate(node)
+
+
+def names(nodes: list[Object], kind: str) -> set[str]:
+    return {node["metadata"]["name"] for node in nodes if node["kind"] == kind}
+
+
+def referred(node: object, key: str) -> Iterator[str]:
+    """Every value of `key` anywhere below."""
+    if isinstance(node, dict):
+        if isinstance(node.get(key), str):
+            yield node[key]
+        for child in node.values():
+            yield from referred(child, key)
+    if isinstance(node, list):
+        for child in node:
+            yield from referred(child, key)
+
+
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_what_pods_refer_to_exists(folder):
+    nodes = objects(folder)
+    accounts, claims, maps = (names(nodes, kind) for kind in ("ServiceAccount", "PersistentVolumeClaim", "ConfigMap"))
+    for node in nodes:
+        if (pod := pod_spec(node)) is None:
+            continue
+        assert pod["serviceAccountName"] in accounts
+        assert set(referred(pod, "claimName")) <= claims
+        for source in [*pod["volumes"], *(each for box in containers(pod) for each in box.get("envFrom", ()))]:
+            assert set(referred([source.get("configMap"), source.get("configMapRef")], "name")) <= maps
+
+
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_every_selector_selects(folder):
+    nodes = objects(folder)
+    labels = [node["spec"]["template"]["metadata"]["labels"] for node in nodes if "template" in node.get("spec", {})]
+    for node in nodes:
+        if node["kind"] in ("Service", "PodDisruptionBudget"):
+            selector = node["spec"]["selector"]
+            wanted = selector.get("matchLabels", selector)
+            assert any(wanted.items() <= some.items() for some in labels), node["metadata"]["name"]
+
+
+def test_the_encoder_scales_and_is_drained_one_at_a_time():
+    for folder in FOLDERS:
+        nodes = {(node["kind"], node["metadata"]["name"]): node["spec"] for node in objects(folder) if "spec" in node}
+        scaler = nodes["HorizontalPodAutoscaler", "encoder"]
+        assert scaler["scaleTargetRef"]["name"] == "encoder" and scaler["minReplicas"] < scaler["maxReplicas"]
+        assert nodes["PodDisruptionBudget", "encoder"]["maxUnavailable"] == 1
+        assert "replicas" not in nodes["Deployment", "encoder"]  # it would undo the autoscaler at every apply
+
+
+def test_the_largest_encoder_and_features_fit_the_quota():
+    for folder in FOLDERS:
+        nodes = objects(folder)
+        (quota,) = (node["spec"]["hard"] for node in nodes if node["kind"] == "ResourceQuota")
+        (scaler,) = (node["spec"] for node in nodes if node["kind"] == "HorizontalPodAutoscaler")
+        (encoder,) = (node for node in nodes if (node["kind"], node["metadata"]["name"]) == ("Deployment", "encoder"))
+        (box,) = containers(pod_spec(encoder))
+        assert scaler["maxReplicas"] * float(box["resources"]["limits"]["cpu"]) <= float(quota["limits.cpu"]) / 2
+
+
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_the_document_tells_of_every_secret(folder):
+    text = DOCUMENT.read_text(encoding="utf-8")
+    for node in objects(folder):
+        pod = pod_spec(node) or {"containers": [], "volumes": []}
+        for box in containers(pod):
+            for variable in box.get("env", ()):
+                if reference := variable.get("valueFrom", {}).get("secretKeyRef"):
+                    assert f"`{reference['name']}`" in text and f"`{reference['key']}`" in text, reference
+        for volume in pod.get("volumes", ()):
+            if "secret" in volume:
+                assert f"`{volume['secret']['secretName']}`" in text
+
+
+def test_the_cluster_profile_finds_what_it_names():
+    profile = yaml.safe_load((ROOT / "deploy/profiles/cluster.yaml").read_text(encoding="utf-8"))
+    nodes = objects("overlays/prod")
+    assert profile["service_account"] in names(nodes, "ServiceAccount")
+    assert set(referred(profile, "claim")) <= names(nodes, "PersistentVolumeClaim")
+    assert f"image: {profile['image']}" in built("overlays/prod")
+    assert profile["defaults"]["env"]["PINCLIP_MLFLOW_URI"] == "http://mlflow:5000"
