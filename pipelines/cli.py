@@ -10,7 +10,9 @@ from typing import Annotated
 import typer
 
 from model.errors import PinclipError
+from pipelines import cluster_commands
 from pipelines.local import PipelineFailed
+from pipelines.options import DeployProfile, Params, Profile, Set
 
 app = typer.Typer(
     help="Pin vectors, learned on a Pin–Board graph and carried into ranking.",
@@ -20,11 +22,6 @@ app = typer.Typer(
     rich_markup_mode=None,  # plain help is three times faster
 )
 
-Profile = Annotated[str | None, typer.Option(help="smoke, demo or full; the defaults of every setting. [demo]")]
-Set = Annotated[
-    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="One setting, e.g. train.epochs=2; repeatable.")
-]
-Params = Annotated[Path | None, typer.Option(help="YAML tree of settings, laid over the profile; --set comes last.")]
 Seeds = Annotated[int, typer.Option(help="Trainings of everything compared; they differ in their seed.")]
 StudyOut = Annotated[
     Path | None, typer.Option(help="The study's folder; a finished trial in it is not done again. [studies/…]")
@@ -143,6 +140,9 @@ def tune(
 @app.command("compile")
 def compile_(
     out: Annotated[Path, typer.Option(help="The YAML file to write.")] = Path("pipeline.yaml"),
+    deploy_profile: DeployProfile = "local",
+    manifests: Annotated[bool, typer.Option("--manifests", help="Write Kubernetes resources, for GitOps.")] = False,
+    namespace: Annotated[str, typer.Option(help="Of the resources. [whatever applies them says]")] = "",
     profile: Profile = None,
     set_: Set = None,
     params: Params = None,
@@ -152,10 +152,17 @@ def compile_(
     It is the one that `pinclip run` runs; the settings become the default of its parameter `config`.
     """
     from pipelines.configuration import configuration
-    from pipelines.running import compile_training
+    from pipelines.packages import write_package
+    from pipelines.profiles import read_profile
 
-    compile_training(out, configuration(profile, params, set_ or []))
+    config = configuration(profile, params, set_ or [])
+    write_package(out, config, read_profile(deploy_profile), manifests, namespace)
     typer.echo(f"Wrote {out}")
+
+
+app.command()(cluster_commands.submit)
+app.command()(cluster_commands.backfill)
+app.add_typer(cluster_commands.schedule, name="schedule")
 
 
 @app.command()
@@ -166,6 +173,23 @@ def doctor(profile: Profile = None, set_: Set = None, params: Params = None) -> 
 
     if not examine(configuration(profile, params, set_ or [])):
         raise typer.Exit(1)
+
+
+@app.command()
+def serve(
+    space: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="A published space; repeatable. [all of them]")
+    ] = None,
+    host: Annotated[str, typer.Option(help="Others reach it? PINCLIP_TOKEN must be set.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Of the page and of all routes.")] = 8000,
+    catalogue: Annotated[
+        Path | None, typer.Option(help="Whose images the page shows. [the newest space's own]")
+    ] = None,
+) -> None:
+    """Serve vectors, search and a page, and take new Pins as they come."""
+    from pipelines.serving import serve
+
+    serve(space or [], host, port, catalogue)
 
 
 @app.command()

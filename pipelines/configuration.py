@@ -1,6 +1,6 @@
 """The settings of a command: a profile, a YAML tree laid over it, and `--set key=value` last."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,11 @@ BESIDE = ("profile", "generate")
 
 def configuration(profile: str | None, params: Path | None, sets: list[str]) -> Config:
     """Raises ConfigError for a profile, key or value that does not exist or fit, and for an unreadable file."""
-    tree = _read(params) if params else {}
+    return from_tree(_read(params) if params else {}, profile, sets)
+
+
+def from_tree(tree: dict[str, Any], profile: str | None = None, sets: Sequence[str] = ()) -> Config:
+    """As configuration(), of settings that are read already."""
     profile = profile or str(tree.get("profile", DEFAULT_PROFILE))
     settings = {key: value for key, value in tree.items() if key not in BESIDE}
     return load(profile, [*_flat(settings), *sets])

@@ -24,6 +24,15 @@ def lineage(catalogue: Catalogue) -> dict[str, str]:
     }
 
 
+def unread_lineage(catalogue: str, occasion: str) -> dict[str, str]:
+    """As lineage(), of a catalogue that only the cluster sees: it has no digest yet, but an occasion, `schedule`.
+
+    The occasion keeps the cluster's cache from answering with what another day's data gave.
+    """
+    origin = {"git_rev": git_revision(CODE), "catalogue": catalogue, "catalogue_digest": "", "dvc_md5": ""}
+    return origin | {"schedule": occasion}
+
+
 def git_revision(folder: Path) -> str:
     """The commit; "-dirty-" and a digest of the changes to tracked files where there are any; "" outside a checkout."""
     revision = _git(folder, "rev-parse", "HEAD").strip()

@@ -1,7 +1,6 @@
-"""`pinclip run` and `pinclip compile`: the one DAG of pipelines/training.py, on this machine or as YAML."""
+"""`pinclip run`: the DAG of pipelines/training.py on this machine."""
 
 import json
-import tempfile
 import time
 from pathlib import Path
 from typing import Any
@@ -11,8 +10,7 @@ from rich.console import Console
 from components.settings import Settings
 from model.catalogue import Catalogue
 from model.config import Config
-from model.errors import PinclipError, RunError
-from model.files import write_text
+from model.errors import PinclipError
 from pipelines.display import display
 from pipelines.lineage import CODE, lineage, run_identity
 from pipelines.local import PipelineFailed, execute
@@ -49,26 +47,6 @@ def _where_to_look(failed: Path) -> str:
     pages = [failed / place / "index.html" for place in ("validation-vectors", "validation")]
     found = [f"Validation: {page}" for page in pages if page.is_file()]
     return "\n".join([*found, f"Log: {failed / 'pipeline.log'}"])
-
-
-def compile_training(out: Path, config: Config) -> None:
-    """Writes the pipeline as KFP YAML, the configuration as the default of its parameter `config`.
-
-    Raises:
-        RunError: `out` is a folder.
-    """
-    if out.is_dir():
-        raise RunError(f"{out} is a folder; name the YAML file to write, e.g. --out {out}/pipeline.yaml.")
-    from kfp import compiler
-
-    from pipelines.training import training
-
-    # On one line: KFP repeats a default in a comment, which a second line would end.
-    settings = json.dumps(json.loads(config.to_json()))
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "pipeline.yaml"
-        compiler.Compiler().compile(training, str(path), pipeline_parameters={"config": settings})
-        write_text(out, path.read_text(encoding="utf-8"))
 
 
 def _say_what_next(console: Console, out: Path) -> None:

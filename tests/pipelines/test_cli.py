@@ -14,6 +14,8 @@ PINCLIP = Path(sys.executable).with_name("pinclip")
 # What would make `pinclip --help` slow.
 HEAVY = ("torch", "numpy", "pyarrow", "kfp", "mlflow", "ray", "feast", "great_expectations", "pandas", "pydantic")
 
+COMMANDS = ("import", "generate", "run", "compile", "submit", "schedule", "backfill", "doctor", "ui")
+
 
 def pinclip(*arguments: object, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
     command = [str(PINCLIP), *map(str, arguments)]
@@ -36,7 +38,7 @@ def test_asking_for_help_loads_nothing_heavy():
 def test_help_names_every_command(tmp_path):
     done = pinclip("--help", cwd=tmp_path)
     assert done.returncode == 0
-    assert all(f"\n  {name} " in done.stdout for name in ("import", "generate", "run", "compile", "doctor", "ui"))
+    assert all(f"\n  {name} " in done.stdout for name in COMMANDS)
 
 
 @pytest.mark.parametrize(
@@ -54,6 +56,9 @@ def test_help_names_every_command(tmp_path):
         (["compile", "--out", "file/pipeline.yaml"], "file"),
         (["doctor", "--set", "train.workers=-1"], "choose at least 1"),
         (["ui"], "There is no MLflow database in"),
+        (["compile", "--deploy-profile", "moon"], "There is no deploy profile moon"),
+        (["submit", "--catalogue", "/data", "--host", "http://127.0.0.1:1"], "does not answer (Connection refused)"),
+        (["schedule", "list", "--host", "kubeflow"], "The host 'kubeflow' is no address"),
     ],
 )
 def test_a_mistake_is_one_sentence_and_exit_code_2(tmp_path, arguments, says):

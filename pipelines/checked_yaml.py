@@ -1,0 +1,78 @@
+"""YAML files under deploy/, read strictly: the first thing that does not fit is told in one sentence."""
+
+import difflib
+import types
+from pathlib import Path
+from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from model.errors import ConfigError
+
+UNITS = {"s": 1, "m": 60, "h": 3600}  # seconds
+
+Name = Annotated[str, Field(pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$")]  # as Kubernetes takes them
+Duration = Annotated[str, Field(pattern=r"^[0-9]+[smh]$")]
+
+
+class Part(BaseModel):
+    """A mapping of such a file; an unknown key is a mistake, and 2 reads as "2" where text is meant."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, coerce_numbers_to_str=True)
+
+
+Whole = TypeVar("Whole", bound=Part)
+
+
+def seconds(duration: str) -> int:
+    """Of a Duration: "15m" -> 900."""
+    return int(duration[:-1]) * UNITS[duration[-1]]
+
+
+def read(model: type[Whole], path: Path) -> Whole:
+    """The file as the model; an empty file is an empty mapping.
+
+    Raises:
+        ConfigError: the file cannot be read, is no YAML, or holds what the model does not.
+    """
+    try:
+        return model.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")) or {})
+    except OSError as error:
+        raise ConfigError(f"Cannot read {path} ({error.strerror}); check the path.") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        where = getattr(error, "problem_mark", None)
+        raise ConfigError(f"{path} is no YAML{f' at line {where.line + 1}' if where else ''}; mend it.") from None
+    except ValidationError as error:
+        raise ConfigError(f"{path} {_problem(model, error)}") from None
+
+
+def _problem(model: type[Part], error: ValidationError) -> str:
+    first = error.errors()[0]
+    *above, last = keys = [str(key) for key in first["loc"]] or ["its top"]
+    where = ".".join(keys)
+    if first["type"] == "extra_forbidden":
+        known = _keys_at(model, above)
+        near = difflib.get_close_matches(last, known, n=1)
+        hint = f"did you mean {near[0]}?" if near else f"choose from {', '.join(known)}."
+        return f"has the unknown key {where}; {hint}"
+    if first["type"] == "missing":
+        return f"lacks {where}; write it down."
+    given = "" if isinstance(first["input"], dict | list) else f" ({first['input']!r})"
+    message = first["msg"].removeprefix("Value error, ")
+    return f"does not fit at {where}{given}: {message[0].lower()}{message[1:]}."
+
+
+def _keys_at(model: type[Part], path: list[str]) -> list[str]:
+    """The keys that may stand at a place: ["defaults", "secrets", "0"] -> those of a Secret."""
+    at: Any = model
+    for key in path:
+        at = at.model_fields[key].annotation if isinstance(at, type) and issubclass(at, Part) else _inside(at)
+        if get_origin(at) in (Union, types.UnionType):
+            at = next(one for one in get_args(at) if one is not type(None))
+    return list(at.model_fields)
+
+
+def _inside(container: Any) -> Any:
+    """dict[str, X] and tuple[X, ...] -> X."""
+    return next(one for one in reversed(get_args(container)) if one is not Ellipsis)

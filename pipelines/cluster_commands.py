@@ -1,0 +1,111 @@
+"""The commands that talk to a Kubeflow Pipelines server; pipelines/cli.py registers them. The token comes from
+PINCLIP_KFP_TOKEN and from nowhere else, so that it stands in no history and no process list.
+"""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pipelines.options import DeployProfile, Params, Profile, Set
+
+Host = Annotated[str | None, typer.Option(help="Address of KFP's API. [PINCLIP_KFP_HOST]")]
+File = Annotated[Path | None, typer.Option(help="The schedules, as code. [deploy/schedules.yaml]")]
+Name = Annotated[str, typer.Argument(help="Of a schedule or a backfill, as `list` shows it.")]
+
+schedule = typer.Typer(
+    help="Runs that repeat, as deploy/schedules.yaml has them.", no_args_is_help=True, rich_markup_mode=None
+)
+
+
+def submit(
+    catalogue: Annotated[str, typer.Option(help="The catalogue folder, as the steps on the cluster see it.")],
+    host: Host = None,
+    experiment: Annotated[str, typer.Option(help="KFP's experiment; made where there is none.")] = "pinclip",
+    deploy_profile: DeployProfile = "cluster",
+    profile: Profile = None,
+    set_: Set = None,
+    params: Params = None,
+) -> None:
+    """Run the whole pipeline once on a cluster."""
+    from pipelines.cluster import submit
+    from pipelines.configuration import configuration
+    from pipelines.profiles import read_profile
+
+    config = configuration(profile, params, set_ or [])
+    typer.echo(f"Submitted: {submit(host, experiment, catalogue, config, read_profile(deploy_profile))}")
+
+
+def backfill(
+    first: Annotated[str, typer.Option("--from", help="The first day or time, e.g. 2026-11-01, UTC.")],
+    last: Annotated[str, typer.Option("--to", help="The last one; it is included.")],
+    schedule: Annotated[str | None, typer.Option(help="Its name; needed where there are several.")] = None,
+    host: Host = None,
+    file: File = None,
+) -> None:
+    """Run a schedule for times that have passed.
+
+    The runs carry the times they stand for; a time that has run already is the same run in MLflow.
+    """
+    from pipelines.schedules import SCHEDULES, backfill
+
+    change = backfill(host, file or SCHEDULES, schedule, first, last)
+    typer.echo(f"{change.name}: {change.verdict}")
+
+
+@schedule.command()
+def apply(host: Host = None, file: File = None) -> None:
+    """Make the cluster agree with the file; the second time it changes nothing.
+
+    What is paused stays paused, and runs at work go on.
+    """
+    from pipelines.schedules import SCHEDULES, changes
+
+    board, planned = changes(host, file or SCHEDULES)
+    for change in planned:
+        board.carry_out(change)
+        typer.echo(f"{change.name}: {change.verdict}")
+
+
+@schedule.command("list")
+def list_(host: Host = None, file: File = None) -> None:
+    """Show what is on the cluster, and what `apply` would change."""
+    from pipelines.schedules import SCHEDULES, overview
+
+    for line in overview(host, file or SCHEDULES):
+        typer.echo(line)
+
+
+@schedule.command()
+def pause(name: Name, host: Host = None, file: File = None) -> None:
+    """Start no more runs, until `resume`."""
+    _set_paused(name, host, file, True)
+
+
+@schedule.command()
+def resume(name: Name, host: Host = None, file: File = None) -> None:
+    """Go on after a pause."""
+    _set_paused(name, host, file, False)
+
+
+@schedule.command()
+def delete(name: Name, host: Host = None, file: File = None) -> None:
+    """Take a schedule or a backfill off the cluster; its runs stay.
+
+    A schedule that is still in the file comes back with the next `apply`.
+    """
+    from pipelines.schedules import SCHEDULES, named
+
+    board, found = named(host, file or SCHEDULES, name)
+    for one in found:
+        board.delete(one)
+    typer.echo(f"{name}: deleted")
+
+
+def _set_paused(name: str, host: str | None, file: Path | None, paused: bool) -> None:
+    from pipelines.schedules import SCHEDULES, named
+
+    board, found = named(host, file or SCHEDULES, name)
+    for one in found:
+        board.pause(one, paused)
+    typer.echo(f"{name}: {'paused' if paused else 'goes on'}")

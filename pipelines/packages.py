@@ -1,0 +1,92 @@
+"""A pipeline as the YAML that a cluster takes: `pinclip compile`, and what submit and the schedules upload."""
+
+import hashlib
+import importlib
+import json
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from model.config import Config
+from model.errors import ConfigError, RunError
+from model.files import write_text
+from pipelines.profiles import Profile
+
+# What can be compiled, submitted and scheduled, by the name that schedules and profiles use.
+PIPELINES = {"training": "pipelines.training:training"}
+
+
+@dataclass(frozen=True)
+class Package:
+    """A compiled pipeline; `version` follows from its text, so the same pipeline is uploaded once."""
+
+    name: str  # as KFP shows it: pinclip-training
+    text: str  # one YAML document, a second one where the profile asks for anything of Kubernetes
+    inputs: Sequence[str]
+    required: Sequence[str]
+
+    @property
+    def version(self) -> str:
+        return f"{self.name}-{hashlib.sha256(self.text.encode()).hexdigest()[:12]}"
+
+
+def package(pipeline: str, config: Config, profile: Profile) -> Package:
+    """Compiles; the settings become the default of the parameter `config`.
+
+    Raises:
+        ConfigError: no such pipeline, or the profile does not fit it.
+    """
+    component = _component(pipeline, profile)
+    inputs = component.component_spec.inputs
+    required = [name for name, one in inputs.items() if not one.optional and name != "config"]
+    return Package(component.name, _compile(component, config), list(inputs), required)
+
+
+def write_package(out: Path, config: Config, profile: Profile, manifests: bool, namespace: str) -> None:
+    """`pinclip compile`: the pipeline, or with `manifests` the Pipeline and PipelineVersion resources that hold it.
+
+    Raises:
+        RunError: `out` is a folder.
+        ConfigError: the profile does not fit the pipeline.
+    """
+    if out.is_dir():
+        raise RunError(f"{out} is a folder; name the YAML file to write, e.g. --out {out}/pipeline.yaml.")
+    component = _component("training", profile)
+    text = _compile(component, config)
+    if manifests:
+        from kfp.compiler.compiler_utils import KubernetesManifestOptions
+
+        # A version never changes, so its name says what is in it; `pinclip submit` finds it by that name.
+        version = Package(component.name, text, (), ()).version
+        options = KubernetesManifestOptions(
+            pipeline_name=component.name,
+            pipeline_version_name=version,
+            namespace=namespace or None,
+            include_pipeline_manifest=True,
+        )
+        text = _compile(component, config, kubernetes_manifest_format=True, kubernetes_manifest_options=options)
+    write_text(out, text)
+
+
+def _component(pipeline: str, profile: Profile) -> Any:
+    for name in (pipeline, *profile.pipelines):
+        if name not in PIPELINES:
+            raise ConfigError(f"There is no pipeline {name}; choose one of {', '.join(PIPELINES)}.")
+    from pipelines.placement import placed
+
+    module, function = PIPELINES[pipeline].split(":")
+    return placed(getattr(importlib.import_module(module), function), pipeline, profile)
+
+
+def _compile(component: Any, config: Config, **options: Any) -> str:
+    from kfp import compiler
+
+    # On one line: KFP repeats a default in a comment, which a second line would end.
+    settings = json.dumps(json.loads(config.to_json()))
+    defaults = {"config": settings} if "config" in component.component_spec.inputs else {}
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "pipeline.yaml"
+        compiler.Compiler().compile(component, str(path), pipeline_parameters=defaults, **options)
+        return path.read_text(encoding="utf-8")

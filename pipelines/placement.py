@@ -1,0 +1,98 @@
+"""A deploy profile, set on the tasks of a pipeline by kfp-kubernetes."""
+
+import functools
+from typing import Any
+
+from kfp import dsl, kubernetes
+from kfp.dsl.base_component import BaseComponent
+from kfp.dsl.pipeline_context import Pipeline
+
+from model.errors import ConfigError
+from pipelines.checked_yaml import seconds
+from pipelines.profiles import Profile, Secret, Step, Volume
+
+
+def placed(pipeline: Any, name: str, profile: Profile) -> BaseComponent:
+    """The pipeline traced anew, every task with what the profile says of it; the pipeline given stays as it is.
+
+    Args:
+        pipeline: what @dsl.pipeline made.
+        name: the pipeline's, as the profile calls it.
+
+    Raises:
+        ConfigError: the profile names a step that the pipeline does not have.
+    """
+    body = pipeline.pipeline_func
+
+    @functools.wraps(body)
+    def with_profile(*arguments: Any, **named: Any) -> None:
+        body(*arguments, **named)
+        tasks = {_shown(key, task): task for key, task in Pipeline.get_default_pipeline().tasks.items()}
+        for step in set(profile.pipelines.get(name, {})) - set(tasks):
+            raise ConfigError(
+                f"The deploy profile has {name}.{step}, but the steps are {', '.join(tasks)}; correct it."
+            )
+        for step, task in tasks.items():
+            _place(task, profile.step(name, step), profile.image)
+
+    return dsl.pipeline(with_profile, name=pipeline.name, description=pipeline.description)
+
+
+def _shown(key: str, task: dsl.PipelineTask) -> str:
+    """A step's name as people see it: train-baseline, where KFP calls the second use of `train` train-2."""
+    return str(task._task_spec.display_name or key)
+
+
+def _place(task: dsl.PipelineTask, step: Step, image: str | None) -> None:
+    if image:
+        task.set_container_image(image)
+    _compute(task, step)
+    _schedule(task, step)
+    for variable, value in step.env.items():
+        task.set_env_variable(variable, value)
+    for secret in step.secrets:
+        _secret(task, secret)
+    for volume in step.volumes:
+        _volume(task, volume)
+
+
+def _compute(task: dsl.PipelineTask, step: Step) -> None:
+    amounts = {
+        task.set_cpu_request: step.requests.cpu,
+        task.set_memory_request: step.requests.memory,
+        task.set_cpu_limit: step.limits.cpu,
+        task.set_memory_limit: step.limits.memory,
+    }
+    for put, amount in amounts.items():
+        if amount:
+            put(amount)
+    if step.gpu:
+        task.set_accelerator_type(step.gpu.type).set_accelerator_limit(step.gpu.count)
+
+
+def _schedule(task: dsl.PipelineTask, step: Step) -> None:
+    """Where the pod may run, for how long, and how often it is tried again."""
+    if step.retries:
+        wait, longest = (f"{seconds(time)}s" for time in (step.retries.wait, step.retries.longest))
+        task.set_retry(step.retries.count, wait, step.retries.factor, longest)
+    if step.timeout:
+        kubernetes.set_timeout(task, seconds(step.timeout))
+    for label, value in step.node_selector.items():
+        kubernetes.add_node_selector(task, label, value)
+    for toleration in step.tolerations:
+        kubernetes.add_toleration(task, **toleration.model_dump(exclude_none=True))
+
+
+def _secret(task: dsl.PipelineTask, secret: Secret) -> None:
+    if secret.env is not None:
+        kubernetes.use_secret_as_env(task, secret.name, secret.env)
+    else:
+        kubernetes.use_secret_as_volume(task, secret.name, secret.path)
+
+
+def _volume(task: dsl.PipelineTask, volume: Volume) -> None:
+    if volume.claim is not None:
+        kubernetes.mount_pvc(task, volume.claim, volume.path, volume.sub_path)
+    else:
+        name = volume.path.strip("/").replace("/", "-") or "root"
+        kubernetes.empty_dir_mount(task, name, volume.path, "Memory" if volume.memory else None, volume.scratch)

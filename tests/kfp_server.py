@@ -1,0 +1,271 @@
+"""A Kubeflow Pipelines server for tests: it keeps its state in memory and holds both sides to KFP's OpenAPI file.
+
+A request that the file does not know, with a parameter too many or a body that does not fit, is noted in `wrong` and
+refused with 400; so is an answer that does not fit. The token is asked for on every path.
+"""
+
+import json
+import re
+import threading
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from email import message_from_bytes
+from functools import cache
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+import pytest
+import yaml
+from jsonschema import Draft4Validator, FormatChecker
+
+OPENAPI = Path(__file__).parents[2] / "shared" / "schemas" / "kfp_api_v2beta1.swagger.json"
+PAGE = 2  # rows in an answer, whatever was asked for: whoever reads one page only shall notice
+TOKEN = "a-valid-token"
+
+formats = FormatChecker(formats=())
+
+
+@formats.checks("date-time", raises=ValueError)
+def is_date_time(value: object) -> bool:
+    return datetime.fromisoformat(str(value)).tzinfo is not None
+
+
+def closed(schema: object) -> object:
+    """The schema with no room for keys that it does not name; an int64 may come as a number or as its digits."""
+    if isinstance(schema, list):
+        return [closed(one) for one in schema]
+    if not isinstance(schema, dict):
+        return schema
+    schema = {key: closed(value) for key, value in schema.items()}
+    if schema.get("format") == "int64":
+        schema["type"] = ["string", "integer"]
+    if isinstance(schema.get("properties"), dict) and schema.get("type") == "object":
+        schema.setdefault("additionalProperties", not schema["properties"])
+    return schema
+
+
+@cache
+def openapi() -> dict:
+    if not OPENAPI.is_file():
+        pytest.skip(f"{OPENAPI} is absent: KFP's OpenAPI file is lent beside the checkout, not part of it")
+    document = json.loads(OPENAPI.read_text())
+    return document | {"definitions": closed(document["definitions"])}
+
+
+def problems(schema: dict, value: object) -> list[str]:
+    whole = {"definitions": openapi()["definitions"], "allOf": [closed(schema)]}
+    errors = Draft4Validator(whole, format_checker=formats).iter_errors(value)
+    return [f"{'.'.join(map(str, error.absolute_path))}: {error.message}" for error in errors]
+
+
+def operation(method: str, path: str) -> tuple[dict, dict[str, str]]:
+    """The file's operation for a request, and the parameters in its path; the longest literal path wins."""
+    found = []
+    for template, methods in openapi()["paths"].items():
+        pattern = re.sub(r"\\\{([\w.]+)\\\}", lambda m: f"(?P<{m[1].replace('.', '_')}>[^/:]+)", re.escape(template))
+        match = re.fullmatch(pattern, path)
+        if match and method.lower() in methods:
+            found.append((template.count("{"), methods[method.lower()], match.groupdict()))
+    if not found:
+        return {}, {}
+    _, chosen, values = min(found, key=lambda one: one[0])
+    return chosen, {name: unquote(value) for name, value in values.items()}
+
+
+class KfpServer:
+    """`calls` are the operations in order; `refuse` maps an operation to the status it is answered with."""
+
+    def __init__(self) -> None:
+        self.calls: list[str] = []
+        self.wrong: list[str] = []
+        self.refuse: dict[str, int] = {}
+        self.page: str | None = None  # HTML in the place of every answer: a login page
+        self.rows: dict[str, dict[str, dict]] = {
+            kind: {} for kind in ("experiments", "pipelines", "pipeline_versions", "runs", "recurring_runs")
+        }
+        self.uploads: dict[str, list[dict]] = {}  # version id -> the YAML documents sent
+        self.deleted: dict[str, str] = {}  # recurring run id -> propagation policy
+
+    def changes(self) -> list[str]:
+        """The operations that alter something."""
+        return [call for call in self.calls if not re.search(r"_(List|Get)", call)]
+
+    def named(self, kind: str) -> dict[str, dict]:
+        return {row["display_name"]: row for row in self.rows[kind].values()}
+
+    def answer(self, name: str, at: dict[str, str], query: dict[str, str], body: dict) -> dict:
+        act: Callable[..., dict] = getattr(self, name.split("_")[-1], None) or self._unknown
+        return act(at=at, query=query, body=body)
+
+    def GetHealthz(self, **_: dict) -> dict:
+        return {"multi_user": False, "pipeline_store": "database"}
+
+    def ListExperiments(self, query: dict, **_: dict) -> dict:
+        return self._list("experiments", query)
+
+    def CreateExperiment(self, body: dict, **_: dict) -> dict:
+        return self._add("experiments", "experiment_id", body)
+
+    def ListPipelines(self, query: dict, **_: dict) -> dict:
+        return self._list("pipelines", query)
+
+    def CreatePipeline(self, body: dict, **_: dict) -> dict:
+        return self._add("pipelines", "pipeline_id", body)
+
+    def ListPipelineVersions(self, at: dict, query: dict, **_: dict) -> dict:
+        return self._list("pipeline_versions", query, pipeline_id=at["pipeline_id"])
+
+    def UploadPipelineVersion(self, query: dict, body: dict, **_: dict) -> dict:
+        documents = list(yaml.safe_load_all(body["uploadfile"]))
+        said = {"pipeline_id": query["pipelineid"], "name": query["name"], "display_name": query["name"]}
+        row = self._add("pipeline_versions", "pipeline_version_id", said)
+        self.uploads[row["pipeline_version_id"]] = documents
+        return row
+
+    def CreateRun(self, body: dict, **_: dict) -> dict:
+        self._check_arguments(body)
+        return self._add("runs", "run_id", body | {"state": "PENDING"})
+
+    def ListRecurringRuns(self, query: dict, **_: dict) -> dict:
+        return self._list("recurring_runs", query, experiment_id=query["experiment_id"])
+
+    def CreateRecurringRun(self, body: dict, **_: dict) -> dict:
+        self._check_arguments(body)
+        assert body["experiment_id"] in self.rows["experiments"]
+        return self._add("recurring_runs", "recurring_run_id", body)
+
+    def DisableRecurringRun(self, at: dict, **_: dict) -> dict:
+        self.rows["recurring_runs"][at["recurring_run_id"]]["mode"] = "DISABLE"
+        return {}
+
+    def EnableRecurringRun(self, at: dict, **_: dict) -> dict:
+        self.rows["recurring_runs"][at["recurring_run_id"]]["mode"] = "ENABLE"
+        return {}
+
+    def DeleteRecurringRun(self, at: dict, query: dict, **_: dict) -> dict:
+        del self.rows["recurring_runs"][at["recurring_run_id"]]
+        self.deleted[at["recurring_run_id"]] = query.get("propagation_policy", "")
+        return {}
+
+    def _unknown(self, **_: dict) -> dict:
+        raise AssertionError("this stand-in does not do that")
+
+    def _add(self, kind: str, key: str, row: dict) -> dict:
+        number = str(uuid.uuid4())
+        self.rows[kind][number] = row | {key: number, "created_at": datetime.now(UTC).isoformat()}
+        return self.rows[kind][number]
+
+    def _list(self, kind: str, query: dict, **where: str) -> dict:
+        wanted = dict(where)
+        for predicate in json.loads(query.get("filter") or "{}").get("predicates", []):
+            assert predicate["operation"] in (1, "EQUALS"), predicate
+            wanted[predicate["key"]] = predicate["stringValue"]
+        rows = [row for row in self.rows[kind].values() if wanted.items() <= row.items()]
+        start = int(query.get("page_token") or 0)
+        more = {"next_page_token": str(start + PAGE)} if len(rows) > start + PAGE else {}
+        named = {"recurring_runs": "recurringRuns"}.get(kind, kind)  # the one list of KFP's in camel case
+        return {named: rows[start : start + PAGE], "total_size": len(rows)} | more
+
+    def _check_arguments(self, body: dict) -> None:
+        """As KFP does: the version is there, and its pipeline gets every argument it has no default for."""
+        reference = body["pipeline_version_reference"]
+        assert (
+            self.rows["pipeline_versions"][reference["pipeline_version_id"]]["pipeline_id"] == reference["pipeline_id"]
+        )
+        inputs = self.uploads[reference["pipeline_version_id"]][0]["root"]["inputDefinitions"]["parameters"]
+        given = set(body["runtime_config"]["parameters"])
+        assert given <= set(inputs), f"unknown arguments {given - set(inputs)}"
+        missing = {name for name, one in inputs.items() if "defaultValue" not in one} - given
+        assert not missing, f"missing arguments {missing}"
+
+
+class Handler(BaseHTTPRequestHandler):
+    server: "Listening"
+
+    def handle_one(self) -> None:
+        state, url = self.server.state, urlsplit(self.path)
+        content = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        if state.page:
+            return self.reply(200, state.page, "text/html")
+        if self.headers.get("authorization") != f"Bearer {TOKEN}":
+            return self.reply(401, "Unauthorized", "text/plain")
+        found, at = operation(self.command, url.path)
+        name = found.get("operationId", f"{self.command} {url.path}")
+        state.calls.append(name)
+        if name in state.refuse:
+            said = {"code": 13, "message": f"{name} refused\nby the test", "details": []}
+            return self.reply(state.refuse[name], json.dumps(said))
+        try:
+            query = dict(parse_qsl(url.query))
+            body = self.body(content)
+            check_request(found, query, body)
+            answer = state.answer(name, at, query, body)
+            misfit = problems(found["responses"]["200"]["schema"], answer)
+            assert not misfit, f"the answer does not fit: {misfit}"
+        except Exception as error:
+            state.wrong.append(f"{name}: {type(error).__name__} {error}")
+            return self.reply(400, json.dumps({"code": 3, "message": str(error), "details": []}))
+        return self.reply(200, json.dumps(answer))
+
+    do_GET = do_POST = do_DELETE = handle_one
+
+    def body(self, content: bytes) -> dict:
+        kind = self.headers.get("Content-Type", "")
+        if kind.startswith("multipart/form-data"):
+            message = message_from_bytes(f"Content-Type: {kind}\r\n\r\n".encode() + content)
+            return {
+                part.get_param("name", header="content-disposition"): part.get_payload()
+                for part in message.walk()
+                if not part.is_multipart()
+            }
+        return json.loads(content) if content else {}
+
+    def reply(self, status: int, text: str, kind: str = "application/json") -> None:
+        self.send_response(status)
+        self.send_header("Content-Type", kind)
+        self.send_header("Content-Length", str(len(text.encode())))
+        self.end_headers()
+        self.wfile.write(text.encode())
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+def check_request(found: dict, query: dict[str, str], body: dict) -> None:
+    """Raises AssertionError with what the OpenAPI file does not allow."""
+    assert found, "no such path"
+    parameters = found.get("parameters", [])
+    allowed = {one["name"]: one for one in parameters if one["in"] == "query"}
+    assert set(query) <= set(allowed), f"unknown in the query: {set(query) - set(allowed)}"
+    for name, value in query.items():
+        assert value in allowed[name].get("enum", [value]), f"{name}={value}"
+    for one in parameters:
+        if one["in"] == "body":
+            misfit = problems(one["schema"], body)
+            assert not misfit, misfit
+        if one["in"] == "formData" and one.get("required"):
+            assert body.get(one["name"]), f"no {one['name']}"
+
+
+class Listening(ThreadingHTTPServer):
+    daemon_threads = True
+    state: KfpServer
+
+
+@contextmanager
+def listening(state: KfpServer) -> Iterator[str]:
+    """Serves on a free port of the loopback; yields the address."""
+    openapi()
+    server = Listening(("127.0.0.1", 0), Handler)
+    server.state = state
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()

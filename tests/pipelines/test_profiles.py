@@ -1,0 +1,210 @@
+"""Deploy profiles: what each step asks of Kubernetes, read back from the compiled DAG.
+
+After a change that is meant, write the golden file anew and read its diff:
+    UPDATE_GOLDEN=1 pytest tests/pipelines/test_profiles.py
+"""
+
+import copy
+import os
+from pathlib import Path
+
+import pytest
+import yaml
+
+from model.config import load
+from model.errors import ConfigError
+from pipelines.checked_yaml import seconds
+from pipelines.packages import package
+from pipelines.profiles import PROFILES, Profile, Step, read_profile
+
+ROOT = Path(__file__).parents[2]
+GOLDEN = ROOT / "tests" / "golden" / "training-cluster.yaml"
+SET = ("env", "image", "resources")  # of a step's container
+
+
+def compiled(profile: Profile) -> list[dict]:
+    return list(yaml.safe_load_all(package("training", load("smoke"), profile).text))
+
+
+def by_step(pipeline: dict) -> dict[str, tuple[str, dict]]:
+    """Step -> the label of its executor and its container."""
+    executors, components = pipeline["deploymentSpec"]["executors"], pipeline["components"]
+    tasks = pipeline["root"]["dag"]["tasks"].values()
+    labels = {task["taskInfo"]["name"]: components[task["componentRef"]["name"]]["executorLabel"] for task in tasks}
+    return {step: (label, executors[label]["container"]) for step, label in labels.items()}
+
+
+@pytest.fixture(scope="module")
+def cluster() -> list[dict]:
+    return compiled(read_profile("cluster"))
+
+
+def test_what_the_cluster_profile_sets_is_the_golden_one_step_by_step(cluster):
+    pipeline, platform = cluster
+    asked = platform["platforms"]["kubernetes"]["deploymentSpec"]["executors"]
+    retries = {task["taskInfo"]["name"]: task["retryPolicy"] for task in pipeline["root"]["dag"]["tasks"].values()}
+    found = {
+        step: {key: container[key] for key in SET} | {"retryPolicy": retries[step], "kubernetes": asked[label]}
+        for step, (label, container) in by_step(pipeline).items()
+    }
+    text = yaml.safe_dump(found)
+    if os.environ.get("UPDATE_GOLDEN"):
+        GOLDEN.write_text(text)
+    assert text == GOLDEN.read_text(), "meant? UPDATE_GOLDEN=1 pytest tests/pipelines/test_profiles.py"
+
+
+def test_a_profile_sets_nothing_else(cluster):
+    """Less what the golden file shows, the pipeline is the one of tests/golden/training.yaml."""
+
+    def bare(pipeline: dict) -> dict:
+        for task in pipeline["root"]["dag"]["tasks"].values():
+            task.pop("retryPolicy", None)
+        for executor in pipeline["deploymentSpec"]["executors"].values():
+            executor["container"] = {key: executor["container"][key] for key in ("command", "args")}
+        return pipeline
+
+    (local,) = compiled(read_profile("local"))
+    assert bare(copy.deepcopy(cluster[0])) == bare(local)
+
+
+def test_the_local_profile_changes_nothing_and_compiling_for_a_cluster_leaves_no_trace(tmp_path):
+    from kfp import compiler
+
+    from pipelines.training import training
+
+    compiled(read_profile("cluster"))
+    compiler.Compiler().compile(training, str(tmp_path / "plain.yaml"))
+    (local,) = compiled(read_profile("local"))
+    del local["root"]["inputDefinitions"]["parameters"]["config"]["defaultValue"]
+    assert local == yaml.safe_load((tmp_path / "plain.yaml").read_text())
+
+
+def test_every_step_asks_for_what_the_profile_says(cluster):
+    profile, (pipeline, platform) = read_profile("cluster"), cluster
+    asked = platform["platforms"]["kubernetes"]["deploymentSpec"]["executors"]
+    retries = {task["taskInfo"]["name"]: task["retryPolicy"] for task in pipeline["root"]["dag"]["tasks"].values()}
+    steps = by_step(pipeline)
+    assert len(steps) == 12
+    for name, (label, container) in steps.items():
+        step = profile.step("training", name)
+        assert container["image"] == profile.image
+        resources = container["resources"]
+        assert resources["resourceCpuRequest"] == step.requests.cpu
+        assert resources["resourceMemoryRequest"] == step.requests.memory
+        assert resources["resourceCpuLimit"] == step.limits.cpu
+        assert resources["resourceMemoryLimit"] == step.limits.memory
+        assert asked[label]["activeDeadlineSeconds"] == str(seconds(step.timeout))
+        assert retries[name]["maxRetryCount"] == step.retries.count
+        assert {one["secretName"] for one in asked[label]["secretAsEnv"]} == {one.name for one in step.secrets}
+        mounts = [*asked[label]["pvcMount"], *asked[label]["emptyDirMounts"]]
+        assert {one["mountPath"] for one in mounts} == {one.path for one in step.volumes}
+
+
+def test_the_steps_that_learn_get_the_gpu_and_only_they(cluster):
+    pipeline, platform = cluster
+    asked = platform["platforms"]["kubernetes"]["deploymentSpec"]["executors"]
+    steps = by_step(pipeline)
+    with_gpu = {name for name, (_, container) in steps.items() if "accelerator" in container["resources"]}
+    assert with_gpu == {"train", "train-baseline", "embed", "embed-baseline"}
+    for name in with_gpu:
+        label, container = steps[name]
+        accelerator = container["resources"]["accelerator"]
+        assert (accelerator["resourceType"], accelerator["resourceCount"]) == ("nvidia.com/gpu", "1")
+        assert asked[label]["tolerations"] == [{"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"}]
+        assert asked[label]["nodeSelector"] == {"labels": {"pinclip.dev/pool": "gpu"}}
+
+
+def test_training_by_hand(cluster):
+    """One step worked out by hand from deploy/profiles/cluster.yaml."""
+    pipeline, platform = cluster
+    label, container = by_step(pipeline)["train"]
+    assert container["resources"]["resourceMemoryLimit"] == "64Gi"
+    assert {"name": "PINCLIP_HOME", "value": "/data/home"} in container["env"]
+    asked = platform["platforms"]["kubernetes"]["deploymentSpec"]["executors"][label]
+    assert asked["activeDeadlineSeconds"] == "86400"
+    assert [(one["constant"], one["mountPath"]) for one in asked["pvcMount"]] == [("pinclip-data", "/data")]
+    shared = {"volumeName": "dev-shm", "mountPath": "/dev/shm", "medium": "Memory", "sizeLimit": "16Gi"}
+    assert shared in asked["emptyDirMounts"]
+    (secret,) = asked["secretAsEnv"]
+    assert secret["secretName"] == "pinclip-mlflow"
+    assert {"secretKey": "password", "envVar": "MLFLOW_TRACKING_PASSWORD"} in secret["keyToEnv"]
+    (task,) = [one for one in pipeline["root"]["dag"]["tasks"].values() if one["taskInfo"]["name"] == "train"]
+    assert task["retryPolicy"] == {
+        "maxRetryCount": 3,
+        "backoffDuration": "300s",
+        "backoffFactor": 2.0,
+        "backoffMaxDuration": "1800s",
+    }
+
+
+def test_a_steps_key_takes_the_place_of_the_defaults_whole():
+    profile = Profile.model_validate(
+        {
+            "defaults": {"requests": {"cpu": 1, "memory": "1Gi"}, "timeout": "1h"},
+            "pipelines": {"training": {"train": {"requests": {"cpu": 8}}}},
+        }
+    )
+    assert profile.step("training", "prepare") == profile.defaults
+    train = profile.step("training", "train")
+    assert (train.requests.cpu, train.requests.memory, train.timeout) == ("8", None, "1h")
+
+
+def test_a_secret_may_be_files(tmp_path):
+    path = tmp_path / "p.yaml"
+    path.write_text("defaults: {secrets: [{name: ca, path: /etc/ca}]}")
+    _, platform = compiled(read_profile(str(path)))
+    for executor in platform["platforms"]["kubernetes"]["deploymentSpec"]["executors"].values():
+        (mount,) = executor["secretAsVolume"]
+        assert (mount["secretName"], mount["mountPath"]) == ("ca", "/etc/ca")
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("defaults: {reqests: {cpu: 1}}", "p.yaml has the unknown key defaults.reqests; did you mean requests?"),
+        ("gpus: 1", "has the unknown key gpus; choose from image, service_account, defaults, pipelines."),
+        ("defaults: {gpu: {count: 1, kind: x}}", "unknown key defaults.gpu.kind; choose from count, type."),
+        (
+            "pipelines: {training: {train: {volumes: [{path: /a, clain: x}]}}}",
+            "unknown key pipelines.training.train.volumes.0.clain; did you mean claim?",
+        ),
+        ("defaults: {secrets: [{env: {a: A}}]}", "lacks defaults.secrets.0.name; write it down."),
+        ("defaults: {secrets: [{name: '', env: {a: A}}]}", "does not fit at defaults.secrets.0.name ('')"),
+        ("defaults: {secrets: [{name: s}]}", "a secret needs either env or path"),
+        ("defaults: {volumes: [{path: /a}]}", "a volume needs either claim or scratch"),
+        ("defaults: {requests: {memory: lots}}", "does not fit at defaults.requests.memory ('lots')"),
+        ("defaults: {timeout: 90}", "does not fit at defaults.timeout (90)"),
+        ("defaults: {retries: {count: -1}}", "does not fit at defaults.retries.count (-1)"),
+        ("[1, 2]", "does not fit at its top"),
+        ("a: [", "is no YAML at line 1"),
+    ],
+)
+def test_a_profile_that_does_not_fit_is_one_sentence(tmp_path, text, says):
+    path = tmp_path / "p.yaml"
+    path.write_text(text)
+    with pytest.raises(ConfigError) as said:
+        read_profile(str(path))
+    assert says in str(said.value)
+    assert "\n" not in str(said.value)
+
+
+@pytest.mark.parametrize(
+    ("pipelines", "says"),
+    [
+        ({"training": {"trian": Step()}}, r"has training\.trian, but the steps are prepare, validate"),
+        ({"trainning": {}}, "There is no pipeline trainning; choose one of training"),
+    ],
+)
+def test_a_step_or_a_pipeline_that_is_not_there_is_told(pipelines, says):
+    with pytest.raises(ConfigError, match=says):
+        package("training", load("smoke"), Profile(pipelines=pipelines))
+
+
+def test_an_unknown_profile_is_told():
+    with pytest.raises(ConfigError, match="There is no deploy profile moon; choose one of cluster, local"):
+        read_profile("moon")
+
+
+def test_no_profile_shipped_runs_whatever_is_latest():
+    images = [read_profile(path.stem).image for path in PROFILES.glob("*.yaml")]
+    assert not any(image and (image.endswith(":latest") or ":" not in image) for image in images)
