@@ -6,7 +6,7 @@ The home is the folder of the feature_store.yaml named by FEAST_FS_YAML_FILE_PAT
 import os
 from pathlib import Path
 
-from pin_features import published  # by bare name, as Feast imports it
+from ranking_services import published  # by bare name, as Feast imports it
 
 _default = Path(__file__).resolve().parents[1] / ".pinclip" / "feast" / "feature_store.yaml"
 _home = Path(os.environ.get("FEAST_FS_YAML_FILE_PATH", _default)).resolve().parent
