@@ -48,7 +48,7 @@ class HybridFusion(nn.Module):
         if self.config.token_level:
             vectors.append(self._token_level(image_BLD, has_image_B, text_TD, text_owner_T, lengths_B))
         if self.config.global_level:
-            vectors.append(self._global_level(image_BLD.mean(1), has_image_B, text_mean_BD, lengths_B > 0))
+            vectors.append(self.global_level(image_BLD.mean(1), has_image_B, text_mean_BD, lengths_B > 0))
         return torch.stack([v.float() for v in vectors]).sum(0)
 
     def _token_level(
@@ -67,7 +67,7 @@ class HybridFusion(nn.Module):
             x_XD = block(x_XD, packing)
         return self.token_out(x_XD[torch.cumsum(lengths, 0) - lengths])
 
-    def _global_level(self, image_BD: Tensor, has_image_B: Tensor, text_BD: Tensor, has_text_B: Tensor) -> Tensor:
+    def global_level(self, image_BD: Tensor, has_image_B: Tensor, text_BD: Tensor, has_text_B: Tensor) -> Tensor:
         image_BD = torch.where(has_image_B[:, None], image_BD, self.missing_2D[0])
         text_BD = torch.where(has_text_B[:, None], text_BD, self.missing_2D[1])
         gate_BD = self.gate(torch.cat([image_BD, text_BD], dim=-1))

@@ -1,0 +1,92 @@
+"""A model folder's encoder as two ONNX graphs, float32, any number of Pins and texts of any length.
+
+<out>/pins.onnx       pixels, has_image, ids, lengths, types, slots -> vectors   (serving/encoder/padded.py)
+<out>/queries.onnx    ids, lengths, types -> vectors
+<out>/exported.json   which weights, by which version of this file; written last
+"""
+
+import contextlib
+import hashlib
+import io
+import json
+import warnings
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from model.checkpoint import load_model
+from model.encoder import PinEncoder
+from model.files import replaced, write_json
+from serving.encoder.padded import PaddedPins, PaddedQueries
+
+VERSION = 1
+TEXTS = {"ids": (4, 3), "lengths": (4,), "types": (4,)}  # shapes of the example: no two dimensions alike
+GRAPHS = {"pins.onnx": ["pixels", "has_image", *TEXTS, "slots"], "queries.onnx": [*TEXTS]}
+
+
+def exported(model_folder: Path, out: Path) -> Path:
+    """`out`, with the graphs of these weights in it: written once, found there ever after.
+
+    Raises:
+        ModelError: see model.checkpoint.load_model.
+    """
+    encoder, _ = load_model(model_folder)
+    mark, wanted = out / "exported.json", {"version": VERSION, "weights": _sha256(model_folder / "model.safetensors")}
+    if not mark.is_file() or json.loads(mark.read_text(encoding="utf-8")) != wanted:
+        mark.unlink(missing_ok=True)
+        encoder = encoder.float().eval()
+        _export(PaddedPins(encoder), _pins_example(encoder), out / "pins.onnx")
+        _export(PaddedQueries(encoder), _texts_example(), out / "queries.onnx")
+        write_json(mark, wanted)
+    return out
+
+
+def _pins_example(encoder: PinEncoder) -> tuple[torch.Tensor, ...]:
+    size = encoder.config.vision.image_size
+    pixels_BSS3 = torch.zeros((2, size, size, 3), dtype=torch.uint8)
+    slots_BT = torch.tensor([[0, 1, 2, 3, 4], [6, 7, -1, -1, -1]])
+    return pixels_BSS3, torch.tensor([True, False]), *_texts_example(), slots_BT
+
+
+def _texts_example() -> tuple[torch.Tensor, ...]:
+    return torch.zeros((4, 3), dtype=torch.int64), torch.tensor([3, 2, 2, 1]), torch.tensor([0, 1, 2, 0])
+
+
+def _export(module: nn.Module, example: tuple[torch.Tensor, ...], file: Path) -> None:
+    free: dict[str, Any] = {
+        "pixels": {0},
+        "has_image": {0},
+        "ids": {0, 1},
+        "lengths": {0},
+        "types": {0},
+        "slots": {0, 1},
+    }
+    names = GRAPHS[file.name]
+    shapes = tuple({axis: torch.export.Dim.DYNAMIC for axis in free[name]} for name in names)
+    with _quiet(), torch.no_grad(), replaced(file) as scratch:
+        program = torch.onnx.export(
+            module,
+            example,
+            dynamo=True,
+            dynamic_shapes=shapes,
+            input_names=names,
+            output_names=["vectors"],
+            verbose=False,
+        )
+        assert program is not None  # it is None of the old exporter alone
+        program.save(str(scratch), external_data=False)
+
+
+@contextlib.contextmanager
+def _quiet() -> Any:
+    """The exporter prints its progress and warns of its own libraries."""
+    with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+def _sha256(file: Path) -> str:
+    with file.open("rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()

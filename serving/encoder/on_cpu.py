@@ -1,0 +1,45 @@
+"""The encoder on ONNX Runtime. Shape legend: B Pins · S image side · N queries · E vector dimension"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+from tokenizers import Tokenizer
+
+from model.config import Config
+from serving.encoder.export import exported
+from serving.encoder.inputs import PaddedIds, PinTexts, pin_texts, query_texts
+
+
+class OnnxEncoder:
+    """See serving.encoder.opening.Encoder."""
+
+    name = "ONNX Runtime"
+
+    def __init__(self, model_folder: Path, cache: Path, threads: int = 0) -> None:
+        graphs = exported(model_folder, cache)
+        config = Config.from_json((model_folder / "config.json").read_text(encoding="utf-8"))
+        self.image_size, self.context = config.vision.image_size, config.text.context
+        self.tokenizer = Tokenizer.from_file(str(model_folder / "tokenizer.json"))
+        self._pins = _session(graphs / "pins.onnx", threads)
+        self._queries = _session(graphs / "queries.onnx", threads)
+
+    def pins(self, pixels_BSS3: np.ndarray, has_image_B: np.ndarray, texts: Sequence[PinTexts]) -> np.ndarray:
+        ids, slots_BT = pin_texts(self.tokenizer, texts, self.context)
+        pictures = {"pixels": pixels_BSS3, "has_image": has_image_B, "slots": slots_BT}
+        return self._pins.run(None, pictures | _feed(ids))[0]
+
+    def queries(self, texts: Sequence[str]) -> np.ndarray:
+        return self._queries.run(None, _feed(query_texts(self.tokenizer, texts, self.context)))[0]
+
+
+def _feed(ids: PaddedIds) -> dict[str, np.ndarray]:
+    return {"ids": ids.ids_NL, "lengths": ids.lengths_N, "types": ids.types_N}
+
+
+def _session(graph: Path, threads: int) -> onnxruntime.InferenceSession:
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # the other core serves requests
+    return onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])

@@ -1,0 +1,45 @@
+"""What an encoder does for the service, and which one this machine runs.
+
+Shape legend: B Pins · S image side · N queries · E vector dimension
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+from serving.encoder.inputs import PinTexts
+
+
+class Encoder(Protocol):
+    """Any number of threads may call it at once."""
+
+    name: str  # for people: "ONNX Runtime" or "PyTorch on cuda"
+    image_size: int
+
+    def pins(self, pixels_BSS3: np.ndarray, has_image_B: np.ndarray, texts: Sequence[PinTexts]) -> np.ndarray:
+        """Pin vectors (B, E), float32 of length 1, from uint8 pixels (anything where there is no image)."""
+        ...
+
+    def queries(self, texts: Sequence[str]) -> np.ndarray:
+        """Query vectors (N, E), float32 of length 1, in the Pins' space."""
+        ...
+
+
+def open_encoder(model_folder: Path, cache: Path, threads: int = 0) -> Encoder:
+    """PyTorch where there is a GPU, else ONNX Runtime on graphs that are exported into `cache` once.
+
+    threads: of one batch; 0: as many as there are CPUs.
+
+    Raises:
+        ModelError: see model.checkpoint.load_model.
+    """
+    import torch
+
+    from serving.encoder.on_cpu import OnnxEncoder
+    from serving.encoder.on_gpu import TorchEncoder
+
+    if torch.cuda.is_available():
+        return TorchEncoder(model_folder)
+    return OnnxEncoder(model_folder, cache, threads)

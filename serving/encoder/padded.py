@@ -1,0 +1,103 @@
+"""The encoder in the form that torch.onnx.export can follow: sequences padded to one length instead of packed.
+
+Which token stands where is settled outside, in serving/encoder/inputs.py; in here no shape depends on a value. The
+weights and the towers are those of model/, whose Packing also says "every row is one sequence, these are its pads".
+
+Shape legend: B Pins · S image side · N texts · L tokens of the longest text · I image tokens · T text tokens of the Pin
+with most of them · X tokens of a Pin, 1 + I + T · D width · E vector dimension
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from model.encoder import PinEncoder
+from model.layers import Packing
+from model.text import Texts
+
+
+class PaddedTexts(Texts):
+    def types_T(self) -> Tensor:
+        return self.types_N[:, None].expand(-1, self.ids_T.numel() // self.types_N.numel()).flatten()
+
+
+class PaddedQueries(nn.Module):
+    """(ids_NL, lengths_N, types_N) -> text vectors (N, E)."""
+
+    def __init__(self, encoder: PinEncoder) -> None:
+        super().__init__()
+        self.encoder = encoder
+
+    def forward(self, ids_NL: Tensor, lengths_N: Tensor, types_N: Tensor) -> Tensor:
+        seen_NL = _seen(ids_NL, lengths_N)
+        tokens_NLD = text_tokens(self.encoder, ids_NL, seen_NL, types_N)
+        return F.normalize(self.encoder.text_head(masked_mean(tokens_NLD, seen_NL)).float(), dim=-1)
+
+
+class PaddedPins(nn.Module):
+    """Pin vectors (B, E). slots_BT: where in (N, L), counted through, a Pin's text tokens stand; -1 where it has no more."""
+
+    def __init__(self, encoder: PinEncoder) -> None:
+        super().__init__()
+        self.encoder = encoder
+
+    def forward(
+        self,
+        pixels_BSS3: Tensor,
+        has_image_B: Tensor,
+        ids_NL: Tensor,
+        lengths_N: Tensor,
+        types_N: Tensor,
+        slots_BT: Tensor,
+    ) -> Tensor:
+        _, image_BID = self.encoder.encode_images(pixels_BSS3)
+        tokens_NLD = text_tokens(self.encoder, ids_NL, _seen(ids_NL, lengths_N), types_N)
+        text_BTD = tokens_NLD.flatten(0, 1)[slots_BT.clamp(min=0)]
+        return F.normalize(self._fused(image_BID, has_image_B, text_BTD, slots_BT >= 0).float(), dim=-1)
+
+    def _fused(self, image_BID: Tensor, has_image_B: Tensor, text_BTD: Tensor, seen_BT: Tensor) -> Tensor:
+        """What model.fusion.HybridFusion.forward says, of padded texts."""
+        fusion = self.encoder.fusion
+        image_BID, vectors = fusion.from_image(image_BID), []
+        if fusion.config.token_level:
+            vectors.append(self._token_level(image_BID, has_image_B, text_BTD, seen_BT))
+        if fusion.config.global_level:
+            text_BD = masked_mean(text_BTD, seen_BT)
+            vectors.append(fusion.global_level(image_BID.mean(1), has_image_B, text_BD, seen_BT.any(1)))
+        return torch.stack([vector.float() for vector in vectors]).sum(0)
+
+    def _token_level(self, image_BID: Tensor, has_image_B: Tensor, text_BTD: Tensor, seen_BT: Tensor) -> Tensor:
+        fusion = self.encoder.fusion
+        pins_B1D = fusion.pin_D.expand(len(image_BID), 1, -1)
+        x_BXD = torch.cat([pins_B1D, image_BID + fusion.modality_2D[0], text_BTD + fusion.modality_2D[1]], dim=1)
+        seen_BI = has_image_B[:, None].expand(-1, image_BID.shape[1])
+        packing = padding(torch.cat([torch.ones_like(has_image_B)[:, None], seen_BI, seen_BT], dim=1))
+        x_XD = x_BXD.flatten(0, 1)
+        for block in fusion.blocks:
+            x_XD = block(x_XD, packing)
+        return fusion.token_out(x_XD.view_as(x_BXD)[:, 0])
+
+
+def text_tokens(encoder: PinEncoder, ids_NL: Tensor, seen_NL: Tensor, types_N: Tensor) -> Tensor:
+    """(N, L, D); anything where there is no token."""
+    texts = PaddedTexts(ids_NL.flatten(), seen_NL.sum(1), types_N)
+    return encoder.text(texts, padding(seen_NL)).view(*ids_NL.shape, -1)
+
+
+def padding(seen_NL: Tensor) -> Packing:
+    """Each row one sequence, as long as its True values."""
+    rows, length = seen_NL.shape
+    tokens_T = torch.arange(rows * length, device=seen_NL.device)
+    place_T = torch.arange(length, device=seen_NL.device).expand(rows, length).flatten()
+    blind_NLL = ~seen_NL[:, None, :].expand(-1, length, -1)
+    return Packing(tokens_T, tokens_T.view(rows, length), place_T, blind_NLL)
+
+
+def masked_mean(x_NLD: Tensor, seen_NL: Tensor) -> Tensor:
+    """(N, D), zeros where nothing is seen."""
+    counts_N1 = seen_NL.sum(1, keepdim=True).clamp(min=1)
+    return ((x_NLD * seen_NL[..., None]).sum(1, dtype=torch.float32) / counts_N1).to(x_NLD.dtype)
+
+
+def _seen(ids_NL: Tensor, lengths_N: Tensor) -> Tensor:
+    return torch.arange(ids_NL.shape[1], device=ids_NL.device) < lengths_N[:, None]
