@@ -26,7 +26,7 @@ from model.affine import Affine
 from serving.index.config import IndexConfig
 
 BLOCK = 65_536  # rows that are float32 at once while they are added
-TRAINING = 64  # rows a centroid learns from
+TRAINING, LEAST = 64, 40  # rows a centroid learns from; rows a list holds on average
 CODE = faiss.ScalarQuantizer.QT_8bit_direct_signed
 CODES_FILE, FINDER_FILE = "codes.faiss", "finder.faiss"
 
@@ -142,11 +142,10 @@ class Hnsw(Structure):
 class Ivf(Structure):
     @classmethod
     def empty(cls, codes_NE: np.ndarray, affine: Affine, config: IndexConfig) -> Self:
-        # 40: below 39 rows a centroid faiss complains
-        lists = max(1, min(config.lists or 4 * isqrt(len(codes_NE)), len(codes_NE) // 40))
+        lists = max(1, min(config.lists or 4 * isqrt(len(codes_NE)), len(codes_NE) // LEAST))
         centroids = faiss.IndexFlatL2(affine.dim)
         finder = faiss.IndexIVFScalarQuantizer(centroids, affine.dim, lists, CODE, faiss.METRIC_L2, False)
-        finder.cp.seed = config.seed
+        finder.cp.seed, finder.cp.min_points_per_centroid = config.seed, 1  # of a few Pins faiss would complain
         size = min(len(codes_NE), TRAINING * lists)
         sample = np.random.default_rng(config.seed).choice(len(codes_NE), size=size, replace=False)
         finder.train(codes_NE[sample].astype(np.float32))

@@ -1,0 +1,17 @@
+"""What the tests of serving/index share: an affine, rows and times in one word."""
+
+import numpy as np
+
+from model.affine import Affine
+from serving.index.rows import Rows, as_ids
+
+DIM, PINS = 24, 2_000
+AFFINE = Affine(scale=0.004, zero_point=5, bits=8, dim=DIM)  # 0.488 … -0.532: some values are clipped
+
+
+def rows(ids: list[str], codes_NE: np.ndarray, time: int = 0) -> Rows:
+    return Rows(as_ids(ids), codes_NE, np.full(len(ids), time, dtype=np.int64))
+
+
+def at(*microseconds: int) -> np.ndarray:
+    return np.array(microseconds, dtype="datetime64[us]")
