@@ -8,6 +8,7 @@ from components.image import IMAGE
 @dsl.component(base_image=IMAGE, install_kfp_package=False)
 def publish(
     quantized: dsl.Input[dsl.Dataset],
+    prepared: dsl.Input[dsl.Dataset],
     version: dsl.Input[dsl.Artifact],
     lineage: dict,
     published: dsl.Output[dsl.Artifact],
@@ -17,10 +18,11 @@ def publish(
     with step("publish"):
         from pathlib import Path
 
-        from components import feature_store
+        from components import publishing
         from components.registry import Registration
         from components.settings import Settings
 
         registration = Registration.read(Path(version.path))
-        publication = feature_store.publish(Path(quantized.path), registration, lineage, Settings(), advance)
+        folders = Path(quantized.path), Path(prepared.path)
+        publication = publishing.publish(*folders, registration, lineage, Settings(), advance)
         publication.write(Path(published.path))

@@ -18,6 +18,7 @@ class Settings(BaseSettings):
     mlflow_uri: str = ""  # left out: sqlite in `home`
     experiment: str = "pinclip"
     model_name: str = "pinclip"  # the registered model: models:/<model_name>@challenger
+    redis: str = ""  # the online store, "host:6379" and Feast's options after it; left out: SQLite in `home`
 
     @model_validator(mode="before")
     @classmethod

@@ -26,7 +26,7 @@ def training(catalogue: str, config: str, run: str, lineage: dict) -> None:
     Args:
         catalogue: a folder that every step can read.
         config: model.config.Config as JSON.
-        run: names the run in MLflow; the same again joins it.
+        run: names the run in MLflow and its snapshots; the same again joins the one and goes on from the others.
         lineage: git_rev, catalogue, catalogue_digest, dvc_md5 (pipelines/lineage.py).
     """
     source = prepare(catalogue=catalogue, config=config, lineage=lineage).outputs["prepared"]
@@ -35,8 +35,8 @@ def training(catalogue: str, config: str, run: str, lineage: dict) -> None:
     near = neighbours(prepared=source, config=config).after(checked).outputs["neighbours"]
     data = {"prepared": source, "neighbours": near}
 
-    ours = train(**data, config=config).outputs["model"]
-    clip = train(**data, config=config, baseline=True).set_display_name("train-baseline").outputs["model"]
+    ours = train(**data, config=config, run=run).outputs["model"]
+    clip = train(**data, config=config, run=run, baseline=True).set_display_name("train-baseline").outputs["model"]
     vectors = embed(prepared=source, model=ours).outputs["vectors"]
     others = embed(prepared=source, model=clip, baseline=True).set_display_name("embed-baseline").outputs["vectors"]
     quantized = quantize(vectors=vectors, neighbours=near, config=config).outputs["quantized"]
@@ -47,4 +47,4 @@ def training(catalogue: str, config: str, run: str, lineage: dict) -> None:
     version = registered.outputs["version"]
     page = report(**data, **evidence, model=ours, baseline=clip, version=version, config=config)
     # The last step moves the alias: a run that dies before has changed nothing that others read.
-    publish(quantized=quantized, version=version, lineage=lineage).after(page)
+    publish(quantized=quantized, prepared=source, version=version, lineage=lineage).after(page)

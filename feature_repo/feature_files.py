@@ -1,0 +1,52 @@
+"""Where a Feast home keeps its files, and what every feature source and view of them has in common.
+
+<home>/feast/offline/<view>/*.parquet     the rows of a view: its entity's key, its features, event_timestamp, created
+<home>/feast/offline/pin_embedding_v7.json  the manifest of a published space: scale, zero_point, …; written last
+<home>/feast/pin_ranking.json             {"space": "v7"}, the space that `pin_ranking` serves
+"""
+
+from collections.abc import Mapping
+from datetime import timedelta
+from pathlib import Path
+
+from feast import Entity, FeatureView, Field, FileSource
+from feast.data_format import ParquetFormat
+from feast.data_source import PushSource
+
+OWNER = "pinclip"
+
+
+def rows_folder(feast_home: Path, view: str) -> Path:
+    return feast_home / "offline" / view
+
+
+def manifest_file(feast_home: Path, space: str) -> Path:
+    return feast_home / "offline" / f"pin_embedding_{space}.json"
+
+
+def ranking_file(feast_home: Path) -> Path:
+    return feast_home / "pin_ranking.json"
+
+
+def stored_view(
+    feast_home: Path, name: str, entity: Entity, schema: list[Field], description: str, tags: Mapping[str, str]
+) -> FeatureView:
+    """A view over the rows in its folder; between two publications values can be pushed to `<name>_push`."""
+    common = {"description": description, "owner": OWNER, "tags": dict(tags)}
+    files = FileSource(
+        name=f"{name}_rows",
+        path=str(rows_folder(feast_home, name).resolve()),
+        file_format=ParquetFormat(),
+        timestamp_field="event_timestamp",
+        created_timestamp_column="created",
+        **common,
+    )
+    return FeatureView(
+        name=name,
+        entities=[entity],
+        schema=schema,
+        source=PushSource(name=f"{name}_push", batch_source=files, **common),
+        ttl=timedelta(0),  # a value holds until the next
+        online=True,
+        **common,
+    )

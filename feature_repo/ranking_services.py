@@ -1,0 +1,92 @@
+"""Everything the feature store holds, put together: of each published space, and the moving `pin_ranking`.
+
+Publishing and `feast apply` both build their objects here.
+"""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from feast import FeatureService, FeatureView, Project
+from feature_files import OWNER, manifest_file, ranking_file, rows_folder
+from pin_features import embedding_view, pin, stats_view
+from request_features import age_view, similarity_view
+from user_features import taste_view, user
+
+RANKING = "pin_ranking"
+
+project = Project(
+    name="pinclip",  # as in feature_store.yaml
+    description="Pin vectors and what goes with them, as features for ranking.",
+    owner=OWNER,
+    tags={"entities": "pin, user"},
+)
+
+
+class Space:
+    """The objects of one embedding space, from its manifest."""
+
+    def __init__(self, feast_home: Path, manifest: Mapping[str, Any]) -> None:
+        self.name, self.home = manifest["space"], feast_home
+        self.embedding, self.taste = embedding_view(feast_home, manifest), taste_view(feast_home, manifest)
+        self.similarity = similarity_view(manifest, self.embedding, self.taste)
+        self.stats = stats_view(feast_home)
+        self.age = age_view(self.stats)
+
+    def rows(self, view: FeatureView) -> Path:
+        """The folder of a view's rows."""
+        return rows_folder(self.home, view.name)
+
+    @property
+    def manifest_file(self) -> Path:
+        return manifest_file(self.home, self.name)
+
+    @property
+    def ranking_file(self) -> Path:
+        return ranking_file(self.home)
+
+    @property
+    def views(self) -> list[Any]:
+        """Views that belong to the space alone; the on-demand view, which reads the others, comes last."""
+        return [self.embedding, self.taste, self.similarity]
+
+    @property
+    def names(self) -> list[str]:
+        """Of everything in the registry that belongs to the space alone."""
+        sources = [s for view in (self.embedding, self.taste) for s in (view.stream_source, view.batch_source)]
+        return [one.name for one in (self.service(), *self.views, *sources)]
+
+    @property
+    def shared(self) -> list[Any]:
+        return [project, pin, user, self.stats, self.age]
+
+    def service(self) -> FeatureService:
+        """For a ranker that stays with one space until it is retired."""
+        return self._service(
+            f"{RANKING}_{self.name}", f"Features of the space {self.name}, unchanged while the space lives."
+        )
+
+    def moving_service(self) -> FeatureService:
+        """For a reader that follows the newest published space; its tag `space` says which one that is."""
+        description = "Features of the newest published space; read the tag `space` before you mix vectors."
+        return self._service(RANKING, description)
+
+    def _service(self, name: str, description: str) -> FeatureService:
+        features = [self.embedding, self.stats, self.taste, self.similarity, self.age]
+        return FeatureService(
+            name=name, features=features, description=description, owner=OWNER, tags={"space": self.name}
+        )
+
+
+def published(feast_home: Path) -> list[Any]:
+    """Every object that the files of a Feast home describe."""
+    manifests = sorted(manifest_file(feast_home, "x").parent.glob("pin_embedding_*.json"))
+    spaces = [Space(feast_home, json.loads(path.read_text(encoding="utf-8"))) for path in manifests]
+    moving = ranking_file(feast_home)
+    newest = json.loads(moving.read_text(encoding="utf-8"))["space"] if moving.is_file() else None
+    objects = [*spaces[0].shared] if spaces else [project, pin, user]
+    for space in spaces:
+        objects += [*space.views, space.service()]
+        objects += [space.moving_service()] if space.name == newest else []
+    return objects

@@ -1,0 +1,33 @@
+"""What is known of a user: a few of the Pins that the user saved, in one view for each embedding space.
+
+The catalogue names no people, so each board stands for one user: user_id is a board_id (model/tastes.py).
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from feast import Entity, FeatureView, Field, ValueType
+from feast.types import Array, Bytes, Float32, String
+from feature_files import OWNER, stored_view
+
+user = Entity(
+    name="user",
+    join_keys=["user_id"],
+    value_type=ValueType.STRING,
+    description="Who looks at Pins. The catalogue names no people: each board is one user with one taste.",
+    owner=OWNER,
+    tags={"catalogue_column": "boards.board_id"},
+)
+
+
+def taste_view(feast_home: Path, manifest: Mapping[str, Any]) -> FeatureView:
+    space = manifest["space"]
+    schema = [
+        Field(name="user_id", dtype=String, description="The user's id."),
+        Field(name="medoids", dtype=Bytes, description="The `vector` of up to three Pins, joined; largest first."),
+        Field(name="weights", dtype=Array(Float32), description="Share of the saves that each of them stands for."),
+    ]
+    description = f"Tastes in the space {space}: medoids of the user's saved Pins (Ward's clustering)."
+    tags = {"space": space, "model": str(manifest["model"])}
+    return stored_view(feast_home, f"user_taste_{space}", user, schema, description, tags)

@@ -1,0 +1,22 @@
+"""What tests of several folders share."""
+
+from collections.abc import Iterator
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def features_home(tmp_path_factory):
+    """An empty home of features; `features_home.beside(folder)` is another, without the seconds that MLflow takes."""
+    from feature_home import Home
+
+    return Home(tmp_path_factory.mktemp("features"))
+
+
+@pytest.fixture(scope="session")
+def redis(tmp_path_factory) -> Iterator["object"]:
+    """A real redis-server, one for all tests; those that stop it start one of their own."""
+    from feature_home import redis_server
+
+    with redis_server(tmp_path_factory.mktemp("redis")) as server:
+        yield server

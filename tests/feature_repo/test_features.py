@@ -1,0 +1,196 @@
+"""Every feature, read as a ranking team reads it: offline from Parquet by duckdb, online from SQLite."""
+
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from feast.transformation.udf_rehydrate import rehydrate_udf_from_source
+from feature_home import CREATED, DIM, SAVES, prepared
+
+from components.feature_log import append, read, shards
+from components.feature_store import bring_online, feature_definitions, open_store
+from components.skew import skew
+from model.affine import Affine
+from model.catalogue import TIME
+from model.tastes import SCHEMA as TASTES
+
+USERS = ["b0", "b1", "b2", "nobody"]
+PINS = ["p0", "p3", "p5", "p200", "unknown"]
+ENTITIES = [{"pin_id": pin, "user_id": user} for pin in PINS for user in USERS]
+AFFINE = Affine(scale=0.0078125, zero_point=3, bits=8, dim=DIM)
+
+
+@pytest.fixture(scope="module")
+def home(features_home, tmp_path_factory):
+    home = features_home.beside(tmp_path_factory.mktemp("features"))
+    home.space, home.vectors = home.new_space(seed=1)
+    return home
+
+
+def online(home, entities, now=CREATED):
+    store = open_store(home.settings)
+    rows = [{**entity, "asked_at": now} for entity in entities]
+    return pd.DataFrame(store.get_online_features(store.get_feature_service("pin_ranking"), rows).to_dict())
+
+
+def offline(home, entities, times):
+    """The training set with a row for each entity at each time, in this order."""
+    store = open_store(home.settings)
+    rows = pd.DataFrame([{**entity, "event_timestamp": t, "asked_at": t} for entity in entities for t in times])
+    rows["row"] = range(len(rows))
+    found = store.get_historical_features(rows, store.get_feature_service("pin_ranking")).to_df()
+    return found.sort_values("row").reset_index(drop=True)
+
+
+def decoded(stored):
+    return AFFINE.vectors(np.frombuffer(stored, np.int8).reshape(-1, DIM))
+
+
+def test_statistics_and_tastes_are_those_of_the_catalogue(home):
+    rows = online(home, ENTITIES).set_index(["pin_id", "user_id"])
+    assert rows.loc["p3", "b0"][["saves", "boards"]].tolist() == [2, 2]
+    assert rows.loc["p200", "b0"][["saves", "boards"]].tolist() == [0, 0]
+    assert rows.loc["p3", "b0"]["age_days"] == pytest.approx(10 + 3 / 24)
+    assert np.isnan(rows.loc["p0", "b0"]["age_days"])  # nobody said when it was made
+    assert pd.isna(rows.loc["unknown", "b0"]["saves"])
+    saved = {home.vectors[f"p{i}"] for i in range(8)}
+    medoids = rows.loc["p3", "b0"]["medoids"]
+    assert {medoids[i : i + DIM] for i in range(0, len(medoids), DIM)} <= saved
+    assert sum(rows.loc["p3", "b0"]["weights"]) == pytest.approx(1)
+    assert rows.loc["p3", "b2"]["medoids"] == home.vectors["p5"]
+    assert rows.loc["p3", "nobody"]["medoids"] is None
+
+
+def test_similarity_is_the_cosine_of_the_vectors(home):
+    rows = online(home, ENTITIES)
+    for row in rows.itertuples():
+        if row.vector is None or row.medoids is None:
+            assert np.isnan(row.nearest_taste)
+            assert np.isnan(row.mean_taste)
+        else:
+            cosines = decoded(row.medoids) @ decoded(row.vector)[0]
+            assert row.nearest_taste == pytest.approx(cosines.max(), abs=1e-5)
+            assert row.mean_taste == pytest.approx(cosines @ np.array(row.weights), abs=1e-5)
+    assert rows["nearest_taste"].notna().sum() == 4 * 3
+
+
+def test_similarity_reads_two_codes_a_byte():
+    """The text that Feast stores and runs, with the constants of such a space before it."""
+    repo = feature_definitions()
+    affine = Affine(scale=0.1, zero_point=1, bits=4, dim=5)
+    manifest = {"space": "x", "model": "m", "bits": 4, "dim": 5, "zero_point": 1}
+    codes = np.random.default_rng(0).integers(-8, 8, (3, 5)).astype(np.int8)
+    stored = [row.tobytes() for row in affine.pack(codes)]
+    view = repo.similarity_view(manifest, *empty_views(repo, manifest))
+    run = rehydrate_udf_from_source(view.feature_transformation.udf_string, preferred_name="user_pin_similarity")
+    answer = run(
+        {"vector": [stored[0], b"short"], "medoids": [stored[1] + stored[2]] * 2, "weights": [[0.75, 0.25]] * 2}
+    )
+    cosines = affine.vectors(codes[1:]) @ affine.vectors(codes[:1])[0]
+    assert answer["nearest_taste"][0] == pytest.approx(cosines.max())
+    assert answer["mean_taste"][0] == pytest.approx(cosines @ [0.75, 0.25])
+    assert np.isnan(answer["nearest_taste"][1])
+
+
+def empty_views(repo, manifest):
+    from pathlib import Path
+
+    return repo.embedding_view(Path("nowhere"), manifest), repo.taste_view(Path("nowhere"), manifest)
+
+
+def test_a_training_set_never_sees_the_future(home):
+    """Values of a year ahead are planted in every log: far from the true ones, and they would be newest."""
+    ahead = CREATED + timedelta(days=365)
+    space = feature_definitions().Space(home.settings.home / "feast", manifest(home))
+    planted = {space.embedding: {"pin_id": "p3", "vector": bytes(DIM)}}
+    planted[space.stats] = {"pin_id": "p3", "saves": 10**6, "boards": 10**6, "created_at": ahead}
+    planted[space.taste] = {"user_id": "b0", "medoids": bytes(DIM), "weights": [1.0]}
+    for view, row in planted.items():
+        schema = read(shards(space.rows(view))[0]).schema
+        rows = pa.Table.from_pylist([{**row, "event_timestamp": ahead, "created": ahead}], schema=schema)
+        pq.write_table(rows, space.rows(view) / "planted.parquet")
+    try:
+        made = CREATED - timedelta(days=10, hours=3)
+        times = [made, CREATED - timedelta(days=6, seconds=1), CREATED - timedelta(days=2), CREATED, ahead]
+        rows = offline(home, [{"pin_id": "p3", "user_id": "b0"}], times)
+    finally:
+        for view in planted:
+            (space.rows(view) / "planted.parquet").unlink()
+    assert rows["saves"].tolist() == [0, 0, 2, 2, 10**6]  # b0 saved it six days before, b1 two
+    assert rows["age_days"][:4].tolist() == pytest.approx([0, 4.125 - 1 / 86400, 8.125, 10.125])
+    assert [pd.isna(v) or v is None for v in rows["vector"]] == [True, True, True, False, False]  # no version yet
+    assert bytes(rows["vector"][3]) == home.vectors["p3"]
+    assert bytes(rows["medoids"][3]) != bytes(DIM) == bytes(rows["medoids"][4])
+    assert rows["nearest_taste"].isna().tolist() == [True, True, True, False, False]
+
+
+def manifest(home):
+    import json
+
+    return json.loads((home.settings.home / "feast" / "offline" / f"pin_embedding_{home.space}.json").read_text())
+
+
+def test_offline_and_online_agree_bit_for_bit_on_every_feature(home):
+    found = skew(open_store(home.settings), "pin_ranking", ENTITIES, datetime.now(UTC))
+    views = {name.split("__")[0] for name in found}
+    assert views == {
+        *(f"pin_embedding_{home.space}", "pin_stats", f"user_taste_{home.space}"),
+        *(f"user_pin_similarity_{home.space}", "pin_age"),
+    }
+    assert found == dict.fromkeys(found, 0)
+
+
+def test_a_skew_is_seen(home):
+    store = open_store(home.settings)
+    values = {"pin_id": ["p5"], "saves": [99], "boards": [2], "created_at": [CREATED - timedelta(days=10, hours=5)]}
+    now = datetime.now(UTC)
+    store.push("pin_stats_push", pd.DataFrame(values | {"event_timestamp": [now], "created": [now]}))
+    try:
+        found = skew(store, "pin_ranking", [{"pin_id": "p5", "user_id": "b0"}], now)
+        assert {name for name, rows in found.items() if rows} == {"pin_stats__saves"}
+    finally:
+        space = feature_definitions().Space(home.settings.home / "feast", manifest(home))
+        written = read(shards(space.rows(space.stats))[0])
+        row = written.filter(pa.compute.equal(written["pin_id"], "p5")).slice(0).to_pandas().tail(1)
+        store.write_to_online_store("pin_stats", row)
+
+
+def test_the_next_publication_writes_only_what_changed(features_home, tmp_path):
+    home = features_home.beside(tmp_path)
+    home.new_space(seed=5)
+    before = online_times(home)
+    home.prepared = prepared(tmp_path / "later", [*SAVES, ("b2", "p9", CREATED - timedelta(hours=1))])
+    home.new_space(seed=6)
+    after = online_times(home)
+    assert sorted(key for key in before if after[key] != before[key]) == ["p9"]
+    rows = online(home, [{"pin_id": "p9", "user_id": "b2"}, {"pin_id": "p5", "user_id": "b2"}])
+    assert rows["saves"].tolist() == [1, 2]
+
+
+def online_times(home):
+    """event_ts of pin_stats in SQLite by Pin."""
+    import sqlite3
+
+    from feast.infra.key_encoding_utils import deserialize_entity_key
+
+    with sqlite3.connect(home.settings.home / "feast" / "online.db") as connection:
+        rows = connection.execute("SELECT entity_key, event_ts FROM pinclip_pin_stats WHERE feature_name = 'saves'")
+        return {deserialize_entity_key(key).entity_values[0].string_val: time for key, time in rows}
+
+
+def test_tastes_follow_the_catalogue_within_a_space(home):
+    """A log of tastes with one user changed: one row is appended, one is brought online."""
+    space = feature_definitions().Space(home.settings.home / "feast", manifest(home))
+    store, folder, now = open_store(home.settings), space.rows(space.taste), datetime.now(UTC)
+    former = read(shards(folder)[0]).to_pylist()
+    rows = [
+        {**row, "weights": [1.0], "medoids": home.vectors["p1"]} if row["user_id"] == "b1" else row for row in former
+    ]
+    table = pa.Table.from_pylist(rows, schema=pa.schema([*TASTES, ("event_timestamp", TIME)]))
+    assert append(folder, table, "user_id", now) == 1
+    assert bring_online(store, space.taste.name, folder, now) == 1
+    assert bring_online(store, space.taste.name, folder, now) == 0
+    assert online(home, [{"pin_id": "p1", "user_id": "b1"}])["nearest_taste"].tolist() == pytest.approx([1])
