@@ -12,9 +12,11 @@ def neighbours(prepared: dsl.Input[dsl.Dataset], config: str, neighbours: dsl.Ou
     with step("neighbours"):
         from pathlib import Path
 
+        from components.ray_parts import spread
         from model import neighbourhood
         from model.config import Config
+        from model.parts import in_threads
 
-        settings = Config.from_json(config)
-        stats = neighbourhood.build(Path(prepared.path), Path(neighbours.path), settings, advance)
+        folders = Path(prepared.path), Path(neighbours.path)
+        stats = neighbourhood.build(*folders, Config.from_json(config), advance, spread(in_threads))
         neighbours.metadata.update(stats)

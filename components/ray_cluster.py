@@ -1,8 +1,13 @@
-"""The Ray that a command's tasks run on: the cluster of RAY_ADDRESS, or one of our own for as long as they run."""
+"""The Ray that a command works on: the cluster of RAY_ADDRESS, or one of our own for as long as it works.
+
+The nodes of a cluster must all see the folders that are read and written.
+"""
 
 import os
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from model.errors import RunError
 
@@ -14,31 +19,60 @@ ENVIRONMENT = {
     "RAY_USAGE_STATS_ENABLED": "0",
 }
 
+WAIT = 10.0  # seconds that a cluster has to answer
+
+
+def has_cluster() -> bool:
+    return bool(os.environ.get("RAY_ADDRESS"))
+
 
 @contextmanager
-def ray_cluster(places: int | None = None) -> Iterator[int]:
+def ray_cluster(places: int | None = None, log: bool = False) -> Iterator[int]:
     """Yields how many tasks of one CPU run at a time: `places`, else as many as there are CPUs.
 
+    With `log`, what workers print is printed here.
+
     Raises:
-        RunError: Ray does not start within the half minute that it gives itself: the machine is overloaded.
+        RunError: the cluster of RAY_ADDRESS does not answer, or Ray does not start within the half minute that it
+            gives itself: the machine is overloaded.
     """
     import ray
 
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    common = {"logging_level": "error", "log_to_driver": False, "runtime_env": {"env_vars": ENVIRONMENT}}
-    if os.environ.get("RAY_ADDRESS"):
-        ray.init(**common, ignore_reinit_error=True)
+    common = {"logging_level": "error", "log_to_driver": log, "runtime_env": {"env_vars": ENVIRONMENT}}
+    if has_cluster():
+        _knock(os.environ["RAY_ADDRESS"])
+        _start(common)
+    else:
+        places = places or os.cpu_count() or 1
+        ours = {"address": "local", "num_cpus": places, "include_dashboard": False}
+        ours["_system_config"] = {"worker_niceness": 0}  # this work is what the machine is for now
+        _start(common | ours)
+    try:
         yield places or max(int(ray.cluster_resources().get("CPU", 1)), 1)
-        return
-    places = places or os.cpu_count() or 1
-    try:
-        ray.init(**common, num_cpus=places, include_dashboard=False, _system_config={"worker_niceness": 0})
-    except Exception as error:  # Ray has no narrower one
-        ray.shutdown()
-        raise RunError(
-            f"Ray did not start ({str(error).split('.')[0]}); close what else keeps this machine busy and try again."
-        ) from error
-    try:
-        yield places
     finally:
         ray.shutdown()
+
+
+def _knock(address: str) -> None:
+    """Ray itself asks for minutes where nobody answers."""
+    host, _, port = address.rpartition("//")[2].rpartition(":")
+    if not port.isdecimal():
+        return  # "auto": Ray finds out where
+    try:
+        socket.create_connection((host, int(port)), timeout=WAIT).close()
+    except OSError as error:
+        raise RunError(
+            f"Nobody answers at RAY_ADDRESS={address} ({error}); check that the cluster is up, or unset RAY_ADDRESS."
+        ) from None
+
+
+def _start(settings: dict[str, Any]) -> None:
+    import ray
+
+    try:
+        ray.init(**settings)
+    except Exception as error:  # Ray has no narrower one
+        ray.shutdown()
+        mend = "check the cluster of RAY_ADDRESS" if has_cluster() else "close what else keeps this machine busy"
+        raise RunError(f"Ray did not start ({str(error).split('.')[0]}); {mend} and try again.") from error

@@ -1,18 +1,18 @@
 """Training on Ray: one worker or many run the same model.training.fit, side by side on one machine or on a cluster.
 
-With RAY_ADDRESS set the workers run on that cluster, whose nodes must all see the folders; without it a small Ray is
-started for this training and ended with it.
+With RAY_ADDRESS set the workers run on that cluster; a node that is lost costs a restart from the last snapshot, as a
+worker that dies does. Without it a small Ray is started for this training and ended with it.
 """
 
 import os
 import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from components import progress
+from components.ray_cluster import ray_cluster
 from model.config import Config
 from model.errors import PinclipError, TrainingError
 
@@ -30,32 +30,40 @@ class Work:
     report: Report
     step: str
     events: str | None
-    threads: int
+    snapshot: Path | None
 
 
-def train(prepared: Path, neighbours: Path, out: Path, config: Config, report: Report) -> dict[str, Any]:
+def train(
+    prepared: Path, neighbours: Path, out: Path, config: Config, report: Report, snapshot: Path | None = None
+) -> dict[str, Any]:
     """Trains with config.train.workers Ray Train workers; `report` is called in the first worker.
+
+    `snapshot` is where model.training.fit keeps it.
 
     Raises:
         PinclipError: what model.training.fit raises.
-        TrainingError: the cluster is too small, or workers died more often than train.max_failures.
+        TrainingError: the cluster is too small, workers died more often than train.max_failures, or what watches
+            over them died.
     """
     import ray.train
     from ray.train.torch import TorchTrainer
 
-    workers, threads = config.train.workers, max((os.cpu_count() or 1) // config.train.workers, 1)
-    events = os.environ.get(progress.EVENTS)
-    work = Work(
-        prepared.absolute(), neighbours.absolute(), out.absolute(), config, report, progress.current(), events, threads
-    )
-    with _ray(config), tempfile.TemporaryDirectory(prefix="pinclip-ray-") as scratch:
+    workers, cpus = config.train.workers, config.train.cpus_per_worker
+    needed = workers * cpus + 1  # with as many as the workers take, Ray Train waits for ever
+    folders = prepared.absolute(), neighbours.absolute(), out.absolute()
+    work = Work(*folders, config, report, progress.current(), os.environ.get(progress.EVENTS), snapshot)
+    with (
+        ray_cluster(max(os.cpu_count() or 1, needed), log=True),
+        tempfile.TemporaryDirectory(prefix="pinclip-ray-") as scratch,
+    ):
+        _check_cpus(needed, int(ray.cluster_resources().get("CPU", 0)))
         trainer = TorchTrainer(
             _worker,
             train_loop_config={"work": work},
             scaling_config=ray.train.ScalingConfig(
                 num_workers=workers,
                 use_gpu=ray.cluster_resources().get("GPU", 0) >= workers,
-                resources_per_worker={"CPU": config.train.cpus_per_worker},
+                resources_per_worker={"CPU": cpus},
             ),
             run_config=ray.train.RunConfig(
                 storage_path=scratch, failure_config=ray.train.FailureConfig(max_failures=config.train.max_failures)
@@ -63,8 +71,11 @@ def train(prepared: Path, neighbours: Path, out: Path, config: Config, report: R
         )
         try:
             result = trainer.fit().return_value
-        except ray.train.TrainingFailedError as error:
-            raise TrainingError(f"The training workers died: {_last_line(error)} Read the log of the run.") from error
+        except (ray.train.TrainingFailedError, ray.exceptions.RayError) as error:
+            raise TrainingError(
+                f"The training workers died: {_last_line(error)} Read the log of the run and give the same command "
+                "again: it goes on from the last snapshot."
+            ) from error
     if "refusal" in result:
         raise result["refusal"]
     return result
@@ -78,34 +89,18 @@ def _worker(settings: dict[str, Work]) -> dict[str, Any]:
 
     work = settings["work"]
     progress.speak_for(work.step, work.events)
-    torch.set_num_threads(work.threads)  # Ray gives a worker one thread
+    torch.set_num_threads(_threads())
     try:
-        return fit(work.prepared, work.neighbours, work.out, work.config, work.report)
+        return fit(work.prepared, work.neighbours, work.out, work.config, work.report, work.snapshot)
     except PinclipError as error:
         return {"refusal": error}
 
 
-@contextmanager
-def _ray(config: Config) -> Iterator[None]:
-    """The cluster of RAY_ADDRESS, or a Ray of our own with a CPU more than the workers take (else Ray Train waits)."""
-    import ray
+def _threads() -> int:
+    """This worker's share of its machine; Ray itself gives a worker one thread."""
+    import ray.train
 
-    needed = config.train.workers * config.train.cpus_per_worker + 1
-    if os.environ.get("RAY_ADDRESS"):
-        ray.init(logging_level="warning", ignore_reinit_error=True)
-        _check_cpus(needed, int(ray.cluster_resources().get("CPU", 0)))
-        yield
-        return
-    ray.init(
-        num_cpus=max(os.cpu_count() or 1, needed),
-        include_dashboard=False,
-        logging_level="warning",
-        _system_config={"worker_niceness": 0},  # training is what this machine is for now
-    )
-    try:
-        yield
-    finally:
-        ray.shutdown()
+    return max((os.cpu_count() or 1) // ray.train.get_context().get_local_world_size(), 1)
 
 
 def _check_cpus(needed: int, present: int) -> None:

@@ -10,19 +10,27 @@ def train(
     prepared: dsl.Input[dsl.Dataset],
     neighbours: dsl.Input[dsl.Dataset],
     config: str,
+    run: str,
     model: dsl.Output[dsl.Model],
     baseline: bool = False,
 ) -> None:
-    """`baseline`: the same network and budget with the CLIP objective, to compare with."""
+    """`baseline`: the same network and budget with the CLIP objective, to compare with.
+
+    A training of the same `run` that was killed goes on from its last snapshot.
+    """
     from components.progress import advance_training, step
 
-    with step("train-baseline" if baseline else "train"):
+    name = "train-baseline" if baseline else "train"
+    with step(name):
         from pathlib import Path
 
         from components import ray_training
+        from components.settings import Settings
+        from components.snapshots import snapshot_file
         from model.config import Config, clip_baseline
 
         settings = Config.from_json(config)
         settings = clip_baseline(settings) if baseline else settings
         folders = Path(prepared.path), Path(neighbours.path), Path(model.path)
-        model.metadata.update(ray_training.train(*folders, settings, advance_training))
+        snapshot = snapshot_file(run, name, Settings())
+        model.metadata.update(ray_training.train(*folders, settings, advance_training, snapshot))

@@ -21,7 +21,7 @@ import torch
 
 from model.catalogue import TEXT_SIGNALS, TEXT_TYPES, Catalogue, joined_texts
 from model.checkpoint import load_model
-from model.files import replaced, write_json
+from model.files import remove, replaced, write_json
 from model.images import to_pixels
 from model.kernel_cache import keep_few_kernels
 from model.parts import Each, in_turn
@@ -131,6 +131,8 @@ def embed(
         for pins in each(work, [*shards, None]):
             done += pins
             report(done / total, f"{done} Pins")
+        for left in (scratch / "pins").glob(".*.partial"):  # of a process that died while it wrote
+            remove(left)
     return done
 
 

@@ -1,4 +1,4 @@
-"""A training's memory across a kill: weights, optimizer state and curves, in safetensors beside the model folder."""
+"""A training's memory across a kill: weights, optimizer state and curves, in one safetensors file."""
 
 import json
 from pathlib import Path
@@ -14,10 +14,10 @@ from model.optimizer import Optimizers
 
 
 class Snapshot:
-    """One file, `.<name>.snapshot.safetensors` beside the model folder; the newest step replaces the one before."""
+    """The newest step replaces the one before."""
 
-    def __init__(self, out: Path, config: Config) -> None:
-        self.path = out.parent / f".{out.name}.snapshot.safetensors"
+    def __init__(self, path: Path, config: Config) -> None:
+        self.path = path
         self.config = config.to_json()
 
     def save(self, task: nn.Module, optimizer: Optimizers, step: int, curves: list[dict[str, Any]]) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import torch.distributed as dist
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
@@ -34,14 +35,18 @@ from model.snapshot import Snapshot
 Report = Callable[[dict[str, Any]], None]
 
 
-def fit(prepared: Path, neighbours: Path, out: Path, config: Config, report: Report) -> dict[str, Any]:
+def fit(
+    prepared: Path, neighbours: Path, out: Path, config: Config, report: Report, snapshot_file: Path | None = None
+) -> dict[str, Any]:
     """Trains on the training Pins and writes the model folder `out`: weights, config, tokenizer, curves.jsonl.
 
     Without a single neighbour it aligns images and texts alone.
-    A fit that was killed goes on from its last snapshot beside `out`, on the same batches.
+    A fit that was killed goes on from its last snapshot, on the same batches; it is kept in `snapshot_file`, left out:
+    beside `out`.
 
     Raises:
-        TrainingError: the batch is larger than the data, workers do not divide it, or a loss is not finite.
+        TrainingError: the batch is larger than the data, workers do not divide it or do not see the same snapshot, or
+            a loss is not finite.
     """
     rank, workers = world()
     torch.manual_seed(config.seed)
@@ -53,8 +58,9 @@ def fit(prepared: Path, neighbours: Path, out: Path, config: Config, report: Rep
     task = PinClip(config).to(device)
     optimizer = optimizer_for(task, config.train)
     total = config.train.epochs * steps_per_epoch(training_set, config)
-    snapshot = Snapshot(out, config)
+    snapshot = Snapshot(snapshot_file or out.parent / f".{out.name}.snapshot.safetensors", config)
     first, curves = snapshot.restore(task, optimizer)
+    _check_start(first, workers, snapshot)
     working = Working(task, training_dtype(config.train))
     prepare_blocks(working.task, config.train)
     micro_batch = config.train.micro_batch  # which shares its gradients itself
@@ -109,6 +115,18 @@ def _check(training_set: TrainingSet, config: Config, workers: int) -> None:
         )
     if size % (2 * workers):
         raise TrainingError(f"train.batch_size {size} does not divide by 2 x {workers} workers; choose a multiple.")
+
+
+def _check_start(first: int, workers: int, snapshot: Snapshot) -> None:
+    """Workers that begin at different steps would end by waiting for each other."""
+    starts = [first] * workers
+    if workers > 1:
+        dist.all_gather_object(starts, first)
+    if len(set(starts)) > 1:
+        raise TrainingError(
+            f"The workers do not see the same snapshot {snapshot.path} (they would begin at the steps {starts}); "
+            "choose a folder that all nodes share, PINCLIP_HOME in a pipeline."
+        )
 
 
 def _set_learning_rate(optimizer: Optimizers, config: TrainConfig, step: int, total: int) -> float:

@@ -1,7 +1,10 @@
 """Ray Train runs the same fit: two workers leave one model, a dead one is replaced, a mistake is one sentence."""
 
+import contextlib
 import json
 import os
+import signal
+import time
 from pathlib import Path
 
 import pytest
@@ -100,6 +103,23 @@ def test_a_mistake_comes_out_as_its_sentence(tmp_path, walked):
     with pytest.raises(TrainingError, match=r"^train\.batch_size is 512, but there are \d+ training Pins; choose"):
         ray_training.train(*walked, tmp_path / "model", large, print)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_death_of_what_watches_over_the_workers_is_a_sentence(tmp_path, walked):
+    """Ray Train's controller, an actor of its own, is killed while the worker trains."""
+    import ray
+
+    def kill_the_controller(point):
+        for stat in Path("/proc").glob("[0-9]*/stat"):
+            with contextlib.suppress(OSError):  # a process that has ended
+                parent = int(stat.read_text().rpartition(")")[2].split()[1])
+                if parent == os.getppid() and b"TrainController" in (stat.parent / "cmdline").read_bytes():
+                    os.kill(int(stat.parent.name), signal.SIGKILL)
+                    time.sleep(600)
+
+    with pytest.raises(TrainingError, match=r"^The training workers died: .* and give the same command again"):
+        ray_training.train(*walked, tmp_path / "model", CONFIG, kill_the_controller)
+    assert not ray.is_initialized()
 
 
 def test_a_cluster_that_is_too_small_is_said_before_anybody_waits():

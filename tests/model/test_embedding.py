@@ -120,6 +120,7 @@ def test_a_shard_may_be_embedded_twice_and_in_any_order(tmp_path, in_shards, tra
     """As on a cluster that loses a node: the parts come late, and again; what is left is the same bytes."""
 
     def backwards_and_twice(work, parts):
+        (work.out / "pins" / ".00001.parquet.99.partial").write_text("half")
         done = [work(pickle.loads(pickle.dumps(part))) for part in (*reversed(parts), parts[0])]
         return reversed(done[:-1])
 

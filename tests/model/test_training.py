@@ -150,7 +150,7 @@ def test_a_poisoned_weight_stops_at_its_step(tmp_path, walked, short, monkeypatc
     with pytest.raises(TrainingError, match=r"not finite at step 5; the snapshot of step 3 is kept"):
         fit(*walked, tmp_path / "model", short, poison)
     assert not (tmp_path / "model").exists()
-    assert Snapshot(tmp_path / "model", short).kept_step() == 3
+    assert Snapshot(tmp_path / ".model.snapshot.safetensors", short).kept_step() == 3
     kept = load_file(tmp_path / ".model.snapshot.safetensors")
     assert all(torch.isfinite(value).all() for value in kept.values())
 

@@ -30,7 +30,7 @@ DEPENDENCIES = {
     "evaluate": {"prepare", "neighbours", "train", "embed", "embed-baseline", "quantize"},
     "register": {"prepare", "train", "evaluate", "validate"},
     "report": {"prepare", "validate", "neighbours", "train", "train-baseline", "evaluate", "register"},
-    "publish": {"quantize", "register", "report"},
+    "publish": {"prepare", "quantize", "register", "report"},
 }
 
 

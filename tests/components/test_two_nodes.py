@@ -1,0 +1,228 @@
+"""Training, embedding and walks on a Ray cluster: what one machine finds, bit for bit, and a lost node costs a retry.
+
+The cluster is real and its nodes are processes of this machine: a head without CPUs, where the driver is, and nodes of
+one CPU each, so that two workers or two parts at a time are on two nodes.
+"""
+
+import os
+import socket
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from safetensors.torch import load_file
+
+from components import ray_parts, ray_training
+from components.ray_parts import on_cluster, spread
+from model import embedding, neighbourhood, pixels
+from model.catalogue import Catalogue, CatalogueWriter
+from model.config import GraphConfig, load
+from model.errors import CatalogueError, RunError
+from model.graph import Adjacency, random_walk_neighbours
+from model.parts import in_threads, in_turn
+from model.preparation import prepare
+from model.sources.synthetic import SyntheticConfig, generate
+
+CONFIG = load(
+    "smoke",
+    (
+        "vision.image_size=32",
+        "vision.width=32",
+        "text.width=32",
+        "text.vocabulary=400",
+        "fusion.dim=32",
+        "fusion.prefixes=16,32",
+        "train.batch_size=32",
+        "train.epochs=1",
+        "train.precision=fp32",
+        "train.checkpoint_steps=2",
+        "train.workers=2",
+    ),
+)
+LEAN = {"include_log_monitor": False}
+# A dead node is found out in seconds.
+QUICK = {"health_check_initial_delay_ms": 0, "health_check_period_ms": 500, "health_check_failure_threshold": 5}
+
+
+@pytest.fixture(scope="module")
+def walked(tmp_path_factory):
+    """The folders (prepared, neighbours) of 200 generated Pins, prepared in shards of 32."""
+    root = tmp_path_factory.mktemp("tiny")
+    generate(SyntheticConfig(pins=200, boards=40, image_size=32), root / "catalogue")
+    prepare(Catalogue(root / "catalogue"), root / "whole", CONFIG.prepare)
+    whole = Catalogue(root / "whole" / "catalogue")
+    with CatalogueWriter(root / "prepared" / "catalogue", rows_per_shard=32) as writer:
+        for table in ("pins", "boards", "queries"):
+            writer.write(table, whole.read(table, whole.columns(table)))
+    pixels.decode_catalogue(Catalogue(root / "prepared" / "catalogue"), CONFIG, root / "prepared" / "pixels.u8")
+    neighbourhood.build(root / "prepared", root / "neighbours", CONFIG)
+    return root / "prepared", root / "neighbours"
+
+
+@pytest.fixture(scope="module")
+def on_one_node(tmp_path_factory, walked):
+    """(result, model folder) of two workers on one machine."""
+    folder = tmp_path_factory.mktemp("one") / "model"
+    return ray_training.train(*walked, folder, CONFIG, lambda point: None), folder
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    from ray.cluster_utils import Cluster
+
+    cluster = Cluster()
+    # Without what only people look at: a node that is not up within 15 s gives up.
+    cluster.add_node(num_cpus=0, **LEAN, include_dashboard=False, no_monitor=True, _system_config=QUICK)
+    yield cluster
+    cluster.shutdown()
+
+
+@pytest.fixture
+def nodes(cluster, monkeypatch):
+    """Call with a number: that many nodes of one CPU are there, and RAY_ADDRESS names their cluster."""
+
+    def grow(number: int) -> list:
+        while len(cluster.worker_nodes) < number:
+            cluster.add_node(num_cpus=1, **LEAN)
+        cluster.wait_for_nodes()
+        return list(cluster.worker_nodes)
+
+    monkeypatch.setenv("RAY_ADDRESS", cluster.address)
+    return grow
+
+
+@pytest.fixture
+def lose(cluster):
+    """Call with a file: once it names a node, that node is lost."""
+    threads = []
+
+    def watch(mark: Path) -> None:
+        deadline = time.monotonic() + 120
+        while not (mark.is_file() and mark.read_text()) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        (node,) = [node for node in cluster.worker_nodes if node.node_id == mark.read_text()]
+        cluster.remove_node(node, allow_graceful=False)
+
+    def start(mark: Path) -> None:
+        threads.append(threading.Thread(target=watch, args=(mark,)))
+        threads[-1].start()
+
+    yield start
+    for thread in threads:
+        thread.join()
+
+
+def test_walks_on_two_nodes_find_what_they_find_here(tmp_path, nodes, walked):
+    import ray
+
+    nodes(2)
+    rng = np.random.default_rng(0)
+    graph = Adjacency.of(rng.integers(6000, size=20_000), rng.integers(500, size=20_000), 6000)
+    config, marks = GraphConfig(walks=16), tmp_path / "marks"
+    marks.mkdir()
+
+    def with_marks(work, parts):
+        def marked(part):
+            (marks / ray.get_runtime_context().get_node_id()).touch()
+            time.sleep(0.2)
+            return work(part)
+
+        return spread(in_threads)(marked, parts)
+
+    here = random_walk_neighbours(graph, config, 3)
+    there = random_walk_neighbours(graph, config, 3, each=with_marks)
+    assert len(list(marks.iterdir())) == 2
+    assert not ray.is_initialized()
+    assert len(here.pin) > 100_000
+    for name in ("pin", "neighbour", "weight"):
+        assert np.array_equal(getattr(here, name), getattr(there, name))
+
+
+def test_training_loses_a_node_and_ends_as_on_one(tmp_path, nodes, lose, walked, on_one_node):
+    """Two workers, a node each; that of the first is lost after step 3, both go on from the snapshot of step 2."""
+    import ray
+
+    nodes(3)
+    log, victim = tmp_path / "log", tmp_path / "victim"
+
+    def report(point):
+        before = log.read_text().split() if log.is_file() else []
+        log.write_text(" ".join([*before, str(point["step"])]))
+        if point["step"] == 3 and "3" not in before:
+            victim.write_text(ray.get_runtime_context().get_node_id())
+            time.sleep(600)
+
+    lose(victim)
+    out = tmp_path / "out" / "model"
+    result = ray_training.train(*walked, out, CONFIG, report)
+    steps = list(range(1, on_one_node[0]["steps"] + 1))
+    assert list(map(int, log.read_text().split())) == [1, 2, 3, *steps[2:]]
+    assert result["loss"] == on_one_node[0]["loss"]
+    one, two = (load_file(folder / "model.safetensors") for folder in (on_one_node[1], out))
+    assert {name: (one[name] - two[name]).abs().max().item() for name in one} == dict.fromkeys(one, 0.0)
+
+
+def test_embedding_loses_a_node_and_writes_the_same_files(tmp_path, nodes, lose, walked, on_one_node):
+    """The first node that a part comes to never finishes it and is lost; the other does that part and the rest."""
+    import ray
+
+    nodes(2)
+    victim, marks = tmp_path / "victim", tmp_path / "marks"
+    marks.mkdir()
+
+    def with_loss(work, parts):
+        def watched(part):
+            node = ray.get_runtime_context().get_node_id()
+            mark = marks / (part.path.stem if part else "queries")
+            with mark.open("a") as file:
+                file.write(f"{node}\n")
+            if part and part.first == 0 and not victim.is_file():
+                victim.write_text(node)
+                time.sleep(600)
+            return work(part)
+
+        return spread(in_turn, gpu=True)(watched, parts)
+
+    lose(victim)
+    prepared, seen = walked[0], []
+    told = embedding.embed(prepared, on_one_node[1], tmp_path / "there", lambda *said: seen.append(said[0]), with_loss)
+    assert told == embedding.embed(prepared, on_one_node[1], tmp_path / "here")
+    here, there = (contents(tmp_path / name) for name in ("here", "there"))
+    assert here == there
+    assert len(here) > 7
+    worked = {mark.name: mark.read_text().split() for mark in marks.iterdir()}
+    assert worked["00000"][0] == victim.read_text()
+    assert len(set(worked["00000"])) == 2
+    assert (seen == sorted(seen), seen[-1]) == (True, 1.0)
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_a_mistake_and_a_part_that_always_dies(tmp_path, nodes, monkeypatch):
+    nodes(1)
+
+    def refuse(part):
+        raise CatalogueError(f"{part} is no shard; import again.")
+
+    with pytest.raises(CatalogueError, match=r"^one is no shard; import again\.$"):
+        list(on_cluster(refuse, ["one", "two"]))
+    monkeypatch.setattr(ray_parts, "RETRIES", 0)
+    with pytest.raises(RunError, match=r"^A part was lost 1 times with the process or node that worked on it \("):
+        list(on_cluster(lambda part: os._exit(1), ["one"]))
+
+
+def test_an_address_that_does_not_answer(monkeypatch):
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    monkeypatch.setenv("RAY_ADDRESS", f"127.0.0.1:{port}")
+    with pytest.raises(RunError, match=r"^Nobody answers at RAY_ADDRESS=127\.0\.0\.1:\d+ \(.*refused\); check that"):
+        list(on_cluster(str, ["one"]))
+
+
+def test_without_a_cluster_ray_is_not_started(monkeypatch):
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    assert spread(in_turn, gpu=True) is in_turn
