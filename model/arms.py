@@ -1,4 +1,4 @@
-"""The arms of an ablation: PinCLIP, the CLIP objective, and PinCLIP with one idea taken away.
+"""The arms of an ablation: PinCLIP, the CLIP objective, and PinCLIP with one idea taken away or exchanged.
 
 An arm is the study's configuration with a few named fields changed; everything else, data and budget too, is the same.
 """
@@ -12,7 +12,7 @@ from model.overrides import override
 FULL, CLIP = "pinclip", "clip"
 
 
-def _without(section: str, **fields: object) -> Callable[[Config], Config]:
+def _with(section: str, **fields: object) -> Callable[[Config], Config]:
     return lambda config: override(config, {section: fields})
 
 
@@ -29,21 +29,22 @@ def _no_prefixes(config: Config) -> Config:
 ARMS: dict[str, Callable[[Config], Config]] = {
     FULL: lambda config: config,
     CLIP: clip_baseline,
-    "no-neighbour": _without("objective", neighbour=0.0),
-    "no-token-fusion": _without("fusion", token_level=False),
-    "no-global-fusion": _without("fusion", global_level=False),
-    "one-text": _without("objective", image_texts=("long",)),
+    "no-neighbour": _with("objective", neighbour=0.0),
+    "hybrid-fusion": _with("fusion", token_level=True, global_level=True),
+    "global-fusion": _with("fusion", token_level=False, global_level=True),
+    "token-fusion": _with("fusion", token_level=True, global_level=False),
+    "one-text": _with("objective", image_texts=("long",)),
     "no-funnel": _no_funnel,
     "no-prefixes": _no_prefixes,
-    "no-masking": _without("objective", mask_neighbours=False),
-    "sigmoid": _without("objective", image_text_loss="sigmoid", fused_loss="sigmoid"),
-    "softmax": _without("objective", image_text_loss="softmax", fused_loss="softmax"),
-    "adamw": _without("train", optimizer="adamw"),
+    "no-masking": _with("objective", mask_neighbours=False),
+    "sigmoid": _with("objective", image_text_loss="sigmoid", fused_loss="sigmoid"),
+    "softmax": _with("objective", image_text_loss="softmax", fused_loss="softmax"),
+    "adamw": _with("train", optimizer="adamw"),
 }
 
 
 def arms(names: Sequence[str], config: Config) -> dict[str, Config]:
-    """The configuration of each named arm, in the order asked for; all arms where no name is given.
+    """The configuration of each named arm, in the order asked for; without names all that differ from PinCLIP's.
 
     Raises:
         ConfigError: there is no such arm, or the configuration cannot be changed so.
@@ -51,4 +52,5 @@ def arms(names: Sequence[str], config: Config) -> dict[str, Config]:
     for name in names:
         if name not in ARMS:
             raise ConfigError(f"There is no arm {name!r}; choose from {', '.join(ARMS)}.")
-    return {name: ARMS[name](config) for name in names or ARMS}
+    changed = {name: arm(config) for name, arm in ARMS.items() if name == FULL or arm(config) != config}
+    return {name: ARMS[name](config) for name in names or changed}

@@ -12,8 +12,9 @@ from model.overrides import override
 CHANGES = {
     "pinclip": set(),
     "no-neighbour": {"objective.neighbour"},
-    "no-token-fusion": {"fusion.token_level"},
-    "no-global-fusion": {"fusion.global_level"},
+    "hybrid-fusion": set(),
+    "global-fusion": {"fusion.token_level"},
+    "token-fusion": {"fusion.global_level"},
     "one-text": {"objective.image_texts"},
     "no-funnel": {"vision.depths"},
     "no-prefixes": {"fusion.prefixes"},
@@ -35,7 +36,8 @@ def flat(config) -> dict:
 def config(request):
     """Every idea that an arm takes away is there, whatever the profile says."""
     objective = {"image_text_loss": "softmax", "fused_loss": "sigmoid", "image_texts": ("long", "short", "query")}
-    return override(load(request.param), {"objective": objective, "train": {"optimizer": "muon"}})
+    others = {"train": {"optimizer": "muon"}, "fusion": {"token_level": True}}
+    return override(load(request.param), {"objective": objective} | others)
 
 
 @pytest.mark.parametrize("name", [name for name in ARMS if name != "clip"])
@@ -61,8 +63,9 @@ def test_without_the_funnel_a_pretrained_tower_stands_alone():
     assert arms(["no-funnel"], config)["no-funnel"].vision.depths == ()
 
 
-def test_all_arms_where_none_is_named_else_those_in_order(config):
-    assert list(arms([], config)) == list(ARMS)
+def test_all_arms_that_change_something_where_none_is_named_else_those_in_order(config):
+    assert list(arms([], config)) == [name for name in ARMS if name != "hybrid-fusion"]
+    assert "hybrid-fusion" in arms([], load("demo"))
     assert list(arms(["clip", "pinclip"], config)) == ["clip", "pinclip"]
 
 
