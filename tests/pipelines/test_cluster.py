@@ -62,6 +62,7 @@ def test_a_run_says_what_it_runs_on_and_where_it_came_from(server, host):
     assert version["name"] == package("training", load("smoke"), read_profile("cluster")).version
     assert run["service_account"] == "pinclip-pipeline"
     assert parameters["catalogue"] == parameters["lineage"]["catalogue"] == "/data/catalogues/pins"
+    assert parameters["lineage"]["git_rev"] == "a-commit"
     assert parameters["lineage"]["catalogue_digest"] == ""  # nobody here can read it …
     assert parameters["lineage"]["schedule"].startswith("submit-")  # … so the cluster's cache must not answer for it
     documents = server.uploads[version["pipeline_version_id"]]

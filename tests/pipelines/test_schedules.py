@@ -75,6 +75,14 @@ def test_a_changed_schedule_is_made_anew_before_the_old_one_goes_and_a_run_at_wo
     assert server.named("recurring_runs")["nightly"]["trigger"]["cron_schedule"]["cron"] == "0 0 3 * * *"
 
 
+def test_another_commit_makes_the_schedule_anew(server, host, tmp_path, monkeypatch):
+    path = file(tmp_path, nightly=NIGHTLY)
+    apply(host, path)
+    monkeypatch.setattr("pipelines.lineage.git_revision", lambda folder: "the-next-commit")
+    assert apply(host, path) == {"nightly": "made anew"}
+    assert len(server.rows["pipeline_versions"]) == 1  # the pipeline itself is the same
+
+
 def test_several_pipelines_by_name_and_one_that_left_the_file(server, host, tmp_path, tiny):
     assert apply(host, file(tmp_path, nightly=NIGHTLY, hourly=tiny)) == {"nightly": "made", "hourly": "made"}
     hourly = server.named("recurring_runs")["hourly"]

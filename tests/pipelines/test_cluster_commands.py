@@ -1,0 +1,44 @@
+"""An operator's night at the command line, against the server of tests/kfp_server.py."""
+
+import pytest
+import yaml
+from typer.testing import CliRunner
+
+from pipelines.cli import app
+
+
+@pytest.fixture
+def says(host, tmp_path, monkeypatch):
+    """Runs a command as typed and returns what it printed."""
+    monkeypatch.setenv("PINCLIP_KFP_HOST", host)
+    monkeypatch.chdir(tmp_path)
+
+    def run(line: str) -> str:
+        done = CliRunner().invoke(app, line.split(), catch_exceptions=False)
+        assert done.exit_code == 0
+        return done.output
+
+    return run
+
+
+def test_a_night_from_the_first_apply_to_a_backfill(says, server):
+    assert says("schedule list") == "nightly-training  not on the cluster  (apply makes it)\n"
+    assert says("schedule apply") == "nightly-training: made\n"
+    assert says("schedule apply") == "nightly-training: unchanged\n"
+    assert says("schedule pause nightly-training") == "nightly-training: paused\n"
+    assert says("schedule list") == "nightly-training  0 0 2 * * *  paused  (as in the file)\n"
+    assert says("schedule resume nightly-training") == "nightly-training: goes on\n"
+    assert says("schedule list") == "nightly-training  0 0 2 * * *  on  (as in the file)\n"
+    backfilled = "nightly-training-backfill-2026-11-01-2026-11-07"
+    assert says("backfill --from 2026-11-01 --to 2026-11-07") == f"{backfilled}: made\n"
+    assert says("schedule delete nightly-training") == "nightly-training: deleted\n"
+    assert set(server.named("recurring_runs")) == {backfilled}
+    assert says("submit --catalogue /data/pins --profile smoke").startswith("Submitted: http://127.0.0.1:")
+
+
+def test_compile_for_a_cluster_and_for_gitops(says, tmp_path):
+    assert says("compile --deploy-profile cluster --out p.yaml") == "Wrote p.yaml\n"
+    assert len(list(yaml.safe_load_all((tmp_path / "p.yaml").read_text()))) == 2
+    says("compile --deploy-profile cluster --manifests --namespace pinclip --out m.yaml")
+    kinds = [one["kind"] for one in yaml.safe_load_all((tmp_path / "m.yaml").read_text())]
+    assert kinds == ["Pipeline", "PipelineVersion"]
