@@ -19,7 +19,7 @@ import numpy as np
 from model.diversification.candidates import Candidates
 from model.diversification.config import DiversificationConfig
 
-TINY = np.float32(1e-30)  # divides rows of zeros, which stay zeros
+TINY = np.float32(1e-12)  # divides rows of zeros, which stay zeros: 1 / TINY ** 1.5 is a float32
 
 
 @dataclass(frozen=True)

@@ -308,3 +308,10 @@ def test_slots_beyond_the_candidates_are_refused(method, slots):
 def test_settings_that_do_not_fit_are_refused(wrong):
     with pytest.raises(ConfigError, match=rf"DiversificationConfig\.{next(iter(wrong))} is .*choose"):
         DiversificationConfig(**wrong)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_candidate_of_which_nothing_is_known_is_like_no_other(method):
+    visual = np.array([[1, 0], [0, 0], [1, 0], [0, 0]], dtype=np.float32)
+    order = method.rerank(Candidates(np.array([4.0, 3.9, 3.8, 3.7]), visual=visual), 4, PLAIN)
+    assert order.tolist() == [0, 1, 3, 2]
