@@ -1,0 +1,7 @@
+"""The near-real-time service: a new Pin is encoded, stored and found within milliseconds. Started by `pinclip serve`.
+
+deployment.py   on Ray Serve: one replica, which holds the spaces it serves
+space.py        one embedding space: a batch of Pins goes through encoder, index, online store and journal
+api.py          the routes
+guard.py        token, limits and back-pressure, before a request reaches a route
+"""

@@ -1,0 +1,124 @@
+"""The application: routes, health, metrics, the page, and how mistakes are said."""
+
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from model.errors import PinclipError, RerankError, StoreError
+from serving.service.messages import PinIn, PinsIn, Problem, RerankIn, SearchIn
+from serving.service.reading import Refused
+from serving.service.routes import Routes
+from serving.service.served import Served
+
+PAGE = Path(__file__).resolve().parents[1] / "page"
+PAGE_FILES = {"/": "index.html", "/app.js": "app.js", "/style.css": "style.css"}
+MEDIA = {".html": "text/html", ".js": "text/javascript", ".css": "text/css"}
+POLICY = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' blob: data:"
+STATUSES: dict[int | str, dict[str, Any]] = {
+    status: {"model": Problem} for status in (401, 404, 413, 422, 429, 503, 504)
+}
+
+
+def api(served: Served, is_ready: Callable[[], bool]) -> FastAPI:
+    app = FastAPI(title="pinclip", version="1", docs_url=None, redoc_url=None, responses=STATUSES)
+    routes = Routes(served)
+    app.post("/v1/pins", openapi_extra=_body(PinsIn, PinIn))(routes.add_pins)
+    app.get("/v1/pins/{pin_id:path}/related")(routes.related)
+    app.get("/v1/pins/{pin_id:path}/image", response_class=Response)(routes.image)
+    app.post("/v1/search", openapi_extra=_body(SearchIn))(routes.search)
+    app.post("/v1/rerank", openapi_extra=_body(RerankIn))(routes.rerank)
+    app.get("/v1/spaces")(routes.spaces)
+    _add_health(app, served, is_ready)
+    _add_page(app)
+    _add_errors(app)
+    return app
+
+
+def _add_health(app: FastAPI, served: Served, is_ready: Callable[[], bool]) -> None:
+    @app.get("/health/live")
+    async def live() -> dict[str, bool]:
+        """The process answers."""
+        return {"live": True}
+
+    @app.get("/health/ready")
+    async def ready() -> Response:
+        """Requests are taken: 200, or 503 once the service is stopping."""
+        return JSONResponse({"ready": is_ready()}, 200 if is_ready() else 503)
+
+    @app.get("/metrics")
+    async def metrics() -> Response:
+        """Prometheus' text format."""
+        return Response(served.measure(), media_type="text/plain; version=0.0.4; charset=utf-8")
+
+
+def _add_page(app: FastAPI) -> None:
+    for path, name in PAGE_FILES.items():
+        app.get(path, include_in_schema=False)(_file(PAGE / name))
+
+
+def _file(file: Path) -> Callable[[], Awaitable[Response]]:
+    content, media = file.read_bytes(), MEDIA[file.suffix]
+    headers = {"Content-Security-Policy": POLICY, "X-Content-Type-Options": "nosniff", "Cache-Control": "no-cache"}
+
+    async def answer() -> Response:
+        return Response(content, media_type=media, headers=headers)
+
+    return answer
+
+
+def _add_errors(app: FastAPI) -> None:
+    """Every refusal is {"error": one sentence}; what was sent is never repeated."""
+
+    @app.exception_handler(Refused)
+    async def refused(request: Request, error: Refused) -> Response:
+        return _said(error.status, error.says)
+
+    @app.exception_handler(PinclipError)
+    async def mistaken(request: Request, error: PinclipError) -> Response:
+        status = {StoreError: 503, RerankError: 422}.get(type(error), 500)
+        return _said(status, str(error), {"Retry-After": "1"} if status == 503 else None)
+
+    @app.exception_handler(HTTPException)
+    async def http(request: Request, error: HTTPException) -> Response:
+        return _said(error.status_code, str(error.detail))
+
+    @app.exception_handler(RequestValidationError)
+    async def invalid(request: Request, error: RequestValidationError) -> Response:
+        first = error.errors()[0]
+        return _said(422, f"{first['loc'][-1]}: {first['msg']}.")
+
+
+def _said(status: int, says: str, headers: dict[str, str] | None = None) -> Response:
+    return JSONResponse({"error": says}, status, headers)
+
+
+def _body(json: type, form: type | None = None) -> dict[str, Any]:
+    """What OpenAPI says of a body that the route reads itself."""
+    content = {"application/json": {"schema": _schema(json)}}
+    if form is not None:
+        schema = _schema(form)
+        schema["properties"]["image"] = {"type": "string", "format": "binary"}
+        content["multipart/form-data"] = {"schema": schema}
+    return {"requestBody": {"required": True, "content": content}}
+
+
+def _schema(message: Any) -> dict[str, Any]:
+    """Whole in itself: no references to other places of the document."""
+    schema: dict[str, Any] = message.model_json_schema()
+    parts = schema.pop("$defs", {})
+
+    def inlined(node: Any) -> Any:
+        if isinstance(node, list):
+            return [inlined(one) for one in node]
+        if not isinstance(node, dict):
+            return node
+        name = str(node.get("$ref", "")).rpartition("/")[2]
+        return inlined(parts[name]) if name else {key: inlined(value) for key, value in node.items()}
+
+    inline: dict[str, Any] = inlined(schema)
+    return inline

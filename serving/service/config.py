@@ -1,0 +1,63 @@
+"""What the service is given: its spaces, and what it takes at most."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from model.errors import ConfigError
+
+TOKEN = "PINCLIP_SERVE_TOKEN"  # the environment variable; files and command lines never hold the token itself
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
+
+@dataclass(frozen=True)
+class SpaceFiles:
+    """Where one space is: <feast_home>/offline/pin_embedding_<name>.json and beside it, and its model folder."""
+
+    name: str
+    feast_home: Path
+    model_folder: Path
+    state: Path  # a folder of the service's own: exported graphs, index, journal
+
+
+@dataclass(frozen=True)
+class ServiceConfig:
+    """Sizes are of one request unless they say otherwise.
+
+    Raises:
+        ConfigError: a value that does not fit, or an address that others reach and no token.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 8000
+    token: str = field(default="", repr=False)  # "": whoever reaches the port may ask
+    max_bytes: int = 32_000_000  # of the body
+    max_image_bytes: int = 20_000_000
+    max_pixels: int = 40_000_000  # of a picture, read from its header before it is decoded
+    max_pins: int = 64
+    max_results: int = 200
+    max_candidates: int = 2_000  # of a rerank
+    max_text: int = 4_000  # characters
+    at_once: int = 64  # requests worked on at a time; one more is answered with 429
+    seconds: float = 10.0  # for an answer
+    batch: int = 32  # Pins of one forward pass
+    threads: int = 0  # of one forward pass; 0: as many as there are CPUs
+    drain_s: float = 30.0  # that a stop waits for what was accepted
+    save_s: float = 300.0  # between two snapshots of an index that has changed
+    follow_s: float = 1.0  # until a Pin that another service on the same folder has accepted is found here
+
+    def __post_init__(self) -> None:
+        for name in (
+            "max_bytes",
+            "max_pins",
+            "max_results",
+            "at_once",
+            "seconds",
+            "batch",
+            "drain_s",
+            "save_s",
+            "follow_s",
+        ):
+            if getattr(self, name) <= 0:
+                raise ConfigError(f"serve.{name} is {getattr(self, name)}; choose a value above 0.")
+        if self.host not in LOOPBACK and not self.token:
+            raise ConfigError(f"Others reach {self.host}; set {TOKEN} in the environment, or serve on 127.0.0.1.")

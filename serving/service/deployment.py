@@ -1,0 +1,95 @@
+"""The service on Ray Serve: one replica, which has the index, and so is the one that writes.
+
+The encoder is in it too: a replica of its own would cost every Pin a way through another process and back.
+"""
+
+import asyncio
+import signal
+import threading
+from collections.abc import Callable, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from ray import serve
+from ray.serve.config import BackpressureConfig
+from ray.serve.schema import LoggingConfig
+
+from serving.service.api import api
+from serving.service.config import ServiceConfig, SpaceFiles
+from serving.service.guard import Guard
+from serving.service.served import Served
+
+NAME = "pinclip"
+SPARE = 32  # requests beyond those at work that get as far as the guard, which refuses them; and health
+
+
+@serve.deployment
+@serve.ingress()
+class PinServer:
+    def __init__(self, files: Sequence[SpaceFiles], newest: str, catalogue: Path | None, config: ServiceConfig) -> None:
+        self.served = Served(files, newest, catalogue, config)
+
+    def __serve_build_asgi_app__(self) -> Guard:
+        app = api(self.served, lambda: not self.guard.closing)
+        app.router.lifespan_context = self._keeping
+        self.guard = Guard(app, self.served.config, self.served.metrics)
+        return self.guard
+
+    async def drain(self) -> None:
+        """Accepts nothing any more, answers what was accepted, saves the indexes."""
+        async with asyncio.timeout(self.served.config.drain_s):
+            await self.guard.drained()
+        await asyncio.to_thread(self.served.save)
+
+    @asynccontextmanager
+    async def _keeping(self, app: Any) -> Any:
+        """While the service runs: snapshots, and a look at what others have accepted."""
+
+        async def every(seconds: float, work: Callable[[], None]) -> None:
+            while True:
+                await asyncio.sleep(seconds)
+                await asyncio.to_thread(work)
+
+        config = self.served.config
+        times = (config.save_s, self.served.save), (config.follow_s, self.served.follow)
+        tasks = [asyncio.create_task(every(seconds, work)) for seconds, work in times]
+        yield
+        for task in tasks:
+            task.cancel()
+
+
+def serve_until_stopped(
+    files: Sequence[SpaceFiles],
+    newest: str,
+    catalogue: Path | None,
+    config: ServiceConfig,
+    started: Callable[[], None] = lambda: None,
+) -> None:
+    """Serves on the Ray that is there until SIGTERM or SIGINT; what was accepted by then gets its answer."""
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    quiet = LoggingConfig(log_level="WARNING", enable_access_log=False)
+    serve.start(http_options={"host": config.host, "port": config.port}, logging_config=quiet)
+    handle = serve.run(_replica(config).bind(files, newest, catalogue, config), name=NAME, route_prefix="/")
+    try:
+        started()
+        stop.wait()
+        handle.drain.remote().result(timeout_s=2 * config.drain_s)
+    finally:
+        serve.shutdown()
+
+
+def _replica(config: ServiceConfig) -> Any:
+    import ray
+
+    gpus = 1 if ray.cluster_resources().get("GPU", 0) >= 1 else 0
+    return PinServer.options(
+        num_replicas=1,
+        ray_actor_options={"num_cpus": 1, "num_gpus": gpus},
+        max_ongoing_requests=config.at_once + SPARE,
+        max_queued_requests=SPARE,
+        backpressure_config=BackpressureConfig(status_code=429, retry_after_s=1),
+        graceful_shutdown_timeout_s=config.drain_s,
+    )

@@ -1,0 +1,111 @@
+"""What a request passes before a route sees it: the token, the number at work, the length of its body, its time.
+
+An ASGI layer of its own, because Starlette's for functions costs a task a request and reads bodies whole.
+"""
+
+import asyncio
+import hmac
+import time
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+from starlette.exceptions import HTTPException
+from starlette.responses import JSONResponse
+
+from serving.service.config import ServiceConfig
+from serving.service.metrics import Metrics
+
+Message = MutableMapping[str, Any]
+Receive, Send = Callable[[], Awaitable[Message]], Callable[[Message], Awaitable[None]]
+PROTECTED = ("/v1/", "/metrics")  # the page, its files and health say nothing that is worth a token
+
+
+class Guard:
+    def __init__(self, app: Callable[..., Awaitable[None]], config: ServiceConfig, metrics: Metrics) -> None:
+        self.app, self.config, self.metrics = app, config, metrics
+        self.ongoing, self.closing = 0, False
+        self._expected = f"Bearer {config.token}".encode()
+
+    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+        elif scope["path"].startswith(PROTECTED):
+            await self._guarded(scope, receive, send)
+        else:
+            await self.app(scope, receive, send)
+
+    async def drained(self) -> None:
+        """From now on nothing is accepted; returns when all that was has its answer."""
+        self.closing = True
+        while self.ongoing:
+            await asyncio.sleep(0.02)
+
+    async def _guarded(self, scope: Message, receive: Receive, send: Send) -> None:
+        answer, started = Answer(send), time.perf_counter()
+        if refusal := self._refusal(dict(scope["headers"])):
+            await refusal(scope, receive, answer)
+        else:
+            await self._counted(scope, Body(receive, self.config.max_bytes), answer)
+        route = getattr(scope.get("route"), "path", "refused")
+        self.metrics.requests.labels(scope["method"], route, str(answer.status)).inc()
+        self.metrics.seconds.labels(route).observe(time.perf_counter() - started)
+
+    async def _counted(self, scope: Message, receive: Receive, answer: "Answer") -> None:
+        self.ongoing += 1
+        self.metrics.ongoing.set(self.ongoing)
+        try:
+            async with asyncio.timeout(self.config.seconds):
+                await self.app(scope, receive, answer)
+        except TimeoutError:
+            if not answer.status:
+                refused = _refused(504, f"No answer within {self.config.seconds:g} s; ask again with fewer Pins.")
+                await refused(scope, receive, answer)
+        finally:
+            self.ongoing -= 1
+            self.metrics.ongoing.set(self.ongoing)
+
+    def _refusal(self, headers: dict[bytes, bytes]) -> JSONResponse | None:
+        if self.config.token and not hmac.compare_digest(headers.get(b"authorization", b""), self._expected):
+            says = "Send the service's token: Authorization: Bearer <token>."
+            return _refused(401, says, {"WWW-Authenticate": "Bearer"})
+        if self.closing:
+            return _refused(503, "The service is stopping; ask another.", {"Retry-After": "5"})
+        if self.ongoing >= self.config.at_once:
+            return _refused(429, f"{self.ongoing} requests are at work; ask again in a second.", {"Retry-After": "1"})
+        length = headers.get(b"content-length", b"0")
+        if not length.isdigit() or int(length) > self.config.max_bytes:
+            return _refused(413, _too_long(self.config.max_bytes))
+        return None
+
+
+class Body:
+    """Receives no more than it may; a body without a length is counted as it comes."""
+
+    def __init__(self, receive: Receive, most: int) -> None:
+        self.receive, self.most, self.read = receive, most, 0
+
+    async def __call__(self) -> Message:
+        message = await self.receive()
+        self.read += len(message.get("body", b""))
+        if self.read > self.most:
+            raise HTTPException(413, _too_long(self.most))
+        return message
+
+
+class Answer:
+    """Sends, and keeps the status that was sent; 0: none yet."""
+
+    def __init__(self, send: Send) -> None:
+        self.send, self.status = send, 0
+
+    async def __call__(self, message: Message) -> None:
+        self.status = message.get("status", self.status)
+        await self.send(message)
+
+
+def _refused(status: int, says: str, headers: dict[str, str] | None = None) -> JSONResponse:
+    return JSONResponse({"error": says}, status, headers)
+
+
+def _too_long(most: int) -> str:
+    return f"The request is longer than {most:,} bytes; send fewer or smaller Pins."

@@ -1,0 +1,107 @@
+"""Requests into Pins and pictures. Every mistake is a Refused: a status and one sentence."""
+
+import base64
+import binascii
+from datetime import UTC, datetime
+from email.parser import BytesParser
+from email.policy import HTTP
+from typing import Any, TypeVar
+
+import numpy as np
+from pydantic import ValidationError
+
+from model.catalogue import TEXT_SIGNALS, joined_texts
+from model.config import PrepareConfig
+from model.images import UnreadableImage, to_pixels
+from serving.service.config import ServiceConfig
+from serving.service.messages import Message, PinIn, PinsIn
+from serving.service.space import NewPin
+
+M = TypeVar("M", bound=Message)
+
+
+class Refused(Exception):
+    def __init__(self, status: int, says: str) -> None:
+        super().__init__(says)
+        self.status, self.says = status, says
+
+
+def parsed(kind: type[M], body: bytes | dict[str, Any]) -> M:
+    """
+    Raises:
+        Refused: 422, which field is wrong and why; the value itself is not repeated.
+    """
+    try:
+        return kind.model_validate(body) if isinstance(body, dict) else kind.model_validate_json(body)
+    except ValidationError as error:
+        first = error.errors(include_input=False, include_url=False, include_context=False)[0]
+        where = ".".join(str(part) for part in first["loc"]) or "The body"
+        raise Refused(422, f"{where}: {first['msg']}.") from None
+
+
+def pins_of(body: bytes, content_type: str, config: ServiceConfig) -> list[PinIn]:
+    """One Pin as multipart/form-data, one or many as JSON.
+
+    Raises:
+        Refused: 422; or 413, too many Pins.
+    """
+    if content_type.startswith("multipart/form-data"):
+        return [parsed(PinIn, _form(body, content_type))]
+    pins = parsed(PinsIn, body).pins
+    if len(pins) > config.max_pins:
+        raise Refused(413, f"{len(pins)} Pins are too many for one request; send at most {config.max_pins}.")
+    return pins
+
+
+def new_pin(pin: PinIn, image_size: int, config: ServiceConfig) -> NewPin:
+    """Decodes the picture: work for a thread.
+
+    Raises:
+        Refused: 422, a picture that is none; or 413, one or a text that is too large.
+    """
+    given = {name: value for name in TEXT_SIGNALS if (value := getattr(pin, name))}
+    texts = dict(zip(given, joined_texts(list(given.values())), strict=True))
+    for name, text in texts.items():
+        check_text(f"{name} of Pin {pin.pin_id!r}", text, config)
+    if not pin.image and not any(text.strip() for text in texts.values()):
+        raise Refused(422, f"Pin {pin.pin_id!r} has neither image nor text; send one of them.")
+    pixels_SS3 = picture(pin.image, f"Pin {pin.pin_id!r}", image_size, config) if pin.image else None
+    time = pin.time or datetime.now(UTC)
+    if time.tzinfo is None:
+        raise Refused(422, f"time of Pin {pin.pin_id!r} has no zone; write it as 2026-11-21T12:00:00Z.")
+    return NewPin(pin.pin_id, pixels_SS3, texts, time)
+
+
+def picture(image: str, whose: str, size: int, config: ServiceConfig) -> np.ndarray:
+    """uint8 (size, size, 3)."""
+    try:
+        data = base64.b64decode(image, validate=True)
+    except (binascii.Error, ValueError):
+        raise Refused(422, f"The image of {whose} is not base64.") from None
+    try:
+        limits = PrepareConfig(max_image_bytes=config.max_image_bytes, max_image_pixels=config.max_pixels)
+        return to_pixels(data, size, limits)
+    except UnreadableImage as error:
+        status = 413 if error.reason.startswith("too many") else 422
+        raise Refused(status, f"The image of {whose} cannot be used: {error}.") from None
+
+
+def check_text(whose: str, text: str, config: ServiceConfig) -> None:
+    if len(text) > config.max_text:
+        raise Refused(413, f"The {whose} is longer than {config.max_text:,} characters; send less.")
+
+
+def _form(body: bytes, content_type: str) -> dict[str, Any]:
+    """The fields of a form; the standard library reads it as the mail that multipart comes from."""
+    head = f"Content-Type: {content_type}\r\n\r\n".encode()
+    fields: dict[str, Any] = {}
+    for part in BytesParser(policy=HTTP).parsebytes(head + body).iter_parts():
+        name = part.get_param("name", header="content-disposition")
+        content = part.get_payload(decode=True)
+        if not isinstance(name, str) or not isinstance(content, bytes):
+            raise Refused(422, "The form has a part without a name; send pin_id, image and texts.")
+        try:
+            fields[name] = base64.b64encode(content).decode() if name == "image" else content.decode()
+        except UnicodeDecodeError:
+            raise Refused(422, f"{name} is not UTF-8.") from None
+    return fields

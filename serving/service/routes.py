@@ -1,0 +1,108 @@
+"""The routes under /v1, each a method: read, ask the space, answer. Shape legend: N candidates · E vector dimension"""
+
+import asyncio
+from collections.abc import Sequence
+
+import numpy as np
+from fastapi import Request, Response
+
+from model.affine import unit_length
+from model.diversification import ssd
+from model.diversification.candidates import Candidates
+from model.diversification.config import DiversificationConfig
+from serving.service.messages import (
+    Found,
+    PinOut,
+    PinsOut,
+    RerankIn,
+    RerankOut,
+    Results,
+    SearchIn,
+    SpaceOut,
+    SpacesOut,
+)
+from serving.service.reading import Refused, check_text, new_pin, parsed, picture, pins_of
+from serving.service.served import Served, ServedSpace
+
+
+class Routes:
+    def __init__(self, served: Served) -> None:
+        self.served, self.config = served, served.config
+
+    async def add_pins(self, request: Request, space: str | None = None) -> PinsOut:
+        """Encodes Pins and stores them: when this answers, ranking reads their vectors and search finds them."""
+        chosen = self.served.space(space)
+        given = pins_of(await request.body(), request.headers.get("content-type", ""), self.config)
+        size = chosen.space.encoder.image_size
+        new = [await asyncio.to_thread(new_pin, pin, size, self.config) for pin in given]
+        accepted = await asyncio.gather(*map(chosen.accept, new))
+        pins = [
+            PinOut(pin_id=pin.pin_id, stored=one.stored, vector=one.vector_E.tolist())
+            for pin, one in zip(new, accepted, strict=True)
+        ]
+        return PinsOut(space=chosen.space.name, pins=pins)
+
+    async def related(self, pin_id: str, k: int = 30, space: str | None = None) -> Results:
+        """The Pins nearest to a Pin."""
+        chosen = self.served.space(space)
+        vectors, missing = chosen.space.index.vectors([pin_id])
+        if missing[0]:
+            raise Refused(404, f"The space {chosen.space.name} has no Pin {pin_id!r}.")
+        return await self._results(chosen, vectors[0], k, [pin_id])
+
+    async def search(self, request: Request, space: str | None = None) -> Results:
+        """The Pins nearest to words, to an image, or to both."""
+        chosen, asked = self.served.space(space), parsed(SearchIn, await request.body())
+        return await self._results(chosen, await self._vector(chosen, asked), asked.k)
+
+    async def rerank(self, request: Request, space: str | None = None) -> RerankOut:
+        """Puts candidates in an order that does not repeat itself."""
+        chosen, asked = self.served.space(space), parsed(RerankIn, await request.body())
+        if len(asked.candidates) > self.config.max_candidates:
+            raise Refused(413, f"Send at most {self.config.max_candidates:,} candidates.")
+        ids = [candidate.pin_id for candidate in asked.candidates]
+        vectors_NE, missing_N = chosen.space.index.vectors(ids)
+        candidates = Candidates(np.array([c.utility for c in asked.candidates]), visual=vectors_NE)
+        settings = DiversificationConfig(beta=asked.beta, window=asked.window)
+        order = await asyncio.to_thread(ssd.rerank, candidates, asked.slots or len(ids), settings)
+        missing = [pin_id for pin_id, gone in zip(ids, missing_N, strict=True) if gone]
+        return RerankOut(space=chosen.space.name, results=[asked.candidates[i] for i in order], missing=missing)
+
+    async def image(self, pin_id: str) -> Response:
+        """The image of a Pin of the catalogue."""
+        found = await asyncio.to_thread(self.served.pictures.image, pin_id)
+        if found is None:
+            raise Refused(404, f"The catalogue has no Pin {pin_id!r}.")
+        headers = {"Cache-Control": "private, max-age=3600", "X-Content-Type-Options": "nosniff"}
+        return Response(found[0], media_type=found[1], headers=headers)
+
+    async def spaces(self) -> SpacesOut:
+        """The spaces that can be asked; `newest` is the one meant where none is named."""
+        rows = [
+            SpaceOut(name=name, pins=len(one.space.index), dim=one.space.affine.dim, encoder=one.space.encoder.name)
+            for name, one in self.served.spaces.items()
+        ]
+        return SpacesOut(newest=self.served.newest, spaces=rows)
+
+    async def _vector(self, chosen: ServedSpace, asked: SearchIn) -> np.ndarray:
+        """float32 (E,)"""
+        text, weight = (asked.text or "").strip(), asked.image_weight
+        if not text and not asked.image:
+            raise Refused(422, "Search for a text, an image, or both.")
+        check_text("text", text, self.config)
+        if not asked.image:
+            return await chosen.words(text)
+        size = chosen.space.encoder.image_size
+        seen_E = await chosen.picture(await asyncio.to_thread(picture, asked.image, "the search", size, self.config))
+        if not text:
+            return seen_E
+        return unit_length((weight * seen_E + (1 - weight) * await chosen.words(text))[None])[0]
+
+    async def _results(self, chosen: ServedSpace, vector_E: np.ndarray, k: int, without: Sequence[str] = ()) -> Results:
+        if not 1 <= k <= self.config.max_results:
+            raise Refused(422, f"k is {k}; ask for 1 to {self.config.max_results} results.")
+        found = await chosen.nearest(vector_E, k, without)
+        title = self.served.pictures.title
+        return Results(
+            space=chosen.space.name, results=[Found(pin_id=i, score=score, title=title(i)) for i, score in found]
+        )

@@ -1,0 +1,91 @@
+"""The spaces that a service holds, each behind its batches: requests that wait together are worked on together.
+
+A batch waits for nobody. While one is at work the next one gathers, so that batches grow with the load and a lone
+request pays nothing.
+
+Shape legend: N Pins · S image side · E vector dimension
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+from ray import serve
+
+from serving.service.config import ServiceConfig, SpaceFiles
+from serving.service.metrics import Metrics
+from serving.service.pictures import Pictures
+from serving.service.reading import Refused
+from serving.service.space import Accepted, NewPin, PinSpace
+
+R = TypeVar("R")
+
+
+class ServedSpace:
+    def __init__(self, space: PinSpace, config: ServiceConfig) -> None:
+        self.space = space
+        batched = serve.batch(max_batch_size=config.batch, batch_wait_timeout_s=0.0)
+        # One decorated function for each space: Ray keeps one queue a function, not one an object.
+        self.accept: Callable[[NewPin], Any] = batched(self._accept)
+        self.words: Callable[[str], Any] = batched(self._words)
+        self.picture: Callable[[np.ndarray], Any] = batched(self._picture)
+        self._threads = ThreadPoolExecutor(3)  # one for each kind of batch: of each kind one is at work at a time
+
+    async def nearest(self, vector_E: np.ndarray, k: int, without: Sequence[str] = ()) -> list[tuple[str, float]]:
+        """(id, cosine), best first; at most k."""
+        ids, cosines = await asyncio.to_thread(self.space.index.search, vector_E[None], k, [list(without)])
+        return [(i, float(c)) for i, c in zip(ids[0], cosines[0], strict=True) if i is not None]
+
+    async def _accept(self, pins: list[NewPin]) -> list[Accepted]:
+        self.space.metrics.batch.labels(self.space.name).observe(len(pins))
+        return await self._in_thread(self.space.accept, pins)
+
+    async def _words(self, texts: list[str]) -> list[np.ndarray]:
+        return list(await self._in_thread(self.space.encoder.queries, texts))
+
+    async def _picture(self, pixels: list[np.ndarray]) -> list[np.ndarray]:
+        has_image_N, texts = np.ones(len(pixels), dtype=bool), [{} for _ in pixels]
+        return list(await self._in_thread(self.space.encoder.pins, np.stack(pixels), has_image_N, texts))
+
+    async def _in_thread(self, function: Callable[..., R], *arguments: Any) -> R:
+        return await asyncio.get_running_loop().run_in_executor(self._threads, function, *arguments)
+
+
+class Served:
+    """Everything a request may need."""
+
+    def __init__(self, files: Sequence[SpaceFiles], newest: str, catalogue: Path | None, config: ServiceConfig) -> None:
+        """
+        Raises:
+            PinclipError: see PinSpace.open and Pictures.
+        """
+        self.config, self.metrics, self.pictures, self.newest = config, Metrics(), Pictures(catalogue), newest
+        opened = [PinSpace.open(one, self.metrics, config.threads) for one in files]
+        self.spaces = {space.name: ServedSpace(space, config) for space in opened}
+
+    def space(self, name: str | None) -> ServedSpace:
+        """
+        Raises:
+            Refused: 404, no such space is served here.
+        """
+        if (name or self.newest) not in self.spaces:
+            raise Refused(404, f"The space {name!r} is not served here; there are: {', '.join(self.spaces)}.")
+        return self.spaces[name or self.newest]
+
+    def save(self) -> None:
+        for served in self.spaces.values():
+            served.space.save()
+
+    def follow(self) -> None:
+        for served in self.spaces.values():
+            served.space.follow()
+
+    def measure(self) -> bytes:
+        """What /metrics says."""
+        for name, served in self.spaces.items():
+            self.metrics.pins.labels(name).set(len(served.space.index))
+            self.metrics.unsaved.labels(name).set(served.space.index.unsaved)
+        return self.metrics.text()

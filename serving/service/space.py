@@ -1,0 +1,165 @@
+"""One embedding space: what a batch of new Pins goes through, and what is found among them.
+
+    encoder -> quantize -> index (which knows what is newer) -> online store -> journal -> answer
+
+Whoever has an answer finds the Pin in the online store and in the index, also after the service was killed.
+
+Shape legend: N Pins · S image side · E vector dimension · Q queries
+"""
+
+import fcntl
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from threading import Lock
+
+import numpy as np
+
+from model.affine import Affine
+from model.errors import ModelError, VectorIndexError
+from serving.encoder import Encoder, open_encoder
+from serving.encoder.inputs import PinTexts
+from serving.index import IndexConfig, PinIndex
+from serving.service.config import SpaceFiles
+from serving.service.journal import Journal
+from serving.service.metrics import Metrics
+from serving.service.online import Feast, OnlineStore
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True)
+class NewPin:
+    pin_id: str
+    pixels_SS3: np.ndarray | None  # uint8; None: no image
+    texts: PinTexts
+    time: datetime  # when it became what it is; of two pushes of a Pin the later counts
+
+
+@dataclass(frozen=True)
+class Accepted:
+    vector_E: np.ndarray  # float32 of length 1, as it is read from the online store
+    stored: bool  # False: what is stored is newer, and stays
+
+
+class PinSpace:
+    def __init__(
+        self, name: str, encoder: Encoder, index: PinIndex, online: OnlineStore, files: SpaceFiles, metrics: Metrics
+    ) -> None:
+        self.name, self.encoder, self.index, self.online = name, encoder, index, online
+        self.files, self.metrics = files, metrics
+        self.journal = Journal(files.state / "journal", rows_folder(files))
+        self._writing, self._saving = Lock(), Lock()
+        self.follow()
+
+    @staticmethod
+    def open(files: SpaceFiles, metrics: Metrics, threads: int) -> "PinSpace":
+        """
+        Raises:
+            ModelError: the model folder cannot be used.
+            StoreError: there is no feature store.
+            VectorIndexError: the space was not published.
+        """
+        online, index = Feast(files.feast_home, files.name), open_index(files)
+        encoder = open_encoder(files.model_folder, files.state / "encoder", threads)
+        return PinSpace(files.name, encoder, index, online, files, metrics)
+
+    def accept(self, pins: Sequence[NewPin]) -> list[Accepted]:
+        """Encodes the Pins and stores them; readable when it returns. Of an id that comes twice the latest is stored.
+
+        Raises:
+            StoreError: the online store does not answer; who asks again with the same Pins repairs that.
+        """
+        with self.metrics.stage(self.name, "encode"):
+            codes_NE = self.affine.quantize(self._encoded(pins))
+        with self._writing:
+            stored = self._store([pin.pin_id for pin in pins], codes_NE, _microseconds(pins))
+        vectors_NE = self.affine.vectors(codes_NE)
+        return [Accepted(vector, place in stored) for place, vector in enumerate(vectors_NE)]
+
+    def follow(self) -> None:
+        """Takes into the index what other services on the same folder have accepted, and what one did that is gone."""
+        with self._writing:
+            ids, packed_NB, times_N = self.journal.news()
+            if ids:
+                codes_NE = self.affine.unpack(packed_NB)
+                vectors_NE, missing_N = self.index.vectors(ids)
+                new = np.flatnonzero(missing_N | (vectors_NE != self.affine.vectors(codes_NE)).any(axis=1))
+                self.index.upsert([ids[i] for i in new], codes_NE[new], _as_datetimes(times_N[new]))
+
+    def save(self) -> None:
+        """A snapshot of the index, if it has changed; the journal up to there becomes shards."""
+        with self._saving, alone(self.files.state / "saving.lock") as is_alone:
+            if is_alone and self.index.unsaved:
+                with self._writing:
+                    closed = self.journal.turn()
+                self.index.save(self.files.state / "index")
+                for file in closed:
+                    self.journal.become_shard(file)
+
+    @property
+    def affine(self) -> Affine:
+        return self.index.affine
+
+    def _encoded(self, pins: Sequence[NewPin]) -> np.ndarray:
+        size = self.encoder.image_size
+        blank_SS3 = np.zeros((size, size, 3), dtype=np.uint8)
+        pixels_NSS3 = np.stack([blank_SS3 if pin.pixels_SS3 is None else pin.pixels_SS3 for pin in pins])
+        has_image_N = np.array([pin.pixels_SS3 is not None for pin in pins])
+        vectors_NE = self.encoder.pins(pixels_NSS3, has_image_N, [pin.texts for pin in pins])
+        if vectors_NE.shape != (len(pins), self.affine.dim) or not np.isfinite(vectors_NE).all():
+            raise ModelError(f"The model in {self.files.model_folder} gives no vectors of this space; serve another.")
+        return vectors_NE
+
+    def _store(self, ids: list[str], codes_NE: np.ndarray, times_N: np.ndarray) -> set[int]:
+        """The places of what was stored."""
+        latest: dict[str, int] = {}
+        for place in np.argsort(times_N, kind="stable").tolist():
+            latest[ids[place]] = place
+        places = np.array(list(latest.values()))
+        with self.metrics.stage(self.name, "index"):
+            older = set(self.index.upsert(list(latest), codes_NE[places], _as_datetimes(times_N[places])))
+        places = np.array([place for place in places.tolist() if ids[place] not in older], dtype=np.int64)
+        if len(places):
+            rows = [ids[place] for place in places], self.affine.pack(codes_NE[places]), times_N[places]
+            with self.metrics.stage(self.name, "push"):
+                self.online.push(*rows)
+            self.journal.append(*rows)
+        return set(places.tolist())
+
+
+def open_index(files: SpaceFiles) -> PinIndex:
+    """The last snapshot, or one built of what was published."""
+    folder = files.state / "index"
+    try:
+        return PinIndex.open(folder, files.name)
+    except VectorIndexError:
+        index = PinIndex.of_published(rows_folder(files), IndexConfig())
+        index.save(folder)
+        return index
+
+
+@contextmanager
+def alone(file: Path) -> Iterator[bool]:
+    """Whether this process is the only one inside; who is not leaves at once."""
+    with file.open("ab") as opened:
+        try:
+            fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+        else:
+            yield True
+
+
+def rows_folder(files: SpaceFiles) -> Path:
+    return files.feast_home / "offline" / f"pin_embedding_{files.name}"
+
+
+def _as_datetimes(times_N: np.ndarray) -> np.ndarray:
+    return times_N.astype("datetime64[us]")
+
+
+def _microseconds(pins: Sequence[NewPin]) -> np.ndarray:
+    return np.array([(pin.time - EPOCH) // timedelta(microseconds=1) for pin in pins], dtype=np.int64)

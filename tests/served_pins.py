@@ -1,0 +1,150 @@
+"""What the tests of the service share: a tiny model, published spaces of drawn Pins, the service in its own process.
+
+It is also a program: `python tests/served_pins.py '<json>'` is that process.
+"""
+
+import io
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from dataclasses import asdict
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import requests
+import torch
+from PIL import Image, ImageDraw
+
+from model.affine import Affine
+from model.catalogue import CatalogueWriter
+from model.checkpoint import save_model
+from model.config import load
+from model.embedding import Embedder
+from model.encoder import PinEncoder
+from model.files import write_json
+from model.text import tokenizer_for
+from serving.service.config import ServiceConfig, SpaceFiles
+
+TINY = (
+    *("vision.image_size=32", "vision.width=32", "text.width=32", "text.vocabulary=400"),
+    *("fusion.dim=32", "fusion.prefixes=16,32", "train.precision=fp32"),
+)
+COLOURS = {"coral": "#e2725b", "teal": "#2a8f8a", "indigo": "#4b4fa8", "mustard": "#d9a62e", "moss": "#6f8f46"}
+SHAPES = ("circle", "square", "triangle")
+PINS = 60
+TITLES = [f"{list(COLOURS)[i % 5]} {SHAPES[i % 3]} {i}" for i in range(PINS)]
+IDS = [f"pin-{i}" for i in range(PINS)]
+AFFINE = Affine(scale=1 / 127, zero_point=0, bits=8, dim=32)
+
+
+def drawn(index: int) -> bytes:
+    """PNG of a shape, 96 x 72 pixels."""
+    picture = Image.new("RGB", (96, 72), "#f4efe6")
+    pencil, colour = ImageDraw.Draw(picture), list(COLOURS.values())[index % 5]
+    box = (24 + index % 9, 12, 72 + index % 9, 60)
+    if index % 3 == 0:
+        pencil.ellipse(box, fill=colour)
+    elif index % 3 == 1:
+        pencil.rectangle(box, fill=colour)
+    else:
+        pencil.polygon([(box[0], box[3]), (box[2], box[3]), (48, box[1])], fill=colour)
+    file = io.BytesIO()
+    picture.save(file, "PNG")
+    return file.getvalue()
+
+
+def tiny_model(folder: Path, *settings: str) -> Path:
+    """A model folder with weights drawn by chance, large enough that vectors differ."""
+    config = load("smoke", (*TINY, *settings))
+    torch.manual_seed(0)
+    encoder = PinEncoder(config)
+    for parameter in encoder.parameters():
+        if parameter.ndim > 1:
+            torch.nn.init.normal_(parameter, std=0.1)
+    save_model(folder, encoder, tokenizer_for(TITLES, config.text))
+    return folder
+
+
+def catalogue(prepared: Path) -> Path:
+    """A prepared folder with a catalogue of drawn Pins, ten to a board."""
+    with CatalogueWriter(prepared / "catalogue", rows_per_shard=32) as writer:
+        writer.write("pins", pa.table({"pin_id": IDS, "image": [drawn(i) for i in range(PINS)], "title": TITLES}))
+        writer.write("boards", pa.table({"board_id": [f"b{i % 6}" for i in range(PINS)], "pin_id": IDS}))
+    return prepared
+
+
+def publish(home, model_folder: Path, name: str) -> SpaceFiles:
+    """Embeds the drawn Pins and publishes them as a new space of the home."""
+    vectors_NE = Embedder(model_folder).pins([drawn(i) for i in range(PINS)], [{"title": title} for title in TITLES])
+    folder = home.root / name
+    (folder / "pins").mkdir(parents=True)
+    stored = [row.tobytes() for row in AFFINE.quantize(vectors_NE)]
+    pq.write_table(
+        pa.table({"pin_id": IDS, "vector": pa.array(stored, pa.binary())}), folder / "pins" / "00000.parquet"
+    )
+    write_json(folder / "quantization.json", asdict(AFFINE))
+    registration = home.registered()
+    home.publish(folder, registration)
+    feast = home.settings.home / "feast"
+    return SpaceFiles(registration.space, feast, model_folder, home.root / "state" / registration.space)
+
+
+class Process:
+    """The service, started for real on a free port of this machine."""
+
+    def __init__(self, files: list[SpaceFiles], catalogue: Path | None, log: Path, redis: str = "", **config) -> None:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            config["port"] = free.getsockname()[1]
+        self.address, self.log = f"http://127.0.0.1:{config['port']}", log
+        asked = {"files": [asdict(one) for one in files], "catalogue": catalogue, "config": config}
+        command = [sys.executable, __file__, json.dumps(asked, default=str)]
+        environment = os.environ | {"PINCLIP_REDIS": redis, "PYTHONUNBUFFERED": "1"}
+        self.session = requests.Session()
+        if config.get("token"):
+            self.session.headers["Authorization"] = f"Bearer {config['token']}"
+        self.process = subprocess.Popen(command, stdout=log.open("w"), stderr=subprocess.STDOUT, env=environment)
+        self._wait()
+
+    def get(self, path: str, **options) -> requests.Response:
+        return self.session.get(self.address + path, timeout=60, **options)
+
+    def post(self, path: str, message: object, **options) -> requests.Response:
+        return self.session.post(self.address + path, json=message, timeout=60, **options)
+
+    def stop(self) -> int:
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(120)
+
+    def _wait(self) -> None:
+        for _ in range(3000):
+            if self.process.poll() is not None:
+                break
+            try:
+                if requests.get(f"{self.address}/health/ready", timeout=5).status_code == 200:
+                    return
+            except requests.RequestException:
+                pass
+            time.sleep(0.2)
+        self.process.kill()
+        raise RuntimeError(f"The service does not start:\n{self.log.read_text()[-4000:]}")
+
+
+def main() -> None:
+    from components.ray_cluster import ray_cluster
+    from serving.service.deployment import serve_until_stopped
+
+    asked = json.loads(sys.argv[1])
+    files = [SpaceFiles(**{n: v if n == "name" else Path(v) for n, v in one.items()}) for one in asked["files"]]
+    folder = Path(asked["catalogue"]) if asked["catalogue"] else None
+    with ray_cluster(places=2, log=True):
+        serve_until_stopped(files, files[-1].name, folder, ServiceConfig(**asked["config"]))
+
+
+if __name__ == "__main__":
+    main()

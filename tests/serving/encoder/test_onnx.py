@@ -1,0 +1,100 @@
+"""The exported encoder says what PyTorch says, whatever a batch is made of."""
+
+import json
+import random
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from model.catalogue import TEXT_SIGNALS
+from model.embedding import Embedder
+from model.errors import ModelError
+from serving.encoder import open_encoder
+from serving.encoder.export import exported
+from serving.encoder.inputs import pin_texts
+from serving.encoder.on_cpu import OnnxEncoder
+
+WORDS = ["coral", "teal", "indigo", "mustard", "moss", "circle", "square", "triangle", "7", "☂", "größe"]
+
+
+@pytest.fixture(scope="module")
+def both(onnx_model):
+    """(PyTorch, ONNX Runtime) of the same weights."""
+    folder, graphs = onnx_model
+    return Embedder(folder), OnnxEncoder(folder, graphs, threads=1)
+
+
+def batch(seed: int, pins: int) -> tuple[np.ndarray, np.ndarray, list[dict[str, str]]]:
+    """Some without image, some without texts, some texts longer than the tower reads."""
+    chance = random.Random(seed)
+    pixels = np.random.default_rng(seed).integers(0, 256, (pins, 32, 32, 3), dtype=np.uint8)
+    has_image = np.array([chance.random() < 0.7 for _ in range(pins)])
+    texts = [
+        {
+            name: " ".join(chance.choices(WORDS, k=chance.choice((1, 3, 80))))
+            for name in TEXT_SIGNALS
+            if chance.random() < 0.4
+        }
+        for _ in range(pins)
+    ]
+    return pixels, has_image | np.array([not named for named in texts]), texts
+
+
+@given(seed=st.integers(0, 10_000), pins=st.integers(1, 12))
+@settings(max_examples=15, deadline=None)
+def test_pin_vectors_are_those_of_pytorch(both, seed, pins):
+    torch_encoder, onnx_encoder = both
+    expected, found = torch_encoder.block(*batch(seed, pins))[0], onnx_encoder.pins(*batch(seed, pins))
+    assert found.dtype == np.float32
+    assert (expected * found).sum(1).min() > 1 - 1e-3
+    np.testing.assert_allclose(np.linalg.norm(found, axis=1), 1, atol=1e-5)
+
+
+def test_query_vectors_are_those_of_pytorch(both):
+    queries = ["teal", "a coral circle beside an indigo square", "☂", "x" * 500]
+    expected, found = both[0].queries(queries), both[1].queries(queries)
+    assert (expected * found).sum(1).min() > 1 - 1e-3
+
+
+def test_a_pin_does_not_depend_on_its_batch(both):
+    pixels, has_image, texts = batch(3, 6)
+    together = both[1].pins(pixels, has_image, texts)
+    alone = np.concatenate([both[1].pins(pixels[i : i + 1], has_image[i : i + 1], texts[i : i + 1]) for i in range(6)])
+    np.testing.assert_allclose(together, alone, atol=1e-5)
+
+
+def test_texts_and_images_count(both):
+    pixels, _, _ = batch(1, 2)
+    shown = both[1].pins(pixels, np.array([True, False]), [{"title": "teal circle"}] * 2)
+    other = both[1].pins(pixels, np.array([True, False]), [{"title": "coral square"}, {"title": "teal circle"}])
+    assert not np.allclose(shown[0], other[0], atol=1e-3)
+    np.testing.assert_allclose(shown[1], other[1], atol=1e-6)
+
+
+def test_slots_by_hand(both):
+    tokenizer = both[1].tokenizer
+    ids, slots = pin_texts(tokenizer, [{"caption": "teal", "title": "coral circle"}, {}, {"title": "teal"}], 32)
+    long, short = int(ids.lengths_N[0]), int(ids.lengths_N[1])  # of Pin 0 the title comes first
+    assert ids.ids_NL.shape == (3, long)
+    assert slots[0].tolist() == [*range(long), *range(long, long + short)]
+    assert set(slots[1].tolist()) == {-1}
+    assert slots[2, :short].tolist() == list(range(2 * long, 2 * long + short))
+
+
+def test_graphs_are_exported_once_for_their_weights(onnx_model, tmp_path, monkeypatch):
+    folder, graphs = onnx_model
+    before = (graphs / "pins.onnx").stat().st_mtime_ns
+    assert exported(folder, graphs) == graphs
+    assert (graphs / "pins.onnx").stat().st_mtime_ns == before
+    written = []
+    monkeypatch.setattr("serving.encoder.export._export", lambda module, example, file: written.append(file.name))
+    (tmp_path / "exported.json").write_text(json.dumps({"version": 1, "weights": "of another model"}))
+    exported(folder, tmp_path)
+    assert written == ["pins.onnx", "queries.onnx"]
+
+
+def test_a_folder_without_a_model_is_said(tmp_path):
+    with pytest.raises(ModelError, match="lacks config"):
+        open_encoder(tmp_path, tmp_path / "cache")

@@ -1,0 +1,90 @@
+"""What was accepted outlives the process, reaches the others, and becomes a shard once."""
+
+from datetime import UTC, datetime
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from serving.service.journal import Journal
+
+TIME = int(datetime(2026, 11, 21, 12, tzinfo=UTC).timestamp() * 1_000_000)
+
+
+@pytest.fixture
+def journal_of(tmp_path):
+    """Call it for a journal as one more process would open it."""
+    (tmp_path / "shards").mkdir()
+    return lambda: Journal(tmp_path / "journal", tmp_path / "shards")
+
+
+def rows(*names: str) -> tuple[list[str], np.ndarray, np.ndarray]:
+    vectors = np.random.default_rng(len(names)).integers(0, 256, (len(names), 4), dtype=np.uint8)
+    return list(names), vectors, TIME + np.arange(len(names))
+
+
+def test_the_next_process_reads_all_that_was_appended(journal_of):
+    journal_of().append(*rows("a", "b"))
+    journal_of().append(*rows("c\n", "größe", "a"))
+    ids, vectors, times = journal_of().news()
+    assert ids == ["a", "b", "c\n", "größe", "a"]
+    assert np.array_equal(vectors, np.concatenate([rows("a", "b")[1], rows("c", "d", "e")[1]]))
+    assert times.tolist() == [TIME, TIME + 1, TIME, TIME + 1, TIME + 2]
+
+
+def test_two_beside_each_other_hear_of_each_other_once(journal_of):
+    one, two = journal_of(), journal_of()
+    one.append(*rows("a"))
+    assert one.news()[0] == []
+    assert two.news()[0] == ["a"]
+    one.append(*rows("b"))
+    two.append(*rows("c"))
+    assert (one.news()[0], two.news()[0]) == (["c"], ["b"])
+    assert (one.news()[0], two.news()[0]) == ([], [])
+
+
+def test_what_became_a_shard_is_not_heard_twice_and_not_missed(journal_of):
+    one, heard, late = journal_of(), journal_of(), journal_of()
+    one.append(*rows("a", "b"))
+    heard.news()
+    for file in one.turn():
+        one.become_shard(file)
+    assert heard.news()[0] == []
+    assert late.news()[0] == ["a", "b"]
+    assert one.news()[0] == []
+
+
+def test_who_is_alive_keeps_its_file(journal_of):
+    one, two = journal_of(), journal_of()
+    two.append(*rows("a"))
+    assert len(one.turn()) == 1  # its own
+    two._out.close()  # as its end would
+    one.append(*rows("b"))
+    assert len(one.turn()) == 3  # its two, and that of the other
+
+
+def test_a_closed_file_becomes_a_shard(journal_of, tmp_path):
+    journal = journal_of()
+    journal.append(*rows("a", "b"))
+    [file] = journal.turn()
+    left = file.read_bytes()
+    journal.become_shard(file)
+    file.write_bytes(left)  # killed before the file was removed
+    journal.become_shard(file)
+    journal.append(*rows("c"))
+    table = pq.read_table(tmp_path / "shards")
+    assert table["pin_id"].to_pylist() == ["a", "b"]
+    assert table["vector"].to_pylist() == [row.tobytes() for row in rows("a", "b")[1]]
+    assert table["event_timestamp"][0].as_py() == datetime(2026, 11, 21, 12, tzinfo=UTC)
+
+
+@given(cut=st.integers(0, 250))
+def test_wherever_a_kill_cuts_whole_lines_are_read(tmp_path_factory, cut):
+    folder = tmp_path_factory.mktemp("journal")
+    Journal(folder, folder).append(*rows("a", "b", "c"))
+    [file] = folder.glob("*.jsonl")
+    data = file.read_bytes()
+    file.write_bytes(data[:cut])
+    assert Journal(folder, folder).news()[0] == ["a", "b", "c"][: data[:cut].count(b"\n")]

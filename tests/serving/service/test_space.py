@@ -1,0 +1,133 @@
+"""A batch through encoder, index, online store and journal, on a real Feast home; no web, no Ray."""
+
+import dataclasses
+import shutil
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+import served_pins
+from served_pins import IDS, TITLES, drawn
+
+from model.errors import ModelError, StoreError, VectorIndexError
+from model.images import to_pixels
+from serving.features import Features
+from serving.service.metrics import Metrics
+from serving.service.online import open_store
+from serving.service.space import NewPin, PinSpace
+
+NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
+
+
+@pytest.fixture(params=["sqlite", "redis"])
+def home(request, features_home, tmp_path, monkeypatch):
+    address = request.getfixturevalue("redis").address if request.param == "redis" else ""
+    monkeypatch.setenv("PINCLIP_REDIS", address)
+    home = features_home.beside(tmp_path, address)
+    home.prepared = served_pins.catalogue(tmp_path / "drawn")
+    return home
+
+
+@pytest.fixture
+def files(home, onnx_model):
+    files = served_pins.publish(home, onnx_model[0], "quantized-of-the-test")
+    shutil.copytree(onnx_model[1], files.state / "encoder")
+    return files
+
+
+def opened(files) -> PinSpace:
+    return PinSpace.open(files, Metrics(), threads=1)
+
+
+def pin(name: str, seconds: int = 0, title: str = "a coral circle", picture: int | None = 0) -> NewPin:
+    pixels = None if picture is None else to_pixels(drawn(picture), 32)
+    return NewPin(name, pixels, {"title": title} if title else {}, NOW + timedelta(seconds=seconds))
+
+
+def online(files, ids):
+    return Features(open_store(files.feast_home)).pin_vectors(ids, files.name)
+
+
+def test_accepted_is_readable_and_found(files):
+    space = opened(files)
+    answers = space.accept([pin("new-1"), pin("new-2", picture=None), pin("new-3", title="")])
+    assert [answer.stored for answer in answers] == [True] * 3
+    vectors, missing = online(files, ["new-1", "new-2", "new-3", "never"])
+    assert missing.tolist() == [False, False, False, True]
+    np.testing.assert_array_equal(vectors[:3], [answer.vector_E for answer in answers])
+    ids, cosines = space.index.search(vectors[:1], k=1)
+    assert ids[0, 0] == "new-1"
+    assert cosines[0, 0] == pytest.approx(1, abs=1e-5)
+
+
+def test_the_vector_is_that_of_the_model(files):
+    expected = served_pins.Embedder(files.model_folder).pins([drawn(7)], [{"title": TITLES[7]}])[0]
+    answer = opened(files).accept([NewPin("same", to_pixels(drawn(7), 32), {"title": TITLES[7]}, NOW)])[0]
+    assert answer.vector_E @ expected > 0.999  # what rounding to int8 leaves
+
+
+def test_an_older_push_overwrites_nothing(files):
+    space = opened(files)
+    newer = space.accept([pin("p", seconds=10, title="teal")])[0]
+    older = space.accept([pin("p", seconds=5, title="moss square", picture=4)])[0]
+    assert newer.stored and not older.stored
+    assert np.array_equal(online(files, ["p"])[0][0], newer.vector_E)
+    assert np.array_equal(space.index.vectors(["p"])[0][0], newer.vector_E)
+
+
+def test_of_a_pin_twice_in_a_batch_the_latest_is_stored(files):
+    space = opened(files)
+    answers = space.accept([pin("p", 9, "teal"), pin("p", 3, "moss"), pin("q", 1)])
+    assert [answer.stored for answer in answers] == [True, False, True]
+    assert np.array_equal(online(files, ["p"])[0][0], answers[0].vector_E)
+
+
+def test_a_killed_service_finds_what_it_accepted(files):
+    accepted = opened(files).accept([pin("before the kill")])[0]  # and nothing is closed or saved
+    vectors, missing = opened(files).index.vectors(["before the kill"])
+    assert not missing[0]
+    assert np.array_equal(vectors[0], accepted.vector_E)
+
+
+def test_a_snapshot_takes_the_journal_into_the_shards(files):
+    space = opened(files)
+    space.accept([pin("saved")])
+    space.save()
+    space.save()  # nothing has changed since
+    shards = pq.read_table(files.feast_home / "offline" / f"pin_embedding_{files.name}")
+    assert shards["pin_id"].to_pylist().count("saved") == 1
+    assert shards.num_rows == len(IDS) + 1
+    assert not opened(files).index.vectors(["saved"])[1][0]
+    shutil.rmtree(files.state / "index")
+    assert not opened(files).index.vectors(["saved"])[1][0]
+
+
+def test_what_the_online_store_refused_can_be_sent_again(files, monkeypatch):
+    space = opened(files)
+    monkeypatch.setattr(space.online.store, "push", refuse)
+    with pytest.raises(StoreError, match="does not answer"):
+        space.accept([pin("p")])
+    assert online(files, ["p"])[1][0]
+    monkeypatch.undo()
+    assert space.accept([pin("p")])[0].stored
+    assert not online(files, ["p"])[1][0]
+
+
+def refuse(*_, **__):
+    from redis.exceptions import ConnectionError
+
+    raise ConnectionError("gone")
+
+
+def test_a_model_that_gives_nan_stores_nothing(files, monkeypatch):
+    space = opened(files)
+    monkeypatch.setattr(space.encoder, "pins", lambda *_: np.full((1, 32), np.nan, dtype=np.float32))
+    with pytest.raises(ModelError, match="gives no vectors of this space"):
+        space.accept([pin("p")])
+    assert space.index.vectors(["p"])[1][0]
+
+
+def test_a_space_that_was_not_published_is_said(files):
+    with pytest.raises(VectorIndexError, match="not published"):
+        opened(dataclasses.replace(files, name="v99", state=files.state / "other"))
