@@ -180,7 +180,9 @@ def serve(
     space: Annotated[
         list[str] | None, typer.Option(metavar="NAME", help="A published space; repeatable. [all of them]")
     ] = None,
-    host: Annotated[str, typer.Option(help="An address that others reach needs PINCLIP_SERVE_TOKEN in the environment.")] = "127.0.0.1",
+    host: Annotated[
+        str, typer.Option(help="An address that others reach needs PINCLIP_SERVE_TOKEN in the environment.")
+    ] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Of the page and of all routes.")] = 8000,
     catalogue: Annotated[
         Path | None, typer.Option(help="Whose images the page shows. [the newest space's own]")
