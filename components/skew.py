@@ -3,6 +3,7 @@
 skew(store, "pin_ranking", entities, now)   ->  {"pin_stats__saves": 0, …}   rows that differ, by feature
 """
 
+import math
 import struct
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -22,14 +23,14 @@ def skew(
     rows = [{**entity, "asked_at": now} for entity in entities]
     asked = pd.DataFrame(rows).assign(event_timestamp=now, row=range(len(rows)))
     # By short names: online, Feast 0.67 leaves out what is computed on demand when it is asked for full ones.
-    offline = store.get_historical_features(asked, service).to_df().sort_values("row")
+    offline = store.get_historical_features(asked, service).to_arrow().sort_by("row").to_pydict()
     online = store.get_online_features(service, rows).to_dict()
     names = {
         f"{view.name}__{feature.name}": feature.name
         for view in service.feature_view_projections
         for feature in view.features
     }
-    return {full: _different(offline[name].tolist(), online[name]) for full, name in names.items()}
+    return {full: _different(offline[name], online[name]) for full, name in names.items()}
 
 
 def _different(offline: Sequence[Any], online: Sequence[Any]) -> int:
@@ -37,15 +38,11 @@ def _different(offline: Sequence[Any], online: Sequence[Any]) -> int:
 
 
 def _bits(value: Any) -> object:
-    """The value without the clothes of pandas or protobuf; floats as the 32 bits they are served in."""
-    if isinstance(value, bytes | str):
-        return value
-    if isinstance(value, datetime):
-        return None if value != value else value.astimezone(UTC).timestamp()
-    if hasattr(value, "tolist"):
-        value = value.tolist()
+    """The value without the clothes of Arrow or protobuf: floats as the 32 bits they are served in, NaN as missing."""
     if isinstance(value, list):
         return [_bits(one) for one in value]
+    if isinstance(value, datetime):
+        return value.astimezone(UTC)
     if isinstance(value, float):
-        return struct.pack("<f", value)
+        return None if math.isnan(value) else struct.pack("<f", value)
     return value

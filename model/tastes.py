@@ -1,4 +1,4 @@
-"""A user's tastes: a few of the Pins that the user saved, each standing for a group of alike ones (PinnerSage, Pal 2020).
+"""A user's tastes: a few of the saved Pins, each standing for a group of alike ones (PinnerSage, Pal 2020).
 
     medoids(x_NE)            ->  rows of x_NE and their weights, the largest group first
     taste_table(boards, …)   ->  user_id · medoids · weights, one row a user

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from datetime import UTC, datetime
 from io import BytesIO
 from pathlib import Path
 
@@ -14,6 +15,7 @@ import pytest
 from PIL import Image
 
 from components.settings import Settings
+from model.affine import read_affine
 from model.catalogue import Catalogue, CatalogueWriter
 from model.quantization import read_codes
 
@@ -94,14 +96,25 @@ def test_the_challenger_embeds_images_and_words(place):
 
 
 def test_the_features_served_are_the_file(place):
-    from components.feature_store import open_store
+    from serving.features import Features
 
-    store = open_store(place.settings)
-    service = store.get_feature_service("pin_ranking")
-    ids = [pin for shard in place.root.glob("runs/latest/quantized/pins/*.parquet") for pin in pin_ids(shard)]
-    answer = store.get_online_features(service, [{"pin_id": pin} for pin in ids]).to_dict()
-    served = np.stack([np.frombuffer(vector, np.int8) for vector in answer["vector"]])
-    assert np.array_equal(served, read_codes(place.root / "runs/latest/quantized"))
+    features = Features.of(place.settings.home / "feast/feature_store.yaml")
+    quantized = place.root / "runs/latest/quantized"
+    ids = [pin for shard in sorted(quantized.glob("pins/*.parquet")) for pin in pin_ids(shard)]
+    vectors, missing = features.pin_vectors(ids, features.newest_space())
+    assert not missing.any()
+    assert np.array_equal(vectors, read_affine(quantized).vectors(read_codes(quantized)))
+
+
+def test_every_feature_is_the_same_in_training_and_serving(place):
+    from components.feature_store import open_store
+    from components.skew import skew
+
+    saves = Catalogue(place.root / "catalogue").read("boards", ["board_id", "pin_id"]).to_pylist()[:100]
+    asked = [{"pin_id": save["pin_id"], "user_id": save["board_id"]} for save in saves]
+    found = skew(open_store(place.settings), "pin_ranking", asked, datetime.now(UTC))
+    assert len(found) == 9
+    assert set(found.values()) == {0}
 
 
 def pin_ids(shard: Path) -> list[str]:
