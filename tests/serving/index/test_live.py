@@ -110,8 +110,8 @@ def test_event_times_are_moments_in_any_zone(built, codes):
 @pytest.mark.parametrize(
     ("ids", "wrong", "times", "sentence"),
     [
-        (["a"], np.zeros((1, DIM - 1), np.int8), at(1), r"1 ids came with codes of shape \(1, 23\)"),
-        (["a"], np.zeros((2, DIM), np.int8), at(1), r"1 ids came with codes of shape \(2, 24\)"),
+        (["a"], np.zeros((1, DIM - 1), np.int8), at(1), r"1 ids came with codes of shape \(1, 31\)"),
+        (["a"], np.zeros((2, DIM), np.int8), at(1), r"1 ids came with codes of shape \(2, 32\)"),
         (["a"], np.full((1, DIM), np.nan, np.float32), at(1), "The codes are float32; quantize"),
         (["a"], np.zeros((1, DIM), np.int8), at(1, 2), "1 ids came with 2 event times"),
         (["a"], np.zeros((1, DIM), np.int8), [None], "1 ids came with 0 event times"),

@@ -52,7 +52,7 @@ def test_approximate_kinds_find_nearly_all_of_it_with_exact_cosines(kind, built,
 def test_more_effort_finds_more(kind, built, queries, truth):
     index = built(kind, links=4, build_depth=8)
     little, much = (recall(index.search(queries, 10, effort=effort)[0], truth[0]) for effort in (1, 500))
-    assert little < 0.97 < much
+    assert little + 0.04 < much
 
 
 def test_four_bits(vectors):
@@ -101,8 +101,8 @@ def test_a_vector_by_its_id(built, codes):
 @pytest.mark.parametrize(
     ("wrong", "sentence"),
     [
-        (np.zeros((2, DIM - 1)), r"shape \(2, 23\); this index takes \(vectors, 24\)"),
-        (np.zeros(DIM), r"shape \(24,\)"),
+        (np.zeros((2, DIM - 1)), r"shape \(2, 31\); this index takes \(vectors, 32\)"),
+        (np.zeros(DIM), r"shape \(32,\)"),
         (np.array([[0.0] * DIM, [np.nan] * DIM]), "Vector 1 has NaN or infinite numbers"),
         (np.full((1, DIM), np.inf), "Vector 0 has NaN or infinite numbers"),
         (np.full((1, DIM), "x"), "give numbers"),
@@ -115,7 +115,7 @@ def test_queries_that_are_none(wrong, sentence, built):
 
 def test_arguments_that_do_not_fit(built, vectors):
     index = built("exact", pins=5)
-    with pytest.raises(VectorIndexError, match="k is 0 and effort 64; ask for at least 1"):
+    with pytest.raises(VectorIndexError, match="k is 0 and effort 128; ask for at least 1"):
         index.search(vectors[:2], 0)
     with pytest.raises(VectorIndexError, match="exclude has 1 entries for 2 queries"):
         index.search(vectors[:2], 3, exclude=[["p1"]])
@@ -135,8 +135,8 @@ def test_building_from_what_does_not_fit(codes):
 
     with pytest.raises(VectorIndexError, match="There are no vectors to build the index of the space v7 from"):
         build(rows([], codes[:0]))
-    with pytest.raises(VectorIndexError, match=r"2 ids came with codes of shape \(2, 23\)"):
-        build(rows(["a", "b"], codes[:2, :23]))
+    with pytest.raises(VectorIndexError, match=r"2 ids came with codes of shape \(2, 31\)"):
+        build(rows(["a", "b"], codes[:2, :31]))
     with pytest.raises(VectorIndexError, match=r"'b' has two vectors of the same time \(1 such pairs\)"):
         build(rows(["a", "b"], codes[:2]), rows(["b", "c"], codes[2:4]))
 
