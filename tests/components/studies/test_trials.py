@@ -3,6 +3,7 @@
 import json
 
 import pytest
+import torch
 
 from components.studies.trials import Clock, Trial, run_trials
 from model.overrides import override
@@ -25,6 +26,16 @@ def test_records_stand_in_the_order_of_the_trials(study):
     assert records[0]["git_rev"] == "abc"
 
 
+@pytest.fixture
+def one_thread():
+    """As a trial's process has it: sums of two threads are rounded otherwise."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.mark.usefixtures("one_thread")
 def test_a_trial_in_its_process_finds_what_it_finds_alone(study, data, config, tmp_path):
     alone = run_trial(data.prepared(config), data.neighbours(config), tmp_path, config, seed=1)
     assert study[2][2]["fresh"] == alone["fresh"]
