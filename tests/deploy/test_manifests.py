@@ -89,7 +89,7 @@ def test_the_encoder_scales_and_is_drained_one_at_a_time():
         assert "replicas" not in nodes["Deployment", "encoder"]  # it would undo the autoscaler at every apply
 
 
-def test_the_largest_encoder_and_features_fit_the_quota():
+def test_the_most_encoders_leave_half_of_the_quota():
     for folder in FOLDERS:
         nodes = objects(folder)
         (quota,) = (node["spec"]["hard"] for node in nodes if node["kind"] == "ResourceQuota")
