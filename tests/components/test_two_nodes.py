@@ -69,7 +69,8 @@ def on_one_node(tmp_path_factory, walked):
 
 
 @pytest.fixture(scope="module")
-def cluster():
+def cluster(on_one_node):
+    """After a Ray of one machine: that turns token authentication on for whatever this process starts later."""
     from ray.cluster_utils import Cluster
 
     cluster = Cluster()
@@ -96,12 +97,12 @@ def nodes(cluster, monkeypatch):
 @pytest.fixture
 def lose(cluster):
     """Call with a file: once it names a node, that node is lost."""
-    threads = []
+    over, threads = threading.Event(), []
 
     def watch(mark: Path) -> None:
-        deadline = time.monotonic() + 120
-        while not (mark.is_file() and mark.read_text()) and time.monotonic() < deadline:
-            time.sleep(0.05)
+        while not (mark.is_file() and mark.read_text()):
+            if over.wait(0.05):
+                return
         (node,) = [node for node in cluster.worker_nodes if node.node_id == mark.read_text()]
         cluster.remove_node(node, allow_graceful=False)
 
@@ -110,6 +111,7 @@ def lose(cluster):
         threads[-1].start()
 
     yield start
+    over.set()
     for thread in threads:
         thread.join()
 
