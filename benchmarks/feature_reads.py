@@ -24,7 +24,8 @@ import pyarrow.parquet as pq
 from components.feature_store import apply, bring_online, feature_definitions, open_store, quiet
 from components.settings import Settings
 from model.catalogue import TIME
-from serving.features import Features, entity_keys
+from model.online_format import entity_keys
+from serving.features import Features
 
 CREATED = datetime(2026, 11, 1, tzinfo=UTC)
 

@@ -16,12 +16,14 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+from components import redis_writing
 from components.feature_log import newest, read, shards
 from components.settings import Settings
 from model.errors import StoreError
 from model.files import write_text
 
 if TYPE_CHECKING:
+    import pyarrow as pa
     from feast import FeatureStore, FeatureView
 
 REPO = Path(__file__).resolve().parents[1] / "feature_repo"
@@ -84,11 +86,18 @@ def bring_online(store: "FeatureStore", view_name: str, folder: Path, now: datet
         rows = newest(read(shard, since), key)
         with quiet():
             for start in range(0, rows.num_rows, step):
-                store.write_to_online_store(view_name, rows.slice(start, step).to_pandas())
+                _write(store, view, rows.slice(start, step))
         written += rows.num_rows
     if written:
         store.registry.apply_materialization(view, store.project, since or now, now)
     return written
+
+
+def _write(store: "FeatureStore", view: "FeatureView", rows: "pa.Table") -> None:
+    if redis_writing.takes(store, view):
+        redis_writing.write(store, view, rows)
+    else:
+        store.write_to_online_store(view.name, rows.to_pandas())
 
 
 def _is_lost(store: "FeatureStore", view: "FeatureView", key: str, folder: Path) -> bool:

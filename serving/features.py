@@ -10,7 +10,6 @@ Shape legend: N Pins asked for · F Pins found · E vector dimension · B bytes 
 """
 
 import sqlite3
-import struct
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,6 +18,7 @@ import numpy as np
 
 from model.affine import Affine
 from model.errors import StoreError
+from model.online_format import bytes_header, entity_keys, pipelined
 
 if TYPE_CHECKING:
     from feast import FeatureStore, FeatureView
@@ -118,20 +118,7 @@ class Features:
 
         client = self._online()._get_client(self.store.config.online_store)
         field, project = _mmh3(f"{view}:vector"), self.store.project.encode()
-
-        def read(keys: list[bytes]) -> list[bytes | None]:
-            connection = client.connection_pool.get_connection()
-            try:  # what redis.Redis.pipeline does, without its own work for each command
-                commands = [("HGET", key + project, field) for key in keys]
-                connection.send_packed_command(connection.pack_commands(commands))
-                return [connection.read_response() for _ in keys]
-            except BaseException:
-                connection.disconnect()  # answers that nobody will read may be on their way
-                raise
-            finally:
-                client.connection_pool.release(connection)
-
-        return read
+        return lambda keys: pipelined(client, [("HGET", key + project, field) for key in keys])
 
     def _sqlite(self, view: str) -> Read:
         connection = self._online()._get_conn(self.store.config)
@@ -150,22 +137,9 @@ class Features:
         return self.store.provider.online_store
 
 
-def entity_keys(join_key: str, ids: Sequence[str]) -> list[bytes]:
-    """feast.infra.key_encoding_utils.serialize_entity_key for many values of one key, without a message for each."""
-    from feast.infra.key_encoding_utils import serialize_entity_key_prefix
-    from feast.protos.feast.types.Value_pb2 import ValueType
-
-    kind = serialize_entity_key_prefix([join_key], entity_key_serialization_version=3) + struct.pack(
-        "<I", ValueType.STRING
-    )
-    return [kind + struct.pack("<I", len(value)) + value for value in map(str.encode, ids)]
-
-
 def _packed(values: Sequence[bytes | None], size: int, space: str) -> np.ndarray:
-    """uint8 (F, B) from the stored messages of the Pins found: each a header, the same for all, and the vector."""
-    from feast.protos.feast.types.Value_pb2 import Value
-
-    header = np.frombuffer(Value(bytes_val=bytes(size)).SerializeToString()[:-size], np.uint8)
+    """uint8 (F, B) from the stored values of the Pins found: each a header, the same for all, and the vector."""
+    header = np.frombuffer(bytes_header(size), np.uint8)
     found = [value for value in values if value]
     joined = np.frombuffer(b"".join(found), np.uint8)
     if len(joined) == len(found) * (len(header) + size):

@@ -9,18 +9,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from feast.infra.key_encoding_utils import serialize_entity_key
-from feast.protos.feast.types.EntityKey_pb2 import EntityKey
-from feast.protos.feast.types.Value_pb2 import Value
 from feature_home import CREATED, DIM, quantized, redis_server
-from hypothesis import given
-from hypothesis import strategies as st
 
+from components import redis_writing
 from components.feature_store import open_store
 from components.publishing import retire
 from model.affine import Affine
 from model.errors import StoreError
-from serving.features import Features, entity_keys
+from serving.features import Features
 
 AFFINE = Affine(scale=0.0078125, zero_point=3, bits=8, dim=DIM)
 DOCS = Path(__file__).parents[2] / "docs" / "features.md"
@@ -143,35 +139,25 @@ def test_no_store_is_one_sentence(tmp_path):
         Features.of(tmp_path / "feature_store.yaml")
 
 
-@given(st.lists(st.text(), max_size=5))
-def test_keys_are_those_of_feast(ids):
-    feasts = [
-        serialize_entity_key(EntityKey(join_keys=["pin_id"], entity_values=[Value(string_val=i)]), 3) for i in ids
-    ]
-    assert entity_keys("pin_id", ids) == feasts
-
-
 def test_redis_that_goes_away_breaks_no_promise(features_home, tmp_path, monkeypatch):
     """It stops when half of a space is written: nothing switches, and the next run finishes."""
-    from feast import FeatureStore
-
     with redis_server(tmp_path / "redis") as server:
         monkeypatch.setenv("PINCLIP_REDIS", server.address)
         home = features_home.beside(tmp_path, server.address)
         space, stored = home.new_space(seed=1)
-        features, whole = Features.of(home.configuration), FeatureStore.write_to_online_store
+        features, whole = Features.of(home.configuration), redis_writing.write
         registration, (folder, vectors) = home.registered(), quantized(tmp_path / "next", seed=2)
 
         def half(store, *arguments):
             whole(store, *arguments)
             server.stop()  # after the first of the two shards
 
-        monkeypatch.setattr(FeatureStore, "write_to_online_store", half)
+        monkeypatch.setattr(redis_writing, "write", half)
         with pytest.raises(StoreError, match="Redis does not answer"):
             home.publish(folder, registration)
         with pytest.raises(StoreError, match="The online store does not answer"):
             features.pin_vectors(["p1"], space)
-        monkeypatch.setattr(FeatureStore, "write_to_online_store", whole)
+        monkeypatch.setattr(redis_writing, "write", whole)
         server.start()
         assert np.array_equal(features.pin_vectors(list(stored), space)[0], expected(stored.values()))
         assert features.newest_space() == space
