@@ -10,6 +10,7 @@ Shape legend: N Pins asked for · F Pins found · E vector dimension · B bytes 
 """
 
 import sqlite3
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from feast.infra.online_stores.online_store import OnlineStore
 
 AT_ONCE = 10_000  # Pins of one query or pipeline
+REMEMBERED = 1.0  # seconds; Feast takes milliseconds to make a view of its cached registry
 Read = Callable[[list[bytes]], list[bytes | None]]  # entity keys -> stored values
 
 
@@ -33,6 +35,7 @@ class Features:
 
     def __init__(self, store: "FeatureStore") -> None:
         self.store = store
+        self._known: dict[str, tuple[float, Affine]] = {}  # by space, until when
         version = store.config.entity_key_serialization_version
         if version != 3:
             raise StoreError(
@@ -81,8 +84,12 @@ class Features:
 
     def _affine(self, space: str) -> Affine:
         """How the space's bytes are read; the registry is as old as `cache_ttl_seconds` at most."""
-        tags = self._view(space).tags
-        return Affine(float(tags["scale"]), int(tags["zero_point"]), int(tags["bits"]), int(tags["dim"]))
+        until, affine = self._known.get(space, (0.0, None))
+        if affine is None or time.monotonic() > until:
+            tags = self._view(space).tags
+            affine = Affine(float(tags["scale"]), int(tags["zero_point"]), int(tags["bits"]), int(tags["dim"]))
+            self._known[space] = (time.monotonic() + REMEMBERED, affine)
+        return affine
 
     def _view(self, space: str) -> "FeatureView":
         from feast.errors import FeastObjectNotFoundException
@@ -100,6 +107,7 @@ class Features:
     def _refuse_retired(self, space: str) -> None:
         """The cached registry may not know yet that the space is gone: nothing found is the time to look again."""
         self.store.refresh_registry()
+        self._known.pop(space, None)
         self._view(space)
 
     def _read(self, view: str, keys: list[bytes]) -> list[bytes | None]:

@@ -58,10 +58,10 @@ class Browser:
         return answer["result"].get("value")
 
     def wait(self, condition: str) -> None:
-        """Until the JavaScript is true."""
-        self._until(lambda: self.evaluate(f"Boolean({condition})") or None, says=condition)
+        """Until the JavaScript is true; what it refers to may still be missing."""
+        self._until(lambda: self.evaluate(f"Boolean({condition})") or None, AssertionError, says=condition)
 
-    def type(self, text: str) -> None:
+    def write(self, text: str) -> None:
         self.call("Input.insertText", text=text)
 
     def press(self, key: str, code: int) -> None:

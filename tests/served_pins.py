@@ -21,7 +21,7 @@ import torch
 from PIL import Image, ImageDraw
 
 from model.affine import Affine
-from model.catalogue import CatalogueWriter
+from model.catalogue import Catalogue, CatalogueWriter
 from model.checkpoint import save_model
 from model.config import load
 from model.embedding import Embedder
@@ -30,6 +30,7 @@ from model.files import write_json
 from model.text import tokenizer_for
 from serving.service.config import ServiceConfig, SpaceFiles
 
+ROOT = Path(__file__).resolve().parents[1]
 TINY = (
     *("vision.image_size=32", "vision.width=32", "text.width=32", "text.vocabulary=400"),
     *("fusion.dim=32", "fusion.prefixes=16,32", "train.precision=fp32"),
@@ -39,7 +40,6 @@ SHAPES = ("circle", "square", "triangle")
 PINS = 60
 TITLES = [f"{list(COLOURS)[i % 5]} {SHAPES[i % 3]} {i}" for i in range(PINS)]
 IDS = [f"pin-{i}" for i in range(PINS)]
-AFFINE = Affine(scale=1 / 127, zero_point=0, bits=8, dim=32)
 
 
 def drawn(index: int) -> bytes:
@@ -70,24 +70,26 @@ def tiny_model(folder: Path, *settings: str) -> Path:
     return folder
 
 
-def catalogue(prepared: Path) -> Path:
-    """A prepared folder with a catalogue of drawn Pins, ten to a board."""
+def catalogue(prepared: Path, ids: list[str] = IDS, images: list[bytes] | None = None, titles=TITLES) -> Path:
+    """A prepared folder with a catalogue of these Pins, or of the drawn ones, ten to a board."""
+    columns = {"pin_id": ids, "image": images or [drawn(i) for i in range(PINS)], "title": titles}
     with CatalogueWriter(prepared / "catalogue", rows_per_shard=32) as writer:
-        writer.write("pins", pa.table({"pin_id": IDS, "image": [drawn(i) for i in range(PINS)], "title": TITLES}))
-        writer.write("boards", pa.table({"board_id": [f"b{i % 6}" for i in range(PINS)], "pin_id": IDS}))
+        writer.write("pins", pa.table(columns))
+        writer.write("boards", pa.table({"board_id": [f"b{i // 10}" for i in range(len(ids))], "pin_id": ids}))
     return prepared
 
 
 def publish(home, model_folder: Path, name: str) -> SpaceFiles:
-    """Embeds the drawn Pins and publishes them as a new space of the home."""
-    vectors_NE = Embedder(model_folder).pins([drawn(i) for i in range(PINS)], [{"title": title} for title in TITLES])
+    """Embeds the Pins of the home's catalogue and publishes them as a new space."""
+    pins = Catalogue(home.prepared / "catalogue").read("pins", ["pin_id", "image", "title"]).to_pydict()
+    texts = [{"title": title} if title else {} for title in pins["title"]]
+    vectors_NE = Embedder(model_folder).pins(pins["image"], texts)
+    affine = Affine(scale=1 / 127, zero_point=0, bits=8, dim=vectors_NE.shape[1])
     folder = home.root / name
     (folder / "pins").mkdir(parents=True)
-    stored = [row.tobytes() for row in AFFINE.quantize(vectors_NE)]
-    pq.write_table(
-        pa.table({"pin_id": IDS, "vector": pa.array(stored, pa.binary())}), folder / "pins" / "00000.parquet"
-    )
-    write_json(folder / "quantization.json", asdict(AFFINE))
+    stored = pa.array([row.tobytes() for row in affine.quantize(vectors_NE)], pa.binary())
+    pq.write_table(pa.table({"pin_id": pins["pin_id"], "vector": stored}), folder / "pins" / "00000.parquet")
+    write_json(folder / "quantization.json", asdict(affine))
     registration = home.registered()
     home.publish(folder, registration)
     feast = home.settings.home / "feast"
@@ -104,7 +106,8 @@ class Process:
         self.address, self.log = f"http://127.0.0.1:{config['port']}", log
         asked = {"files": [asdict(one) for one in files], "catalogue": catalogue, "config": config}
         command = [sys.executable, __file__, json.dumps(asked, default=str)]
-        environment = os.environ | {"PINCLIP_REDIS": redis, "PYTHONUNBUFFERED": "1"}
+        # The packages come before the folders of tests beside this file, which are named like them.
+        environment = os.environ | {"PINCLIP_REDIS": redis, "PYTHONUNBUFFERED": "1", "PYTHONPATH": str(ROOT)}
         self.session = requests.Session()
         if config.get("token"):
             self.session.headers["Authorization"] = f"Bearer {config['token']}"

@@ -9,7 +9,9 @@ import contextlib
 import hashlib
 import io
 import json
+import logging
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -64,7 +66,7 @@ def _export(module: nn.Module, example: tuple[torch.Tensor, ...], file: Path) ->
         "slots": {0, 1},
     }
     names = GRAPHS[file.name]
-    shapes = tuple({axis: torch.export.Dim.DYNAMIC for axis in free[name]} for name in names)
+    shapes = tuple(dict.fromkeys(free[name], torch.export.Dim.DYNAMIC) for name in names)
     with _quiet(), torch.no_grad(), replaced(file) as scratch:
         program = torch.onnx.export(
             module,
@@ -80,11 +82,17 @@ def _export(module: nn.Module, example: tuple[torch.Tensor, ...], file: Path) ->
 
 
 @contextlib.contextmanager
-def _quiet() -> Any:
+def _quiet() -> Iterator[None]:
     """The exporter prints its progress and warns of its own libraries."""
-    with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield
+    exporter = logging.getLogger("torch.onnx")
+    level = exporter.level
+    exporter.setLevel(logging.ERROR)
+    try:
+        with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        exporter.setLevel(level)
 
 
 def _sha256(file: Path) -> str:

@@ -35,7 +35,7 @@ class PaddedQueries(nn.Module):
 
 
 class PaddedPins(nn.Module):
-    """Pin vectors (B, E). slots_BT: where in (N, L), counted through, a Pin's text tokens stand; -1 where it has no more."""
+    """Pin vectors (B, E). slots_BT: where in (N, L), counted through, a Pin's text tokens stand; -1: it has no more."""
 
     def __init__(self, encoder: PinEncoder) -> None:
         super().__init__()

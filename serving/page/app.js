@@ -37,8 +37,10 @@ function askToken() {
 
 const imagePath = (pin) => `v1/pins/${encodeURIComponent(pin)}/image`;
 
-async function showImage(img, pin) {
+async function showImage(img, pin, there = true) {
   img.onerror = () => img.parentElement.classList.add("none");
+  img.parentElement.classList.toggle("none", !there);
+  if (!there) return;
   if (!token) {
     img.src = imagePath(pin); // the browser keeps it
     return;
@@ -56,14 +58,14 @@ function say(text, kind = "") {
   status.className = kind;
 }
 
-function tile({ pin_id, score, title }) {
+function tile({ pin_id, score, title, has_image }) {
   const item = at("pin").content.cloneNode(true);
   const link = item.querySelector("a");
   link.href = `#${new URLSearchParams({ pin: pin_id })}`;
   link.title = title ?? pin_id;
   link.querySelector(".title").textContent = title || pin_id;
-  link.querySelector(".score").textContent = score.toFixed(2);
-  showImage(link.querySelector("img"), pin_id);
+  link.querySelector(".score").textContent = (Math.round(score * 100) / 100 || 0).toFixed(2);
+  showImage(link.querySelector("img"), pin_id, has_image);
   return item;
 }
 
@@ -88,7 +90,7 @@ function showRelated(pin) {
   const known = [...grid.querySelectorAll("a")].find((link) => link.hash === location.hash);
   about.querySelector("h2").textContent = known?.title ?? pin;
   about.querySelector(".id").textContent = known && known.title !== pin ? pin : "";
-  showImage(about.querySelector("img"), pin);
+  showImage(about.querySelector("img"), pin, !known?.querySelector(".none"));
   scrollTo(0, 0);
   return show(() => ask(`v1/pins/${encodeURIComponent(pin)}/related?k=${COUNT}&${inSpace()}`), "like this one");
 }

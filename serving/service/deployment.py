@@ -4,6 +4,7 @@ The encoder is in it too: a replica of its own would cost every Pin a way throug
 """
 
 import asyncio
+import logging
 import signal
 import threading
 from collections.abc import Callable, Sequence
@@ -13,7 +14,6 @@ from typing import Any
 
 from ray import serve
 from ray.serve.config import BackpressureConfig
-from ray.serve.schema import LoggingConfig
 
 from serving.service.api import api
 from serving.service.config import ServiceConfig, SpaceFiles
@@ -21,6 +21,7 @@ from serving.service.guard import Guard
 from serving.service.served import Served
 
 NAME = "pinclip"
+QUIET = {"log_level": "WARNING", "enable_access_log": False}  # /metrics counts
 SPARE = 32  # requests beyond those at work that get as far as the guard, which refuses them; and health
 
 
@@ -70,8 +71,8 @@ def serve_until_stopped(
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    quiet = LoggingConfig(log_level="WARNING", enable_access_log=False)
-    serve.start(http_options={"host": config.host, "port": config.port}, logging_config=quiet)
+    logging.getLogger("ray.serve").setLevel(logging.WARNING)
+    serve.start(http_options={"host": config.host, "port": config.port}, logging_config=QUIET)
     handle = serve.run(_replica(config).bind(files, newest, catalogue, config), name=NAME, route_prefix="/")
     try:
         started()
@@ -92,4 +93,5 @@ def _replica(config: ServiceConfig) -> Any:
         max_queued_requests=SPARE,
         backpressure_config=BackpressureConfig(status_code=429, retry_after_s=1),
         graceful_shutdown_timeout_s=config.drain_s,
+        logging_config=QUIET,
     )

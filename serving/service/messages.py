@@ -54,7 +54,8 @@ class SearchIn(Message):
 class Found(Message):
     pin_id: str
     score: float = Field(description="Cosine, -1 … 1.")
-    title: str | None = Field(None, description="From the catalogue; null for a Pin that is not in it.")
+    title: str | None = Field(None, description="From the catalogue.")
+    has_image: bool = Field(False, description="The catalogue has one: GET /v1/pins/{pin_id}/image.")
 
 
 class Results(Message):

@@ -1,16 +1,21 @@
 """New vectors into the online store, by the PushSource of their space. Shape legend: N Pins · B bytes of a vector"""
 
 import sqlite3
+import time
 from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
 from model.errors import StoreError
 
 if TYPE_CHECKING:
-    from feast import FeatureStore
+    from feast import FeatureStore, FeatureView
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+KNOWN_S = 60.0  # that a view is taken to be there, as long as the registry's own cache
 
 
 class OnlineStore(Protocol):
@@ -24,27 +29,36 @@ class OnlineStore(Protocol):
 
 
 class Feast:
-    """The store of <feast_home>/feature_store.yaml; one thread at a time."""
+    """The store of <feast_home>/feature_store.yaml; one thread at a time.
+
+    FeatureStore.push looks for the PushSource's view on every call and builds all objects of the registry anew for
+    that, three times: ten times the work of the write. Here the view is looked for once a minute.
+    """
 
     def __init__(self, feast_home: Path, space: str) -> None:
         self.store, self.source = open_store(feast_home), f"pin_embedding_{space}_push"
+        self._known: tuple[float, FeatureView] | None = None
 
     def push(self, ids: Sequence[str], packed_NB: np.ndarray, times_N: np.ndarray) -> None:
-        import pandas as pd
-        from feast.errors import FeastError
         from redis.exceptions import RedisError
 
-        times = pd.to_datetime(times_N, unit="us", utc=True)
-        vectors = [row.tobytes() for row in packed_NB]
-        rows = {"pin_id": list(ids), "vector": vectors, "event_timestamp": times, "created": times}
         try:
-            self.store.push(self.source, pd.DataFrame(rows))
+            self.store.provider.online_write_batch(
+                self.store.config, self._view(), _rows(ids, packed_NB, times_N), None
+            )
         except (RedisError, sqlite3.Error) as error:
             raise StoreError(
                 f"The online store does not answer ({error}); see that it runs, then ask again."
             ) from error
-        except FeastError as error:
-            raise StoreError(f"The space of {self.source} takes no Pins any more ({error}); serve another.") from error
+
+    def _view(self) -> "FeatureView":
+        if self._known is None or time.monotonic() - self._known[0] > KNOWN_S:
+            views = self.store.list_feature_views(allow_cache=True)
+            fed = [view for view in views if view.stream_source and view.stream_source.name == self.source]
+            if not fed:
+                raise StoreError(f"The space of {self.source} was retired; serve another.")
+            self._known = time.monotonic(), fed[0]
+        return self._known[1]
 
 
 def open_store(feast_home: Path) -> "FeatureStore":
@@ -54,3 +68,14 @@ def open_store(feast_home: Path) -> "FeatureStore":
     if not configuration.is_file():
         raise StoreError(f"There is no feature store at {configuration}; run the pipeline first, or set PINCLIP_HOME.")
     return FeatureStore(fs_yaml_file=configuration)
+
+
+def _rows(ids: Sequence[str], packed_NB: np.ndarray, times_N: np.ndarray) -> list[Any]:
+    """As Feast writes them: key, values, event_timestamp, created."""
+    from feast.protos.feast.types.EntityKey_pb2 import EntityKey
+    from feast.protos.feast.types.Value_pb2 import Value
+
+    times = [EPOCH + timedelta(microseconds=t) for t in times_N.tolist()]
+    keys = [EntityKey(join_keys=["pin_id"], entity_values=[Value(string_val=pin_id)]) for pin_id in ids]
+    values = [{"vector": Value(bytes_val=row.tobytes())} for row in packed_NB]
+    return list(zip(keys, values, times, times, strict=True))

@@ -36,6 +36,9 @@ class Pictures:
         for number, shard in enumerate(self._shards):
             self._learn(number, pq.ParquetFile(shard))
 
+    def __contains__(self, pin_id: str) -> bool:
+        return pin_id in self._groups
+
     def title(self, pin_id: str) -> str | None:
         return self._titles.get(pin_id)
 

@@ -2,7 +2,7 @@
 
 import base64
 import binascii
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from email.parser import BytesParser
 from email.policy import HTTP
 from typing import Any, TypeVar
@@ -18,6 +18,7 @@ from serving.service.messages import Message, PinIn, PinsIn
 from serving.service.space import NewPin
 
 M = TypeVar("M", bound=Message)
+CLOCKS = timedelta(minutes=5)  # that two machines may differ by
 
 
 class Refused(Exception):
@@ -66,10 +67,7 @@ def new_pin(pin: PinIn, image_size: int, config: ServiceConfig) -> NewPin:
     if not pin.image and not any(text.strip() for text in texts.values()):
         raise Refused(422, f"Pin {pin.pin_id!r} has neither image nor text; send one of them.")
     pixels_SS3 = picture(pin.image, f"Pin {pin.pin_id!r}", image_size, config) if pin.image else None
-    time = pin.time or datetime.now(UTC)
-    if time.tzinfo is None:
-        raise Refused(422, f"time of Pin {pin.pin_id!r} has no zone; write it as 2026-11-21T12:00:00Z.")
-    return NewPin(pin.pin_id, pixels_SS3, texts, time)
+    return NewPin(pin.pin_id, pixels_SS3, texts, _time(pin))
 
 
 def picture(image: str, whose: str, size: int, config: ServiceConfig) -> np.ndarray:
@@ -89,6 +87,17 @@ def picture(image: str, whose: str, size: int, config: ServiceConfig) -> np.ndar
 def check_text(whose: str, text: str, config: ServiceConfig) -> None:
     if len(text) > config.max_text:
         raise Refused(413, f"The {whose} is longer than {config.max_text:,} characters; send less.")
+
+
+def _time(pin: PinIn) -> datetime:
+    """One from the future would keep all that comes after it from being stored."""
+    now = datetime.now(UTC)
+    time = pin.time or now
+    if time.tzinfo is None:
+        raise Refused(422, f"time of Pin {pin.pin_id!r} has no zone; write it as 2026-11-21T12:00:00Z.")
+    if time > now + CLOCKS:
+        raise Refused(422, f"time of Pin {pin.pin_id!r} is in the future; say when the Pin became what it is.")
+    return time
 
 
 def _form(body: bytes, content_type: str) -> dict[str, Any]:

@@ -102,7 +102,6 @@ class Routes:
         if not 1 <= k <= self.config.max_results:
             raise Refused(422, f"k is {k}; ask for 1 to {self.config.max_results} results.")
         found = await chosen.nearest(vector_E, k, without)
-        title = self.served.pictures.title
-        return Results(
-            space=chosen.space.name, results=[Found(pin_id=i, score=score, title=title(i)) for i, score in found]
-        )
+        shown = self.served.pictures
+        results = [Found(pin_id=i, score=s, title=shown.title(i), has_image=i in shown) for i, s in found]
+        return Results(space=chosen.space.name, results=results)

@@ -105,11 +105,10 @@ def test_a_snapshot_takes_the_journal_into_the_shards(files):
 
 def test_what_the_online_store_refused_can_be_sent_again(files, monkeypatch):
     space = opened(files)
-    monkeypatch.setattr(space.online.store, "push", refuse)
-    with pytest.raises(StoreError, match="does not answer"):
+    with monkeypatch.context() as broken, pytest.raises(StoreError, match="does not answer"):
+        broken.setattr(space.online.store.provider, "online_write_batch", refuse)
         space.accept([pin("p")])
     assert online(files, ["p"])[1][0]
-    monkeypatch.undo()
     assert space.accept([pin("p")])[0].stored
     assert not online(files, ["p"])[1][0]
 

@@ -1,0 +1,200 @@
+"""The service as a client meets it, on a real Ray Serve: what it answers, and what it refuses."""
+
+import base64
+import io
+import json
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+import requests
+from PIL import Image
+from served_pins import IDS, Embedder, drawn
+
+from serving.features import Features
+from serving.service.online import open_store
+
+pytestmark = pytest.mark.timeout(900)
+
+
+def as_text(data: bytes) -> str:
+    return base64.b64encode(data).decode()
+
+
+def test_a_pin_that_is_pushed_is_read_and_found(service, published):
+    pin = {"pin_id": "fresh/1", "image": as_text(drawn(3)), "title": "mustard circle", "annotations": ["a", "b"]}
+    answer = service.post("/v1/pins", {"pins": [pin]}).json()
+    [accepted] = answer["pins"]
+    assert (answer["space"], accepted["stored"]) == (published[0][-1].name, True)
+    vectors, missing = Features(open_store(published[0][-1].feast_home)).pin_vectors(["fresh/1"], answer["space"])
+    assert not missing[0]
+    np.testing.assert_allclose(vectors[0], accepted["vector"], atol=1e-6)
+    found = service.get("/v1/pins/fresh%2F1/related", params={"k": 5}).json()["results"]
+    assert len(found) == 5
+    assert "fresh/1" not in [one["pin_id"] for one in found]
+    nearest = service.post("/v1/search", {"image": pin["image"], "k": 60}).json()["results"]
+    assert "fresh/1" in [one["pin_id"] for one in nearest]
+
+
+def test_many_pins_at_once_are_those_of_pytorch(service, published):
+    pins = [{"pin_id": f"many-{i}", "image": as_text(drawn(i)), "title": f"teal {i}"} for i in range(16)]
+    answer = service.post("/v1/pins?space=" + published[0][0].name, {"pins": pins}).json()
+    assert answer["space"] == published[0][0].name
+    assert [one["pin_id"] for one in answer["pins"]] == [pin["pin_id"] for pin in pins]
+    texts = [{"title": pin["title"]} for pin in pins]
+    expected = Embedder(published[0][0].model_folder).pins([drawn(i) for i in range(16)], texts)
+    cosines = (np.array([one["vector"] for one in answer["pins"]]) * expected).sum(axis=1)
+    assert cosines.min() > 0.999
+    there = service.get("/v1/pins/many-3/related").status_code, service.get(f"/v1/pins/many-3/related?space={IDS[0]}")
+    assert there[0] == 404  # spaces do not mix: it was given to the older one alone
+    assert there[1].status_code == 404
+
+
+def test_a_form_is_taken_as_well(service):
+    fields = {"pin_id": "from-a-form", "title": "größe", "annotations": "x"}
+    answer = requests.post(f"{service.address}/v1/pins", data=fields, files={"image": drawn(1)}, timeout=60)
+    assert answer.json()["pins"][0]["stored"]
+    same = {"pin_id": "again", "title": "größe", "annotations": "x", "image": as_text(drawn(1))}
+    vector = service.post("/v1/pins", {"pins": [same]}).json()["pins"][0]["vector"]
+    np.testing.assert_allclose(vector, answer.json()["pins"][0]["vector"], atol=1e-6)
+
+
+def test_an_older_push_is_answered_and_not_stored(service):
+    def pushed(time: str, title: str) -> bool:
+        pin = {"pin_id": "twice", "title": title, "time": time}
+        return service.post("/v1/pins", {"pins": [pin]}).json()["pins"][0]["stored"]
+
+    assert pushed("2026-11-21T12:00:01Z", "teal circle")
+    assert not pushed("2026-11-21T12:00:00Z", "coral square")
+    assert pushed("2026-11-21T13:00:02+01:00", "coral square")
+
+
+def test_search_weighs_words_and_picture(service):
+    words, picture = {"text": "coral circle", "k": 60}, {"image": as_text(drawn(8)), "k": 60}
+
+    def scores(asked: dict) -> dict[str, float]:
+        return {one["pin_id"]: one["score"] for one in service.post("/v1/search", asked).json()["results"]}
+
+    assert scores({**words, **picture, "image_weight": 0}) == pytest.approx(scores(words), abs=1e-5)
+    assert scores({**words, **picture, "image_weight": 1}) == pytest.approx(scores(picture), abs=1e-5)
+    mixed = scores({**words, **picture, "image_weight": 0.5})
+    assert list(mixed.values()) == sorted(mixed.values(), reverse=True)
+    assert mixed.keys() != scores(words).keys() or list(mixed) != list(scores(words))
+
+
+def test_rerank_spreads_what_is_alike(service):
+    twins = [{"pin_id": name, "image": as_text(drawn(0)), "title": "coral circle"} for name in ("twin-a", "twin-b")]
+    service.post("/v1/pins", {"pins": twins})
+    candidates = [("twin-a", 3.0), ("twin-b", 2.9), (IDS[20], 2.5), ("nobody", 2.4)]
+    asked = {"candidates": [{"pin_id": i, "utility": u} for i, u in candidates], "beta": 5.0}
+    answer = service.post("/v1/rerank", asked).json()
+    order = [one["pin_id"] for one in answer["results"]]
+    assert order[0] == "twin-a"
+    assert order[-1] == "twin-b"
+    assert answer["missing"] == ["nobody"]
+    assert len(service.post("/v1/rerank", asked | {"slots": 2}).json()["results"]) == 2
+
+
+def bomb() -> bytes:
+    file = io.BytesIO()
+    Image.new("1", (9000, 9000)).save(file, "PNG")
+    return file.getvalue()
+
+
+PIN = {"pin_id": "p", "title": "teal"}
+REFUSED = [
+    ({"pins": [PIN | {"image": as_text(b"no picture")}]}, 422, "'p' cannot be used: unknown format"),
+    ({"pins": [PIN | {"image": as_text(drawn(0)[:200])}]}, 422, "truncated"),
+    ({"pins": [PIN | {"image": "*not base64*"}]}, 422, "not base64"),
+    ({"pins": [PIN | {"image": as_text(bomb())}]}, 413, "too many pixels"),
+    ({"pins": [PIN | {"image": as_text(bytes(300_000))}]}, 413, "too many bytes"),
+    ({"pins": [{"pin_id": "p"}]}, 422, "neither image nor text"),
+    ({"pins": [{"pin_id": "p", "title": "  "}]}, 422, "neither image nor text"),
+    ({"pins": [{"pin_id": ""}]}, 422, "pins.0.pin_id"),
+    ({"pins": [PIN | {"colour": "red"}]}, 422, "pins.0.colour"),
+    ({"pins": [PIN | {"time": "2026-11-21T12:00:00"}]}, 422, "no zone"),
+    ({"pins": [PIN | {"time": "2099-01-01T00:00:00Z"}]}, 422, "in the future"),
+    ({"pins": [PIN | {"title": "x" * 501}]}, 413, "longer than 500 characters"),
+    ({"pins": [PIN] * 17}, 413, "at most 16"),
+    ({"pins": []}, 422, "pins"),
+    ([1, 2], 422, "The body"),
+]
+
+
+@pytest.mark.parametrize(("message", "status", "says"), REFUSED)
+def test_bad_pins_are_one_sentence(service, message, status, says):
+    answer = service.post("/v1/pins", message)
+    assert (answer.status_code, answer.json().keys()) == (status, {"error"})
+    assert says in answer.json()["error"]
+    assert service.get("/v1/pins/p/related").status_code == 404
+
+
+def test_one_bad_pin_stores_none_of_its_request(service):
+    bad = {"pin_id": "bad", "image": as_text(b"no picture")}
+    assert service.post("/v1/pins", {"pins": [{"pin_id": "good", "title": "teal"}, bad]}).status_code == 422
+    assert service.get("/v1/pins/good/related").status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "status", "says"),
+    [
+        ("/v1/rerank", '{"candidates": [{"pin_id": "p", "utility": NaN}]}', 422, "finite"),
+        ("/v1/rerank", '{"candidates": [{"pin_id": "p", "utility": 1}], "slots": 2}', 422, "2 slots cannot be filled"),
+        ("/v1/rerank", '{"candidates": []}', 422, "candidates"),
+        ("/v1/search", "{}", 422, "text, an image, or both"),
+        ("/v1/search", '{"text": "x", "image_weight": NaN}', 422, "finite"),
+        ("/v1/search", '{"text": "x", "k": 201}', 422, "1 to 200"),
+        ("/v1/search", "no json", 422, "Invalid JSON"),
+        ("/v1/search?space=v99", '{"text": "x"}', 404, "'v99' is not served here; there are: v"),
+        ("/v1/search", '{"text": "' + "x" * 1_100_000 + '"}', 413, "longer than 1,000,000 bytes"),
+    ],
+)
+def test_bad_questions_are_one_sentence(service, path, body, status, says):
+    answer = requests.post(service.address + path, data=body, timeout=60)
+    assert answer.status_code == status
+    assert says in answer.json()["error"]
+
+
+def test_a_body_without_a_length_is_counted(service):
+    chunks = (b"x" * 100_000 for _ in range(20))
+    assert requests.post(f"{service.address}/v1/search", data=chunks, timeout=60).status_code == 413
+
+
+@pytest.mark.parametrize("path", ["/v1/pins/nobody/related", "/v1/pins/nobody/image", "/nowhere"])
+def test_what_is_not_there_is_404(service, path):
+    assert service.get(path).status_code == 404
+    assert service.get(path).json()["error"]
+
+
+def test_health_metrics_and_openapi(service):
+    assert service.get("/health/live").json() == {"live": True}
+    assert service.get("/health/ready").json() == {"ready": True}
+    service.post("/v1/search", {"text": "teal"})
+    text = service.get("/metrics").text
+    assert 'pinclip_requests_total{method="POST",route="/v1/search",status="200"}' in text
+    assert "pinclip_batch_pins_bucket" in text
+    document = service.get("/openapi.json").json()
+    pins = document["paths"]["/v1/pins"]["post"]
+    assert pins["requestBody"]["content"].keys() == {"application/json", "multipart/form-data"}
+    assert "$ref" not in json.dumps(pins["requestBody"])
+    assert {"429", "413", "401"} <= pins["responses"].keys()
+
+
+def test_images_come_from_the_catalogue(service):
+    answer = service.get(f"/v1/pins/{IDS[40]}/image")
+    assert (answer.content, answer.headers["content-type"]) == (drawn(40), "image/png")
+
+
+def test_too_many_at_once_are_told_so_and_nobody_else_suffers(service):
+    def ask(number: int) -> int:
+        pins = [{"pin_id": f"rush-{number}-{i}", "image": as_text(drawn(i))} for i in range(16)]
+        answer = requests.post(f"{service.address}/v1/pins", json={"pins": pins}, timeout=60)
+        assert answer.status_code == 200 or answer.headers["retry-after"] == "1"
+        return answer.status_code
+
+    with ThreadPoolExecutor(48) as threads:
+        statuses = list(threads.map(ask, range(96)))
+    assert set(statuses) == {200, 429}
+    for number, status in enumerate(statuses):
+        there = service.get(f"/v1/pins/rush-{number}-15/related?k=1").status_code
+        assert there == (200 if status == 200 else 404)
