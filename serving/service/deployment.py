@@ -86,7 +86,8 @@ def _replica(config: ServiceConfig) -> Any:
     import ray
 
     gpus = 1 if ray.cluster_resources().get("GPU", 0) >= 1 else 0
-    return PinServer.options(
+    deployment: Any = PinServer  # the decorator makes a Deployment of the class
+    return deployment.options(
         num_replicas=1,
         ray_actor_options={"num_cpus": 1, "num_gpus": gpus},
         max_ongoing_requests=config.at_once + SPARE,

@@ -16,7 +16,8 @@ from serving.service.config import ServiceConfig
 from serving.service.metrics import Metrics
 
 Message = MutableMapping[str, Any]
-Receive, Send = Callable[[], Awaitable[Message]], Callable[[Message], Awaitable[None]]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
 PROTECTED = "/v1/"  # the page, health and metrics say nothing that is worth a token
 
 

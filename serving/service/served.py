@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 import numpy as np
 from ray import serve
 
+from serving.encoder.inputs import PinTexts
 from serving.service.config import ServiceConfig, SpaceFiles
 from serving.service.metrics import Metrics
 from serving.service.pictures import Pictures
@@ -47,8 +48,8 @@ class ServedSpace:
         return list(await self._in_thread(self.space.encoder.queries, texts))
 
     async def _picture(self, pixels: list[np.ndarray]) -> list[np.ndarray]:
-        has_image_N, texts = np.ones(len(pixels), dtype=bool), [{} for _ in pixels]
-        return list(await self._in_thread(self.space.encoder.pins, np.stack(pixels), has_image_N, texts))
+        has_image_N, no_texts = np.ones(len(pixels), dtype=bool), [PinTexts() for _ in pixels]
+        return list(await self._in_thread(self.space.encoder.pins, np.stack(pixels), has_image_N, no_texts))
 
     async def _in_thread(self, function: Callable[..., R], *arguments: Any) -> R:
         return await asyncio.get_running_loop().run_in_executor(self._threads, function, *arguments)
