@@ -11,6 +11,7 @@ import socket
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 
@@ -96,6 +97,9 @@ def publish(home, model_folder: Path, name: str) -> SpaceFiles:
     return SpaceFiles(registration.space, feast, model_folder, home.root / "state" / registration.space)
 
 
+STARTS = 4  # Ray gives itself half a minute to start, which a busy machine may not have
+
+
 class Process:
     """The service, started for real on a free port of this machine."""
 
@@ -111,8 +115,13 @@ class Process:
         self.session = requests.Session()
         if config.get("token"):
             self.session.headers["Authorization"] = f"Bearer {config['token']}"
-        self.process = subprocess.Popen(command, stdout=log.open("w"), stderr=subprocess.STDOUT, env=environment)
-        self._wait()
+        for _ in range(STARTS):
+            self.process = subprocess.Popen(command, stdout=log.open("w"), stderr=subprocess.STDOUT, env=environment)
+            if self._is_up():
+                return
+            if "Ray did not start" not in log.read_text():
+                break
+        raise RuntimeError(f"The service does not start:\n{log.read_text()[-4000:]}")
 
     def get(self, path: str, **options) -> requests.Response:
         return self.session.get(self.address + path, timeout=60, **options)
@@ -124,18 +133,16 @@ class Process:
         self.process.send_signal(signal.SIGTERM)
         return self.process.wait(120)
 
-    def _wait(self) -> None:
+    def _is_up(self) -> bool:
         for _ in range(3000):
             if self.process.poll() is not None:
-                break
-            try:
+                return False
+            with suppress(requests.RequestException):
                 if requests.get(f"{self.address}/health/ready", timeout=5).status_code == 200:
-                    return
-            except requests.RequestException:
-                pass
+                    return True
             time.sleep(0.2)
         self.process.kill()
-        raise RuntimeError(f"The service does not start:\n{self.log.read_text()[-4000:]}")
+        return False
 
 
 def main() -> None:

@@ -86,7 +86,7 @@ def test_rerank_spreads_what_is_alike(service):
     twins = [{"pin_id": name, "image": as_text(drawn(0)), "title": "coral circle"} for name in ("twin-a", "twin-b")]
     service.post("/v1/pins", {"pins": twins})
     candidates = [("twin-a", 3.0), ("twin-b", 2.9), (IDS[20], 2.5), ("nobody", 2.4)]
-    asked = {"candidates": [{"pin_id": i, "utility": u} for i, u in candidates], "beta": 5.0}
+    asked = {"candidates": [{"pin_id": i, "utility": u} for i, u in candidates], "beta": 50.0}
     answer = service.post("/v1/rerank", asked).json()
     order = [one["pin_id"] for one in answer["results"]]
     assert order[0] == "twin-a"
