@@ -46,6 +46,17 @@ LEAN = {"include_log_monitor": False}
 QUICK = {"health_check_initial_delay_ms": 0, "health_check_period_ms": 500, "health_check_failure_threshold": 5}
 
 
+@pytest.fixture
+def one_thread():
+    """As many as a part has on a cluster: with more, sums of fp32 are added up in another order."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
 @pytest.fixture(scope="module")
 def walked(tmp_path_factory):
     """The folders (prepared, neighbours) of 200 generated Pins, prepared in shards of 32."""
@@ -166,6 +177,7 @@ def test_training_loses_a_node_and_ends_as_on_one(tmp_path, nodes, lose, walked,
     assert {name: (one[name] - two[name]).abs().max().item() for name in one} == dict.fromkeys(one, 0.0)
 
 
+@pytest.mark.usefixtures("one_thread")
 def test_embedding_loses_a_node_and_writes_the_same_files(tmp_path, nodes, lose, walked, on_one_node):
     """The first node that a part comes to never finishes it and is lost; the other does that part and the rest."""
     import ray
