@@ -254,7 +254,7 @@ def feast(home, *commands):
     The home is not the default one, so its feature_store.yaml is named as feature_repo/README.md says.
     """
     code = (
-        "import sys; from feast.cli.cli import cli\n"
+        "import sys, feast.ui_server; from feast.cli.cli import cli\n"  # `feast ui` can start
         "for command in sys.argv[1:]: print('=====', command); cli(command.split(), standalone_mode=False)"
     )
     command = [sys.executable, "-c", code, *[f"-c {REPO} {command}" for command in commands]]
