@@ -76,6 +76,7 @@ async function show(question, what) {
     const { results, space } = await (await question()).json();
     if (number !== newest) return;
     grid.replaceChildren(...results.map(tile));
+    scrollTo(0, 0);
     say(results.length ? `${results.length} Pins ${what}, nearest first, in space ${space}` : `No Pins ${what}`);
   } catch (error) {
     if (number !== newest) return;
@@ -91,7 +92,6 @@ function showRelated(pin) {
   about.querySelector("h2").textContent = known?.title ?? pin;
   about.querySelector(".id").textContent = known && known.title !== pin ? pin : "";
   showImage(about.querySelector("img"), pin, !known?.querySelector(".none"));
-  scrollTo(0, 0);
   return show(() => ask(`v1/pins/${encodeURIComponent(pin)}/related?k=${COUNT}&${inSpace()}`), "like this one");
 }
 
