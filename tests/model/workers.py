@@ -12,13 +12,16 @@ import torch._dynamo
 import torch.distributed as dist
 from torch.nn.parallel import DistributedDataParallel
 
+from model import training
 from model.config import Config, clip_baseline
 from model.dataset import load_training_set
+from model.errors import TrainingError
 from model.gradient_cache import cached_backward
 from model.losses import Temperature, sigmoid_loss, softmax_loss
 from model.objective import PinClip
 from model.precision import Working
 from model.sampling import batches
+from model.snapshot import Snapshot
 
 LOSSES = {"sigmoid": sigmoid_loss, "softmax": softmax_loss}
 
@@ -73,9 +76,22 @@ def _found(task: PinClip, losses: dict[str, torch.Tensor]) -> dict[str, dict[str
     return {"task": {name: value.detach() for name, value in losses.items()}, "gradient": gradients}
 
 
+def refuse_different_starts(rank: int, workers: int, config: Config) -> None:
+    """The first worker has seen a snapshot of step 7, the others none: each of them says so."""
+    snapshot = Snapshot(Path("shared"), config)
+    training._check_start(7, workers, snapshot)
+    try:
+        training._check_start(0 if rank else 7, workers, snapshot)
+    except TrainingError as error:
+        assert "do not see the same snapshot shared (they would begin at the steps [7, 0" in str(error)
+    else:
+        raise AssertionError("nobody objected")
+
+
 def work(rank: int, workers: int, folder: Path, training_set, config: Config) -> None:
     torch.set_num_threads(1)
     dist.init_process_group("gloo", init_method=f"file://{folder}/meet-{workers}", rank=rank, world_size=workers)
+    refuse_different_starts(rank, workers, config)
     results = pair_gradients(torch.load(folder / "given.pt"), rank, workers)
     torch.save(results | task_gradients(training_set, config, rank, workers), folder / f"{workers}-{rank}.pt")
     dist.destroy_process_group()
