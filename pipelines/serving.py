@@ -50,7 +50,9 @@ def published(settings: Settings) -> tuple[dict[str, dict[str, Any]], str]:
     """(the manifest of each space that can be read, oldest first; the one that `pin_ranking` stands on)."""
     definitions, home = feature_definitions(), settings.home / "feast"
     files = definitions.manifest_file(home, "x").parent.glob("pin_embedding_*.json")
-    manifests = sorted((json.loads(file.read_text(encoding="utf-8")) for file in files), key=lambda m: m["created"])
+    manifests = sorted(
+        (json.loads(file.read_text(encoding="utf-8")) for file in files), key=lambda m: m["model_version"]
+    )
     if not manifests:
         raise StoreError(f"No space is published in {home}; run the pipeline first, or set PINCLIP_HOME.")
     newest = json.loads(definitions.ranking_file(home).read_text(encoding="utf-8"))["space"]
