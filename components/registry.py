@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.models import ModelSignature
 
-CHALLENGER = "challenger"
+CHALLENGER, CHAMPION = "challenger", "champion"  # moved by publishing; moved by a person
 ROOT = Path(__file__).resolve().parents[1]
 # What the pyfunc needs to load and predict; everything else of this project stays out of its environment.
 PACKAGES = ("mlflow", "numpy", "pillow", "pyarrow", "safetensors", "scipy", "tokenizers", "torch")
@@ -106,6 +106,19 @@ def register(
     created = datetime.fromtimestamp(version.creation_timestamp / 1000, tz=UTC).isoformat()
     uri = f"models:/{settings.model_name}/{version.version}"
     return Registration(int(version.version), verdict, run, uri, created)
+
+
+def version_of(alias: str, settings: Settings) -> int | None:
+    """The version that holds the alias; None where none does, or nothing has been registered yet.
+
+    Raises:
+        StoreError: MLflow does not answer.
+    """
+    client = connect(settings)
+    with mlflow_errors():
+        models = client.search_registered_models(f"name = '{settings.model_name}'")
+    found = next((model.aliases.get(alias) for model in models), None)
+    return int(found) if found is not None else None
 
 
 def passed_gate(version: int, settings: Settings) -> bool:

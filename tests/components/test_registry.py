@@ -13,7 +13,7 @@ import pytest
 import torch
 from PIL import Image
 
-from components.registry import Registration, announce, register
+from components.registry import CHALLENGER, CHAMPION, Registration, announce, register, version_of
 from components.settings import Settings
 from components.tracking import connect
 from model.checkpoint import save_model
@@ -122,6 +122,15 @@ def test_only_announcing_moves_the_alias_and_only_past_the_gate(registering, cli
     assert bad.verdict.reasons == ("Related Pins recall@10 on fresh Pins is 0.100, below the floor of 0.200.",)
     assert not announce(bad.version, registering.settings)
     assert client.get_model_version_by_alias("pinclip", "challenger").version == good.version
+
+
+def test_who_holds_an_alias(registering, client, tmp_path):
+    assert version_of(CHAMPION, Settings(home=tmp_path / "empty")) is None  # nothing registered yet
+    version = registering("champion").version
+    assert version_of(CHAMPION, registering.settings) is None
+    client.set_registered_model_alias("pinclip", CHAMPION, str(version))
+    assert version_of(CHAMPION, registering.settings) == version
+    client.delete_registered_model_alias("pinclip", CHAMPION)
 
 
 def test_an_unknown_version_is_one_sentence(registering):
