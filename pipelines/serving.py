@@ -1,6 +1,5 @@
 """`pinclip serve`: the near-real-time service on the spaces that this machine has published."""
 
-import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,10 +7,9 @@ from typing import Any
 
 from rich.console import Console
 
-from components.feature_store import feature_definitions
 from components.ray_cluster import ray_cluster
 from components.settings import Settings
-from components.tracking import connect, mlflow_errors
+from components.spaces import model_folder, published
 from model.errors import RunError, StoreError
 from pipelines.ui import is_free
 from serving.service.config import TOKEN, ServiceConfig, SpaceFiles
@@ -46,34 +44,10 @@ def serve(names: Sequence[str], host: str, port: int, catalogue: Path | None) ->
         serve_until_stopped(files, newest, catalogue, config, lambda: console.print(says, highlight=False))
 
 
-def published(settings: Settings) -> tuple[dict[str, dict[str, Any]], str]:
-    """(the manifest of each space that can be read, oldest first; the one that `pin_ranking` stands on)."""
-    definitions, home = feature_definitions(), settings.home / "feast"
-    files = definitions.manifest_file(home, "x").parent.glob("pin_embedding_*.json")
-    manifests = sorted(
-        (json.loads(file.read_text(encoding="utf-8")) for file in files), key=lambda m: m["model_version"]
-    )
-    if not manifests:
-        raise StoreError(f"No space is published in {home}; run the pipeline first, or set PINCLIP_HOME.")
-    newest = json.loads(definitions.ranking_file(home).read_text(encoding="utf-8"))["space"]
-    return {manifest["space"]: manifest for manifest in manifests}, newest
-
-
 def space_files(manifest: dict[str, Any], settings: Settings) -> SpaceFiles:
     name = manifest["space"]
-    model_folder = _model_folder(manifest["model"], settings)
-    return SpaceFiles(name, settings.home / "feast", model_folder, settings.home / "serving" / name)
-
-
-def _model_folder(uri: str, settings: Settings) -> Path:
-    """The model folder within a registered version; a copy of it where MLflow's files are on another machine."""
-    connect(settings)
-    import mlflow
-
-    with mlflow_errors():
-        version = Path(mlflow.artifacts.download_artifacts(uri))
-        flavour = mlflow.models.Model.load(str(version)).flavors["python_function"]
-    return version / flavour["artifacts"]["model"]["path"]
+    model = model_folder(manifest["model"], settings)
+    return SpaceFiles(name, settings.home / "feast", model, settings.home / "serving" / name)
 
 
 def _chosen(manifests: dict[str, dict[str, Any]], names: Sequence[str]) -> list[str]:
