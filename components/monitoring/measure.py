@@ -1,0 +1,30 @@
+"""Monitoring, step 2, measure: how far all of it has moved, as figures, as a page, and in MLflow."""
+
+from kfp import dsl
+
+from components.image import IMAGE
+
+
+@dsl.component(base_image=IMAGE, install_kfp_package=False)
+def measure(
+    collected: dsl.Input[dsl.Dataset],
+    config: str,
+    drift: dsl.Output[dsl.Artifact],
+    page: dsl.Output[dsl.HTML],
+) -> None:
+    from components.progress import advance, step
+
+    with step("measure"):
+        from pathlib import Path
+
+        from components.monitoring import measuring
+        from components.monitoring.page import headline, write_page
+        from components.settings import Settings
+        from model.config import Config
+        from model.files import write_json
+
+        found = measuring.measure(Path(collected.path), Config.from_json(config).monitoring)
+        write_page(found, Path(page.path))
+        found["mlflow_run"] = measuring.track(found, Path(page.path), Settings())
+        write_json(Path(drift.path), found)
+        advance(1.0, headline(found))

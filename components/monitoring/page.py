@@ -1,0 +1,114 @@
+"""The page of a look: what has moved most comes first. One file, nothing fetched from outside.
+
+write_page(drift, Path("index.html"))
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from model.drift.facts import UNITS
+from model.files import write_text
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+SHOWN = 6  # measures drawn
+WIDTH, HEIGHT = 240, 64  # of a drawing, in its own units
+NAMES = {
+    "centroid": "mean vector",
+    "length": "length of the stored vector",
+    "lost_neighbours": "neighbours that are others now",
+    "without_vector": "Pins without vector",
+    "newest_vector_hours": "age of the newest vector, hours",
+}
+NOTES = {
+    "centroid": "cosine distance",
+    "length": "before readers bring it to 1",
+    "lost_neighbours": "of the ten nearest of a canary",
+    "without_vector": "of those that have to have one",
+    "newest_vector_hours": "in the offline rows",
+}
+SCOPES = {"all": "all Pins", "new": "new Pins"}
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """Two samples in the same bins: the area is the reference, the line is now. Of labels: pairs of bars."""
+
+    area: str  # of an SVG path
+    line: str
+    ends: list[str]
+    bars: list[tuple[str, float, float]]  # label, width before, width now
+    summary: str
+
+
+def write_page(drift: dict[str, Any], path: Path) -> None:
+    measures = [one for one in drift["measures"] if not one["name"].startswith("skew/")]
+    skew = sorted((one for one in drift["measures"] if one["name"].startswith("skew/")), key=lambda one: one["name"])
+    drawn = [(one, _drawing(one)) for one in measures if one["histogram"]][:SHOWN]
+    page = {"drift": drift, "measures": measures, "skew": skew, "drawn": drawn, "headline": headline(drift)}
+    write_text(path, _environment().get_template("page.html.j2").render(page))
+
+
+def headline(drift: dict[str, Any]) -> str:
+    """One line: quiet, or over the threshold in what."""
+    over = [named(one) for one in drift["measures"] if one["over"]]
+    if not over:
+        return f"Quiet: none of {len(drift['measures'])} measures is over its threshold"
+    rest = f" and {len(over) - 4} more" if len(over) > 4 else ""
+    return f"Over the threshold in {', '.join(over[:4])}{rest}"
+
+
+def named(measure: dict[str, Any]) -> str:
+    """A measure as people call it: brightness (new Pins)."""
+    name = str(measure["name"])
+    if name.startswith("skew/"):
+        return f"{name.removeprefix('skew/').replace('__', ' ')}, online against offline"
+    shown = NAMES.get(name, name.replace("_", " "))
+    return f"{shown} ({SCOPES['new']})" if measure["scope"] == "new" else shown
+
+
+def note(measure: dict[str, Any]) -> str:
+    return NOTES.get(measure["name"]) or UNITS.get(measure["name"], "")
+
+
+def _drawing(measure: dict[str, Any]) -> Drawing:
+    seen = measure["histogram"]
+    summary = f"{named(measure)}: {measure['says']}"
+    before, now = seen["before"], seen["now"]
+    if seen["of_labels"]:
+        bars = [(name, 100 * b, 100 * n) for name, b, n in zip(seen["names"], before, now, strict=True)]
+        return Drawing("", "", [], bars, summary)
+    highest = max(*before, *now) or 1.0
+    steps = [_steps(shares, highest) for shares in (before, now)]
+    return Drawing(f"M0,{HEIGHT}{steps[0]}L{WIDTH},{HEIGHT}Z", f"M0,{HEIGHT}{steps[1]}", seen["names"], [], summary)
+
+
+def _steps(shares: list[float], highest: float) -> str:
+    """The outline of bars that stand side by side."""
+    width = WIDTH / len(shares)
+    tops = [HEIGHT - (HEIGHT - 2) * share / highest for share in shares]
+    return "".join(f"L{i * width:.1f},{top:.1f}L{(i + 1) * width:.1f},{top:.1f}" for i, top in enumerate(tops))
+
+
+def _environment() -> "Environment":
+    """Escapes everything: paths and labels come from users."""
+    import jinja2
+
+    here = Path(__file__).parent
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader([here, here.parent / "report"]),  # for its style.css
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(
+        named=named,
+        note=note,
+        count=lambda number: f"{number:,}",
+        figure=lambda value: "–" if value is None else f"{value:,.1f}" if abs(value) >= 10 else f"{value:.3f}",
+        minute=lambda time: "unknown" if time is None else str(time)[:16].replace("T", " "),
+    )
+    return environment
