@@ -12,7 +12,7 @@ export TOKENIZERS_PARALLELISM := false
 export GOMP_SPINCOUNT := 1000
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint fast lock image e2e-docker
+.PHONY: help setup run test lint fast lock image e2e-docker e2e-services
 
 help: ## what there is
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile
@@ -54,3 +54,6 @@ image: ## the container image; TORCH_BACKEND=cu130 for NVIDIA GPUs
 
 e2e-docker: setup image ## the whole smoke pipeline in containers of that image
 	$(BIN)/python tests/e2e/in_docker.py
+
+e2e-services: setup ## the pipeline against PostgreSQL, S3, MLflow and Redis, all real, started here
+	$(BIN)/python tests/e2e/on_servers.py

@@ -1,12 +1,13 @@
 """Feast, as this project uses it: open the store of a home, register objects, bring rows into the online store.
 
-The online store is SQLite in the home, or the Redis that PINCLIP_REDIS names ("host:6379,db=0,password=…"): files only
-ever hold the name of that variable.
+The online store is SQLite in the home, or the Redis that PINCLIP_REDIS names ("host:6379,db=0,password=…"): files then
+hold the name of that variable, and an address only where it came without a password from the settings' file.
 """
 
 import contextlib
 import importlib
 import io
+import os
 import sqlite3
 import sys
 import warnings
@@ -18,9 +19,9 @@ from typing import TYPE_CHECKING, Any
 
 from components import redis_writing
 from components.feature_log import newest, read, shards
-from components.settings import Settings
+from components.settings import SECRET, Settings
 from model.errors import StoreError
-from model.files import write_text
+from model.files import alone, write_text
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -47,7 +48,10 @@ def open_store(settings: Settings) -> "FeatureStore":
     config = yaml.safe_load((REPO / "feature_store.yaml").read_text(encoding="utf-8"))
     config["registry"]["path"] = str(home / "registry.db")
     if settings.redis:
-        config["online_store"] = {"type": "redis", "connection_string": f"${{{REDIS}}}"}
+        # An address from the settings' file has no password; one from the environment may, and stays there.
+        hidden = os.environ.get(REDIS) or SECRET.search(settings.redis)
+        named = f"${{{REDIS}}}" if hidden else settings.redis
+        config["online_store"] = {"type": "redis", "connection_string": named}
     else:
         config["online_store"]["path"] = str(home / "online.db")
     write_text(home / "feature_store.yaml", yaml.safe_dump(config, sort_keys=False))
@@ -57,17 +61,27 @@ def open_store(settings: Settings) -> "FeatureStore":
     return FeatureStore(config=RepoConfig(repo_path=REPO, **config))
 
 
+@contextlib.contextmanager
+def writing(store: "FeatureStore") -> Iterator[None]:
+    """The registry for one writer at a time, who starts from what the last one left: Feast writes the whole file from
+    what it remembers, and two at once would undo each other. Readers never wait.
+    """
+    with alone(Path(store.config.registry.path).with_name("registry.lock"), wait=True), quiet():
+        store.refresh_registry()
+        yield
+
+
 def apply(store: "FeatureStore", objects: list[Any]) -> None:
-    with quiet():
+    with writing(store):
         store.apply(objects)
 
 
 def delete(store: "FeatureStore", names: list[str]) -> None:
     """Removes services, views and sources by name, those that exist, with what the online store holds of them."""
-    listed = [*store.list_feature_services(), *store.list_on_demand_feature_views(), *store.list_feature_views()]
-    listed += store.list_data_sources()
-    if left := [one for one in listed if one.name in names]:
-        with quiet():
+    with writing(store):
+        listed = [*store.list_feature_services(), *store.list_on_demand_feature_views(), *store.list_feature_views()]
+        listed += store.list_data_sources()
+        if left := [one for one in listed if one.name in names]:
             store.apply([], objects_to_delete=left, partial=False)
 
 
@@ -89,7 +103,8 @@ def bring_online(store: "FeatureStore", view_name: str, folder: Path, now: datet
                 _write(store, view, rows.slice(start, step))
         written += rows.num_rows
     if written:
-        store.registry.apply_materialization(view, store.project, since or now, now)
+        with writing(store):
+            store.registry.apply_materialization(view, store.project, since or now, now)
     return written
 
 
@@ -126,7 +141,7 @@ def feast_errors(settings: Settings) -> Iterator[None]:
         yield
     except DecodeError:
         raise StoreError(
-            f"The registry {home / 'registry.db'} is corrupt; remove it and run `feast apply` in feature_repo."
+            f"The registry {home / 'registry.db'} is corrupt; remove it, run `feast apply` in feature_repo and `pinclip sync`."
         ) from None
     except RedisError as error:
         raise StoreError(

@@ -66,13 +66,13 @@ def fit(
     micro_batch = config.train.micro_batch  # which shares its gradients itself
     parallel = DistributedDataParallel(working.task) if workers > 1 and not micro_batch else working.task
     clock = time.monotonic()
-    for step, batch in _ahead(batches(training_set, config, first, total, rank, workers), first):
+    for step, batch, waited in _ahead(batches(training_set, config, first, total, rank, workers), first):
         rate = _set_learning_rate(optimizer, config.train, step, total)
         losses = train_step(parallel, working, optimizer, on(device, batch), micro_batch)
         if not math.isfinite(losses["gradient_norm"]):
             raise TrainingError(_not_finite(step, snapshot))
         seconds, clock = time.monotonic() - clock, time.monotonic()
-        curves.append(_point(step, total, losses | {"learning_rate": rate}, config, seconds))
+        curves.append(_point(step, total, losses | {"learning_rate": rate}, config, seconds, waited))
         if rank == 0:
             report({**curves[-1], "fraction": (step + 1) / total})
             if (step + 1) % config.train.checkpoint_steps == 0:
@@ -139,23 +139,27 @@ def _set_learning_rate(optimizer: Optimizers, config: TrainConfig, step: int, to
     return rate
 
 
-def _ahead(items: Iterator[Batch], first: int) -> Iterator[tuple[int, Batch]]:
-    """(step, batch), the next batch read while the step computes."""
+def _ahead(items: Iterator[Batch], first: int) -> Iterator[tuple[int, Batch, float]]:
+    """(step, batch, seconds waited for it), the next batch read while the step computes."""
     with ThreadPoolExecutor(1) as pool:
         coming = pool.submit(next, items, None)
-        step = first
+        step, asked = first, time.monotonic()
         while (batch := coming.result()) is not None:
+            waited = time.monotonic() - asked
             coming = pool.submit(next, items, None)
-            yield step, batch
-            step += 1
+            yield step, batch, waited
+            step, asked = step + 1, time.monotonic()
 
 
-def _point(step: int, total: int, figures: dict[str, float], config: Config, seconds: float) -> dict[str, Any]:
+def _point(
+    step: int, total: int, figures: dict[str, float], config: Config, seconds: float, waited: float
+) -> dict[str, Any]:
     return {
         "step": step + 1,
         "epoch": round(config.train.epochs * (step + 1) / total, 3),
         **{name: float(f"{value:.6g}") for name, value in figures.items()},
         "images_per_s": round(config.train.batch_size / seconds, 1),
+        "waiting_share": round(waited / seconds, 4),  # of the step's time, for its batch
     }
 
 

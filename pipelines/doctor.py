@@ -14,8 +14,10 @@ from packaging.requirements import Requirement
 from rich.console import Console
 from rich.table import Table
 
+from components.servers import answering
 from components.settings import Settings
 from model.config import Config
+from model.errors import StoreError
 from pipelines.lineage import CODE, git_revision
 from pipelines.ui import PORT, is_free
 
@@ -44,7 +46,8 @@ def examine(config: Config) -> bool:
 
 
 def all_checks(config: Config) -> Iterator[Check]:
-    home = Settings().home
+    settings = Settings()
+    home = settings.home
     yield python(sys.version_info[:3])
     yield packages()
     yield locked(CODE / "requirements.lock")
@@ -57,6 +60,7 @@ def all_checks(config: Config) -> Iterator[Check]:
     yield writable(Path.cwd())
     yield port(PORT)
     yield git()
+    yield servers(settings)
 
 
 def python(version: tuple[int, ...]) -> Check:
@@ -64,6 +68,15 @@ def python(version: tuple[int, ...]) -> Check:
     if version[:2] == PYTHON:
         return Check("Python", "ok", found)
     return Check("Python", "fail", found, f"make the environment with Python {'.'.join(map(str, PYTHON))}")
+
+
+def servers(settings: Settings) -> Check:
+    try:
+        found = ", ".join(answering(settings))
+    except StoreError as error:
+        wrong, _, advice = str(error).partition("; ")
+        return Check("servers", "fail", wrong, advice.rstrip("."))
+    return Check("servers", "ok", f"{found} answer" if found else f"none: all state is in {settings.home}")
 
 
 def packages() -> Check:

@@ -7,6 +7,7 @@ from typing import Any
 
 from rich.console import Console
 
+from components.servers import check_servers
 from components.settings import Settings
 from model.catalogue import Catalogue
 from model.config import Config
@@ -28,6 +29,7 @@ def run_training(catalogue: Path, config: Config, out: Path | None) -> None:
         PipelineFailed: a step failed for another reason.
     """
     console, started = Console(), time.time()
+    check_servers(Settings())
     out = (out or fresh_name(RUNS)).absolute()
     origin = lineage(Catalogue(catalogue.absolute()))
     run = run_identity(config, origin)

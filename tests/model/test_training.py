@@ -47,7 +47,8 @@ def same_weights(one, two) -> bool:
 def curves(folder) -> list[dict]:
     """The logged steps but for their speed."""
     lines = map(json.loads, (folder / "curves.jsonl").read_text().splitlines())
-    return [{name: value for name, value in line.items() if name != "images_per_s"} for line in lines]
+    speed = ("images_per_s", "waiting_share")
+    return [{name: value for name, value in line.items() if name not in speed} for line in lines]
 
 
 def test_the_loss_falls(trained):
@@ -67,8 +68,9 @@ def test_what_is_reported_and_logged(trained, config):
     assert logged == [{name: value for name, value in point.items() if name != "fraction"} for point in points]
     assert set(logged[0]) == {
         "step", "epoch", "loss", "image_text", "neighbour", "text_fused", "gradient_norm", "learning_rate",
-        "images_per_s",
+        "images_per_s", "waiting_share",
     }  # fmt: skip
+    assert all(0 <= line["waiting_share"] <= 1 for line in logged)
     assert {path.name for path in folder.iterdir()} == {
         "model.safetensors", "config.json", "tokenizer.json", "curves.jsonl",
     }  # fmt: skip
