@@ -1,0 +1,135 @@
+"""What the embedding features gain a ranker: trained offline, judged on features as they are served.
+
+    python -m examples.ranking --home ranking/home --catalogue ranking/catalogue --out ranking/report
+
+Prints the tables and writes results.json and gains.png. README.md says how to get such a home.
+"""
+
+import argparse
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import lightgbm as lgb
+import numpy as np
+import pandas as pd
+from feast import FeatureStore
+
+from examples.ranking.features import EMBEDDING, STATISTICS, WORDS, SharedWords, historical, online, published_at
+from examples.ranking.judging import Bootstrap, K, by_user
+from examples.ranking.latency import CANDIDATES, latency
+from examples.ranking.log import impressions, read_pins, read_saves
+from examples.ranking.plot import plot
+from examples.ranking.ranker import fit, score
+from serving.features import Features
+
+RANKERS = {  # the last is the one that has the embedding features
+    "statistics": STATISTICS,
+    "statistics, words": STATISTICS + WORDS,
+    "with embeddings": STATISTICS + WORDS + EMBEDDING,
+}
+WITH = list(RANKERS)[-1]
+SCOPES, FIGURES = ("all", "fresh"), {"ndcg": f"NDCG@{K}", "saves": f"saves@{K}"}
+
+
+def main(arguments: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--home", type=Path, default=Path(".pinclip"))
+    parser.add_argument("--catalogue", type=Path, required=True, help="pins and boards, whose saves have times")
+    parser.add_argument("--out", type=Path, default=Path("ranking-report"))
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--requests", type=int, default=100, help="of the latency's measurement")
+    args = parser.parse_args(arguments)
+    store = Features.of(args.home / "feast" / "feature_store.yaml").store
+    pins, saves, published = read_pins(args.catalogue), read_saves(args.catalogue), published_at(store)
+    shown = impressions(pins, saves, published, args.seed)
+    words = SharedWords(pins, saves[saves["saved_at"] <= published])
+    train, test = training_rows(store, words, shown), served_rows(store, words, shown)
+    print(_counts(train, test), flush=True)
+    rankers = {name: fit(train, features, args.seed) for name, features in RANKERS.items()}
+    results = judged(rankers, test, args.seed)
+    print(_table(results), flush=True)
+    results["latency_ms"] = latency(store, words, rankers[WITH], test, args.requests)
+    print(_latency_table(results["latency_ms"]))
+    args.out.mkdir(parents=True, exist_ok=True)
+    (args.out / "results.json").write_text(json.dumps(results, indent=2), encoding="utf-8")
+    plot(results, args.out / "gains.png")
+
+
+def training_rows(store: FeatureStore, words: SharedWords, shown: pd.DataFrame) -> pd.DataFrame:
+    rows = shown[shown["train"]].reset_index(drop=True)
+    return pd.concat([rows, historical(store, rows)], axis=1).assign(shared_words=_shared(words, rows))
+
+
+def served_rows(store: FeatureStore, words: SharedWords, shown: pd.DataFrame) -> pd.DataFrame:
+    """The lists to be judged, their features by the online store: a request a user."""
+    rows, values = shown[~shown["train"]].reset_index(drop=True), []
+    for user, asked in rows.groupby("user_id", sort=False):
+        values.append(online(store, user, asked["pin_id"].tolist(), asked["shown_at"].iloc[0].to_pydatetime()))
+    return pd.concat([rows, pd.concat(values, ignore_index=True)], axis=1).assign(shared_words=_shared(words, rows))
+
+
+def judged(rankers: Mapping[str, lgb.Booster], test: pd.DataFrame, seed: int) -> dict[str, Any]:
+    """{scope: {"users": …, ranker: {figure: interval}, "gain over <ranker>": {figure: interval}}}.
+
+    Scope `fresh`: the fresh Pins of each list alone, of users who saved one of them.
+    """
+    scores, results = {name: score(ranker, test, RANKERS[name]) for name, ranker in rankers.items()}, {}
+    for scope in SCOPES:
+        asked = (test["fresh"] if scope == "fresh" else pd.Series(True, test.index)) & _has_saved(test, scope)
+        figures = {name: by_user(test[asked], score[asked.to_numpy()]) for name, score in scores.items()}
+        draws = Bootstrap(len(figures[WITH]), seed)
+        found: dict[str, Any] = {"users": len(figures[WITH])}
+        for name, table in figures.items():
+            found[name] = {figure: draws.mean(table[figure].to_numpy()) for figure in FIGURES}
+            if name != WITH:
+                ours, theirs = ({f: t[f].to_numpy() for f in FIGURES} for t in (figures[WITH], table))
+                found[f"gain over {name}"] = {f: draws.gain(ours[f], theirs[f]) for f in FIGURES}
+        results[scope] = found
+    return results
+
+
+def _has_saved(test: pd.DataFrame, scope: str) -> pd.Series:
+    saved = test["saved"] & (test["fresh"] | (scope == "all"))
+    return saved.groupby(test["user_id"]).transform("any")
+
+
+def _shared(words: SharedWords, rows: pd.DataFrame) -> np.ndarray:
+    lists = [words.of(user, asked["pin_id"].tolist()) for user, asked in rows.groupby("user_id", sort=False)]
+    return np.concatenate(lists)
+
+
+def _counts(train: pd.DataFrame, test: pd.DataFrame) -> str:
+    parts = [
+        f"{name}: {rows['user_id'].nunique()} users, {len(rows):,} impressions, {rows['saved'].sum():,} saves"
+        for name, rows in (("training", train), ("judging", test))
+    ]
+    return "; ".join(parts)
+
+
+def _table(results: Mapping[str, Any]) -> str:
+    lines = ["", "| Pins | figure | " + " | ".join(RANKERS) + " | gain over statistics | over statistics, words |"]
+    lines.append("| --- " * 2 + "| ---: " * (len(RANKERS) + 2) + "|")
+    for scope in SCOPES:
+        for figure, label in FIGURES.items():
+            values = [_interval(results[scope][name][figure], "{:.3f}") for name in RANKERS]
+            gains = [results[scope][f"gain over {name}"][figure] for name in RANKERS if name != WITH]
+            cells = [scope, label, *values, *(_interval(gain, "{:+.1%}") for gain in gains)]
+            lines.append("| " + " | ".join(cells) + " |")
+    users = ", ".join(f"{scope} {results[scope]['users']}" for scope in SCOPES)
+    return "\n".join([*lines, "", f"95 % intervals, bootstrap over users in pairs; users: {users}."])
+
+
+def _interval(found: Mapping[str, float], form: str) -> str:
+    value, low, high = (form.format(found[name]) for name in ("value", "low", "high"))
+    return f"{value} ({low} to {high})"
+
+
+def _latency_table(latency_ms: Mapping[str, Mapping[str, float]]) -> str:
+    lines = [f"| {part} | {ms['p50']:.1f} | {ms['p99']:.1f} |" for part, ms in latency_ms.items()]
+    return "\n".join([f"\n| {CANDIDATES} candidates, ms | p50 | p99 |", "| --- | ---: | ---: |", *lines])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,76 @@
+"""Features of impressions: most of them by Feast's service `pin_ranking`, one of our own from the words of Pins.
+
+    historical(store, shown)        as they were when each Pin was shown, to train on
+    online(store, user, pins, now)  as they are served
+
+Both give the columns STATISTICS and EMBEDDING, a row an impression, in order.
+"""
+
+import math
+import re
+from collections import Counter
+from collections.abc import Sequence
+from datetime import datetime
+
+import numpy as np
+import pandas as pd
+from feast import FeatureStore
+
+SERVICE = "pin_ranking"
+STATISTICS = ["saves", "boards", "age_days"]
+WORDS = ["shared_words"]
+EMBEDDING = ["nearest_taste", "mean_taste"]
+AT_ONCE = 20_000  # rows of one training set: the vectors come along, and the on-demand views unpack them
+
+
+def published_at(store: FeatureStore) -> datetime:
+    """When the features of the service became known."""
+    space = store.get_feature_service(SERVICE).tags["space"]
+    return datetime.fromisoformat(store.get_feature_view(f"pin_embedding_{space}").tags["created"])
+
+
+def historical(store: FeatureStore, shown: pd.DataFrame) -> pd.DataFrame:
+    """Point-in-time: nothing of a row was known later than its shown_at."""
+    service = store.get_feature_service(SERVICE)
+    parts = []
+    for start in range(0, len(shown), AT_ONCE):
+        rows = shown.iloc[start : start + AT_ONCE][["user_id", "pin_id", "shown_at"]].reset_index(drop=True)
+        rows = rows.rename(columns={"shown_at": "event_timestamp"})
+        rows = rows.assign(asked_at=rows["event_timestamp"], row=range(len(rows)))
+        found = store.get_historical_features(rows, service).to_df().sort_values("row")
+        parts.append(found[STATISTICS + EMBEDDING].astype(np.float64))
+    return pd.concat(parts, ignore_index=True)
+
+
+def online(store: FeatureStore, user_id: str, pin_ids: Sequence[str], now: datetime) -> pd.DataFrame:
+    rows = [{"user_id": user_id, "pin_id": pin_id, "asked_at": now} for pin_id in pin_ids]
+    values = store.get_online_features(store.get_feature_service(SERVICE), rows).to_dict()
+    return pd.DataFrame({name: values[name] for name in STATISTICS + EMBEDDING}, dtype=np.float64)
+
+
+class SharedWords:
+    """What a team without vectors would do: words of the Pin that stand on the Pins its user saved before.
+
+    A word counts by how rare it is (idf) times the share of the user's saved Pins that have it; the feature is the sum
+    over the Pin's words.
+    """
+
+    def __init__(self, pins: pd.DataFrame, history: pd.DataFrame) -> None:
+        texts = zip(pins["pin_id"], pins["title"], pins["annotations"], strict=True)
+        self.words = {pin_id: _words(title, annotations) for pin_id, title, annotations in texts}
+        uses = Counter(word for words in self.words.values() for word in words)
+        self.rarity = {word: math.log(len(pins) / count) for word, count in uses.items()}
+        self.share = {user: self._shares(saved) for user, saved in history.groupby("user_id")["pin_id"]}
+
+    def of(self, user_id: str, pin_ids: Sequence[str]) -> list[float]:
+        share = self.share.get(user_id, {})
+        return [sum(self.rarity[word] * share.get(word, 0.0) for word in self.words[pin]) for pin in pin_ids]
+
+    def _shares(self, saved: pd.Series) -> dict[str, float]:
+        uses = Counter(word for pin in saved for word in self.words[pin])
+        return {word: count / len(saved) for word, count in uses.items()}
+
+
+def _words(title: str | None, annotations: Sequence[str] | None) -> set[str]:
+    texts = [title, *(annotations if isinstance(annotations, Sequence | np.ndarray) else [])]
+    return set(re.findall(r"[^\W_]+", " ".join(text for text in texts if isinstance(text, str)).casefold()))
