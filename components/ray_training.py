@@ -48,15 +48,14 @@ def train(
     import ray.train
     from ray.train.torch import TorchTrainer
 
-    workers, cpus = config.train.workers, config.train.cpus_per_worker
-    needed = workers * cpus + 1  # with as many as the workers take, Ray Train waits for ever
+    workers, cpus, needed = config.train.workers, config.train.cpus_per_worker, cpus_needed(config)
     folders = prepared.absolute(), neighbours.absolute(), out.absolute()
     work = Work(*folders, config, report, progress.current(), os.environ.get(progress.EVENTS), snapshot)
     with (
         ray_cluster(max(os.cpu_count() or 1, needed), log=True),
         tempfile.TemporaryDirectory(prefix="pinclip-ray-") as scratch,
     ):
-        _check_cpus(needed, int(ray.cluster_resources().get("CPU", 0)))
+        check_cpus(needed, int(ray.cluster_resources().get("CPU", 0)))
         trainer = TorchTrainer(
             _worker,
             train_loop_config={"work": work},
@@ -97,13 +96,24 @@ def _worker(settings: dict[str, Work]) -> dict[str, Any]:
 
 
 def _threads() -> int:
-    """This worker's share of its machine; Ray itself gives a worker one thread."""
+    """This worker's share of its node; Ray itself gives a worker one thread.
+
+    A node may be less than its machine: a pod is throttled when it uses more CPUs than it has.
+    """
     import ray.train
 
-    return max((os.cpu_count() or 1) // ray.train.get_context().get_local_world_size(), 1)
+    here = ray.get_runtime_context().get_node_id()
+    (cpus,) = (node["Resources"].get("CPU", 1) for node in ray.nodes() if node["NodeID"] == here)
+    return max(min(int(cpus), os.cpu_count() or 1) // ray.train.get_context().get_local_world_size(), 1)
 
 
-def _check_cpus(needed: int, present: int) -> None:
+def cpus_needed(config: Config) -> int:
+    """Of a Ray cluster: with as many as the workers take, Ray Train waits for ever."""
+    return config.train.workers * config.train.cpus_per_worker + 1
+
+
+def check_cpus(needed: int, present: int) -> None:
+    """Raises TrainingError before anybody waits."""
     if needed > present:
         raise TrainingError(
             f"The Ray cluster has {present} CPUs and the training needs {needed} (workers x cpus_per_worker + 1); "

@@ -3,31 +3,15 @@
 import difflib
 import types
 from pathlib import Path
-from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
+from typing import Any, TypeVar, Union, get_args, get_origin
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import ValidationError
 
+from components.pods import Part
 from model.errors import ConfigError
 
-UNITS = {"s": 1, "m": 60, "h": 3600}  # seconds
-
-Name = Annotated[str, Field(pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$")]  # as Kubernetes takes them
-Duration = Annotated[str, Field(pattern=r"^[0-9]+[smh]$")]
-
-
-class Part(BaseModel):
-    """A mapping of such a file; an unknown key is a mistake, and 2 reads as "2" where text is meant."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, coerce_numbers_to_str=True)
-
-
 Whole = TypeVar("Whole", bound=Part)
-
-
-def seconds(duration: str) -> int:
-    """Of a Duration: "15m" -> 900."""
-    return int(duration[:-1]) * UNITS[duration[-1]]
 
 
 def read(model: type[Whole], path: Path) -> Whole:

@@ -7,9 +7,10 @@ from kfp import dsl, kubernetes
 from kfp.dsl.base_component import BaseComponent
 from kfp.dsl.pipeline_context import Pipeline
 
+from components.pods import Secret, seconds
+from components.rayjob.settings import VARIABLE
 from model.errors import ConfigError
-from pipelines.checked_yaml import seconds
-from pipelines.profiles import Profile, Secret, Step, Volume
+from pipelines.profiles import Profile, Step, Volume
 
 
 def placed(pipeline: Any, name: str, profile: Profile) -> BaseComponent:
@@ -50,6 +51,9 @@ def _place(task: dsl.PipelineTask, step: Step, image: str | None) -> None:
     _schedule(task, step)
     for variable, value in step.env.items():
         task.set_env_variable(variable, value)
+    if step.ray:
+        ray = step.ray.model_copy(update={"image": step.ray.image or image})
+        task.set_env_variable(VARIABLE, ray.model_dump_json(exclude_defaults=True))
     for secret in step.secrets:
         _secret(task, secret)
     for volume in step.volumes:

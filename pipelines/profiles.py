@@ -5,20 +5,16 @@ kept (requests, limits, tolerations); times are written 90s, 15m or 2h.
 """
 
 from pathlib import Path
-from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from components.pods import Cpu, Duration, Folder, Gpu, Memory, Name, Part, Secret, Toleration
+from components.rayjob.settings import RayJob
 from model.errors import ConfigError
-from pipelines.checked_yaml import Duration, Name, Part, read
+from pipelines.checked_yaml import read
 from pipelines.lineage import CODE
 
 PROFILES = CODE / "deploy" / "profiles"
-
-Folder = Annotated[str, Field(pattern=r"^/")]
-# As KFP takes them; it knows no "k".
-Cpu = Annotated[str, Field(pattern=r"^([0-9]*\.)?[0-9]+m?$")]
-Memory = Annotated[str, Field(pattern=r"^[0-9]+([KMGTPE]i?)?$")]
 
 
 class Resources(Part):
@@ -31,32 +27,6 @@ class Retries(Part):
     wait: Duration = "0s"  # before the first; each further one waits `factor` times as long, `longest` at most
     factor: float = Field(default=2.0, ge=1)
     longest: Duration = "1h"
-
-
-class Gpu(Part):
-    count: int = Field(ge=1)
-    type: str = "nvidia.com/gpu"
-
-
-class Toleration(Part):
-    key: str | None = None
-    operator: Literal["Equal", "Exists"] = "Equal"
-    value: str | None = None
-    effect: Literal["NoExecute", "NoSchedule", "PreferNoSchedule"] | None = None
-
-
-class Secret(Part):
-    """A Kubernetes Secret by its name, never its content: keys as environment variables, or all as files."""
-
-    name: Name
-    env: dict[str, str] | None = None  # the Secret's key -> variable
-    path: Folder | None = None
-
-    @model_validator(mode="after")
-    def _one_way(self) -> "Secret":
-        if (self.env is None) == (self.path is None):
-            raise ValueError("a secret needs either env or path")
-        return self
 
 
 class Volume(Part):
@@ -86,6 +56,7 @@ class Step(Part):
     secrets: tuple[Secret, ...] = ()
     volumes: tuple[Volume, ...] = ()
     env: dict[str, str] = Field(default_factory=dict)  # plain values; what nobody may read comes from `secrets`
+    ray: RayJob | None = None  # of a step that trains: it does so on a Ray cluster of its own
 
 
 class Profile(Part):
@@ -94,6 +65,26 @@ class Profile(Part):
     defaults: Step = Step()
     # pipeline -> step -> keys that take the place of the defaults'
     pipelines: dict[str, dict[str, Step]] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _rayjobs_fit(self) -> "Profile":
+        if self.defaults.ray:
+            raise ValueError("ray belongs to the steps that train, not to the defaults")
+        for pipeline, steps in self.pipelines.items():
+            for name in steps:
+                self._check_ray(f"{pipeline}.{name}", self.step(pipeline, name))
+        return self
+
+    def _check_ray(self, place: str, step: Step) -> None:
+        """Raises ValueError, which pydantic tells."""
+        if step.ray is None:
+            return
+        if not (step.ray.image or self.image):
+            raise ValueError(f"{place}.ray has no image; name one there or for the whole profile")
+        if step.gpu:
+            raise ValueError(f"{place} only follows its RayJob; move its gpu to ray.workers")
+        if not any(one.claim == step.ray.claim and one.path == step.ray.path for one in step.volumes):
+            raise ValueError(f"{place} needs the claim {step.ray.claim} at {step.ray.path} too, as its ray does")
 
     def step(self, pipeline: str, name: str) -> Step:
         own = self.pipelines.get(pipeline, {}).get(name, Step())

@@ -9,8 +9,9 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field
 
+from components.pods import Name, Part
 from model.errors import ConfigError
-from pipelines.checked_yaml import Name, Part, read
+from pipelines.checked_yaml import read
 from pipelines.configuration import from_tree
 from pipelines.lineage import unread_lineage
 from pipelines.packages import Package, package

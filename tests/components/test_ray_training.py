@@ -124,5 +124,5 @@ def test_the_death_of_what_watches_over_the_workers_is_a_sentence(tmp_path, walk
 
 def test_a_cluster_that_is_too_small_is_said_before_anybody_waits():
     with pytest.raises(TrainingError, match=r"has 3 CPUs and the training needs 4 .* lower train\.workers"):
-        ray_training._check_cpus(needed=4, present=3)
-    ray_training._check_cpus(needed=4, present=4)
+        ray_training.check_cpus(needed=4, present=3)
+    ray_training.check_cpus(needed=4, present=4)

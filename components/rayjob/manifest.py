@@ -1,0 +1,116 @@
+"""The RayJob of a training, as Kubernetes takes it. Pure: settings in, a dictionary out.
+
+Its submitter is a container beside Ray's head (SidecarMode): no pod of its own to wait for, no network between the
+two, and Kueue counts it with the head. The fields are those of KubeRay 1.6 and newer.
+"""
+
+import shlex
+from collections.abc import Sequence
+from typing import Any
+
+from components.pods import seconds
+from components.rayjob.settings import Node, RayJob
+
+Object = dict[str, Any]
+
+QUEUE = "kueue.x-k8s.io/queue-name"
+CLUSTER = "ray.io/cluster"  # KubeRay's labels on pods
+NODE_TYPE = "ray.io/node-type"
+SUBMITTER = "ray-job-submitter"  # KubeRay's name of the container with the training's log
+LOG_KEPT = 600  # seconds that the head stays after the end, so that its log can be read
+USER = 10001  # of deploy/Dockerfile
+
+
+def manifest(asked: RayJob, name: str, command: Sequence[str], pods: int, ray_version: str) -> Object:
+    """The RayJob `name` that runs `command` on its head once it has one; `pods` is the number of its worker pods."""
+    labels = {"app.kubernetes.io/name": "pinclip-training", "app.kubernetes.io/part-of": "pinclip"}
+    workers = {"groupName": "workers", "replicas": pods, "minReplicas": pods, "maxReplicas": pods}
+    return {
+        "apiVersion": "ray.io/v1",
+        "kind": "RayJob",
+        "metadata": {"name": name, "labels": labels | ({QUEUE: asked.queue} if asked.queue else {})},
+        "spec": {
+            "entrypoint": shlex.join(command),
+            "submissionMode": "SidecarMode",
+            "suspend": asked.queue is not None,  # until Kueue lifts it
+            "shutdownAfterJobFinishes": True,
+            "ttlSecondsAfterFinished": LOG_KEPT,
+            "activeDeadlineSeconds": seconds(asked.timeout),
+            "backoffLimit": asked.retries,
+            "rayClusterSpec": {
+                "rayVersion": ray_version,  # KubeRay chooses probes by it
+                "authOptions": {"mode": "token"},
+                # No CPU of the head is Ray's to give: whatever trains does so in the workers.
+                "headGroupSpec": _group(asked, asked.head, "ray-head", {"num-cpus": "0", "dashboard-host": "0.0.0.0"}),
+                "workerGroupSpecs": [workers | _group(asked, asked.workers, "ray-worker", {})],
+            },
+        },
+    }
+
+
+def _group(asked: RayJob, node: Node, name: str, start: dict[str, str]) -> Object:
+    return {"rayStartParams": start, "template": {"spec": _pod(asked, node, name)}}
+
+
+def _pod(asked: RayJob, node: Node, name: str) -> Object:
+    volumes, mounts = _volumes(asked, node)
+    pod: Object = {
+        "automountServiceAccountToken": False,
+        "enableServiceLinks": False,
+        "securityContext": {
+            **{"runAsNonRoot": True, "runAsUser": USER, "runAsGroup": USER, "fsGroup": USER},
+            "seccompProfile": {"type": "RuntimeDefault"},
+        },
+        "containers": [_container(asked, node, name, mounts)],
+        "volumes": volumes,
+    }
+    if asked.service_account:
+        pod["serviceAccountName"] = asked.service_account
+    if node.node_selector:
+        pod["nodeSelector"] = dict(node.node_selector)
+    if node.tolerations:
+        pod["tolerations"] = [one.model_dump(exclude_none=True) for one in node.tolerations]
+    return pod
+
+
+def _container(asked: RayJob, node: Node, name: str, mounts: list[Object]) -> Object:
+    amounts = {"cpu": node.cpu, "memory": node.memory, "ephemeral-storage": node.storage}
+    if node.gpu:
+        amounts[node.gpu.type] = str(node.gpu.count)
+    return {
+        "name": name,
+        "image": asked.image,
+        "env": _environment(asked),
+        "resources": {"requests": amounts, "limits": dict(amounts)},
+        "securityContext": {
+            "allowPrivilegeEscalation": False,
+            "readOnlyRootFilesystem": True,
+            "capabilities": {"drop": ["ALL"]},
+        },
+        "volumeMounts": mounts,
+    }
+
+
+def _environment(asked: RayJob) -> list[Object]:
+    plain: list[Object] = [{"name": name, "value": value} for name, value in asked.env.items()]
+    return plain + [
+        {"name": variable, "valueFrom": {"secretKeyRef": {"name": secret.name, "key": key}}}
+        for secret in asked.secrets
+        for key, variable in (secret.env or {}).items()
+    ]
+
+
+def _volumes(asked: RayJob, node: Node) -> tuple[list[Object], list[Object]]:
+    """The pod's volumes, and where its container mounts them."""
+    places: list[tuple[str, str, Object]] = [
+        ("data", asked.path, {"persistentVolumeClaim": {"claimName": asked.claim}}),
+        ("tmp", "/tmp", {"emptyDir": {"sizeLimit": node.storage}}),
+        ("shared-memory", "/dev/shm", {"emptyDir": {"medium": "Memory", "sizeLimit": node.shared_memory}}),
+    ]
+    places += [
+        (f"secret-{one.name.replace('.', '-')}", one.path, {"secret": {"secretName": one.name}})
+        for one in asked.secrets
+        if one.path
+    ]
+    mounts: list[Object] = [{"name": name, "mountPath": path} for name, path, _ in places]
+    return [{"name": name, **source} for name, _, source in places], mounts

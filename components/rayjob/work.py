@@ -1,0 +1,83 @@
+"""The folder on the shared volume through which step and RayJob hand things over: <path>/rayjobs/<name of the RayJob>.
+
+    prepared/ neighbours/   copies of the step's inputs, unless these lie on the volume already
+    request.json            what to train
+    model/                  what was trained
+    outcome.json            the figures of the training, or the sentence with which it was refused
+
+It goes when its outcome has been taken; one that nobody came back for goes after a week.
+"""
+
+import json
+import shutil
+import time
+from pathlib import Path
+from typing import Any
+
+from components.snapshots import KEPT
+from model import errors
+from model.config import Config
+from model.errors import PinclipError, TrainingError
+from model.files import remove, replaced, write_json
+
+Figures = dict[str, Any]
+
+
+class Work:
+    def __init__(self, volume: Path, name: str) -> None:
+        self.volume, self.folder = volume, volume / "rayjobs" / name
+
+    def ask(
+        self, prepared: Path, neighbours: Path, config: Config, step: str, snapshot: Path | None, nodes: int
+    ) -> None:
+        """Lays out the work, once or again; `nodes` are those of the Ray cluster, its head among them."""
+        _sweep(self.folder.parent)
+        request = {
+            "prepared": str(self._shared(prepared, "prepared")),
+            "neighbours": str(self._shared(neighbours, "neighbours")),
+            "config": json.loads(config.to_json()),
+            "step": step,
+            "snapshot": str(snapshot or self.folder / "snapshot.safetensors"),
+            "nodes": nodes,
+        }
+        write_json(self.folder / "request.json", request)
+
+    @property
+    def is_done(self) -> bool:
+        return (self.folder / "outcome.json").is_file()
+
+    def take(self, out: Path) -> Figures:
+        """Moves the model to `out` and ends the folder.
+
+        Raises:
+            PinclipError: what the training refused with.
+            TrainingError: it left no outcome.
+        """
+        if not self.is_done:
+            raise TrainingError(f"The training ended and left no outcome in {self.folder}; start the step again.")
+        outcome = json.loads((self.folder / "outcome.json").read_text(encoding="utf-8"))
+        if "figures" in outcome:
+            with replaced(out) as scratch:
+                shutil.copytree(self.folder / "model", scratch)
+        remove(self.folder)
+        if "figures" in outcome:
+            figures: Figures = outcome["figures"]
+            return figures
+        refusal: PinclipError = getattr(errors, outcome["refusal"])(outcome["message"])
+        raise refusal
+
+    def _shared(self, source: Path, name: str) -> Path:
+        """Where the Ray pods see the folder."""
+        source = source.absolute()
+        if source.is_relative_to(self.volume):
+            return source
+        if not (self.folder / name).is_dir():  # left by an earlier try, it is whole
+            with replaced(self.folder / name) as scratch:
+                shutil.copytree(source, scratch)
+        return self.folder / name
+
+
+def _sweep(folder: Path) -> None:
+    for request in folder.glob("*/request.json"):
+        if time.time() - request.stat().st_mtime > KEPT:
+            remove(request.parent)

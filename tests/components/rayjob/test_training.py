@@ -1,0 +1,195 @@
+"""The train step with a RayJob, whole: the real entrypoint on a real Ray, started by a stand-in for KubeRay."""
+
+import contextlib
+import json
+import os
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from kubernetes_server import KubernetesServer
+from safetensors.torch import load_file
+
+from components import progress
+from components.rayjob import remote, training
+from components.rayjob.settings import VARIABLE, asked, is_asked
+from components.rayjob.spoken import MARK, Ears, say
+from components.rayjob.work import Work
+from model import neighbourhood, pixels
+from model.catalogue import Catalogue
+from model.config import load
+from model.errors import ConfigError, TrainingError
+from model.overrides import override
+from model.preparation import prepare
+from model.sources.synthetic import SyntheticConfig, generate
+from model.training import fit
+
+ROOT = Path(__file__).parents[3]
+TINY = (
+    *("vision.image_size=32", "vision.width=32", "text.width=32", "text.vocabulary=400"),
+    *("fusion.dim=32", "fusion.prefixes=16,32", "train.batch_size=32", "train.epochs=1", "train.precision=fp32"),
+)
+CONFIG = load("smoke", TINY)
+
+
+@pytest.fixture(scope="module")
+def walked(tmp_path_factory):
+    """The folders (prepared, neighbours) of 150 generated Pins."""
+    root = tmp_path_factory.mktemp("tiny")
+    generate(SyntheticConfig(pins=150, boards=30, image_size=32), root / "catalogue")
+    prepare(Catalogue(root / "catalogue"), root / "prepared", CONFIG.prepare)
+    pixels.decode_catalogue(Catalogue(root / "prepared" / "catalogue"), CONFIG, root / "prepared" / "pixels.u8")
+    neighbourhood.build(root / "prepared", root / "neighbours", CONFIG)
+    return root / "prepared", root / "neighbours"
+
+
+@pytest.fixture
+def volume(tmp_path, monkeypatch):
+    """The shared volume, and PINCLIP_RAYJOB as the deploy profile would set it."""
+    node = {"cpu": 2, "memory": "4Gi"}
+    told = {"image": "i:1", "claim": "pinclip-data", "path": str(tmp_path / "data"), "head": node, "workers": node}
+    monkeypatch.setenv(VARIABLE, json.dumps(told))
+    (tmp_path / "data").mkdir()
+    return tmp_path / "data"
+
+
+def kuberay(server: KubernetesServer, name: str) -> None:
+    """Runs the entrypoint as a process here; its output is the submitter's log, its exit the status."""
+    pod = server.start(name, "ray-a")
+    command = shlex.split(server.jobs[name]["spec"]["entrypoint"])
+    assert command[0] == "python"
+    environment = {key: value for key, value in os.environ.items() if key not in ("RAY_ADDRESS", progress.EVENTS)}
+    process = subprocess.Popen(
+        [sys.executable, *command[1:]],
+        cwd=ROOT,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    for line in process.stdout:
+        server.write(pod, line.rstrip("\n"))
+    done = process.wait() == 0
+    server.end(pod)
+    last = {"jobDeploymentStatus": "Complete", "jobStatus": "SUCCEEDED"}
+    server.update(name, **(last if done else {"jobDeploymentStatus": "Failed", "reason": "AppFailed"}))
+
+
+def test_the_same_training_as_in_this_process(server, volume, walked, tmp_path, monkeypatch):
+    """Same weights, same figures, progress in the step's own events, nothing left on the volume or the cluster."""
+    alone = fit(*walked, tmp_path / "alone", CONFIG, lambda point: None)
+    events = tmp_path / "events.jsonl"
+    monkeypatch.setenv(progress.EVENTS, str(events))
+    server.operator = kuberay
+    with progress.step("train-baseline"):
+        out = tmp_path / "out" / "model"
+        figures = training.train(
+            *walked, out, CONFIG, progress.advance_training, volume / "home/snapshots/a.safetensors"
+        )
+    assert all(figures[name] == alone[name] for name in ("steps", "pins", "parameters"))
+    assert figures["loss"] == pytest.approx(alone["loss"], rel=1e-3)
+    ours, theirs = (load_file(folder / "model.safetensors") for folder in (out, tmp_path / "alone"))
+    assert max((ours[name] - theirs[name]).abs().max().item() for name in theirs) < 1e-3
+    said = [json.loads(line) for line in events.read_text().splitlines()]
+    assert {event["step"] for event in said} == {"train-baseline"}
+    assert [event["event"] for event in said] == ["start", *["progress"] * (len(said) - 2), "end"]
+    assert said[-2]["fraction"] == 1.0 and "loss" in said[-2]
+    assert server.jobs == {} and list((volume / "rayjobs").iterdir()) == []
+
+
+def test_a_mistake_comes_out_as_its_sentence(server, volume, walked, tmp_path, monkeypatch):
+    """The entrypoint in this process, without Ray: what is refused is an outcome, and no try is wasted on it."""
+    large = override(CONFIG, {"train": {"batch_size": 512}})
+    monkeypatch.setattr(remote.ray_training, "train", lambda *told: fit(*told))
+
+    def operator(server: KubernetesServer, name: str) -> None:
+        remote.main(Path(shlex.split(server.jobs[name]["spec"]["entrypoint"])[-1]))
+        server.update(name, jobDeploymentStatus="Complete", jobStatus="SUCCEEDED")
+
+    server.operator = operator
+    with pytest.raises(TrainingError, match=r"^train\.batch_size is 512, but there are \d+ training Pins; choose"):
+        training.train(*walked, tmp_path / "model", large, print)
+    assert list((volume / "rayjobs").iterdir()) == [] and not (tmp_path / "model").exists()
+
+
+def test_a_training_that_ended_while_the_step_was_dead_is_taken_without_another(server, volume, walked, tmp_path):
+    server.operator = lambda server, name: pytest.fail("made again")
+    name = training._name("train", asked(), CONFIG, (*walked, None))
+    work = Work(volume, name)
+    (work.folder / "model").mkdir(parents=True)
+    (work.folder / "model" / "weights").write_text("w")
+    (work.folder / "outcome.json").write_text(json.dumps({"figures": {"steps": 3}}))
+    assert training.train(*walked, tmp_path / "model", CONFIG, print) == {"steps": 3}
+    assert (tmp_path / "model" / "weights").read_text() == "w" and not work.folder.exists()
+    assert server.calls == ["delete rayjobs"]
+
+
+def test_inputs_on_the_volume_are_used_where_they_are(volume, walked):
+    work = Work(volume, "a")
+    (volume / "prepared").mkdir()
+    work.ask(volume / "prepared", walked[1], CONFIG, "train", None, 2)
+    request = json.loads((work.folder / "request.json").read_text())
+    assert request["prepared"] == str(volume / "prepared")
+    assert request["neighbours"] == str(work.folder / "neighbours")
+    assert sorted(p.name for p in (work.folder / "neighbours").iterdir()) == sorted(p.name for p in walked[1].iterdir())
+
+
+def test_work_that_nobody_came_back_for_goes_after_a_week(volume, walked):
+    old, new = Work(volume, "old"), Work(volume, "new")
+    for work in (old, new):
+        work.ask(*walked, CONFIG, "train", None, 2)
+    week = (old.folder / "request.json").stat().st_mtime - 8 * 24 * 3600
+    os.utime(old.folder / "request.json", (week, week))
+    Work(volume, "third").ask(*walked, CONFIG, "train", None, 2)
+    assert not old.folder.exists() and new.folder.exists()
+
+
+def test_a_training_without_outcome_is_told(volume, walked, tmp_path):
+    work = Work(volume, "a")
+    work.ask(*walked, CONFIG, "train", None, 2)
+    with pytest.raises(TrainingError, match=r"left no outcome in .*; start the step again"):
+        work.take(tmp_path / "model")
+
+
+def test_a_snapshot_that_the_pods_do_not_see_is_told(volume, walked, tmp_path):
+    with pytest.raises(ConfigError, match=r"is not on .*/data, which is what the pods of the RayJob see; put PINCLIP"):
+        training.train(*walked, tmp_path / "model", CONFIG, print, tmp_path / "home" / "a.safetensors")
+
+
+def test_without_the_variable_nothing_is_asked(monkeypatch):
+    monkeypatch.delenv(VARIABLE, raising=False)
+    assert not is_asked()
+    monkeypatch.setenv(VARIABLE, '{"claim": "c"}')
+    assert is_asked()
+    with pytest.raises(ConfigError, match=r"^PINCLIP_RAYJOB does not fit at path \(Field required\); compile"):
+        asked()
+
+
+def test_it_waits_for_its_nodes_and_tells_when_they_do_not_come(monkeypatch):
+    """A Ray whose second node joins at the third look, and whose third node is dead."""
+    looks = iter([[True], [True, False], *[[True, True, False]] * 9])
+    monkeypatch.setenv("RAY_ADDRESS", "10.0.0.3:6379")
+    monkeypatch.setattr(remote, "ray_cluster", contextlib.nullcontext)
+    monkeypatch.setattr(remote.time, "sleep", lambda seconds: None)
+    monkeypatch.setattr("ray.nodes", lambda: [{"Alive": alive} for alive in next(looks)])
+    remote._await_nodes(2, 60.0)
+    assert len(list(looks)) == 8
+    looks = iter([[True, True, False]])
+    with pytest.raises(TrainingError, match="Only 2 of 3 nodes of the Ray cluster came up within 0 s"):
+        remote._await_nodes(3, 0.0)
+
+
+def test_what_is_said_is_heard(capsys, monkeypatch):
+    monkeypatch.setattr("components.rayjob.spoken._last", [0.0])
+    for step in (1, 2, 3):
+        say({"step": step, "fraction": step / 3})  # the second comes too soon
+    heard = []
+    ears = Ears(heard.append)
+    lines = capsys.readouterr().out.splitlines()
+    for line in lines:
+        ears.hear(f"\x1b[36m(RayTrainWorker pid=1)\x1b[0m {line} [repeated 2x]")
+    assert [point["step"] for point in heard] == [1, 3]
+    ears.hear(f"{MARK}" + '{"step": 4, "fra')  # cut off: a line like any other
+    assert len(heard) == 2 and list(ears.tail) == [f"{MARK}" + '{"step": 4, "fra']
