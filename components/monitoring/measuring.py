@@ -1,7 +1,7 @@
 """From a collected look to drift.json, and into MLflow.
 
-    drift.json    the look (space, time, counts), `over`: keys of the measures beyond their limit, all measures, and
-                  `mlflow_run`, the run that holds the page
+drift.json    the look (space, time, counts), `over`: keys of the measures beyond their limit, all measures, and
+              `mlflow_run`, the run that holds the page
 """
 
 import json

@@ -1,6 +1,6 @@
 """What a space was trained on, kept for as long as the space lives: the facts of its Pins, without their names.
 
-    <home>/feast/reference/v7/facts.parquet     at most 20,000 rows of model.drift.facts
+    <home>/serving/v7/reference/facts.parquet     at most 20,000 rows of model.drift.facts
 
 The catalogue's path cannot stand for it: tonight's import writes to the same path.
 """
@@ -10,6 +10,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from components.promotion.places import state_folder
 from components.settings import Settings
 from model.drift.facts import KEPT, drift_facts, some
 from model.errors import StoreError
@@ -17,7 +18,7 @@ from model.files import replaced
 
 
 def reference_folder(space: str, settings: Settings) -> Path:
-    return settings.home / "feast" / "reference" / space
+    return state_folder(space, settings) / "reference"
 
 
 def keep_reference(prepared: Path, space: str, settings: Settings) -> None:

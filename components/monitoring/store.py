@@ -1,4 +1,4 @@
-"""What the feature store serves of a space just now: who has no vector, how old the newest is, online against offline."""
+"""What the feature store serves of a space: who has no vector, how old the newest is, online against offline."""
 
 import random
 from collections.abc import Mapping, Sequence
@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from components.feature_log import shards
-from components.feature_store import feast_errors, feature_definitions, open_store
+from components.feature_store import feast_errors, feature_definitions, open_store, quiet
 from components.settings import Settings
 from components.skew import skew
 from model.affine import Affine
@@ -72,7 +72,7 @@ def look_online(
     Raises:
         StoreError: Feast or Redis does not answer.
     """
-    with feast_errors(settings):
+    with feast_errors(settings), quiet():
         store = open_store(settings)
         missing = _without_vector(store, f"pin_embedding_{space}", pin_ids)
         asked = _pairs(published.pin_ids, _rows_folder(settings, f"user_taste_{space}"), pairs)

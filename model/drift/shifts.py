@@ -4,10 +4,10 @@ shift_of_values(before, now)     largest difference of the two distribution func
 shift_of_labels(before, now)     largest difference in the share of one label, in [0, 1]
 least_share(hits, count)         the share that is surely reached (Clopper and Pearson 1934)
 
-A sample's distribution function lies within sqrt(ln(2 / risk) / 2n) of the true one everywhere, but for the risk
-(Dvoretzky–Kiefer–Wolfowitz with Massart's constant, Annals of Probability 1990). The true functions of two samples are
-therefore at least as far apart as these, less both margins: for any distribution, for any size of sample, and also
-where the two share Pins.
+A sample's distribution function lies within sqrt(ln(2 / risk) / 2n) of the true one everywhere, but for that risk
+(Dvoretzky–Kiefer–Wolfowitz with Massart's constant, Annals of Probability 1990). So the true functions of two samples
+are at least as far apart as these, less both margins: whatever the distribution, however few the values, and also where
+the two share Pins.
 """
 
 import math

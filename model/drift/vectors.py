@@ -37,8 +37,11 @@ def lost_neighbours(before_KE: np.ndarray, now_KE: np.ndarray) -> Shift:
 
 
 def lengths(x_NE: np.ndarray) -> np.ndarray:
-    """(N,) of stored vectors, before whoever reads them brings them to length 1: clipped ones are shorter."""
-    return np.linalg.norm(x_NE, axis=1)
+    """(N,) of stored vectors, before whoever reads them brings them to length 1: clipped ones are shorter.
+
+    To four places: what is less is rounding, not drift.
+    """
+    return np.linalg.norm(x_NE.astype(np.float64), axis=1).round(4)
 
 
 def _angle(one_E: np.ndarray, other_E: np.ndarray) -> float:

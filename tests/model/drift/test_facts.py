@@ -40,7 +40,7 @@ def test_one_row_for_all_that_was_judged(facts):
     assert facts["refused"] == ["no", "no", "unknown format", "duplicate pin_id"]
     assert facts["script"] == ["latin", "cjk", None, None]
     assert facts["brightness"][:2] == [1, 0]
-    assert facts["title_length"] == [10, 4, None, None]
+    assert facts["title_length"] == [10, 3, None, None]
     assert facts["annotations_length"] == [2, 0, None, None]
     assert facts["format"] == ["PNG", "PNG", None, None]
     assert set(facts) == {"pin_id", *NUMBERS, *LABELS}

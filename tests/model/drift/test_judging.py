@@ -101,9 +101,9 @@ def test_too_few_pins_are_not_measured():
 
 
 def test_facts_that_some_pins_lack():
-    some = [1.0] * 40 + [None] * 560
-    lacking = {"all": facts(np.random.default_rng(1), 600, width=pa.array(some)), "new": facts(np.random.default_rng(2), 0)}
-    found = {one.name: one for one in judge(samples(1, facts=lacking), CONFIG)}
+    draw, widths = np.random.default_rng(1), pa.array([1.0] * 40 + [None] * 560)
+    lacking = facts(draw, 600, width=widths)
+    found = {one.name: one for one in judge(samples(1, facts={"all": lacking}), CONFIG)}
     assert found["width"].value > 0.3  # of the forty that have it
 
 
