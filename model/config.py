@@ -249,6 +249,62 @@ class GateConfig:
     min_gain_over_clip: float = 0.0  # relative, fresh related_pins recall@10
     min_retention: float = 0.95  # quantized over float recall, the worst task
     max_slice_gap: float = 0.9  # how far a slice's recall@10 may surely lie below that of all (model/slices.py)
+    max_regression: float = 0.02  # share of the champion's recall@10 on fresh Pins that may surely be lost, any task
+    max_latency_ms: float = 2000.0  # of one Pin alone, on the machine that compares
+    max_latency_growth: float = 3.0  # times the champion's
+    max_weights_growth: float = 3.0
+    max_vector_growth: float = 3.0  # bytes of a stored vector
+
+    def __post_init__(self) -> None:
+        _require(
+            0 <= self.max_regression <= 1, f"gate.max_regression is {self.max_regression}; choose a share in [0, 1]."
+        )
+        ceilings = (self.max_latency_ms, self.max_latency_growth, self.max_weights_growth, self.max_vector_growth)
+        _require(min(ceilings) > 0, "gate.max_latency_ms and gate.max_…_growth must be positive.")
+
+
+@dataclass(frozen=True)
+class MonitoringConfig:
+    """How much is looked at, and from where on drift is told (model/drift). What may be passed is the sure part."""
+
+    pins: int = 2_000  # of the catalogue; as many again of those that came after the space was published
+    canaries: int = 500  # published Pins whose neighbours are compared
+    pairs: int = 500  # of a Pin and a user, whose features are compared online and offline
+    max_shift: float = 0.1  # share of Pins that have moved across some value of a fact, or to another label
+    max_centroid: float = 0.02  # cosine distance of the mean vectors
+    max_lost_neighbours: float = 0.2  # share of a canary's ten nearest
+    max_without_vector: float = 0.05  # share of Pins
+    max_skew: float = 0.01  # share of the pairs, each feature
+    max_age_hours: float = 0.0  # of the newest vector; 0: told, not judged
+    cooldown_hours: float = 24.0  # in which at most one notice and one training go out
+    retrain: bool = True  # start a training where a cluster is named
+
+    def __post_init__(self) -> None:
+        _require(
+            min(self.pins, self.canaries, self.pairs) >= 1,
+            "monitoring.pins, monitoring.canaries and monitoring.pairs must be at least 1.",
+        )
+        limits = {name: getattr(self, name) for name in ("max_shift", "max_lost_neighbours", "max_without_vector")}
+        limits |= {"max_skew": self.max_skew, "max_centroid": self.max_centroid / 2}  # a cosine distance goes to 2
+        for name, limit in limits.items():
+            _require(0 <= limit < 1, f"monitoring.{name} is {getattr(self, name)}; beyond it nothing could be told.")
+        _require(
+            min(self.max_age_hours, self.cooldown_hours) >= 0,
+            "monitoring.max_age_hours and monitoring.cooldown_hours are hours, 0 or more.",
+        )
+
+
+@dataclass(frozen=True)
+class PromotionConfig:
+    """What an embedding space must show before `pinclip sync` lets it serve."""
+
+    min_index_recall: float = 0.95  # of the index: share of the exact 10 nearest Pins that it finds
+    recall_queries: int = 500  # Pins of the sample
+
+    def __post_init__(self) -> None:
+        recall = self.min_index_recall
+        _require(0 <= recall <= 1, f"promotion.min_index_recall is {recall}; choose a share in [0, 1].")
+        _require(self.recall_queries >= 1, f"promotion.recall_queries is {self.recall_queries}; choose at least 1 Pin.")
 
 
 @dataclass(frozen=True)
@@ -266,6 +322,8 @@ class Config:
     quantization: QuantizationConfig = field(default_factory=QuantizationConfig)
     evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
     gate: GateConfig = field(default_factory=GateConfig)
+    promotion: PromotionConfig = field(default_factory=PromotionConfig)
+    monitoring: MonitoringConfig = field(default_factory=MonitoringConfig)
 
     def __post_init__(self) -> None:
         _require(self.seed >= 0, f"seed is {self.seed}; choose 0 or more.")

@@ -36,6 +36,7 @@ KEPT = {
     "examples.json": "evaluate/evaluation/examples.json",
     "slices.json": "evaluate/evaluation/slices.json",
     "quantization_study.json": "evaluate/evaluation/quantization_study.json",
+    "comparison.json": "compare/comparison",
     "model_card.md": "register/card",
     "report.html": "report/page",
     "plots": "report/charts/plots",
@@ -98,6 +99,15 @@ def publish(work: Path, out: Path, lineage: dict[str, Any], kept: Mapping[str, s
         write_json(scratch / MARK, lineage | {"config": config, "validation": verdict, "model": version})
     _point_latest(out)
     remove(_failed(out))
+
+
+def keep(work: Path, out: Path, lineage: dict[str, Any], kept: Mapping[str, str]) -> Path:
+    """Puts what a pipeline that trains nothing has made in its place; runs/latest stays where it is."""
+    with replaced(out) as scratch:
+        scratch.mkdir()
+        _move(work, scratch, kept)
+        write_json(scratch / MARK, lineage)
+    return out
 
 
 def keep_evidence(work: Path, out: Path) -> Path:

@@ -169,7 +169,7 @@ def test_the_reference_names_no_pin(world):
 
 
 def test_without_a_space_there_is_nothing_to_look_at(world, tmp_path):
-    with pytest.raises(StoreError, match="No space is published in .* run the pipeline first"):
+    with pytest.raises(StoreError, match=r"No space is published in .* run the pipeline first"):
         collect(world.catalogue, CONFIG, tmp_path / "out", Settings(home=tmp_path / "empty"))
     assert not (tmp_path / "out").exists()
 
