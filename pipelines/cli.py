@@ -137,6 +137,26 @@ def tune(
     tune(catalogue, configuration(profile, params, set_ or []), trials, space, out, parallel)
 
 
+@app.command()
+def monitor(
+    catalogue: Annotated[Path, typer.Option(help="The catalogue folder as it is today.")],
+    retrain: Annotated[bool, typer.Option("--retrain", help="Start a training where something is over.")] = False,
+    profile: Profile = None,
+    set_: Set = None,
+    params: Params = None,
+    out: Annotated[Path | None, typer.Option(help="The folder to write. [monitoring/<time>]")] = None,
+) -> None:
+    """Look once whether the catalogue, or what is served of it, has drifted.
+
+    Against what the newest published space was trained on; says so in one line, on a page, in MLflow and to the
+    webhook that PINCLIP_ALERT_WEBHOOK names.
+    """
+    from pipelines.configuration import configuration
+    from pipelines.watching import monitor
+
+    monitor(catalogue, configuration(profile, params, set_ or []), out, retrain)
+
+
 @app.command("compile")
 def compile_(
     out: Annotated[Path, typer.Option(help="The YAML file to write.")] = Path("pipeline.yaml"),

@@ -15,7 +15,10 @@ from model.files import write_text
 from pipelines.profiles import Profile
 
 # What can be compiled, submitted and scheduled, by the name that schedules and profiles use.
-PIPELINES = {"training": "pipelines.training:training"}
+PIPELINES = {
+    "training": "pipelines.training:training",
+    "monitoring": "pipelines.monitoring:monitoring",
+}
 
 
 @dataclass(frozen=True)
