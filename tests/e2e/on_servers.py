@@ -17,7 +17,6 @@ from pathlib import Path
 
 import boto3
 import numpy as np
-import psycopg2
 import pyarrow.parquet as pq
 from servers import PROGRAMS, Servers, started
 
@@ -93,7 +92,7 @@ def _check_mlflow(servers: Servers) -> None:
     set_tracking_uri(uri)
     version = MlflowClient(uri, uri).get_model_version_by_alias("pinclip", "challenger")
     card = artifacts.load_text(f"runs:/{version.run_id}/model_card.md")
-    with contextlib.closing(psycopg2.connect(servers.database("mlflow"))) as connection, connection.cursor() as cursor:
+    with contextlib.closing(servers.connect("mlflow")) as connection, connection.cursor() as cursor:
         cursor.execute("SELECT version FROM model_versions WHERE name = 'pinclip'")
         versions = cursor.fetchall()
     client = boto3.client("s3", endpoint_url=servers.aws["AWS_ENDPOINT_URL"])

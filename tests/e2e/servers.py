@@ -10,13 +10,15 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import psycopg2
+
 from model.errors import RunError
 
-START = 120  # seconds a server has until it answers
+START = 300  # seconds a server has until it answers
 BUCKETS = ("mlflow", "dvc")
 PROGRAMS = Path(sys.executable).parent
 
@@ -53,8 +55,14 @@ class Servers:
             "AWS_ENDPOINT_URL": f"http://127.0.0.1:{self.s3}",
         }
 
+    def connect(self, database: str) -> "psycopg2.extensions.connection":
+        return psycopg2.connect(
+            host="127.0.0.1", port=self.postgres, user="pinclip", password=self.secret["postgres"], dbname=database
+        )
+
     def database(self, name: str) -> str:
-        return f"postgresql://pinclip:{self.secret['postgres']}@127.0.0.1:{self.postgres}/{name}"
+        """As MLflow takes it. SQLAlchemy 2.1 takes a bare postgresql:// for another driver, which is not installed."""
+        return f"postgresql+psycopg2://pinclip:{self.secret['postgres']}@127.0.0.1:{self.postgres}/{name}"
 
 
 @contextlib.contextmanager
@@ -62,7 +70,7 @@ def started(folder: Path) -> Iterator[Servers]:
     """All four, answering; their data and logs in the folder.
 
     Raises:
-        RunError: a program is not installed, or a server does not come up; the sentence names its log.
+        RunError: a program is not installed, or a server does not come up; the end of its log is in it.
     """
     servers = Servers(folder)
     write_settings(servers)
@@ -96,19 +104,18 @@ def postgres(servers: Servers) -> Iterator[None]:
     subprocess.run([*as_user, *command, f"--pwfile={password}"], check=True, stdout=subprocess.DEVNULL, cwd="/")
     password.unlink()
     options = ["-h", "127.0.0.1", "-p", str(servers.postgres), "-k", str(data), "-F"]
-    with _running("postgres", [*as_user, str(programs / "postgres"), "-D", str(data), *options], servers, {}):
-        _await_port("postgres", servers.postgres, servers)
+    command = [*as_user, str(programs / "postgres"), "-D", str(data), *options]
+    with _running("postgres", command, servers, {}) as process:
+        _await("postgres", lambda: _takes_connections(servers.postgres), process, servers)
         _create_databases(servers)
         yield
 
 
 def _create_databases(servers: Servers) -> None:
-    import psycopg2
-
     deadline = time.monotonic() + START
     while True:
         try:
-            connection = psycopg2.connect(servers.database("postgres"))
+            connection = servers.connect("postgres")
             break
         except psycopg2.OperationalError:  # it listens before it takes connections
             if time.monotonic() > deadline:
@@ -125,8 +132,8 @@ def s3(servers: Servers) -> Iterator[None]:
     import boto3
 
     command = [str(PROGRAMS / "moto_server"), "-H", "127.0.0.1", "-p", str(servers.s3)]
-    with _running("s3", command, servers, {}):
-        _await_port("s3", servers.s3, servers)
+    with _running("s3", command, servers, {}) as process:
+        _await("s3", lambda: _takes_connections(servers.s3), process, servers)
         aws = servers.aws
         client = boto3.client(
             "s3",
@@ -145,9 +152,8 @@ def mlflow(servers: Servers) -> Iterator[None]:
     """As deploy/kustomize/base/mlflow.yaml starts it: users and passwords, PostgreSQL, files in S3."""
     users = servers.folder / "basic_auth.ini"
     users.touch(mode=0o600)
-    users.write_text(
-        f"[mlflow]\ndefault_permission = READ\ndatabase_uri = {servers.database('mlflow_users')}\nadmin_username = admin\n"
-    )
+    database = servers.database("mlflow_users")
+    users.write_text(f"[mlflow]\ndefault_permission = READ\ndatabase_uri = {database}\nadmin_username = admin\n")
     environment = servers.aws | {
         "MLFLOW_BACKEND_STORE_URI": servers.database("mlflow"),
         "MLFLOW_AUTH_CONFIG_PATH": str(users),
@@ -158,8 +164,8 @@ def mlflow(servers: Servers) -> Iterator[None]:
     }
     command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(servers.mlflow)]
     command += ["--artifacts-destination", "s3://mlflow", "--app-name", "basic-auth", "--workers", "1"]
-    with _running("mlflow", command, servers, environment):
-        _await_health(f"http://127.0.0.1:{servers.mlflow}/health", servers)
+    with _running("mlflow", command, servers, environment) as process:
+        _await("mlflow", lambda: _is_healthy(f"http://127.0.0.1:{servers.mlflow}/health"), process, servers)
         yield
 
 
@@ -170,8 +176,9 @@ def redis(servers: Servers) -> Iterator[None]:
     configuration.write_text(
         f"port {servers.redis}\nbind 127.0.0.1\nrequirepass {servers.secret['redis']}\nsave ''\ndir {servers.folder}\n"
     )
-    with _running("redis", [_program("redis-server", "redis-server"), str(configuration)], servers, {}):
-        _await_port("redis", servers.redis, servers)
+    command = [_program("redis-server", "redis-server"), str(configuration)]
+    with _running("redis", command, servers, {}) as process:
+        _await("redis", lambda: _takes_connections(servers.redis), process, servers)
         yield
 
 
@@ -182,13 +189,15 @@ def free_port() -> int:
 
 
 @contextlib.contextmanager
-def _running(name: str, command: Sequence[str], servers: Servers, environment: dict[str, str]) -> Iterator[None]:
+def _running(
+    name: str, command: Sequence[str], servers: Servers, environment: dict[str, str]
+) -> Iterator[subprocess.Popen[bytes]]:
     with (servers.folder / f"{name}.log").open("wb") as log:
         process = subprocess.Popen(
             command, stdout=log, stderr=subprocess.STDOUT, env=os.environ | environment, cwd=servers.folder
         )
         try:
-            yield
+            yield process
         finally:
             process.terminate()
             try:
@@ -198,23 +207,25 @@ def _running(name: str, command: Sequence[str], servers: Servers, environment: d
                 process.wait()
 
 
-def _await_port(name: str, port: int, servers: Servers) -> None:
+def _await(name: str, answers: Callable[[], bool], process: subprocess.Popen[bytes], servers: Servers) -> None:
     deadline = time.monotonic() + START
-    while time.monotonic() < deadline:
-        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
-            return
+    while not answers():
+        if process.poll() is not None or time.monotonic() > deadline:
+            log = (servers.folder / f"{name}.log").read_text(encoding="utf-8", errors="replace")
+            raise RunError(f"{name} did not start. Its log ends:\n{log[-2000:]}")
         time.sleep(0.1)
-    raise RunError(f"{name} does not answer; see {servers.folder / name}.log.")
 
 
-def _await_health(url: str, servers: Servers) -> None:
-    deadline = time.monotonic() + START
-    while time.monotonic() < deadline:
-        with contextlib.suppress(urllib.error.URLError, OSError), urllib.request.urlopen(url, timeout=2) as answer:
-            if answer.status == 200:
-                return
-        time.sleep(0.2)
-    raise RunError(f"MLflow does not answer; see {servers.folder / 'mlflow.log'}.")
+def _takes_connections(port: int) -> bool:
+    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+        return True
+    return False
+
+
+def _is_healthy(url: str) -> bool:
+    with contextlib.suppress(urllib.error.URLError, OSError), urllib.request.urlopen(url, timeout=2) as answer:
+        return bool(answer.status == 200)
+    return False
 
 
 def _newest_postgres() -> Path:
