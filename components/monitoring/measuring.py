@@ -23,16 +23,11 @@ SCOPES = ("all", "new")
 
 
 def measure(collected: Path, config: MonitoringConfig) -> dict[str, Any]:
-    """Judges a look; what has most of its limit comes first."""
+    """Judges a look; what is nearest its limit, or furthest beyond it, comes first."""
     look = json.loads((collected / "look.json").read_text(encoding="utf-8"))
-    measures = sorted(judge(_samples(collected, look), config), key=lambda one: (-of_limit(one), one.key))
+    measures = sorted(judge(_samples(collected, look), config), key=_order)
     over = [one.key for one in measures if one.over]
     return look | {"over": over, "measures": [asdict(one) | {"over": one.over, "key": one.key} for one in measures]}
-
-
-def of_limit(measure: Measure) -> float:
-    """The sure part as a share of the limit; 0 where nothing is judged."""
-    return measure.sure / max(measure.limit, 1e-9) if measure.limit is not None else 0.0
 
 
 def track(drift: dict[str, Any], page: Path, settings: Settings) -> str:
@@ -58,6 +53,14 @@ def track(drift: dict[str, Any], page: Path, settings: Settings) -> str:
         client.log_text(run, page.read_text(encoding="utf-8"), "index.html")
         client.log_dict(run, drift, "drift.json")
     return run
+
+
+def _order(measure: Measure) -> tuple[float, float, str]:
+    """By the sure part as a share of the limit, then by the value; last what is not judged."""
+    if measure.limit is None:
+        return 1.0, 0.0, measure.key
+    limit = max(measure.limit, 1e-9)
+    return -measure.sure / limit, -measure.value / limit, measure.key
 
 
 def _samples(collected: Path, look: dict[str, Any]) -> Samples:

@@ -64,9 +64,14 @@ def named(measure: dict[str, Any]) -> str:
     """A measure as people call it: brightness (new Pins)."""
     name = str(measure["name"])
     if name.startswith("skew/"):
-        return f"{name.removeprefix('skew/').replace('__', ' ')}, online against offline"
+        return f"{feature(measure)}, online against offline"
     shown = NAMES.get(name, name.replace("_", " "))
     return f"{shown} ({SCOPES['new']})" if measure["scope"] == "new" else shown
+
+
+def feature(measure: dict[str, Any]) -> str:
+    """pin_stats saves of skew/pin_stats__saves."""
+    return str(measure["name"]).removeprefix("skew/").replace("__", " ")
 
 
 def note(measure: dict[str, Any]) -> str:
@@ -106,6 +111,7 @@ def _environment() -> "Environment":
     )
     environment.filters.update(
         named=named,
+        feature=feature,
         note=note,
         count=lambda number: f"{number:,}",
         figure=lambda value: "–" if value is None else f"{value:,.1f}" if abs(value) >= 10 else f"{value:.3f}",

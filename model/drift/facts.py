@@ -25,7 +25,7 @@ UNITS = {
     "contrast": "standard deviation of the luma",
     "width": "pixels",
     "height": "pixels",
-    "bytes": "bytes of the image",
+    "bytes": "of the image, as stored",
     "texts": "text signals that say something",
     "format": "of the image",
     "script": "that most letters are of",

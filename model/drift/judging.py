@@ -111,7 +111,8 @@ def _share(hits: int, count: int, what: str) -> Shift:
 def _measure(
     group: str, scope: str, name: str, shift: Shift, limit: float | None, histogram: Histogram | None = None
 ) -> Measure:
-    return Measure(group, scope, name, shift.value, shift.sure, limit, shift.says, histogram)
+    says = shift.says if shift.value else "as before"
+    return Measure(group, scope, name, shift.value, shift.sure, limit, says, histogram)
 
 
 def _floats(column: pa.ChunkedArray) -> np.ndarray:
