@@ -141,7 +141,8 @@ def feast_errors(settings: Settings) -> Iterator[None]:
         yield
     except DecodeError:
         raise StoreError(
-            f"The registry {home / 'registry.db'} is corrupt; remove it, run `feast apply` in feature_repo and `pinclip sync`."
+            f"The registry {home / 'registry.db'} is corrupt; remove it, then run `feast apply` in feature_repo and "
+            "`pinclip sync`."
         ) from None
     except RedisError as error:
         raise StoreError(

@@ -1,18 +1,18 @@
-"""Publishing: a version's quantized vectors, its users' tastes and the Pins' statistics become features.
+"""Publishing: a version's quantized vectors become an embedding space in the feature store, beside the others.
 
-    store the rows -> register the space -> bring online -> read back -> register its service -> switch -> announce
+    store the rows -> register the space -> bring online -> read back -> register its service -> announce
 
-Nothing that is served changes before every vector has been read back equal to its file: a run that dies on the way
-leaves `pin_ranking` and the alias `challenger` where they were, and its rerun begins the space anew. The two move one
-right after the other; a run that dies between them is finished by its rerun. The vectors of a space that is published
-never change; statistics and tastes follow the catalogue, row by row.
+`challenger` moves to the version. `pin_ranking` moves with it while no version is the champion, so that a first run
+serves at once; from then on it moves by promotion alone (components/promotion). Nothing that is served changes before
+every vector has been read back equal to its file; the rerun of a run that died begins the space anew. The vectors of a
+space that is published never change; Pins may be added. Statistics and tastes follow the catalogue, row by row.
 """
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,24 +20,20 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from components.feature_log import append, shards
-from components.feature_store import apply, bring_online, delete, feast_errors, feature_definitions, open_store
-from components.registry import Registration, announce, passed_gate
+from components.feature_store import apply, delete, feast_errors, feature_definitions, open_store
+from components.monitoring.reference import keep_reference
+from components.promotion.places import state_folder
+from components.promotion.switching import switch
+from components.registry import CHAMPION, Registration, announce, passed_gate, version_of
 from components.settings import Settings
+from components.warming import LOCK, Facts, Report, warm
 from model.affine import read_affine
 from model.catalogue import TIME, Catalogue
 from model.errors import StoreError
-from model.files import remove, replaced, write_json
-from model.pin_stats import pin_stats
-from model.quantization import read_codes
-from model.tastes import taste_table
+from model.files import alone, remove, replaced, write_json
 
 if TYPE_CHECKING:
     from feast import FeatureStore
-
-READ_BACK = 20_000  # Pins read back at most; a larger table is sampled evenly
-BATCH = 1_000  # Pins of one online request
-Report = Callable[[float, str], None]  # share done, what has been done
 
 
 @dataclass(frozen=True)
@@ -49,6 +45,7 @@ class Publication:
     pins: int = 0
     checked: int = 0  # Pins read back through Feast and equal to the file
     changed: int = 0  # rows of statistics and tastes that were new
+    serving: bool = False  # whether `pin_ranking` stands on it
 
     def write(self, path: Path) -> None:
         write_json(path, asdict(self))
@@ -70,49 +67,44 @@ def publish(
     """
     if not passed_gate(registration.version, settings):  # and MLflow answers, so that the last step will not fail
         return Publication(registration.space, published=False)
-    manifest = _manifest(quantized, registration, lineage)
-    space = feature_definitions().Space(settings.home / "feast", manifest)
-    with feast_errors(settings):
+    with feast_errors(settings), alone(settings.home / LOCK, wait=True):
         store = open_store(settings)
-        if not _is_published(space, manifest):
-            delete(store, space.names)
-            remove(space.rows(space.taste))
-            _store_vectors(quantized, space.rows(space.embedding), manifest)
-        changed = _append_rows(quantized, prepared, space, datetime.fromisoformat(registration.created))
-        report(0.2, f"{manifest['pins']} vectors stored, {changed} rows of statistics and tastes are new")
-        apply(store, [*space.shared, *space.views])
-        for view in (space.embedding, space.stats, space.taste):
-            bring_online(store, view.name, space.rows(view), datetime.now(UTC))
-        report(0.5, "vectors in the online store")
-        checked = _read_back(store, space, quantized, manifest["pins"])
-        report(0.9, f"{checked} vectors read back, all equal")
-        write_json(space.manifest_file, manifest)
-        apply(store, [space.service()])
-        write_json(space.ranking_file, {"space": space.name})
-        apply(store, [space.moving_service()])
+        space, changed, checked = bring_up(store, quantized, prepared, registration, lineage, settings, report)
+        serving = switch(store, space, settings, "publish", lambda: version_of(CHAMPION, settings) is None)
     announce(registration.version, settings)
-    return Publication(space.name, True, manifest["pins"], checked, changed)
+    return Publication(space.name, True, space.manifest["pins"], checked, changed, serving)
 
 
-def retire(space_name: str, settings: Settings) -> None:
-    """Removes a space that nobody reads any more: its services, views, rows on disk and in the online store.
+def bring_up(
+    store: "FeatureStore",
+    quantized: Path,
+    prepared: Path,
+    registration: Registration,
+    lineage: Mapping[str, str],
+    settings: Settings,
+    report: Report,
+) -> tuple[Any, int, int]:
+    """The space of these vectors, readable; rows of statistics and tastes that are new; vectors read back.
 
     Raises:
-        StoreError: `pin_ranking` stands on it, or there is no such space.
+        StoreError: see publish().
     """
-    definitions, home = feature_definitions(), settings.home / "feast"
-    manifest_file = definitions.manifest_file(home, space_name)
-    if not manifest_file.is_file():
-        raise StoreError(f"There is no space {space_name}; `feast feature-services list` names those there are.")
-    space = definitions.Space(home, json.loads(manifest_file.read_text(encoding="utf-8")))
-    if json.loads(space.ranking_file.read_text(encoding="utf-8"))["space"] == space_name:
-        raise StoreError(f"`pin_ranking` serves the space {space_name}; publish another version before it goes.")
-    with feast_errors(settings):
-        store = open_store(settings)
-        delete(store, [space.service().name])  # from now on readers are refused
+    manifest = _manifest(quantized, registration, lineage)
+    space = feature_definitions().Space(settings.home / "feast", manifest)
+    if not _is_published(space, manifest):
         delete(store, space.names)
-    for path in (space.rows(space.embedding), space.rows(space.taste), manifest_file):
-        remove(path)
+        for left in (space.rows(space.taste), state_folder(space.name, settings)):
+            remove(left)
+        _store_vectors(quantized, space.rows(space.embedding), manifest)
+    report(0.2, f"{manifest['pins']} vectors stored")
+    catalogue = Catalogue(prepared / "catalogue")
+    pins = catalogue.read("pins", ["pin_id", "created_at"])
+    boards = catalogue.read("boards", ["board_id", "pin_id", "saved_at"])
+    changed, checked = warm(store, space, Facts(pins, boards), report)
+    keep_reference(prepared, space.name, settings)
+    write_json(space.manifest_file, manifest)
+    apply(store, [space.service()])
+    return space, changed, checked
 
 
 def _manifest(quantized: Path, registration: Registration, lineage: Mapping[str, str]) -> dict[str, Any]:
@@ -168,35 +160,3 @@ def _check_lengths(vectors: pa.ChunkedArray, expected: int, shard: Path) -> None
     if wrong := lengths - {expected}:
         sizes = ", ".join(str(size) for size in wrong)
         raise StoreError(f"{shard} holds vectors of {sizes} bytes, quantization.json says {expected}; quantize again.")
-
-
-def _append_rows(quantized: Path, prepared: Path, space: Any, created: datetime) -> int:
-    """The catalogue's statistics and tastes into their logs, from the version's creation on; how many rows are new."""
-    catalogue = Catalogue(prepared / "catalogue")
-    pins = catalogue.read("pins", ["pin_id", "created_at"])
-    boards = catalogue.read("boards", ["board_id", "pin_id", "saved_at"])
-    stats, tastes = space.rows(space.stats), space.rows(space.taste)
-    times = {folder: datetime.now(UTC) if shards(folder) else created for folder in (stats, tastes)}
-    appended = append(stats, pin_stats(pins, boards, times[stats]), "pin_id", times[stats])
-    boards = boards.filter(pc.fill_null(pc.less_equal(boards["saved_at"], pa.scalar(times[tastes], TIME)), True))
-    coded = pa.concat_tables([pq.read_table(p, columns=["pin_id"]) for p in sorted((quantized / "pins").iterdir())])
-    rows = taste_table(boards, coded["pin_id"], read_codes(quantized), read_affine(quantized))
-    rows = rows.append_column("event_timestamp", pa.repeat(pa.scalar(times[tastes], TIME), rows.num_rows))
-    return appended + append(tastes, rows, "user_id", times[tastes])
-
-
-def _read_back(store: "FeatureStore", space: Any, quantized: Path, pins: int) -> int:
-    """Reads vectors as a ranker does and compares them with the file; returns how many."""
-    feature, stride, checked = f"{space.embedding.name}:vector", -(-pins // READ_BACK), 0
-    for shard in sorted((quantized / "pins").glob("*.parquet")):
-        for batch in pq.ParquetFile(shard).iter_batches(BATCH * stride, columns=["pin_id", "vector"]):
-            ids, vectors = (batch.column(name).to_pylist()[::stride] for name in ("pin_id", "vector"))
-            answer = store.get_online_features(features=[feature], entity_rows={"pin_id": ids}).to_dict()
-            for pin_id, served, expected in zip(ids, answer["vector"], vectors, strict=True):
-                if served != expected:
-                    raise StoreError(
-                        f"The vector that Feast serves for the Pin {pin_id!r} is not that of {shard}; nothing was "
-                        f"switched: remove {space.manifest_file}, if it is there, and run the pipeline again."
-                    )
-            checked += len(ids)
-    return checked

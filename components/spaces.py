@@ -4,14 +4,15 @@ import json
 from pathlib import Path
 from typing import Any
 
-from components.feature_store import feature_definitions
+from components.feature_store import feast_errors, feature_definitions
 from components.settings import Settings
-from components.tracking import connect, mlflow_errors
+from components.tracking import connect
 from model.errors import StoreError
 
 
 def published(settings: Settings) -> tuple[dict[str, dict[str, Any]], str]:
-    """(the manifest of each space that can be read, oldest first; the one that `pin_ranking` stands on).
+    """(the manifest of each space that can be read, oldest first; the one that serves: where `pin_ranking` stands, else
+    the newest).
 
     Raises:
         StoreError: nothing is published.
@@ -23,20 +24,38 @@ def published(settings: Settings) -> tuple[dict[str, dict[str, Any]], str]:
     )
     if not manifests:
         raise StoreError(f"No space is published in {home}; run the pipeline first, or set PINCLIP_HOME.")
-    newest = json.loads(definitions.ranking_file(home).read_text(encoding="utf-8"))["space"]
-    return {manifest["space"]: manifest for manifest in manifests}, newest
+    serving = serving_space(settings) or manifests[-1]["space"]
+    return {manifest["space"]: manifest for manifest in manifests}, serving
 
 
-def model_folder(uri: str, settings: Settings) -> Path:
+def published_space(name: str, settings: Settings) -> Any | None:
+    """The objects of a space whose publication is complete (feature_repo/ranking_services.py)."""
+    definitions, home = feature_definitions(), settings.home / "feast"
+    file = definitions.manifest_file(home, name)
+    return definitions.Space(home, json.loads(file.read_text(encoding="utf-8"))) if file.is_file() else None
+
+
+def serving_space(settings: Settings) -> str | None:
+    """The space that `pin_ranking` stands on, as the registry says now; None before the first."""
+    with feast_errors(settings):
+        return feature_definitions().serving_space(settings.home / "feast")
+
+
+def model_folder(uri: str, settings: Settings, copy_to: Path | None = None) -> Path:
     """The model folder within a registered version; a copy of it where MLflow's files are on another machine.
 
+    copy_to: where the copy is made in any case.
+
     Raises:
-        StoreError: there is no such version, or MLflow does not answer.
+        StoreError: there is no such version, or its files cannot be read.
     """
     connect(settings)
     import mlflow
 
-    with mlflow_errors():
-        version = Path(mlflow.artifacts.download_artifacts(uri))
+    try:
+        version = Path(mlflow.artifacts.download_artifacts(uri, dst_path=copy_to and str(copy_to)))
         flavour = mlflow.models.Model.load(str(version)).flavors["python_function"]
+    except Exception as error:  # each store of files raises errors of its own
+        reason = next(iter(str(error).splitlines()), type(error).__name__)
+        raise StoreError(f"The files of {uri} cannot be read from MLflow ({reason}); restore them.") from error
     return version / flavour["artifacts"]["model"]["path"]

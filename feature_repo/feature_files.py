@@ -2,7 +2,8 @@
 
 <home>/feast/offline/<view>/*.parquet     the rows of a view: its entity's key, its features, event_timestamp, created
 <home>/feast/offline/pin_embedding_v7.json  the manifest of a published space: scale, zero_point, …; written last
-<home>/feast/pin_ranking.json             {"space": "v7"}, the space that `pin_ranking` serves
+
+Which space `pin_ranking` stands on is written in one place: its tag `space` in the registry.
 """
 
 from collections.abc import Mapping
@@ -12,8 +13,9 @@ from pathlib import Path
 from feast import Entity, FeatureView, Field, FileSource
 from feast.data_format import ParquetFormat
 from feast.data_source import PushSource
+from feast.protos.feast.core.Registry_pb2 import Registry
 
-OWNER = "pinclip"
+OWNER, RANKING = "pinclip", "pin_ranking"
 
 
 def rows_folder(feast_home: Path, view: str) -> Path:
@@ -24,8 +26,11 @@ def manifest_file(feast_home: Path, space: str) -> Path:
     return feast_home / "offline" / f"pin_embedding_{space}.json"
 
 
-def ranking_file(feast_home: Path) -> Path:
-    return feast_home / "pin_ranking.json"
+def serving_space(feast_home: Path) -> str | None:
+    """The space that `pin_ranking` stands on, as the registry says now; None before the first."""
+    file = feast_home / "registry.db"
+    services = Registry.FromString(file.read_bytes()).feature_services if file.is_file() else ()
+    return next((one.spec.tags["space"] for one in services if one.spec.name == RANKING), None)
 
 
 def stored_view(

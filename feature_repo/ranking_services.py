@@ -9,12 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from feast import FeatureService, FeatureView, Project
-from feature_files import OWNER, manifest_file, ranking_file, rows_folder
+from feature_files import OWNER, RANKING, manifest_file, rows_folder, serving_space
 from pin_features import embedding_view, pin, stats_view
 from request_features import age_view, similarity_view
 from user_features import taste_view, user
-
-RANKING = "pin_ranking"
 
 project = Project(
     name="pinclip",  # as in feature_store.yaml
@@ -28,7 +26,7 @@ class Space:
     """The objects of one embedding space, from its manifest."""
 
     def __init__(self, feast_home: Path, manifest: Mapping[str, Any]) -> None:
-        self.name, self.home = manifest["space"], feast_home
+        self.name, self.home, self.manifest = manifest["space"], feast_home, manifest
         self.embedding, self.taste = embedding_view(feast_home, manifest), taste_view(feast_home, manifest)
         self.similarity = similarity_view(manifest, self.embedding, self.taste)
         self.stats = stats_view(feast_home)
@@ -41,10 +39,6 @@ class Space:
     @property
     def manifest_file(self) -> Path:
         return manifest_file(self.home, self.name)
-
-    @property
-    def ranking_file(self) -> Path:
-        return ranking_file(self.home)
 
     @property
     def views(self) -> list[Any]:
@@ -68,8 +62,8 @@ class Space:
         )
 
     def moving_service(self) -> FeatureService:
-        """For a reader that follows the newest published space; its tag `space` says which one that is."""
-        description = "Features of the newest published space; read the tag `space` before you mix vectors."
+        """For a reader that follows the champion; its tag `space` says which space that is."""
+        description = "Features of the space that serves; read the tag `space` before you mix vectors."
         return self._service(RANKING, description)
 
     def _service(self, name: str, description: str) -> FeatureService:
@@ -83,10 +77,9 @@ def published(feast_home: Path) -> list[Any]:
     """Every object that the files of a Feast home describe."""
     manifests = sorted(manifest_file(feast_home, "x").parent.glob("pin_embedding_*.json"))
     spaces = [Space(feast_home, json.loads(path.read_text(encoding="utf-8"))) for path in manifests]
-    moving = ranking_file(feast_home)
-    newest = json.loads(moving.read_text(encoding="utf-8"))["space"] if moving.is_file() else None
+    serving = serving_space(feast_home)
     objects = [*spaces[0].shared] if spaces else [project, pin, user]
     for space in spaces:
         objects += [*space.views, space.service()]
-        objects += [space.moving_service()] if space.name == newest else []
+        objects += [space.moving_service()] if space.name == serving else []
     return objects

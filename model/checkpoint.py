@@ -49,7 +49,7 @@ def load_model(folder: Path) -> tuple[PinEncoder, Tokenizer]:
             f"The tokenizer.json in {folder} is not the one that the weights were trained with; "
             "copy both from one training run."
         )
-    encoder = PinEncoder(_read_config(folder / "config.json"), folder)
+    encoder = PinEncoder(read_config(folder), folder)
     try:
         encoder.load_state_dict(tensors)
     except RuntimeError:
@@ -58,6 +58,20 @@ def load_model(folder: Path) -> tuple[PinEncoder, Tokenizer]:
             "copy both from one training run."
         ) from None
     return encoder.eval(), Tokenizer.from_file(str(folder / "tokenizer.json"))
+
+
+def read_config(folder: Path) -> Config:
+    """
+    Raises:
+        ModelError: config.json is missing or none of this version.
+    """
+    path = folder / "config.json"
+    try:
+        return Config.from_json(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ModelError(f"The model folder {folder} has no config.json; point at a whole model folder.") from None
+    except (ValueError, AttributeError, ConfigError) as error:
+        raise ModelError(f"{path} is no configuration of this version ({error}); copy it again.") from None
 
 
 def parameters(encoder: torch.nn.Module) -> int:
@@ -71,13 +85,6 @@ def _read_weights(path: Path) -> tuple[dict[str, torch.Tensor], str]:
             return {name: file.get_tensor(name) for name in file.keys()}, (file.metadata() or {}).get("tokenizer", "")  # noqa: SIM118
     except SafetensorError as error:
         raise ModelError(f"{path} is corrupt ({error}); copy it again or train again.") from None
-
-
-def _read_config(path: Path) -> Config:
-    try:
-        return Config.from_json(path.read_text(encoding="utf-8"))
-    except (ValueError, AttributeError, ConfigError) as error:
-        raise ModelError(f"{path} is no configuration of this version ({error}); copy it again.") from None
 
 
 def _fingerprint(folder: Path) -> str:

@@ -1,5 +1,6 @@
-"""Nothing half-written is ever read: write beside, then rename."""
+"""Nothing half-written is ever read: write beside, then rename. Those who may not write at once take turns."""
 
+import fcntl
 import json
 import os
 import shutil
@@ -29,6 +30,22 @@ def replaced(path: Path) -> Iterator[Path]:
             scratch.replace(path)
     finally:
         remove(scratch)
+
+
+@contextmanager
+def alone(file: Path, wait: bool = False) -> Iterator[bool]:
+    """Whether this process is the only one inside. Who is not goes on at once with False, or waits for its turn.
+
+    The operating system ends the lock with the process, however that ends.
+    """
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with file.open("ab") as opened:
+        try:
+            fcntl.flock(opened, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        except BlockingIOError:
+            yield False
+        else:
+            yield True
 
 
 def write_text(path: Path, text: str) -> None:

@@ -90,13 +90,13 @@ def _prepare_pins(
 ) -> pa.Table:
     """Writes the usable Pins; returns the facts of all consented ones."""
     total, done, seen, facts = source.count("pins"), 0, set[str](), []
-    withheld = _withheld(source)
+    gone = withheld(source)
     with ThreadPoolExecutor(os.cpu_count()) as pool:  # Pillow lets other threads run while it decodes
         for rows in batches(source, "pins", source.columns("pins"), _BATCH):
             rows = rows.append_column(_ROW, pa.array(range(done, done + rows.num_rows)))
             done += rows.num_rows
             ledger.read["pins"] += rows.num_rows
-            rows = ledger.without("pins", rows, pc.is_in(rows["pin_id"], withheld), NO_CONSENT, quarantine=False)
+            rows = ledger.without("pins", rows, pc.is_in(rows["pin_id"], gone), NO_CONSENT, quarantine=False)
             kept, measured = _prepare_batch(rows, seen, config, ledger, pool)
             writer.write("pins", kept)
             facts.append(measured)
@@ -137,7 +137,7 @@ def _look(data: bytes | None, refused: str | None, limits: PrepareConfig) -> Ima
     return None if refused else image_facts(data or b"", limits)
 
 
-def _withheld(source: Catalogue) -> pa.Array:
+def withheld(source: Catalogue) -> pa.Array:
     """The pin_ids with any row whose consent is not given."""
     if "consent" not in source.columns("pins"):
         return pa.array([], pa.string())
@@ -151,7 +151,7 @@ def _known(source: Catalogue, facts: pa.Table, ledger: Ledger) -> KnownPins:
         raise CatalogueError(_nothing_left(source, ledger))
     refused = facts["pin_id"].filter(pc.invert(facts["kept"])).drop_null().unique()
     # A duplicate row is refused and its pin_id lives on in the first row.
-    return KnownPins(kept, refused.filter(pc.invert(pc.is_in(refused, kept))), _withheld(source))
+    return KnownPins(kept, refused.filter(pc.invert(pc.is_in(refused, kept))), withheld(source))
 
 
 def _summary(source: Catalogue, facts: pa.Table, ledger: Ledger, boards: dict) -> dict:

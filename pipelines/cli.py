@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from model.errors import PinclipError
-from pipelines import cluster_commands
+from pipelines import cluster_commands, promotion_commands
 from pipelines.local import PipelineFailed
 from pipelines.options import DeployProfile, Params, Profile, Set
 
@@ -183,6 +183,24 @@ def compile_(
 app.command()(cluster_commands.submit)
 app.command()(cluster_commands.backfill)
 app.add_typer(cluster_commands.schedule, name="schedule")
+for decides in (
+    promotion_commands.sync,
+    promotion_commands.promote,
+    promotion_commands.rollback,
+    promotion_commands.retire,
+    promotion_commands.history,
+):
+    app.command()(decides)
+
+
+@app.command()
+def lineage(
+    version: Annotated[str, typer.Argument(help="Its number, or an alias: champion, challenger.")],
+) -> None:
+    """Show where a registered version came from and what was made of it."""
+    from pipelines.lineage_screen import show
+
+    show(version)
 
 
 @app.command()

@@ -17,6 +17,7 @@ from pipelines.profiles import Profile
 # What can be compiled, submitted and scheduled, by the name that schedules and profiles use.
 PIPELINES = {
     "training": "pipelines.training:training",
+    "sync": "pipelines.sync:sync",
     "monitoring": "pipelines.monitoring:monitoring",
 }
 

@@ -25,7 +25,7 @@ def serve(names: Sequence[str], host: str, port: int, catalogue: Path | None) ->
         RunError: the port is taken, or Ray does not start.
         StoreError: nothing is published, or not such a space.
     """
-    config = ServiceConfig(host=host, port=port, token=os.environ.get(TOKEN, ""))
+    config = ServiceConfig(host=host, port=port, token=os.environ.get(TOKEN, ""), open_new=not names)
     if not is_free(port):
         raise RunError(f"Port {port} is taken; choose another --port.")
     settings = Settings()

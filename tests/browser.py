@@ -61,6 +61,17 @@ class Browser:
         """Until the JavaScript is true; what it refers to may still be missing."""
         self._until(lambda: self.evaluate(f"Boolean({condition})") or None, AssertionError, says=condition)
 
+    def click(self, element: str) -> None:
+        """With the mouse, in the middle of the element that the JavaScript gives, once it is there and enabled."""
+        self.wait(f"({element}) && !({element}).disabled")
+        box = (
+            f"(e => {{ e.scrollIntoView({{block: 'center'}}); return e.getBoundingClientRect().toJSON() }})({element})"
+        )
+        place = self.evaluate(box)
+        where = {"x": place["x"] + place["width"] / 2, "y": place["y"] + place["height"] / 2}
+        for kind in ("mousePressed", "mouseReleased"):
+            self.call("Input.dispatchMouseEvent", type=kind, button="left", clickCount=1, **where)
+
     def write(self, text: str) -> None:
         self.call("Input.insertText", text=text)
 

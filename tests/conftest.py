@@ -1,6 +1,8 @@
 """What tests of several folders share."""
 
+import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -20,3 +22,11 @@ def redis(tmp_path_factory) -> Iterator["object"]:
 
     with redis_server(tmp_path_factory.mktemp("redis")) as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def screenshots(pytestconfig) -> Path:
+    """Where pages show what they looked like: .pytest_cache/screenshots, or PINCLIP_SCREENSHOTS."""
+    folder = Path(os.environ.get("PINCLIP_SCREENSHOTS", pytestconfig.rootpath / ".pytest_cache" / "screenshots"))
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder

@@ -44,6 +44,7 @@ class ServiceConfig:
     drain_s: float = 30.0  # that a stop waits for what was accepted
     save_s: float = 300.0  # between two snapshots of an index that has changed
     follow_s: float = 1.0  # until a Pin that another service on the same folder has accepted is found here
+    open_new: bool = True  # also serve a space that is promoted later
 
     def __post_init__(self) -> None:
         for name in (

@@ -7,6 +7,7 @@ Shape legend: N Pins · S image side · E vector dimension
 """
 
 import asyncio
+import logging
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -15,10 +16,12 @@ from typing import Any, TypeVar
 import numpy as np
 from ray import serve
 
+from model.errors import PinclipError
 from serving.encoder.inputs import PinTexts
 from serving.service.config import ServiceConfig, SpaceFiles
 from serving.service.metrics import Metrics
 from serving.service.pictures import Pictures
+from serving.service.ranking import Ranking
 from serving.service.reading import Refused
 from serving.service.space import Accepted, NewPin, PinSpace
 
@@ -66,6 +69,7 @@ class Served:
         self.config, self.metrics, self.pictures, self.newest = config, Metrics(), Pictures(catalogue), newest
         opened = [PinSpace.open(one, self.metrics, config.threads) for one in files]
         self.spaces = {space.name: ServedSpace(space, config) for space in opened}
+        self.ranking = Ranking(files[0].feast_home)
 
     def space(self, name: str | None) -> ServedSpace:
         """
@@ -81,8 +85,27 @@ class Served:
             served.space.save()
 
     def follow(self) -> None:
+        """What others have accepted, and where `pin_ranking` stands now."""
         for served in self.spaces.values():
             served.space.follow()
+        space = self.ranking.moved_to()
+        if space and (space in self.spaces or self._open(space)):
+            self.newest = space
+
+    def _open(self, name: str) -> bool:
+        """Takes in a space that was promoted after this service began, where its model lies beside its index."""
+        beside = next(iter(self.spaces.values())).space.files
+        state = beside.state.with_name(name)
+        if not (self.config.open_new and (state / "model").is_dir()):
+            return False
+        try:
+            files = SpaceFiles(name, beside.feast_home, state / "model", state)
+            space = PinSpace.open(files, self.metrics, self.config.threads)
+        except PinclipError as error:
+            logging.getLogger("ray.serve").warning("The space %s cannot be served: %s", name, error)
+            return False
+        self.spaces = self.spaces | {name: ServedSpace(space, self.config)}
+        return True
 
     def measure(self) -> bytes:
         """What /metrics says."""

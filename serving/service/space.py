@@ -7,9 +7,7 @@ Whoever has an answer finds the Pin in the online store and in the index, also a
 Shape legend: N Pins · S image side · E vector dimension · Q queries
 """
 
-import fcntl
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -19,6 +17,7 @@ import numpy as np
 
 from model.affine import Affine
 from model.errors import ModelError, VectorIndexError
+from model.files import alone
 from serving.encoder import Encoder, open_encoder
 from serving.encoder.inputs import PinTexts
 from serving.index import IndexConfig, PinIndex
@@ -139,18 +138,6 @@ def open_index(files: SpaceFiles) -> PinIndex:
         index = PinIndex.of_published(rows_folder(files), IndexConfig())
         index.save(folder)
         return index
-
-
-@contextmanager
-def alone(file: Path) -> Iterator[bool]:
-    """Whether this process is the only one inside; who is not leaves at once."""
-    with file.open("ab") as opened:
-        try:
-            fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            yield False
-        else:
-            yield True
 
 
 def rows_folder(files: SpaceFiles) -> Path:

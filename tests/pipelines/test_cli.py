@@ -14,7 +14,8 @@ PINCLIP = Path(sys.executable).with_name("pinclip")
 # What would make `pinclip --help` slow.
 HEAVY = ("torch", "numpy", "pyarrow", "kfp", "mlflow", "ray", "feast", "great_expectations", "pandas", "pydantic")
 
-COMMANDS = ("import", "generate", "run", "compile", "submit", "schedule", "backfill", "doctor", "ui")
+COMMANDS = ("import", "generate", "run", "compile", "submit", "schedule", "backfill", "doctor", "lineage", "ui")
+DECIDING = ("sync", "promote", "rollback", "retire", "history")
 
 
 def pinclip(*arguments: object, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -38,7 +39,7 @@ def test_asking_for_help_loads_nothing_heavy():
 def test_help_names_every_command(tmp_path):
     done = pinclip("--help", cwd=tmp_path)
     assert done.returncode == 0
-    assert all(f"\n  {name} " in done.stdout for name in COMMANDS)
+    assert all(f"\n  {name} " in done.stdout for name in COMMANDS + DECIDING)
 
 
 @pytest.mark.parametrize(

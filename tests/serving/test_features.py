@@ -13,7 +13,7 @@ from feature_home import CREATED, DIM, quantized, redis_server
 
 from components import redis_writing
 from components.feature_store import open_store
-from components.publishing import retire
+from components.promotion.retiring import retire
 from model.affine import Affine
 from model.errors import StoreError
 from serving.features import Features
@@ -129,7 +129,7 @@ def test_two_codes_in_a_byte(home, features):
 
 def test_a_retired_space_is_an_error_even_where_the_registry_is_cached(home, features):
     assert not features.pin_vectors(["p1"], home.old)[1].any()
-    retire(home.old, home.settings)
+    retire(home.old, home.settings, even_rollback=True)
     with pytest.raises(StoreError, match=f"The space {home.old} is retired"):
         features.pin_vectors(["p1", "p2"], home.old)
 

@@ -1,7 +1,6 @@
 """The page in a real browser; what it looked like stays in .pytest_cache/screenshots, or in PINCLIP_SCREENSHOTS."""
 
 import base64
-import os
 from pathlib import Path
 
 import pytest
@@ -37,13 +36,6 @@ def page(browser, service):
     yield browser
     browser.evaluate("0")  # whatever the page has logged by now arrives
     assert browser.problems == []
-
-
-@pytest.fixture(scope="session")
-def screenshots(pytestconfig) -> Path:
-    folder = Path(os.environ.get("PINCLIP_SCREENSHOTS", pytestconfig.rootpath / ".pytest_cache" / "screenshots"))
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
 
 
 def search(page: Browser, text: str) -> None:

@@ -1,0 +1,122 @@
+"""Vectors that a space lacks: of Pins that came into its catalogue since it was published, or of all of them.
+
+Shape legend: N Pins · E vector dimension
+"""
+
+import time
+import uuid
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from components.promotion.places import state_folder
+from components.settings import Settings
+from components.spaces import model_folder
+from components.warming import Facts, affine_of
+from model.catalogue import TIME, Catalogue, CatalogueWriter
+from model.checkpoint import read_config
+from model.config import Config
+from model.embedding import embed, read_vectors
+from model.errors import CatalogueError
+from model.files import replaced
+from model.ledger import Ledger
+from model.pixels import decode_catalogue
+from model.preparation import prepare, withheld
+from model.quantization import quantize
+from model.reading import batches, read
+from model.references import KnownPins, prepare_boards
+from model.splits import split_pins
+
+AT_ONCE = 128  # Pins of the catalogue looked at together
+
+
+def kept_model(space: str, uri: str, settings: Settings) -> Path:
+    """The version's model folder, copied beside the space's index once: the next sync needs no download.
+
+    Raises:
+        StoreError: MLflow does not answer, or has no such model.
+    """
+    import shutil
+
+    folder = state_folder(space, settings) / "model"
+    if not folder.is_dir():
+        source = model_folder(uri, settings)
+        with replaced(folder) as scratch:
+            shutil.copytree(source, scratch)
+    return folder
+
+
+def add_missing(space: Any, source: Catalogue, model: Path, scratch: Path) -> int:
+    """Embeds the catalogue's consented Pins that have no vector, by the space's affine, into one more shard.
+
+    Services on the same folder find it as they find what others have pushed (serving/service/journal.py).
+    """
+    known = _ids(space)
+    wanted = read(source, "pins", ["pin_id"])["pin_id"].unique()
+    lacking = pc.or_(pc.is_in(wanted, known), pc.is_in(wanted, withheld(source)))
+    missing = wanted.filter(pc.invert(lacking)).drop_null()
+    if not len(missing):
+        return 0
+    with CatalogueWriter(scratch / "missing") as writer:
+        for rows in batches(source, "pins", source.columns("pins"), AT_ONCE):
+            writer.write("pins", rows.filter(pc.is_in(rows["pin_id"], missing)))
+    try:
+        prepared, vectors = _embedded(Catalogue(scratch / "missing"), model, scratch)
+    except CatalogueError:  # none of them can be used: each sync looks again, for the catalogue may be mended
+        return 0
+    ids = Catalogue(prepared / "catalogue").read("pins", ["pin_id"])["pin_id"]
+    affine, now = affine_of(space), pa.scalar(datetime.now(UTC), TIME)
+    packed_NB = affine.pack(affine.quantize(read_vectors(vectors, "pin")))
+    columns = {"pin_id": ids, "vector": pa.array([row.tobytes() for row in packed_NB], pa.binary())}
+    times = {"event_timestamp": pa.repeat(now, len(ids)), "created": pa.repeat(now, len(ids))}
+    shard = f"pushed-{time.time_ns()}-{uuid.uuid4().hex[:8]}.parquet"
+    with replaced(space.rows(space.embedding) / shard) as partial:
+        pq.write_table(pa.table(columns | times), partial)
+    return len(ids)
+
+
+def embed_all(source: Catalogue, model: Path, scratch: Path) -> tuple[Path, Path]:
+    """(quantized, prepared), as the training pipeline makes them, of a version whose space is not there."""
+    config = read_config(model)
+    prepared, vectors = _embedded(source, model, scratch)
+    pins = Catalogue(prepared / "catalogue").read("pins", ["pin_id", "group_id", "created_at"])
+    split = split_pins(pins, config.split, config.seed)
+    with replaced(scratch / "neighbours") as folder:  # all that calibration asks of that step
+        folder.mkdir()
+        rows = {"pin_id": pins["pin_id"], "fresh": split.fresh, "training": split.training}
+        pq.write_table(pa.table(rows), folder / "split.parquet")
+    quantize(vectors, scratch / "neighbours", scratch / "quantized", config)
+    return scratch / "quantized", prepared
+
+
+def catalogue_facts(space: Any, source: Catalogue, config: Config) -> Facts:
+    """Statistics and tastes come from these; Pins without a vector are in neither."""
+    pins, gone = read(source, "pins", ["pin_id", "created_at"]), withheld(source)
+    pins = pins.filter(pc.and_(pc.is_in(pins["pin_id"], _ids(space)), pc.invert(pc.is_in(pins["pin_id"], gone))))
+    first = pins.append_column("row", pa.array(range(pins.num_rows))).group_by("pin_id").aggregate([("row", "min")])
+    pins = pins.take(first["row_min"].combine_chunks().sort())
+    refused = read(source, "pins", ["pin_id"])["pin_id"].unique().drop_null()
+    refused = refused.filter(pc.invert(pc.is_in(refused, pins["pin_id"].combine_chunks())))
+    known = KnownPins(pins["pin_id"].combine_chunks(), refused, gone)
+    boards, _ = prepare_boards(source, known, config.prepare.min_board_pins, Ledger())
+    if "saved_at" not in boards.column_names:
+        boards = boards.append_column("saved_at", pa.nulls(boards.num_rows, TIME))
+    return Facts(pins, boards.select(["board_id", "pin_id", "saved_at"]))
+
+
+def _embedded(source: Catalogue, model: Path, scratch: Path) -> tuple[Path, Path]:
+    """(prepared, vectors)"""
+    config, prepared, vectors = read_config(model), scratch / "prepared", scratch / "vectors"
+    prepare(source, prepared, config.prepare)
+    decode_catalogue(Catalogue(prepared / "catalogue"), config, prepared / "pixels.u8")
+    embed(prepared, model, vectors)
+    return prepared, vectors
+
+
+def _ids(space: Any) -> pa.Array:
+    shards = sorted(space.rows(space.embedding).glob("*.parquet"))
+    return pa.concat_tables([pq.read_table(shard, columns=["pin_id"]) for shard in shards])["pin_id"].combine_chunks()

@@ -1,0 +1,25 @@
+"""Where the FeatureService `pin_ranking` stands: questions that name no space are answered from that one."""
+
+from pathlib import Path
+
+from model.errors import StoreError
+from serving.features import Features
+
+
+class Ranking:
+    def __init__(self, feast_home: Path) -> None:
+        self.registry = feast_home / "registry.db"
+        self.features = Features.of(feast_home / "feature_store.yaml")
+        self._seen = 0
+
+    def moved_to(self) -> str | None:
+        """The space, where the registry has changed since the last call; else None."""
+        changed = self.registry.stat().st_mtime_ns if self.registry.is_file() else self._seen
+        if changed == self._seen:
+            return None
+        self._seen = changed
+        self.features.store.refresh_registry()
+        try:
+            return self.features.newest_space()
+        except StoreError:  # the registry was lost, and a sync has not mended it yet
+            return None

@@ -1,0 +1,59 @@
+"""The sync pipeline: its golden YAML, never cached, thin, every hour.
+
+After a change that is meant, write the golden file anew and read its diff:
+    UPDATE_GOLDEN=1 pytest tests/pipelines/test_sync.py
+"""
+
+import ast
+import os
+from pathlib import Path
+
+import yaml
+
+from model.config import load
+from pipelines.packages import package
+from pipelines.profiles import read_profile
+from pipelines.schedule_file import read_schedules, wanted
+from pipelines.schedules import SCHEDULES
+
+ROOT = Path(__file__).parents[2]
+GOLDEN = ROOT / "tests" / "golden" / "sync.yaml"
+
+
+def compiled(profile: str) -> list[dict]:
+    return list(yaml.safe_load_all(package("sync", load("smoke"), read_profile(profile)).text))
+
+
+def test_the_compiled_pipeline_is_the_golden_one(tmp_path):
+    from kfp import compiler
+
+    from pipelines.sync import sync
+
+    compiler.Compiler().compile(sync, str(tmp_path / "sync.yaml"))
+    text = (tmp_path / "sync.yaml").read_text()
+    if os.environ.get("UPDATE_GOLDEN"):
+        GOLDEN.write_text(text)
+    assert text == GOLDEN.read_text(), "meant? UPDATE_GOLDEN=1 pytest tests/pipelines/test_sync.py"
+
+
+def test_the_step_is_never_answered_from_a_cache():
+    (task,) = compiled("local")[0]["root"]["dag"]["tasks"].values()
+    assert not task.get("cachingOptions", {}).get("enableCache", False)
+
+
+def test_on_the_cluster_it_gets_the_secrets_of_both_stores():
+    _, platform = compiled("cluster")
+    (executor,) = platform["platforms"]["kubernetes"]["deploymentSpec"]["executors"].values()
+    assert {one["secretName"] for one in executor["secretAsEnv"]} == {"pinclip-mlflow", "pinclip-redis"}
+
+
+def test_it_is_scheduled_every_hour():
+    schedule = read_schedules(SCHEDULES).schedules["hourly-sync"]
+    assert wanted("hourly-sync", schedule).arguments == {}
+    assert schedule.cron.split()[2] == "*"
+
+
+def test_the_component_is_thin_and_imports_inside():
+    tree = ast.parse((ROOT / "components" / "sync.py").read_text())
+    imported = [ast.unparse(node) for node in tree.body if isinstance(node, (ast.Import, ast.ImportFrom))]
+    assert imported == ["from kfp import dsl", "from components.image import IMAGE"]
