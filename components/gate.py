@@ -1,29 +1,35 @@
 """The gate: may this model version become the challenger? Pure: figures and floors in, a verdict in sentences out.
 
-The figures are those of metrics.json; the floors are the `gate` section of the configuration.
+The figures are those of metrics.json and of the comparison with the champion (model/comparison.py); the floors and
+ceilings are the `gate` section of the configuration.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from model.config import GateConfig
 
+LEAST = 20  # groups that ask; of fewer, a difference is no ground to refuse a version
+MEGABYTE = 1_000_000
+
 
 @dataclass(frozen=True)
 class Verdict:
-    """`reasons` are readable sentences: every broken floor, or every floor that was met where none was broken."""
+    """`reasons` are readable sentences: every broken rule, or every rule that was kept where none was broken; then
+    with whom the version was compared."""
 
     passed: bool
     reasons: tuple[str, ...]
 
 
-def judge(metrics: Mapping[str, Any], gate: GateConfig) -> Verdict:
+def judge(metrics: Mapping[str, Any], comparison: Mapping[str, Any], gate: GateConfig) -> Verdict:
     """Measures a run against the gate.
 
     A figure that could not be measured (a catalogue without queries has no search recall) breaks any floor above 0
-    and no other: what nobody asked for cannot be missing.
+    and no other: what nobody asked for cannot be missing. A champion that could not be compared refuses the version;
+    where there is no champion, nothing is compared.
     """
     related = _figure(metrics, "fresh", "related_pins", "recall@10")
     search = _figure(metrics, "fresh", "search", "recall@10")
@@ -34,9 +40,12 @@ def judge(metrics: Mapping[str, Any], gate: GateConfig) -> Verdict:
         _check("The gain over CLIP in Related Pins recall@10 on fresh Pins", gain, gate.min_gain_over_clip),
         _check("The share of recall kept after quantization, worst task,", _retention(metrics), gate.min_retention),
         _check_slices(metrics, gate.max_slice_gap),
+        *(_check_task(task, found, gate.max_regression) for task, found in comparison["tasks"].items()),
+        *_check_cost(comparison["cost"], gate),
     ]
-    broken = tuple(sentence for met, sentence in checks if not met)
-    return Verdict(passed=not broken, reasons=broken or tuple(sentence for _, sentence in checks))
+    compared, who = _compared(comparison)
+    passed = compared and all(kept for kept, _ in checks)
+    return Verdict(passed, (*(sentence for kept, sentence in checks if kept == passed), who))
 
 
 def _check(name: str, value: float | None, floor: float) -> tuple[bool, str]:
@@ -53,11 +62,59 @@ def _check_slices(metrics: Mapping[str, Any], ceiling: float) -> tuple[bool, str
     if gap is None:
         return True, f"No slice lies surely below all Pins; {limit}."
     found = metrics["slices"]["largest"]
-    task = found["task"].replace("_", " ").capitalize()
-    name = f"{task} recall@10 of the slice {found['column']}={found['slice']}, {found['scope']} Pins"
+    name = f"{_named(found['task'])} recall@10 of the slice {found['column']}={found['slice']}, {found['scope']} Pins"
     below = f"is {found['recall@10']:.3f} ({found['low']:.3f} to {found['high']:.3f})"
     sentence = f"{name}, {below}, surely {gap:.0%} below the {found['all']:.3f} of all slices; {limit}."
     return gap <= ceiling, sentence
+
+
+def _check_task(task: str, found: Mapping[str, Any], margin: float) -> tuple[bool, str]:
+    """Refuses what is surely worse: even the upper end of the difference's interval lies below the margin."""
+    lost = margin * found["champion"]
+    interval = f"{found['difference']:+.3f} ({found['low']:+.3f} to {found['high']:+.3f})"
+    name = f"{_named(task)} recall@10 on fresh Pins is {found['ours']:.3f}"
+    said = f"{name} against the champion's {found['champion']:.3f}, {interval}"
+    if found["groups"] < LEAST:
+        return True, f"{said}; of so few queries, {found['queries']}, no difference is sure."
+    if found["high"] < -lost:
+        return False, f"{said}, surely more than the {lost:.3f} ({margin:.1%}) that may be lost."
+    return True, f"{said}; {lost:.3f} ({margin:.1%}) may be lost."
+
+
+def _check_cost(cost: Mapping[str, Any], gate: GateConfig) -> Iterator[tuple[bool, str]]:
+    latency, weights, length = (cost[name] for name in ("latency_ms", "weights_bytes", "vector_bytes"))
+    ms, ceiling = latency["ours"], gate.max_latency_ms
+    yield ms <= ceiling, f"One Pin alone is encoded in {ms:.1f} ms; the ceiling is {ceiling:g} ms."
+    if latency["champion"] is None:
+        return
+    yield _check_growth("One Pin alone is encoded in", latency, "{:.1f} ms", 1, gate.max_latency_growth)
+    yield _check_growth("The weights take", weights, "{:.1f} MB", MEGABYTE, gate.max_weights_growth)
+    yield _check_growth("A stored vector takes", length, "{:.0f} bytes", 1, gate.max_vector_growth)
+
+
+def _check_growth(name: str, of: Mapping[str, float], form: str, unit: int, ceiling: float) -> tuple[bool, str]:
+    times = of["ours"] / of["champion"]
+    ours, champion = (form.format(of[side] / unit) for side in ("ours", "champion"))
+    said = f"{name} {ours}, {times:.2f} times the champion's {champion}; the ceiling is {ceiling:g} times."
+    return times <= ceiling, said
+
+
+def _compared(comparison: Mapping[str, Any]) -> tuple[bool, str]:
+    """(whether the champion, if there is one, was compared; a sentence on it)."""
+    champion, seen = comparison["champion"], comparison["seen"]
+    if champion is None:
+        return True, "No version holds the alias champion: nothing was compared."
+    name = f"the champion, version {champion['version']}"
+    if comparison["unread"]:
+        return False, f"Not compared with {name}: {comparison['unread']}"
+    if not seen["share"]:
+        return True, f"Compared with {name}, which was trained on none of these fresh Pins."
+    share = f"{'' if seen['exactly'] else 'at most '}{seen['share']:.1%}"
+    return True, f"Compared with {name}, which was trained on {share} of these fresh Pins: that favours it."
+
+
+def _named(task: str) -> str:
+    return task.replace("_", " ").capitalize()
 
 
 def _figure(metrics: Any, *path: str) -> float | None:

@@ -1,4 +1,4 @@
-"""Step 10, publish: the bytes become Feast features of the version's own space; then the alias `challenger` moves."""
+"""Step 11, publish: the bytes become Feast features of the version's own space; then the alias `challenger` moves."""
 
 from kfp import dsl
 

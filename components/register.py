@@ -1,4 +1,4 @@
-"""Step 8, register: MLflow gets the run and a model version with its card and its verdict; no alias moves yet."""
+"""Step 9, register: MLflow gets the run and a model version with its card and its verdict; no alias moves yet."""
 
 from kfp import dsl
 
@@ -10,6 +10,7 @@ def register(
     prepared: dsl.Input[dsl.Dataset],
     model: dsl.Input[dsl.Model],
     evaluation: dsl.Input[dsl.Artifact],
+    comparison: dsl.Input[dsl.Artifact],
     validation: dsl.Input[dsl.Artifact],
     config: str,
     run: str,
@@ -33,6 +34,7 @@ def register(
             run_id=run,
             prepared=Path(prepared.path),
             evaluation=judged,
+            comparison=Path(comparison.path),
             model_folder=folder,
             config=settings,
             lineage=lineage,
@@ -42,6 +44,7 @@ def register(
             run_id=run,
             model_folder=folder,
             evaluation=judged,
+            comparison=Path(comparison.path),
             validation=Path(validation.path),
             card=page,
             config=settings,

@@ -64,24 +64,29 @@ def register(
     run_id: str,
     model_folder: Path,
     evaluation: Path,
+    comparison: Path,
     validation: Path,
     card: str,
     config: Config,
     lineage: Mapping[str, str],
     settings: Settings,
 ) -> Registration:
-    """Tracks the run in MLflow, logs its model and registers it with the gate's verdict as tags.
+    """Tracks the run in MLflow, logs its model and registers it with the gate's verdict as tags of run and version.
 
-    `evaluation` is the folder with metrics.json, `validation` the file validation.json, `card` the model card in
-    Markdown, which becomes the version's description, `lineage` the strings of pipelines.lineage. The same run, weights
-    and configuration give the same version again, never a second one.
+    `evaluation` is the folder with metrics.json, `comparison` and `validation` are files that the steps compare and
+    validate wrote, `card` is the model card in Markdown, which becomes the version's description, `lineage` the strings
+    of pipelines.lineage. The same run, weights and configuration give the same version again, never a second one.
 
     Raises:
         ModelError: the model folder has no weights.
         StoreError: MLflow refuses or does not answer.
     """
-    metrics = json.loads((evaluation / "metrics.json").read_text(encoding="utf-8"))
-    verdict = judge(metrics, config.gate)
+    metrics, compared = (
+        json.loads(path.read_text(encoding="utf-8")) for path in (evaluation / "metrics.json", comparison)
+    )
+    verdict = judge(metrics, compared, config.gate)
+    # A catalogue that only the cluster sees has no digest yet where the run is asked for.
+    lineage = {**lineage, "catalogue_digest": lineage["catalogue_digest"] or metrics["catalogue"]["digest"]}
     identity = {
         "pinclip.run_id": run_id,
         "pinclip.weights_sha256": _weights_sha256(model_folder),
@@ -90,12 +95,17 @@ def register(
     judged = {
         "pinclip.gate": "passed" if verdict.passed else "failed",
         "pinclip.gate.reasons": "\n".join(verdict.reasons),
+        "pinclip.champion": str(compared["champion"]["version"]) if compared["champion"] else "none",
     }
     tags = identity | judged | {f"pinclip.{name}": value for name, value in lineage.items() if value}
     with tracked(identity, settings) as (client, run):
-        log_figures(client, run, config=config, metrics=metrics, curves=model_folder / "curves.jsonl")
+        figures = metrics | {"comparison": compared}
+        log_figures(client, run, config=config, metrics=figures, curves=model_folder / "curves.jsonl")
         log_evidence(client, run, config=config, evaluation=evaluation, validation=validation, lineage=lineage)
+        client.log_text(run, comparison.read_text(encoding="utf-8"), "comparison.json")
         client.log_text(run, card, "model_card.md")
+        for name, value in judged.items():
+            client.set_tag(run, name, value)
         version = _registered(client, identity, settings.model_name) or _create_version(
             client, run, model_folder, tags, settings.model_name
         )

@@ -1,4 +1,4 @@
-"""Step 9, report: one HTML page of tables, curves and image grids. Before publishing, which is the last to fail."""
+"""Step 10, report: one HTML page of tables, curves and image grids. Before publishing, which is the last to fail."""
 
 from kfp import dsl
 
@@ -12,13 +12,14 @@ def report(
     model: dsl.Input[dsl.Model],
     baseline: dsl.Input[dsl.Model],
     evaluation: dsl.Input[dsl.Artifact],
+    comparison: dsl.Input[dsl.Artifact],
     validation: dsl.Input[dsl.Artifact],
     version: dsl.Input[dsl.Artifact],
     config: str,
     page: dsl.Output[dsl.HTML],
     charts: dsl.Output[dsl.Artifact],
 ) -> None:
-    """`charts` is a folder: plots/ and curves/."""
+    """`charts` is a folder: plots/ and curves/. All of it is in the MLflow run too, where a reviewer looks."""
     from components.progress import step, timings
 
     with step("report"):
@@ -27,12 +28,16 @@ def report(
 
         from components.registry import Registration
         from components.report.rendering import render
+        from components.settings import Settings
+        from components.tracking import log_report
         from model.catalogue import Catalogue
         from model.config import Config
 
-        render(
+        registration = Registration.read(Path(version.path))
+        written = render(
             out=Path(charts.path),
             evaluation=Path(evaluation.path),
+            comparison=Path(comparison.path),
             curves=Path(model.path) / "curves.jsonl",
             baseline_curves=Path(baseline.path) / "curves.jsonl",
             catalogue=Catalogue(Path(prepared.path) / "catalogue"),
@@ -40,5 +45,7 @@ def report(
             validation=json.loads(Path(validation.path).read_text(encoding="utf-8")),
             config=Config.from_json(config),
             timing_s=timings(),
-            version=Registration.read(Path(version.path)).version,
-        ).replace(page.path)
+            version=registration.version,
+        )
+        log_report(registration.mlflow_run_id, Path(charts.path), Settings())
+        written.replace(page.path)

@@ -115,6 +115,17 @@ def log_evidence(
     client.log_dict(run, dict(lineage), "lineage.json")
 
 
+def log_report(run: str, folder: Path, settings: Settings) -> None:
+    """Puts report.html, plots/ and curves/ beside what log_evidence has logged.
+
+    Raises:
+        StoreError: MLflow refuses or does not answer.
+    """
+    client = connect(settings)
+    with mlflow_errors():
+        client.log_artifacts(run, str(folder))
+
+
 def _found_or_created(client: "MlflowClient", identity: Mapping[str, str], settings: Settings) -> str:
     known = client.get_experiment_by_name(settings.experiment)
     experiment = known.experiment_id if known else _create_experiment(client, settings)

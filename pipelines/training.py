@@ -1,12 +1,14 @@
 """The training pipeline, from a catalogue to a registered model and published features. The one definition of the DAG:
 pipelines/local.py runs it on one machine, `pinclip compile` writes the same for a cluster.
 
-prepare → validate → neighbours ┬→ train          → embed ┬→ quantize ┬→ evaluate → register → report → publish
+prepare → validate → neighbours ┬→ train          → embed ┬→ quantize ┬→ evaluate → compare → …
                                 └→ train-baseline → embed-baseline ───┘
+… → register → report → publish
 """
 
 from kfp import dsl
 
+from components.compare import compare
 from components.embed import embed
 from components.evaluate import evaluate
 from components.neighbours import neighbours
@@ -42,7 +44,13 @@ def training(catalogue: str, config: str, run: str, lineage: dict) -> None:
     quantized = quantize(vectors=vectors, neighbours=near, config=config).outputs["quantized"]
 
     judged = evaluate(**data, model=ours, vectors=vectors, baseline=others, quantized=quantized, config=config)
-    evidence = {"evaluation": judged.outputs["evaluation"], "validation": checked.outputs["validation"]}
+    # Who the champion is, is no input: an answer from the cluster's cache could be about the last one.
+    beside = compare(**data, model=ours, vectors=vectors, config=config).after(judged).set_caching_options(False)
+    evidence = {
+        "evaluation": judged.outputs["evaluation"],
+        "comparison": beside.outputs["comparison"],
+        "validation": checked.outputs["validation"],
+    }
     registered = register(prepared=source, model=ours, **evidence, config=config, run=run, lineage=lineage)
     version = registered.outputs["version"]
     page = report(**data, **evidence, model=ours, baseline=clip, version=version, config=config)

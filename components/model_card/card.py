@@ -25,9 +25,16 @@ _SPECIAL = re.compile(r"([\\`*_\[\]|#])")
 
 
 def model_card(
-    *, run_id: str, prepared: Path, evaluation: Path, model_folder: Path, config: Config, lineage: Mapping[str, str]
+    *,
+    run_id: str,
+    prepared: Path,
+    evaluation: Path,
+    comparison: Path,
+    model_folder: Path,
+    config: Config,
+    lineage: Mapping[str, str],
 ) -> str:
-    """The page, of the folders that the steps prepare, evaluate and train wrote.
+    """The page, of the folders that the steps prepare, evaluate and train wrote and of the file of compare.
 
     Raises:
         RunError: a file of the run is missing.
@@ -63,7 +70,7 @@ def model_card(
         "packing": metrics["quantization"],
         "retention": tables.retention(metrics["quantization"]),
         "targets": study["targets"],
-        "verdict": judge(metrics, config.gate),
+        "verdict": judge(metrics, _json(comparison), config.gate),
     }
     return _environment().get_template("template.md.j2").render(page)
 

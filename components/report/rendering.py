@@ -9,7 +9,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from components.gate import judge
+from components.gate import Verdict, judge
 from components.report import gallery, judgements, plots, tables
 from model.catalogue import Catalogue
 from model.config import Config
@@ -24,6 +24,7 @@ def render(
     *,
     out: Path,
     evaluation: Path,
+    comparison: Path,
     curves: Path,
     baseline_curves: Path,
     catalogue: Catalogue,
@@ -35,7 +36,8 @@ def render(
 ) -> Path:
     """Writes the report into `out` and returns the path of report.html.
 
-    evaluation: folder that the evaluate step wrote; curves: curves.jsonl of either training run;
+    evaluation: folder that the evaluate step wrote; comparison: file that the compare step wrote;
+    curves: curves.jsonl of either training run;
     catalogue: the one of a prepared/ folder, beside its summary.json; the numbers in neighbours/neighbours.parquet
     name its rows; validation: validation.json; version: of the registered model, None before there is one.
 
@@ -44,8 +46,10 @@ def render(
     """
     metrics, examples = _json(evaluation / "metrics.json"), _json(evaluation / "examples.json")
     slices, study = _json(evaluation / "slices.json"), _json(evaluation / "quantization_study.json")
+    compared = _json(comparison)
     page = {
-        **_headline(metrics, config, version),
+        **_headline(metrics, judge(metrics, compared, config.gate), config, version),
+        "comparison": compared,
         **_quantization(metrics),
         **_pictures(examples, catalogue, neighbours, config),
         **_charts(out, plots.read_curves(curves), plots.read_curves(baseline_curves), slices, study),
@@ -60,12 +64,12 @@ def render(
     return out / "report.html"
 
 
-def _headline(metrics: dict[str, Any], config: Config, version: int | None) -> dict[str, Any]:
+def _headline(metrics: dict[str, Any], verdict: Verdict, config: Config, version: int | None) -> dict[str, Any]:
     catalogue, model = metrics["catalogue"], metrics["model"]
     baseline = metrics.get("baseline_clip") or {}
     fresh = tables.tasks(metrics.get("fresh") or {}, baseline.get("fresh") or {}, catalogue)
     everything = tables.tasks(metrics, baseline, catalogue)
-    on_fresh, verdict = tables.headline(fresh), judge(metrics, config.gate)
+    on_fresh = tables.headline(fresh)
     return {
         "headline": on_fresh or tables.headline(everything),
         "headline_split": "fresh" if on_fresh else "all",
@@ -154,6 +158,7 @@ def _environment() -> "Environment":
         decimals=lambda value, places: "–" if value is None else f"{value:.{places}f}",
         percent=lambda share: "–" if share is None else f"{100 * share:.1f} %",
         label=lambda task: tables.LABELS.get(task, task),
+        signed=lambda value: f"{value:+.3f}".replace("-", "−"),
         signed_percent=lambda share: f"{100 * share:+.1f} %".replace("-", "−"),
     )
     return environment

@@ -125,6 +125,24 @@ def study() -> dict:
     return {"codes": codes, "targets": [{**promise, "interval": [0.92, 0.96], "verdict": "missed"}]}
 
 
+def comparison() -> dict:
+    """comparison.json: with the champion, version 3; Search is surely better, PinText surely worse."""
+
+    def found(ours: float, difference: float) -> dict:
+        figures = {"ours": ours, "champion": round(ours - difference, 5), "difference": difference}
+        return {"queries": 90, "groups": 60, **figures, "low": difference - 0.002, "high": difference + 0.002}
+
+    latency, size = {"ours": 5.0, "champion": 4.0}, {"ours": 64, "champion": 64}
+    return {
+        "champion": {"version": 3},
+        "unread": None,
+        "seen": {"share": 0.0, "exactly": True},
+        "intervals": "95 %",
+        "tasks": {"search": found(0.315, 0.01), "text_to_image": found(0.54, -0.006)},
+        "cost": {"latency_ms": latency, "weights_bytes": size, "vector_bytes": size},
+    }
+
+
 def examples() -> dict:
     def results(start: int) -> list[dict]:
         return [
@@ -179,6 +197,7 @@ def run(tmp_path: Path, catalogue_of: Callable[[list[bytes]], Catalogue]) -> dic
     for folder in ("evaluation", "neighbours"):
         (tmp_path / folder).mkdir()
     (tmp_path / "evaluation/metrics.json").write_text(json.dumps(metrics()))
+    (tmp_path / "comparison.json").write_text(json.dumps(comparison()))
     (tmp_path / "evaluation/examples.json").write_text(json.dumps(examples()))
     (tmp_path / "evaluation/slices.json").write_text(json.dumps(slices()))
     (tmp_path / "evaluation/quantization_study.json").write_text(json.dumps(study()))
@@ -195,6 +214,7 @@ def run(tmp_path: Path, catalogue_of: Callable[[list[bytes]], Catalogue]) -> dic
     return {
         "out": tmp_path / "run",
         "evaluation": tmp_path / "evaluation",
+        "comparison": tmp_path / "comparison.json",
         "curves": tmp_path / "curves.jsonl",
         "baseline_curves": tmp_path / "baseline.jsonl",
         "catalogue": catalogue_of([drawn(i) for i in range(PINS)]),

@@ -7,14 +7,27 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from components.gate import judge
+from components.gate import LEAST, judge
 from model.config import GateConfig
+from model.errors import ConfigError
 
 METRICS = {
     "fresh": {"related_pins": {"recall@10": 0.30}, "search": {"recall@10": 0.40}},
     "baseline_clip": {"fresh": {"related_pins": {"recall@10": 0.25}}},
     "quantization": {"retention": {"related_pins": 0.995, "search": 0.99}},
 }
+ALONE = {
+    "champion": None,
+    "unread": None,
+    "seen": None,
+    "tasks": {},
+    "cost": {
+        "latency_ms": {"ours": 5.0, "champion": None},
+        "weights_bytes": {"ours": 6_000_000, "champion": None},
+        "vector_bytes": {"ours": 64, "champion": None},
+    },
+}
+NO_CHAMPION = "No version holds the alias champion: nothing was compared."
 GATE = GateConfig(min_fresh_related=0.2, min_fresh_search=0.3, min_gain_over_clip=0.15, min_retention=0.98)
 
 
@@ -28,9 +41,10 @@ def changed(value, *path):
 
 
 def test_passes_when_every_floor_is_met_and_says_by_how_much():
-    verdict = judge(METRICS, GATE)
+    verdict = judge(METRICS, ALONE, GATE)
     assert verdict.passed
-    assert len(verdict.reasons) == 5
+    assert len(verdict.reasons) == 7
+    assert verdict.reasons[-2:] == ("One Pin alone is encoded in 5.0 ms; the ceiling is 2000 ms.", NO_CHAMPION)
     assert "The gain over CLIP in Related Pins recall@10 on fresh Pins is 0.200; the floor is 0.150." in verdict.reasons
 
 
@@ -47,14 +61,16 @@ def test_passes_when_every_floor_is_met_and_says_by_how_much():
     ],
 )
 def test_names_only_the_broken_floors(path, value, sentence):
-    verdict = judge(changed(value, *path), GATE)
+    verdict = judge(changed(value, *path), ALONE, GATE)
     assert not verdict.passed
     assert sentence in " ".join(verdict.reasons)
-    assert all("below the floor" in reason or "not measured" in reason for reason in verdict.reasons)
+    *broken, compared = verdict.reasons
+    assert all("below the floor" in reason or "not measured" in reason for reason in broken)
+    assert compared == NO_CHAMPION
 
 
 def test_what_nobody_asked_for_cannot_be_missing():
-    verdict = judge(changed({}, "fresh"), GateConfig())
+    verdict = judge(changed({}, "fresh"), ALONE, GateConfig())
     assert verdict.passed
     assert "Search recall@10 on fresh Pins was not measured; the floor is 0.000." in verdict.reasons
 
@@ -63,7 +79,7 @@ def test_what_nobody_asked_for_cannot_be_missing():
 def test_a_baseline_that_finds_nothing(ours, passed):
     metrics = changed(0.0, "baseline_clip", "fresh", "related_pins", "recall@10")
     metrics["fresh"]["related_pins"]["recall@10"] = ours
-    assert judge(metrics, GateConfig(min_gain_over_clip=0.2)).passed is passed
+    assert judge(metrics, ALONE, GateConfig(min_gain_over_clip=0.2)).passed is passed
 
 
 LARGEST = {
@@ -74,26 +90,127 @@ LARGEST = {
 
 @pytest.mark.parametrize(("ceiling", "passed"), [(0.6, True), (0.5, True), (0.4, False)])
 def test_a_slice_too_far_below_is_named(ceiling, passed):
-    verdict = judge(METRICS | {"slices": {"largest": LARGEST}}, replace(GATE, max_slice_gap=ceiling))
+    verdict = judge(METRICS | {"slices": {"largest": LARGEST}}, ALONE, replace(GATE, max_slice_gap=ceiling))
     assert verdict.passed is passed
-    assert verdict.reasons[-1] == (
+    assert verdict.reasons[4 if passed else 0] == (
         "Text to image recall@10 of the slice region=islands, fresh Pins, is 0.100 (0.050 to 0.150), surely 50% below "
         f"the 0.300 of all slices; the ceiling is {ceiling:.0%}."
     )
-    assert len(verdict.reasons) == (5 if passed else 1)
+    assert len(verdict.reasons) == (7 if passed else 2)
 
 
 @pytest.mark.parametrize("slices", [{}, {"slices": {"largest": None}}])
 def test_without_a_gap_any_ceiling_is_kept(slices):
-    verdict = judge(METRICS | slices, replace(GATE, max_slice_gap=0.0))
+    verdict = judge(METRICS | slices, ALONE, replace(GATE, max_slice_gap=0.0))
     assert verdict.passed
-    assert verdict.reasons[-1] == "No slice lies surely below all Pins; the ceiling is 0%."
+    assert verdict.reasons[4] == "No slice lies surely below all Pins; the ceiling is 0%."
 
 
 @given(st.floats(0, 1), st.floats(0, 1))
 def test_a_higher_floor_never_lets_more_through(low, high):
     low, high = sorted((low, high))
     assert (
-        judge(METRICS, GateConfig(min_fresh_related=low)).passed
-        or not judge(METRICS, GateConfig(min_fresh_related=high)).passed
+        judge(METRICS, ALONE, GateConfig(min_fresh_related=low)).passed
+        or not judge(METRICS, ALONE, GateConfig(min_fresh_related=high)).passed
     )
+
+
+FOUND = {"queries": 90, "groups": 60, "ours": 0.31, "champion": 0.3, "difference": 0.01, "low": -0.02, "high": 0.04}
+
+
+def beside(**changes):
+    """A comparison with the champion, version 3, on Related Pins."""
+    cost = {
+        "latency_ms": {"ours": 5.0, "champion": 4.0},
+        "weights_bytes": {"ours": 6_000_000, "champion": 6_000_000},
+        "vector_bytes": {"ours": 64, "champion": 64},
+    }
+    seen = {"share": 0, "exactly": True}
+    whole = {**ALONE, "champion": {"version": 3}, "seen": seen, "tasks": {"related_pins": FOUND}, "cost": cost}
+    return {**whole, **changes}
+
+
+def test_a_better_one_passes_and_says_whom_it_was_compared_with():
+    found = FOUND | {"ours": 0.4, "difference": 0.1, "low": 0.07, "high": 0.13}
+    verdict = judge(METRICS, beside(tasks={"related_pins": found}), GATE)
+    assert verdict.passed
+    assert verdict.reasons[5:] == (
+        "Related pins recall@10 on fresh Pins is 0.400 against the champion's 0.300, +0.100 (+0.070 to +0.130); "
+        "0.006 (2.0%) may be lost.",
+        "One Pin alone is encoded in 5.0 ms; the ceiling is 2000 ms.",
+        "One Pin alone is encoded in 5.0 ms, 1.25 times the champion's 4.0 ms; the ceiling is 3 times.",
+        "The weights take 6.0 MB, 1.00 times the champion's 6.0 MB; the ceiling is 3 times.",
+        "A stored vector takes 64 bytes, 1.00 times the champion's 64 bytes; the ceiling is 3 times.",
+        "Compared with the champion, version 3, which was trained on none of these fresh Pins.",
+    )
+
+
+def test_a_clearly_worse_one_is_refused_with_its_reason():
+    found = FOUND | {"ours": 0.2, "difference": -0.1, "low": -0.13, "high": -0.07}
+    verdict = judge(METRICS, beside(tasks={"related_pins": found, "search": FOUND}), GATE)
+    assert not verdict.passed
+    assert verdict.reasons == (
+        "Related pins recall@10 on fresh Pins is 0.200 against the champion's 0.300, -0.100 (-0.130 to -0.070), "
+        "surely more than the 0.006 (2.0%) that may be lost.",
+        "Compared with the champion, version 3, which was trained on none of these fresh Pins.",
+    )
+
+
+@pytest.mark.parametrize(("high", "passed"), [(0.0, True), (-0.006, True), (-0.0061, False)])
+def test_noise_within_the_margin_passes(high, passed):
+    """2 % of 0.3 may be lost; the mean lies below that, and only the interval decides."""
+    found = FOUND | {"difference": -0.02, "low": -0.05, "high": high}
+    assert judge(METRICS, beside(tasks={"search": found}), GATE).passed is passed
+
+
+@given(st.floats(0, 1), st.floats(0, 1), st.floats(-1, 1), st.integers(1, 2 * LEAST))
+def test_refused_is_what_is_surely_below_the_margin_and_nothing_else(champion, margin, high, groups):
+    found = FOUND | {"champion": champion, "high": high, "low": -1.0, "groups": groups}
+    passed = judge(METRICS, beside(tasks={"search": found}), replace(GATE, max_regression=margin)).passed
+    assert passed == (groups < LEAST or high >= -margin * champion)
+
+
+def test_a_difference_of_few_queries_refuses_nobody():
+    found = FOUND | {"queries": 6, "groups": 5, "ours": 0.0, "difference": -0.3, "low": -0.3, "high": -0.3}
+    verdict = judge(METRICS, beside(tasks={"search": found}), GATE)
+    assert verdict.passed
+    assert "-0.300 (-0.300 to -0.300); of so few queries, 6, no difference is sure." in verdict.reasons[5]
+
+
+def test_a_champion_that_could_not_be_read_refuses_in_one_sentence():
+    unread = "The model folder champion lacks config.json; restore it."
+    verdict = judge(METRICS, {**ALONE, "champion": {"version": 3}, "unread": unread}, GATE)
+    assert not verdict.passed
+    assert verdict.reasons == (f"Not compared with the champion, version 3: {unread}",)
+
+
+@pytest.mark.parametrize(("exactly", "said"), [(True, "on 12.5% of"), (False, "on at most 12.5% of")])
+def test_what_the_champion_saw_is_said(exactly, said):
+    verdict = judge(METRICS, beside(seen={"share": 0.125, "exactly": exactly}), GATE)
+    assert verdict.passed
+    assert verdict.reasons[-1].endswith(f"which was trained {said} these fresh Pins: that favours it.")
+
+
+@pytest.mark.parametrize(
+    ("ceiling", "sentence"),
+    [
+        ({"max_latency_ms": 4.9}, "One Pin alone is encoded in 5.0 ms; the ceiling is 4.9 ms."),
+        ({"max_latency_growth": 1.2}, "5.0 ms, 1.25 times the champion's 4.0 ms; the ceiling is 1.2 times."),
+        ({"max_weights_growth": 0.9}, "The weights take 6.0 MB, 1.00 times the champion's 6.0 MB; the ceiling is 0.9"),
+        (
+            {"max_vector_growth": 0.5},
+            "A stored vector takes 64 bytes, 1.00 times the champion's 64 bytes; the ceiling is",
+        ),
+    ],
+)
+def test_too_slow_or_too_large_is_refused(ceiling, sentence):
+    verdict = judge(METRICS, beside(), replace(GATE, **ceiling))
+    assert not verdict.passed
+    assert len(verdict.reasons) == 2
+    assert sentence in verdict.reasons[0]
+
+
+@pytest.mark.parametrize("wrong", [{"max_regression": -0.1}, {"max_regression": 1.1}, {"max_latency_growth": 0}])
+def test_ceilings_that_make_no_sense_are_refused(wrong):
+    with pytest.raises(ConfigError, match=r"gate\.max_"):
+        GateConfig(**wrong)

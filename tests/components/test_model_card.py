@@ -24,7 +24,8 @@ def given(run) -> dict:
     folder = run["evaluation"].parent
     (folder / "model").mkdir()
     (folder / "curves.jsonl").rename(folder / "model/curves.jsonl")
-    files = {"prepared": folder / "prepared", "evaluation": folder / "evaluation", "model_folder": folder / "model"}
+    files = {"prepared": folder / "prepared", "evaluation": folder / "evaluation", "comparison": run["comparison"]}
+    files["model_folder"] = folder / "model"
     return {"run_id": "20261121-0945", "config": run["config"], "lineage": LINEAGE, **files}
 
 
@@ -56,6 +57,10 @@ def test_figures_stand_beside_the_baseline(given):
     assert "Set apart from the profile: train.epochs = 77." in card
     assert "| Search | 99.4 % |" in card
     assert "| int4 | Search | fresh | 94.0 % | 92.0 % to 96.0 % | 98.0 % | missed |" in card
+
+
+def test_the_verdict_says_whom_it_was_compared_with(given):
+    assert "- Compared with the champion, version 3, which was trained on none" in model_card(**given)
 
 
 def test_the_largest_gap_is_named(given):

@@ -13,7 +13,7 @@ import pytest
 import torch
 from PIL import Image
 
-from components.registry import CHALLENGER, CHAMPION, Registration, announce, register, version_of
+from components.registry import CHAMPION, Registration, announce, register, version_of
 from components.settings import Settings
 from components.tracking import connect
 from model.checkpoint import save_model
@@ -43,22 +43,28 @@ def registering(tmp_path_factory, model_folder):
     """Call with a run id and its recall: the registration, in one home that all tests of this file share."""
     settings = Settings(home=tmp_path_factory.mktemp("home"))
 
-    def call(run_id, recall=GOOD, config=CONFIG, folder=model_folder):
+    def call(run_id, recall=GOOD, config=CONFIG, folder=model_folder, champion=None, lineage=LINEAGE):
         evaluation = tmp_path_factory.mktemp("evaluation")
         metrics = {
             "fresh": {"related_pins": {"recall@10": recall}},
             "baseline_clip": {"fresh": {"related_pins": {"recall@10": 0.1}}},
             "quantization": {"retention": {"search": 1.0}},
+            "catalogue": {"digest": "e" * 64},
         }
+        cost = {name: {"ours": 5.0, "champion": 5.0} for name in ("latency_ms", "weights_bytes", "vector_bytes")}
+        seen = {"share": 0, "exactly": True}
+        compared = {"champion": champion, "unread": None, "seen": seen, "tasks": {}, "cost": cost}
+        (evaluation / "comparison.json").write_text(json.dumps(compared))
         (evaluation / "metrics.json").write_text(json.dumps(metrics))
         (evaluation / "validation.json").write_text("{}")
         files = {
             "evaluation": evaluation,
+            "comparison": evaluation / "comparison.json",
             "validation": evaluation / "validation.json",
             "model_folder": folder,
             "card": CARD,
         }
-        return register(run_id=run_id, config=config, lineage=LINEAGE, settings=settings, **files)
+        return register(run_id=run_id, config=config, lineage=lineage, settings=settings, **files)
 
     call.settings = settings
     return call
@@ -80,6 +86,29 @@ def test_a_version_carries_verdict_and_lineage(registering, client, model_folder
     assert version.tags["pinclip.dvc_md5"] == "d.dir"
     assert len(version.tags["pinclip.weights_sha256"]) == 64
     assert version.run_id == registration.mlflow_run_id
+
+
+def test_the_verdict_stands_on_version_and_run(registering, client, tmp_path):
+    registration = registering("beside", champion={"version": 4})
+    version = client.get_model_version("pinclip", str(registration.version))
+    run = client.get_run(registration.mlflow_run_id)
+    for tags in (version.tags, run.data.tags):
+        assert tags["pinclip.champion"] == "4"
+        assert tags["pinclip.gate"] == "passed"
+        assert tags["pinclip.gate.reasons"].splitlines() == list(registration.verdict.reasons)
+    assert "Compared with the champion, version 4" in tags["pinclip.gate.reasons"]
+    assert run.data.metrics["comparison/cost/latency_ms/ours"] == 5.0
+    file = client.download_artifacts(registration.mlflow_run_id, "comparison.json", str(tmp_path))
+    assert json.loads(Path(file).read_text())["champion"] == {"version": 4}
+    alone = registering("alone")
+    assert client.get_model_version("pinclip", str(alone.version)).tags["pinclip.champion"] == "none"
+
+
+def test_a_catalogue_that_only_the_cluster_sees_still_has_its_digest(registering, client):
+    registration = registering("unread", lineage=LINEAGE | {"catalogue_digest": "", "schedule": "nightly-2026"})
+    tags = client.get_model_version("pinclip", str(registration.version)).tags
+    assert (tags["pinclip.catalogue_digest"], tags["pinclip.schedule"]) == ("e" * 64, "nightly-2026")
+    assert client.get_run(registration.mlflow_run_id).inputs.dataset_inputs[0].dataset.digest == "e" * 32
 
 
 def test_the_card_is_an_artifact_and_describes_the_version(registering, client, tmp_path):
@@ -119,7 +148,7 @@ def test_only_announcing_moves_the_alias_and_only_past_the_gate(registering, cli
     assert announce(good.version, registering.settings)
     assert client.get_model_version_by_alias("pinclip", "challenger").version == good.version
     bad = registering("refused", recall=BAD)
-    assert bad.verdict.reasons == ("Related Pins recall@10 on fresh Pins is 0.100, below the floor of 0.200.",)
+    assert bad.verdict.reasons[0] == "Related Pins recall@10 on fresh Pins is 0.100, below the floor of 0.200."
     assert not announce(bad.version, registering.settings)
     assert client.get_model_version_by_alias("pinclip", "challenger").version == good.version
 

@@ -133,6 +133,21 @@ def test_the_gate_says_what_was_not_reached(run):
     assert "Search recall@10 on fresh Pins is 0.315, below the floor of 0.500." in text
 
 
+def test_the_champion_stands_beside_the_version(run):
+    text = Page(render(**run)).text
+    assert "Against the champion, version 3 · recall@10, fresh Pins; intervals: 95 %" in text
+    assert "Search 0.315 0.305 +0.010 +0.008 to +0.012 90" in text
+    assert "PinText, text → image 0.540 0.546 −0.006 −0.008 to −0.004 90" in text
+    assert "Compared with the champion, version 3, which was trained on none of these fresh Pins." in text
+
+
+def test_without_a_champion_there_is_no_table(run):
+    changed(run["comparison"], champion=None, tasks={})
+    text = Page(render(**run)).text
+    assert "Against the champion" not in text
+    assert "No version holds the alias champion: nothing was compared." in text
+
+
 def test_what_was_not_measured_is_no_zero(run):
     measured = json.loads((run["evaluation"] / "metrics.json").read_text())
     for group in (measured, measured["fresh"], measured["baseline_clip"], measured["baseline_clip"]["fresh"]):
@@ -214,7 +229,8 @@ def test_codes_are_drawn_and_promises_judged(run):
 
 
 @pytest.mark.parametrize(
-    "missing", ["evaluation/slices.json", "evaluation/metrics.json", "curves.jsonl", "prepared/summary.json"]
+    "missing",
+    ["evaluation/slices.json", "evaluation/metrics.json", "comparison.json", "curves.jsonl", "prepared/summary.json"],
 )
 def test_a_missing_file_is_named(run, missing):
     path = run["evaluation"].parent / missing

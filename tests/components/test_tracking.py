@@ -5,7 +5,7 @@ import json
 import pytest
 
 from components.settings import Settings
-from components.tracking import log_evidence, log_figures, tracked
+from components.tracking import log_evidence, log_figures, log_report, tracked
 from model.config import load
 from model.errors import StoreError
 
@@ -86,6 +86,18 @@ def test_dataset_lineage_and_files_are_there(logged):
         "lineage.json",
         "validation.json",
     }
+
+
+def test_the_report_and_its_plots_come_to_the_run(settings, logged, tmp_path):
+    client, run, _ = logged
+    (tmp_path / "plots").mkdir()
+    for name in ("report.html", "plots/loss.svg"):
+        (tmp_path / name).write_text("<p>loss</p>")
+    for _ in range(2):  # the rerun of a killed run
+        log_report(run, tmp_path, settings)
+    assert {"report.html", "plots", "lineage.json"} <= {file.path for file in client.list_artifacts(run)}
+    assert [file.path for file in client.list_artifacts(run, "plots")] == ["plots/loss.svg"]
+    assert client.get_run(run).info.status == "FINISHED"
 
 
 def test_joins_the_run_that_the_orchestrator_opened(settings, monkeypatch, logged):

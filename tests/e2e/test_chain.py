@@ -27,7 +27,7 @@ RECALLS = {
 }
 STEPS = {
     *("prepare", "validate", "neighbours", "train", "train-baseline", "embed", "embed-baseline"),
-    *("quantize", "evaluate", "register", "report", "publish"),
+    *("quantize", "evaluate", "compare", "register", "report", "publish"),
 }
 pytestmark = pytest.mark.timeout(900)
 

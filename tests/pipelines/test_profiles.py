@@ -84,7 +84,7 @@ def test_every_step_asks_for_what_the_profile_says(cluster):
     asked = platform["platforms"]["kubernetes"]["deploymentSpec"]["executors"]
     retries = {task["taskInfo"]["name"]: task["retryPolicy"] for task in pipeline["root"]["dag"]["tasks"].values()}
     steps = by_step(pipeline)
-    assert len(steps) == 12
+    assert len(steps) == 13
     for name, (label, container) in steps.items():
         step = profile.step("training", name)
         assert container["image"] == profile.image
@@ -105,7 +105,7 @@ def test_the_steps_that_learn_get_the_gpu_and_only_they(cluster):
     asked = platform["platforms"]["kubernetes"]["deploymentSpec"]["executors"]
     steps = by_step(pipeline)
     with_gpu = {name for name, (_, container) in steps.items() if "accelerator" in container["resources"]}
-    assert with_gpu == {"train", "train-baseline", "embed", "embed-baseline"}
+    assert with_gpu == {"train", "train-baseline", "embed", "embed-baseline", "compare"}
     for name in with_gpu:
         label, container = steps[name]
         accelerator = container["resources"]["accelerator"]

@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[2]
 GOLDEN = ROOT / "tests" / "golden" / "training.yaml"
 COMPONENTS = (
     *("prepare", "validate", "neighbours", "train", "embed"),
-    *("quantize", "evaluate", "register", "render", "publish"),
+    *("quantize", "evaluate", "compare", "register", "render", "publish"),
 )
 DEPENDENCIES = {
     "prepare": set(),
@@ -28,8 +28,9 @@ DEPENDENCIES = {
     "embed-baseline": {"prepare", "train-baseline"},
     "quantize": {"embed", "neighbours"},
     "evaluate": {"prepare", "neighbours", "train", "embed", "embed-baseline", "quantize"},
-    "register": {"prepare", "train", "evaluate", "validate"},
-    "report": {"prepare", "validate", "neighbours", "train", "train-baseline", "evaluate", "register"},
+    "compare": {"prepare", "neighbours", "train", "embed", "evaluate"},
+    "register": {"prepare", "train", "evaluate", "compare", "validate"},
+    "report": {"prepare", "validate", "neighbours", "train", "train-baseline", "evaluate", "compare", "register"},
     "publish": {"prepare", "quantize", "register", "report"},
 }
 
@@ -82,6 +83,11 @@ def test_the_yaml_carries_no_paths_of_a_machine_and_no_conditions(compiled):
     assert not re.search(r"password|secret|token", compiled, flags=re.IGNORECASE)
     tasks = yaml.safe_load(compiled)["root"]["dag"]["tasks"].values()
     assert not any({"triggerPolicy", "parameterIterator"} & set(task) for task in tasks)
+
+
+def test_only_who_asks_for_the_champion_is_never_answered_from_the_cache(compiled):
+    tasks = yaml.safe_load(compiled)["root"]["dag"]["tasks"].values()
+    assert [t["taskInfo"]["name"] for t in tasks if not t["cachingOptions"].get("enableCache")] == ["compare"]
 
 
 def test_nothing_is_installed_at_run_time(compiled):

@@ -1,0 +1,40 @@
+"""Step 8, compare: the model beside the version that holds the alias `champion`, on the same fresh Pins."""
+
+from kfp import dsl
+
+from components.image import IMAGE
+
+
+@dsl.component(base_image=IMAGE, install_kfp_package=False)
+def compare(
+    prepared: dsl.Input[dsl.Dataset],
+    neighbours: dsl.Input[dsl.Dataset],
+    model: dsl.Input[dsl.Model],
+    vectors: dsl.Input[dsl.Dataset],
+    config: str,
+    comparison: dsl.Output[dsl.Artifact],
+) -> None:
+    from components.progress import advance, step
+
+    with step("compare"):
+        from pathlib import Path
+
+        from components.comparing import compare_with_champion
+        from components.ray_parts import spread
+        from components.settings import Settings
+        from model.config import Config
+        from model.files import write_json
+        from model.parts import in_turn
+
+        compared = compare_with_champion(
+            prepared=Path(prepared.path),
+            neighbours=Path(neighbours.path),
+            model=Path(model.path),
+            vectors=Path(vectors.path),
+            work=Path(comparison.path).parent,
+            config=Config.from_json(config),
+            settings=Settings(),
+            report=advance,
+            each=spread(in_turn, gpu=True),
+        )
+        write_json(Path(comparison.path), compared)
