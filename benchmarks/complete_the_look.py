@@ -94,13 +94,13 @@ def report(named: list[tuple[str, str]], hits_QW: np.ndarray, boards_Q: np.ndarr
     hits, ones = hits_QW[~half][:, best], np.ones((np.count_nonzero(~half), 1))
     drawn_DS = Bootstrap.over(boards_Q[~half], seed).ratios(hits, ones)
     lines = []
-    for column, (ranking, recall) in enumerate(zip(best, hits.mean(axis=0), strict=True)):
+    for column, (way, recall) in enumerate(zip(best, hits.mean(axis=0), strict=True)):
         low, high = ends(drawn_DS[:, column])
-        cells = [*named[ranking], f"{recall:.3f} ({low:.3f} to {high:.3f})"]
-        if column:
-            low, high = ends(drawn_DS[:, 0] / drawn_DS[:, column] - 1)
-            cells.append(f"{hits[:, 0].mean() / recall - 1:+.0%} ({low:+.0%} to {high:+.0%})")
-        lines.append("| " + " | ".join([*cells, *([""] * (4 - len(cells)))]) + " |")
+        gain = ""
+        if named[way][0] == CLIP:  # popularity finds next to nothing: no gain over it says anything
+            least, most = ends(drawn_DS[:, 0] / drawn_DS[:, column] - 1)
+            gain = f"{hits[:, 0].mean() / recall - 1:+.1%} ({least:+.1%} to {most:+.1%})"
+        lines.append(f"| {' | '.join(named[way])} | {recall:.3f} ({low:.3f} to {high:.3f}) | {gain} |")
     return [*lines, f"\n{np.count_nonzero(~half):,} saves of {len(np.unique(boards_Q[~half])):,} boards"]
 
 

@@ -8,6 +8,7 @@ Both give the columns STATISTICS and EMBEDDING, a row an impression, in order.
 
 import math
 import re
+import warnings
 from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
@@ -37,7 +38,9 @@ def historical(store: FeatureStore, shown: pd.DataFrame) -> pd.DataFrame:
         rows = shown.iloc[start : start + AT_ONCE][["user_id", "pin_id", "shown_at"]].reset_index(drop=True)
         rows = rows.rename(columns={"shown_at": "event_timestamp"})
         rows = rows.assign(asked_at=rows["event_timestamp"], row=range(len(rows)))
-        found = store.get_historical_features(rows, service).to_df().sort_values("row")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # of Feast's libraries, on every call
+            found = store.get_historical_features(rows, service).to_df().sort_values("row")
         parts.append(found[STATISTICS + EMBEDDING].astype(np.float64))
     return pd.concat(parts, ignore_index=True)
 

@@ -87,6 +87,7 @@ def _shown(
 def _others(pool: np.ndarray, count: int, popularity_N: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """`count` different rows of the pool, or all of it: half by how often they were saved, the rest evenly."""
     chance = popularity_N[pool]
-    popular = rng.choice(pool, min(count // 2, np.count_nonzero(chance)), False, chance / max(chance.sum(), 1))
+    half = min(count // 2, int(np.count_nonzero(chance)))
+    popular = rng.choice(pool, half, False, chance / chance.sum()) if half else pool[:0]
     rest = rng.permutation(np.setdiff1d(pool, popular))
     return np.concatenate([popular, rest[: count - len(popular)]])
