@@ -1,4 +1,4 @@
-"""Step 4, train: image tower, text tower and fusion, learned by Ray Train workers or in this process."""
+"""Step 4, train: image tower, text tower and fusion, learned by Ray Train workers, here or in a RayJob."""
 
 from kfp import dsl
 
@@ -25,6 +25,8 @@ def train(
         from pathlib import Path
 
         from components import ray_training
+        from components.rayjob import training as rayjob_training
+        from components.rayjob.settings import is_asked
         from components.settings import Settings
         from components.snapshots import snapshot_file
         from model.config import Config, clip_baseline
@@ -33,4 +35,5 @@ def train(
         settings = clip_baseline(settings) if baseline else settings
         folders = Path(prepared.path), Path(neighbours.path), Path(model.path)
         snapshot = snapshot_file(run, name, Settings())
-        model.metadata.update(ray_training.train(*folders, settings, advance_training, snapshot))
+        where = rayjob_training if is_asked() else ray_training
+        model.metadata.update(where.train(*folders, settings, advance_training, snapshot))

@@ -120,3 +120,6 @@ def test_the_cluster_profile_finds_what_it_names():
     assert set(referred(profile, "claim")) <= names(nodes, "PersistentVolumeClaim")
     assert f"image: {profile['image']}" in built("overlays/prod")
     assert profile["defaults"]["env"]["PINCLIP_MLFLOW_URI"] == "http://mlflow:5000"
+    ray = profile["pipelines"]["training"]["train"]["ray"]
+    assert ray["service_account"] in names(nodes, "ServiceAccount")
+    assert ray["queue"] in names(nodes, "LocalQueue")

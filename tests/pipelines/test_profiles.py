@@ -11,15 +11,22 @@ from pathlib import Path
 import pytest
 import yaml
 
+from components.pods import seconds
+from components.rayjob.settings import VARIABLE, RayJob
 from model.config import load
 from model.errors import ConfigError
-from pipelines.checked_yaml import seconds
 from pipelines.packages import package
 from pipelines.profiles import PROFILES, Profile, Step, read_profile
 
 ROOT = Path(__file__).parents[2]
 GOLDEN = ROOT / "tests" / "golden" / "training-cluster.yaml"
 SET = ("env", "image", "resources")  # of a step's container
+RAY = "{claim: c, path: /d, head: {cpu: 1, memory: 1Gi}, workers: {cpu: 1, memory: 1Gi}"  # not closed yet
+SEEN = "defaults: {volumes: [{claim: c, path: /d}]}\n"
+
+
+def ray(more: str = "", step: str = "") -> str:
+    return f"pipelines: {{training: {{train: {{{step}ray: {RAY}{more}}}}}}}}}"
 
 
 def compiled(profile: Profile) -> list[dict]:
@@ -100,31 +107,39 @@ def test_every_step_asks_for_what_the_profile_says(cluster):
         assert {one["mountPath"] for one in mounts} == {one.path for one in step.volumes}
 
 
-def test_the_steps_that_learn_get_the_gpu_and_only_they(cluster):
+def test_the_steps_that_embed_get_a_gpu_and_the_pods_of_a_rayjob_theirs(cluster):
     pipeline, platform = cluster
     asked = platform["platforms"]["kubernetes"]["deploymentSpec"]["executors"]
-    steps = by_step(pipeline)
+    steps, profile = by_step(pipeline), read_profile("cluster")
     with_gpu = {name for name, (_, container) in steps.items() if "accelerator" in container["resources"]}
-    assert with_gpu == {"train", "train-baseline", "embed", "embed-baseline", "compare"}
+    assert with_gpu == {name for name in steps if profile.step("training", name).gpu} >= {"embed", "embed-baseline"}
     for name in with_gpu:
         label, container = steps[name]
         accelerator = container["resources"]["accelerator"]
         assert (accelerator["resourceType"], accelerator["resourceCount"]) == ("nvidia.com/gpu", "1")
         assert asked[label]["tolerations"] == [{"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"}]
         assert asked[label]["nodeSelector"] == {"labels": {"pinclip.dev/pool": "gpu"}}
+    with_rayjob = {name for name, (_, container) in steps.items() if VARIABLE in str(container["env"])}
+    assert with_rayjob == {"train", "train-baseline"}
+    assert not with_rayjob & with_gpu
+    assert all(profile.step("training", name).ray.workers.gpu for name in with_rayjob)
 
 
 def test_training_by_hand(cluster):
     """One step worked out by hand from deploy/profiles/cluster.yaml."""
     pipeline, platform = cluster
     label, container = by_step(pipeline)["train"]
-    assert container["resources"]["resourceMemoryLimit"] == "64Gi"
-    assert {"name": "PINCLIP_HOME", "value": "/data/home"} in container["env"]
+    assert container["resources"]["resourceMemoryLimit"] == "8Gi"
+    env = {one["name"]: one["value"] for one in container["env"]}
+    assert env["PINCLIP_HOME"] == "/data/home"
+    ray = RayJob.model_validate_json(env[VARIABLE])
+    assert ray.image == "registry.example.com/pinclip-python:0.1.0"
+    assert (ray.queue, ray.timeout, ray.retries) == ("pinclip", "24h", 1)
+    assert (ray.workers.cpu, ray.workers.memory, ray.workers.gpu.count) == ("8", "48Gi", 1)
     asked = platform["platforms"]["kubernetes"]["deploymentSpec"]["executors"][label]
-    assert asked["activeDeadlineSeconds"] == "86400"
+    assert asked["activeDeadlineSeconds"] == "259200"
     assert [(one["constant"], one["mountPath"]) for one in asked["pvcMount"]] == [("pinclip-data", "/data")]
-    shared = {"volumeName": "dev-shm", "mountPath": "/dev/shm", "medium": "Memory", "sizeLimit": "16Gi"}
-    assert shared in asked["emptyDirMounts"]
+    assert [(one["mountPath"], one["sizeLimit"]) for one in asked["emptyDirMounts"]] == [("/tmp", "10Gi")]
     (secret,) = asked["secretAsEnv"]
     assert secret["secretName"] == "pinclip-mlflow"
     assert {"secretKey": "password", "envVar": "MLFLOW_TRACKING_PASSWORD"} in secret["keyToEnv"]
@@ -135,6 +150,15 @@ def test_training_by_hand(cluster):
         "backoffFactor": 2.0,
         "backoffMaxDuration": "1800s",
     }
+
+
+def test_scratch_space_may_be_in_memory(tmp_path):
+    path = tmp_path / "p.yaml"
+    path.write_text("defaults: {volumes: [{scratch: 16Gi, path: /dev/shm, memory: true}]}")
+    _, platform = compiled(read_profile(str(path)))
+    shared = {"volumeName": "dev-shm", "mountPath": "/dev/shm", "medium": "Memory", "sizeLimit": "16Gi"}
+    for executor in platform["platforms"]["kubernetes"]["deploymentSpec"]["executors"].values():
+        assert executor["emptyDirMounts"] == [shared]
 
 
 def test_a_steps_key_takes_the_place_of_the_defaults_whole():
@@ -175,6 +199,14 @@ def test_a_secret_may_be_files(tmp_path):
         ("defaults: {requests: {memory: lots}}", "does not fit at defaults.requests.memory ('lots')"),
         ("defaults: {timeout: 90}", "does not fit at defaults.timeout (90)"),
         ("defaults: {retries: {count: -1}}", "does not fit at defaults.retries.count (-1)"),
+        (ray(", que: x"), "unknown key pipelines.training.train.ray.que; did you mean queue?"),
+        (ray(", secrets: [{name: s}]"), "fit at pipelines.training.train.ray.secrets.0: a secret needs either env"),
+        (ray().replace("path: /d, ", ""), "lacks pipelines.training.train.ray.path; write it down."),
+        ("image: i:1\n" + ray(), "training.train needs the claim c at /d too, as its ray does"),
+        (SEEN + ray(), "training.train.ray has no image; name one there or for the whole profile"),
+        ("image: i:1\n" + SEEN + ray(step="gpu: {count: 1}, "), "follows its RayJob; move its gpu to ray.workers"),
+        (ray().replace("head: {", "head: {gpu: {count: 1}, "), "no training runs on the head; give the gpu to workers"),
+        (f"defaults: {{ray: {RAY}}}}}", "ray belongs to the steps that train, not to the defaults"),
         ("[1, 2]", "does not fit at its top"),
         ("a: [", "is no YAML at line 1"),
     ],
