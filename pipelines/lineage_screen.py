@@ -1,6 +1,7 @@
 """`pinclip lineage VERSION`: where a registered version came from and what was made of it, on one screen.
 
-Read from MLflow (the version's tags, its run's figures and files) and from this home (the space's manifest, the index).
+Read from MLflow (the version's tags, its run's figures and files) and from this home (the space's manifest, its index,
+what was promoted when).
 """
 
 import json
@@ -11,6 +12,9 @@ from typing import Any
 
 from rich.console import Console
 
+from components.promotion import events
+from components.promotion.candidates import FORCED
+from components.promotion.places import state_folder
 from components.report import tables
 from components.settings import Settings
 from components.spaces import published
@@ -19,6 +23,7 @@ from model.errors import StoreError
 
 Row = tuple[str, str]
 UNKNOWN = "not stated"
+EVENTS = 3  # of the version, the last ones
 
 
 def show(asked: str) -> None:
@@ -38,6 +43,7 @@ def show(asked: str) -> None:
         *_verdict(version.tags),
         *(_figures(run.data.metrics) if run else []),
         *_space(version, settings),
+        *_history(version, settings),
     ]
     for name, text in rows:
         console.print(f"{name:<12} {text}", markup=False, highlight=False, soft_wrap=True)
@@ -106,6 +112,8 @@ def _verdict(tags: Mapping[str, str]) -> Iterator[Row]:
     reasons = tags.get("pinclip.gate.reasons", "").splitlines()
     yield "gate", verdict or "it carries no verdict"
     yield from (("", reason) for reason in (reasons[-1:] if verdict == "passed" else reasons))
+    if FORCED in tags:
+        yield "", f"Promoted all the same: {tags[FORCED]}"
 
 
 def _figures(metrics: Mapping[str, float]) -> Iterator[Row]:
@@ -137,7 +145,14 @@ def _space(version: Any, settings: Settings) -> Iterator[Row]:
         return
     by = "pin_ranking" if serving == name else f"pin_ranking_{name}"
     yield "FeatureView", f"pin_embedding_{name}, {manifest['pins']:,} Pins, {manifest['bits']} bits; `{by}` serves it"
-    yield "index", _index(settings.home / "serving" / name / "index" / "manifest.json")
+    yield "index", _index(state_folder(name, settings) / "index" / "manifest.json")
+
+
+def _history(version: Any, settings: Settings) -> Iterator[Row]:
+    own = [one for one in events.read(settings) if str(one.version) == str(version.version)]
+    for number, one in enumerate(own[-EVENTS:]):
+        at = _time(1000 * datetime.fromisoformat(one.time).timestamp())
+        yield "" if number else "history", f"{at}, {one.event} by {one.by}"
 
 
 def _index(file: Path) -> str:

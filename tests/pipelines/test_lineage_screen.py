@@ -9,6 +9,7 @@ import pytest
 from feature_home import CREATED, LINEAGE, quantized
 
 from components.gate import Verdict
+from components.promotion import events
 from components.registry import Registration
 from components.settings import Settings
 from components.tracking import log_evidence, log_figures, tracked
@@ -90,7 +91,19 @@ def test_one_screen_says_all_of_it(home, registered, tmp_path, capsys):
     (index,) = lines["index"]
     assert index.startswith("230 Pins, snapshot-")
     assert str(place) in index
+    (served,) = lines["history"]
+    assert served.endswith(" UTC, served by publish")
     assert sum(map(len, lines.values())) <= 24  # a screen
+
+
+def test_the_last_three_promotions_of_the_version_are_its_history(home, registered, capsys):
+    registration = registered()
+    for hour in range(5):
+        for version in (registration.version, 9999):
+            event = events.Event(f"2026-11-21T0{hour}:30:00+00:00", "promoted", f"v{version}", version, None, "sync")
+            events.append(event, home.settings)
+    times = [f"2026-11-21 0{hour}:30 UTC, promoted by sync" for hour in (2, 3, 4)]
+    assert shown(capsys, registration.version)["history"] == times
 
 
 def test_a_version_is_named_by_its_alias_or_its_space_too(home, registered, capsys):
@@ -104,10 +117,12 @@ def test_a_version_is_named_by_its_alias_or_its_space_too(home, registered, caps
     assert by_number["FeatureView"][0].startswith(f"the space {registration.space} is not published in ")
 
 
-def test_a_refused_version_gives_every_reason(registered, capsys):
+def test_a_refused_version_gives_every_reason(home, registered, capsys):
     reasons = ["Search is below its floor.", "The weights take too much.", COMPARED]
     registration = registered(gate="failed", **{"gate.reasons": "\n".join(reasons)})
     assert shown(capsys, registration.version)["gate"] == ["failed", *reasons]
+    home.client.set_model_version_tag("pinclip", str(registration.version), "pinclip.forced", "the old one is worse")
+    assert shown(capsys, registration.version)["gate"][-1] == "Promoted all the same: the old one is worse"
 
 
 def test_what_is_gone_is_said_and_the_rest_is_shown(home, capsys):
