@@ -105,6 +105,14 @@ class KubernetesServer:
                 self.logs[pod].lines.append(f"{stamp} {line}")
             self.changed.notify_all()
 
+    def wait(self, name: str, ray_cluster: str, reason: str, message: str) -> None:
+        """The head's container cannot start."""
+        pod = self.start(name, ray_cluster)
+        with self.changed:
+            waiting = {"waiting": {"reason": reason, "message": message}}
+            self.pods[pod]["status"]["containerStatuses"][0]["state"] = waiting
+        self.update(name, jobDeploymentStatus="Initializing", jobStatus="")
+
     def end(self, pod: str) -> None:
         """The submitter's container ends."""
         with self.changed:
@@ -267,6 +275,8 @@ class Handler(BaseHTTPRequestHandler):
         log = state.logs.get(pod)
         if log is None:
             raise Refused(404, f'pods "{pod}" not found')
+        if "waiting" in state.pods[pod]["status"]["containerStatuses"][0]["state"]:
+            raise Refused(400, f'container "ray-job-submitter" in pod "{pod}" is waiting to start')
         assert query["container"] == "ray-job-submitter" and query["timestamps"] == "True", query
         left = log.cut_after.pop(0) if log.cut_after else None
         sent = 0

@@ -22,6 +22,7 @@ RAYJOBS = {"group": "ray.io", "version": "v1", "plural": "rayjobs"}
 NAMESPACE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 WATCH = 300  # seconds, then it is asked for anew; a connection that died unnoticed costs no more
 ANSWER = (10, 60)  # seconds to connect and between two bytes
+AT_ONCE = (5, 10)
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,7 @@ class Kubernetes:
         """With all that belongs to it; nothing where there is none."""
         self._call(
             lambda: self.jobs.delete_namespaced_custom_object(
-                **self.where, name=name, body={"propagationPolicy": "Background"}, _request_timeout=ANSWER
+                **self.where, name=name, body={"propagationPolicy": "Background"}, _request_timeout=AT_ONCE
             ),
             {404},
             patience,

@@ -3,6 +3,7 @@
 import sys
 from contextvars import copy_context
 from threading import Event, Thread
+from typing import Any
 
 from components.rayjob.api import Kubernetes, passes
 from components.rayjob.manifest import SUBMITTER
@@ -19,6 +20,7 @@ class LogReader:
     def __init__(self, kubernetes: Kubernetes, ray_cluster: str, ears: Ears) -> None:
         self.kubernetes, self.ray_cluster, self.ears = kubernetes, ray_cluster, ears
         self._last = ""  # time stamp of the last line heard: a stream begins at the beginning
+        self._waiting = ""
         self._ended = Event()
         # With this context, the thread speaks for the step that started it.
         self._thread = Thread(target=copy_context().run, args=(self._read_along,), daemon=True)
@@ -39,11 +41,19 @@ class LogReader:
                 last_look = self._ended.is_set()
                 pod = self.kubernetes.head(self.ray_cluster)
                 whole = pod is None or self._read(pod.metadata.name, follow=not last_look)
+                self._tell_why(pod)
                 if whole and (last_look or (pod and _has_ended(pod))):
                     return
                 self._ended.wait(PAUSE)
         except ClusterError as error:  # the training goes on without being heard
             sys.stdout.write(f"Its log cannot be read: {error}\n")
+
+    def _tell_why(self, pod: Any | None) -> None:
+        """Repeats, as a line of the log, what Kubernetes says keeps the head from starting; once."""
+        waiting = _waits_for(pod) if pod else ""
+        if waiting and waiting != self._waiting:
+            self.ears.hear(f"The head of Ray waits: {waiting}")
+        self._waiting = waiting
 
     def _read(self, pod: str, follow: bool) -> bool:
         """Whether the stream went to its end."""
@@ -66,7 +76,14 @@ class LogReader:
         return True
 
 
-def _has_ended(pod: object) -> bool:
+def _has_ended(pod: Any) -> bool:
     """Whether all of the log was there to be read when the pod was looked at."""
-    statuses = pod.status.container_statuses or []  # type: ignore[attr-defined]
-    return any(one.name == SUBMITTER and one.state.terminated for one in statuses)
+    return any(one.name == SUBMITTER and one.state.terminated for one in pod.status.container_statuses or [])
+
+
+def _waits_for(pod: Any) -> str:
+    """No node with room, an image that cannot be pulled, a secret that is missing; empty when nothing is said."""
+    unscheduled = [one for one in pod.status.conditions or [] if one.type == "PodScheduled" and one.status == "False"]
+    waiting = [one.state.waiting for one in pod.status.container_statuses or [] if one.state.waiting]
+    said = [f"{one.reason}: {one.message}" for one in (*unscheduled, *waiting) if one.message]
+    return " ".join(said[0].split())[:300] if said else ""

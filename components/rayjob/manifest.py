@@ -17,6 +17,7 @@ QUEUE = "kueue.x-k8s.io/queue-name"
 CLUSTER = "ray.io/cluster"  # KubeRay's labels on pods
 NODE_TYPE = "ray.io/node-type"
 SUBMITTER = "ray-job-submitter"  # KubeRay's name of the container with the training's log
+STARTING = 1800  # seconds that all pods have to come up; a claim or a secret that is missing ends it here
 LOG_KEPT = 600  # seconds that the head stays after the end, so that its log can be read
 USER = 10001  # of deploy/Dockerfile
 
@@ -35,6 +36,7 @@ def manifest(asked: RayJob, name: str, command: Sequence[str], pods: int, ray_ve
             "suspend": asked.queue is not None,  # until Kueue lifts it
             "shutdownAfterJobFinishes": True,
             "ttlSecondsAfterFinished": LOG_KEPT,
+            "preRunningDeadlineSeconds": STARTING,
             "activeDeadlineSeconds": seconds(asked.timeout),
             "backoffLimit": asked.retries,
             "rayClusterSpec": {

@@ -16,11 +16,13 @@ from model.config import Config
 from model.errors import PinclipError, TrainingError
 from model.files import write_json
 
-JOINING = 900.0  # seconds that worker pods have to come up: their images are large
+JOINING = 1500.0  # seconds that worker pods have to come up; less than KubeRay gives them, to say which is missing
 
 
 def main(folder: Path) -> None:
     """A mistake of the user's is an outcome as well: trying again would not mend it."""
+    if (folder / "outcome.json").is_file():
+        return  # of an earlier try, whose end KubeRay did not see
     request = json.loads((folder / "request.json").read_text(encoding="utf-8"))
     progress.speak_for(request["step"], None)
     folders = Path(request["prepared"]), Path(request["neighbours"]), folder / "model"

@@ -20,7 +20,7 @@ from components.rayjob.settings import RayJob, asked
 from components.rayjob.spoken import Ears
 from components.rayjob.work import Work
 from model.config import Config
-from model.errors import ConfigError
+from model.errors import ConfigError, TrainingError
 
 COMMAND = ("python", "-m", "components.rayjob.remote")
 
@@ -34,6 +34,7 @@ def train(
         ConfigError: the settings do not fit, or the snapshot lies where the Ray pods do not see it.
         TrainingError: the pods are too small for the training, or the RayJob failed.
         ClusterError: the Kubernetes API refuses or does not answer.
+        RunError: the volume cannot be written to.
         PinclipError: what ray_training.train raises.
     """
     settings = asked()
@@ -49,7 +50,11 @@ def train(
         work.ask(prepared, neighbours, config, step, snapshot, pods + 1)
         ray_version = importlib.metadata.version("ray")
         job = manifest(settings, name, (*COMMAND, str(work.folder)), pods, ray_version)
-        life.complete(kubernetes, job, Ears(report))
+        try:
+            life.complete(kubernetes, job, Ears(report))
+        except TrainingError:
+            if not work.is_done:  # what the training left counts for more than what became of its pods
+                raise
     return work.take(out)
 
 

@@ -11,13 +11,15 @@ It goes when its outcome has been taken; one that nobody came back for goes afte
 import json
 import shutil
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from components.snapshots import KEPT
 from model import errors
 from model.config import Config
-from model.errors import PinclipError, TrainingError
+from model.errors import PinclipError, RunError, TrainingError
 from model.files import remove, replaced, write_json
 
 Figures = dict[str, Any]
@@ -30,17 +32,22 @@ class Work:
     def ask(
         self, prepared: Path, neighbours: Path, config: Config, step: str, snapshot: Path | None, nodes: int
     ) -> None:
-        """Lays out the work, once or again; `nodes` are those of the Ray cluster, its head among them."""
-        _sweep(self.folder.parent)
-        request = {
-            "prepared": str(self._shared(prepared, "prepared")),
-            "neighbours": str(self._shared(neighbours, "neighbours")),
-            "config": json.loads(config.to_json()),
-            "step": step,
-            "snapshot": str(snapshot or self.folder / "snapshot.safetensors"),
-            "nodes": nodes,
-        }
-        write_json(self.folder / "request.json", request)
+        """Lays out the work, once or again; `nodes` are those of the Ray cluster, its head among them.
+
+        Raises:
+            RunError: the volume is full or cannot be written to.
+        """
+        with _writing(self.folder):
+            _sweep(self.folder.parent)
+            request = {
+                "prepared": str(self._shared(prepared, "prepared")),
+                "neighbours": str(self._shared(neighbours, "neighbours")),
+                "config": json.loads(config.to_json()),
+                "step": step,
+                "snapshot": str(snapshot or self.folder / "snapshot.safetensors"),
+                "nodes": nodes,
+            }
+            write_json(self.folder / "request.json", request)
 
     @property
     def is_done(self) -> bool:
@@ -52,12 +59,13 @@ class Work:
         Raises:
             PinclipError: what the training refused with.
             TrainingError: it left no outcome.
+            RunError: `out` cannot be written.
         """
         if not self.is_done:
             raise TrainingError(f"The training ended and left no outcome in {self.folder}; start the step again.")
         outcome = json.loads((self.folder / "outcome.json").read_text(encoding="utf-8"))
         if "figures" in outcome:
-            with replaced(out) as scratch:
+            with _writing(out), replaced(out) as scratch:
                 shutil.copytree(self.folder / "model", scratch)
         remove(self.folder)
         if "figures" in outcome:
@@ -75,6 +83,15 @@ class Work:
             with replaced(self.folder / name) as scratch:
                 shutil.copytree(source, scratch)
         return self.folder / name
+
+
+@contextmanager
+def _writing(place: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        reason = error.strerror or str(error)[:200]
+        raise RunError(f"Cannot copy to {place} ({reason}); make room there, or mend the rights.") from error
 
 
 def _sweep(folder: Path) -> None:

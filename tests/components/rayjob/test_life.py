@@ -18,6 +18,7 @@ from components.rayjob.settings import RayJob
 from components.rayjob.spoken import MARK, Ears
 from model.errors import ClusterError, TrainingError
 
+pytestmark = pytest.mark.timeout(120)  # what never ends is a failure
 ROOT = Path(__file__).parents[3]
 HURRIED = Patience(first=0.02, longest=0.1, total=2.0)
 NAME = "pinclip-train-0123456789ab"
@@ -134,6 +135,20 @@ def test_an_evicted_head_without_another_try_is_told(server):
     with pytest.raises(TrainingError, match=r"failed \(AppFailed: Ray head pod not found\); mend it"):
         live()
     assert server.jobs == {}
+
+
+def test_what_keeps_the_head_from_starting_is_told(server, capsys):
+    """A secret that is missing; KubeRay gives up when the time to start is over."""
+
+    def operator(server: KubernetesServer, name: str) -> None:
+        server.wait(name, "ray-a", "CreateContainerConfigError", 'secret "hub"\nnot found')
+        server.until(lambda: server.count("list pods") > 3)
+        server.update(name, jobDeploymentStatus="Failed", reason="PreRunningDeadlineExceeded")
+
+    server.operator = operator
+    with pytest.raises(TrainingError, match="log ends with: The head of Ray waits: CreateContainerConfigError: secret"):
+        live()
+    assert capsys.readouterr().out.count('waits: CreateContainerConfigError: secret "hub" not found\n') == 1
 
 
 FAULTS = ("get rayjobs", "create rayjobs", "watch rayjobs", "list pods", "get pods log", "delete rayjobs")

@@ -93,6 +93,7 @@ def test_by_hand():
         "suspend": True,
         "shutdownAfterJobFinishes": True,
         "ttlSecondsAfterFinished": 600,
+        "preRunningDeadlineSeconds": 1800,
         "activeDeadlineSeconds": 86400,
         "backoffLimit": 1,
     }

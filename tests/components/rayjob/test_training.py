@@ -20,7 +20,7 @@ from components.rayjob.work import Work
 from model import neighbourhood, pixels
 from model.catalogue import Catalogue
 from model.config import load
-from model.errors import ConfigError, TrainingError
+from model.errors import ConfigError, RunError, TrainingError
 from model.overrides import override
 from model.preparation import prepare
 from model.sources.synthetic import SyntheticConfig, generate
@@ -124,6 +124,28 @@ def test_a_training_that_ended_while_the_step_was_dead_is_taken_without_another(
     assert training.train(*walked, tmp_path / "model", CONFIG, print) == {"steps": 3}
     assert (tmp_path / "model" / "weights").read_text() == "w" and not work.folder.exists()
     assert server.calls == ["delete rayjobs"]
+
+
+def test_what_a_training_left_counts_for_more_than_its_pods(server, volume, walked, tmp_path):
+    """It was done when its head was lost; another try of KubeRay finds that and trains no more."""
+
+    def operator(server: KubernetesServer, name: str) -> None:
+        folder = Path(shlex.split(server.jobs[name]["spec"]["entrypoint"])[-1])
+        (folder / "model").mkdir()
+        (folder / "outcome.json").write_text(json.dumps({"figures": {"steps": 3}}))
+        remote.main(folder)
+        server.update(name, jobDeploymentStatus="Failed", reason="AppFailed", message="Ray head pod not found.")
+
+    server.operator = operator
+    assert training.train(*walked, tmp_path / "model", CONFIG, print) == {"steps": 3}
+    assert server.jobs == {}
+
+
+def test_a_volume_that_cannot_be_written_is_told(server, volume, walked, tmp_path):
+    (volume / "rayjobs").write_text("in the way")
+    with pytest.raises(RunError, match=r"^Cannot copy to .*/data/rayjobs/pinclip-train-.* \(.*\); make room there"):
+        training.train(*walked, tmp_path / "model", CONFIG, print)
+    assert server.calls == []
 
 
 def test_inputs_on_the_volume_are_used_where_they_are(volume, walked):
