@@ -44,7 +44,12 @@ def by_vectors(x_NE: np.ndarray, nearest: Sequence[int]) -> Ranking:
 
     def of_board(pins_B: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
         similarity_NB = x_NE @ x_NE[pins_B].T
-        return lambda stays_B: np.stack([board_scores(similarity_NB[:, stays_B], count) for count in nearest])
+
+        def scores(stays_B: np.ndarray) -> np.ndarray:
+            left_NB = similarity_NB[:, stays_B]
+            return np.stack([board_scores(left_NB, count) for count in nearest])
+
+        return scores
 
     return of_board
 

@@ -24,12 +24,12 @@ from examples.ranking.plot import plot
 from examples.ranking.ranker import fit, score
 from serving.features import Features
 
-RANKERS = {  # the last is the one that has the embedding features
+WITHOUT, WITH = "statistics, words", "with embeddings"  # the gain is of the second over the first
+RANKERS = {
     "statistics": STATISTICS,
-    "statistics, words": STATISTICS + WORDS,
-    "with embeddings": STATISTICS + WORDS + EMBEDDING,
+    WITHOUT: STATISTICS + WORDS,
+    WITH: STATISTICS + WORDS + EMBEDDING,
 }
-WITH = list(RANKERS)[-1]
 SCOPES, FIGURES = ("all", "fresh"), {"ndcg": f"NDCG@{K}", "saves": f"saves@{K}"}
 
 
@@ -71,7 +71,7 @@ def served_rows(store: FeatureStore, words: SharedWords, shown: pd.DataFrame) ->
 
 
 def judged(rankers: Mapping[str, lgb.Booster], test: pd.DataFrame, seed: int) -> dict[str, Any]:
-    """{scope: {"users": …, ranker: {figure: interval}, "gain over <ranker>": {figure: interval}}}.
+    """{scope: {"users": …, ranker: {figure: interval}, "gain": {figure: interval}}}.
 
     Scope `fresh`: the fresh Pins of each list alone, of users who saved one of them.
     """
@@ -83,9 +83,8 @@ def judged(rankers: Mapping[str, lgb.Booster], test: pd.DataFrame, seed: int) ->
         found: dict[str, Any] = {"users": len(figures[WITH])}
         for name, table in figures.items():
             found[name] = {figure: draws.mean(table[figure].to_numpy()) for figure in FIGURES}
-            if name != WITH:
-                ours, theirs = ({f: t[f].to_numpy() for f in FIGURES} for t in (figures[WITH], table))
-                found[f"gain over {name}"] = {f: draws.gain(ours[f], theirs[f]) for f in FIGURES}
+        ours, theirs = figures[WITH], figures[WITHOUT]
+        found["gain"] = {f: draws.gain(ours[f].to_numpy(), theirs[f].to_numpy()) for f in FIGURES}
         results[scope] = found
     return results
 
@@ -109,14 +108,13 @@ def _counts(train: pd.DataFrame, test: pd.DataFrame) -> str:
 
 
 def _table(results: Mapping[str, Any]) -> str:
-    lines = ["", "| Pins | figure | " + " | ".join(RANKERS) + " | gain over statistics | over statistics, words |"]
-    lines.append("| --- " * 2 + "| ---: " * (len(RANKERS) + 2) + "|")
+    lines = ["", "| Pins | figure | " + " | ".join(RANKERS) + " | gain |"]
+    lines.append("| --- " * 2 + "| ---: " * (len(RANKERS) + 1) + "|")
     for scope in SCOPES:
         for figure, label in FIGURES.items():
             values = [_interval(results[scope][name][figure], "{:.3f}") for name in RANKERS]
-            gains = [results[scope][f"gain over {name}"][figure] for name in RANKERS if name != WITH]
-            cells = [scope, label, *values, *(_interval(gain, "{:+.1%}") for gain in gains)]
-            lines.append("| " + " | ".join(cells) + " |")
+            gain = _interval(results[scope]["gain"][figure], "{:+.1%}")
+            lines.append(f"| {scope} | {label} | {' | '.join(values)} | {gain} |")
     users = ", ".join(f"{scope} {results[scope]['users']}" for scope in SCOPES)
     return "\n".join([*lines, "", f"95 % intervals, bootstrap over users in pairs; users: {users}."])
 

@@ -93,7 +93,7 @@ def results_of(place, out):
 
 
 def gain(results, scope):
-    return results[scope]["gain over statistics, words"]["ndcg"]
+    return results[scope]["gain"]["ndcg"]
 
 
 def test_vectors_that_tell_the_theme_gain_and_the_report_is_whole(telling_home, tmp_path, capsys):
