@@ -31,8 +31,9 @@ run: setup ## generate a catalogue and run the whole pipeline on it
 	$(BIN)/pinclip generate --pins 3000 --boards 600 --out catalogues/generated
 	$(BIN)/pinclip run --catalogue catalogues/generated --profile demo --set train.epochs=20
 
+# Side by side, the longest files first: most of their time they wait for servers and workers to start.
 test: setup lint ## linters, type checker and all tests
-	$(BIN)/pytest
+	$(BIN)/pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder tests/e2e tests/components tests
 
 lint: setup
 	$(BIN)/ruff check .

@@ -3,8 +3,9 @@
     python benchmarks/embedding.py --folder /tmp/memory/10000
 
 Decodes, embeds and quantizes the prepared catalogue in --folder (benchmarks/memory.py makes one) as the pipeline does,
-with the network of --profile and untrained weights: what they are costs no time. Seconds are those of the wall, so
-the machine should be idle; core seconds stand beside them.
+with the network of --profile, or with --towers that of benchmarks/training_step.py (64 px, width 192, 6 image and 4
+text layers), and untrained weights: what they are costs no time. Seconds are those of the wall, so the machine should
+be idle; core seconds stand beside them.
 """
 
 import argparse
@@ -16,11 +17,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from training_step import TOWERS
+
 from model import embedding, pixels, quantization
 from model.catalogue import TEXT_SIGNALS, Catalogue, joined_texts
 from model.checkpoint import save_model
 from model.config import Config, load
 from model.encoder import PinEncoder
+from model.overrides import override
 from model.text import train_tokenizer
 
 FORWARD = ("encode_images", "encode_texts", "fuse")
@@ -58,8 +62,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--folder", type=Path, default=Path("/tmp/memory/10000"), help="prepared/ and neighbours/")
     parser.add_argument("--profile", default="demo")
+    parser.add_argument("--towers", action="store_true", help="the network of benchmarks/training_step.py")
     args = parser.parse_args()
     config, clock = load(args.profile), Clock()
+    config = override(config, TOWERS) if args.towers else config
     catalogue = Catalogue(args.folder / "prepared" / "catalogue")
     with tempfile.TemporaryDirectory(dir=args.folder) as scratch:
         work = Path(scratch)

@@ -36,7 +36,7 @@ def main() -> None:
             stack = contextlib.ExitStack()
             servers = stack.enter_context(started(folder))
         with stack:
-            os.environ.update(servers.environment)
+            os.environ.update(servers.environment | {"MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false"})
             with _timed("catalogue made, pushed to S3 by DVC and pulled elsewhere"):
                 catalogue = _through_dvc(folder, servers)
             _refuses_a_wrong_password(servers, catalogue)
