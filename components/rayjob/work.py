@@ -67,7 +67,8 @@ class Work:
         if "figures" in outcome:
             with _writing(out), replaced(out) as scratch:
                 shutil.copytree(self.folder / "model", scratch)
-        remove(self.folder)
+        remove(self.folder / "outcome.json")  # first: it must not answer for another training
+        shutil.rmtree(self.folder, ignore_errors=True)  # on NFS a file that a Ray pod still holds stays until it ends
         if "figures" in outcome:
             figures: Figures = outcome["figures"]
             return figures
@@ -95,6 +96,6 @@ def _writing(place: Path) -> Iterator[None]:
 
 
 def _sweep(folder: Path) -> None:
-    for request in folder.glob("*/request.json"):
-        if time.time() - request.stat().st_mtime > KEPT:
-            remove(request.parent)
+    for left in folder.glob("*"):
+        if time.time() - left.stat().st_mtime > KEPT:
+            shutil.rmtree(left, ignore_errors=True)

@@ -162,8 +162,8 @@ def test_work_that_nobody_came_back_for_goes_after_a_week(volume, walked):
     old, new = Work(volume, "old"), Work(volume, "new")
     for work in (old, new):
         work.ask(*walked, CONFIG, "train", None, 2)
-    week = (old.folder / "request.json").stat().st_mtime - 8 * 24 * 3600
-    os.utime(old.folder / "request.json", (week, week))
+    week = old.folder.stat().st_mtime - 8 * 24 * 3600
+    os.utime(old.folder, (week, week))
     Work(volume, "third").ask(*walked, CONFIG, "train", None, 2)
     assert not old.folder.exists() and new.folder.exists()
 
