@@ -122,11 +122,11 @@ def _figures(metrics: Mapping[str, float]) -> Iterator[Row]:
     for path, label, _ in tables.TASKS:
         fresh = f"fresh/{'/'.join(path)}/recall_at_10"
         found = {
-            "": metrics.get(fresh),
-            "CLIP objective ": metrics.get(f"baseline_clip/{fresh}"),
-            "less the champion's ": metrics.get(f"comparison/tasks/{path[-1]}/difference"),
+            "{:.3f}": metrics.get(fresh),
+            "CLIP objective {:.3f}": metrics.get(f"baseline_clip/{fresh}"),
+            "against the champion {:+.3f}": metrics.get(f"comparison/tasks/{path[-1]}/difference"),
         }
-        said = [f"{name}{value:.3f}" for name, value in found.items() if value is not None]
+        said = [form.format(value) for form, value in found.items() if value is not None]
         yield "", f"{label:<23}{'  '.join(said) or 'not measured'}"
 
 

@@ -1,6 +1,7 @@
 """`pinclip lineage`: one screen from a real MLflow, a published space and its index."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -11,17 +12,17 @@ from feature_home import CREATED, LINEAGE, quantized
 from components.gate import Verdict
 from components.promotion import events
 from components.registry import Registration
-from components.settings import Settings
 from components.tracking import log_evidence, log_figures, tracked
 from model.config import load
 from model.errors import StoreError
 from pipelines.lineage_screen import show
 from serving.index import IndexConfig, PinIndex
 
+PINCLIP = Path(sys.executable).with_name("pinclip")
 METRICS = {
     "fresh": {"related_pins": {"recall@10": 0.371}, "search": {"recall@10": 0.315}},
     "baseline_clip": {"fresh": {"related_pins": {"recall@10": 0.247}}},
-    "comparison": {"tasks": {"related_pins": {"difference": -0.0125}}},
+    "comparison": {"tasks": {"related_pins": {"difference": -0.013}}},
 }
 COMPARED = "Compared with the champion, version 3, which was trained on none of these fresh Pins."
 TAGS = {"git_rev": "abc123", "catalogue": "catalogue", "catalogue_digest": "c" * 64, "dvc_md5": "d.dir"}
@@ -82,7 +83,7 @@ def test_one_screen_says_all_of_it(home, registered, tmp_path, capsys):
     assert lines["gate"] == ["passed", COMPARED]
     assert lines["metrics"] == [
         "recall@10 on fresh Pins",
-        "Related Pins           0.371  CLIP objective 0.247  less the champion's -0.013",
+        "Related Pins           0.371  CLIP objective 0.247  against the champion -0.013",
         "Search                 0.315",
         "PinText, image → text  not measured",
         "PinText, text → image  not measured",
@@ -149,16 +150,14 @@ def test_a_validation_that_cannot_be_read_is_said(home, registered, capsys):
     assert shown(capsys, registration.version)["validation"][0].startswith("its file cannot be read from MLflow (")
 
 
-def test_an_unknown_version_is_one_sentence(home):
+def test_an_unknown_version_is_one_sentence_and_exit_code_2(home):
     newest = home.registered().version
-    with pytest.raises(StoreError, match=f"There is no version 9999 of models:/pinclip; the newest is {newest}"):
-        show("9999")
-
-
-def test_the_command_ends_with_2_where_nothing_is_registered(tmp_path):
-    program = Path(sys.executable).with_name("pinclip")
-    settings = Settings(home=tmp_path)
-    environment = {"PINCLIP_HOME": str(settings.home), "PATH": "/usr/bin:/bin", "MLFLOW_DISABLE_TELEMETRY": "true"}
-    done = subprocess.run([program, "lineage", "7"], env=environment, capture_output=True, text=True, timeout=120)
+    done = subprocess.run([PINCLIP, "lineage", "9999"], env=os.environ, capture_output=True, text=True, timeout=120)
     assert done.returncode == 2
-    assert done.stderr == "pinclip: There is no version 7 of models:/pinclip; nothing is registered yet.\n"
+    assert done.stderr == f"pinclip: There is no version 9999 of models:/pinclip; the newest is {newest}.\n"
+
+
+def test_where_nothing_is_registered_that_is_said(home, monkeypatch):
+    monkeypatch.setenv("PINCLIP_MODEL_NAME", "another")
+    with pytest.raises(StoreError, match="There is no version 7 of models:/another; nothing is registered yet"):
+        show("7")
