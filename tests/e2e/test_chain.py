@@ -15,6 +15,7 @@ import pytest
 from PIL import Image
 
 from components.settings import Settings
+from components.tracking import connect
 from model.affine import read_affine
 from model.catalogue import Catalogue, CatalogueWriter
 from model.quantization import read_codes
@@ -93,6 +94,14 @@ def test_the_challenger_embeds_images_and_words(place):
     rows = pd.DataFrame([{"image": drawn.getvalue()}, {"title": "a teal square"}, {"query": "teal"}])
     vectors = np.stack(model.predict(rows)["vector"].tolist())
     np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-3)
+
+
+def test_a_reviewer_finds_verdict_report_card_and_plots_in_mlflow(place):
+    client = connect(place.settings)
+    version = client.get_model_version_by_alias("pinclip", "challenger")
+    assert (version.tags["pinclip.gate"], version.tags["pinclip.champion"]) == ("passed", "none")
+    files = {file.path for file in client.list_artifacts(version.run_id)}
+    assert files >= {"report.html", "plots", "model_card.md", "comparison.json", "evaluation", "validation.json"}
 
 
 def test_the_features_served_are_the_file(place):
