@@ -10,7 +10,7 @@ from kfp import dsl
 from components.monitoring.collect import collect
 from components.monitoring.measure import measure
 from components.monitoring.notify import notify
-from pipelines.retraining import retrain
+from pipelines.retrain import retrain
 
 
 @dsl.pipeline(name="pinclip-monitoring", description="Has the catalogue, or what is served of it, drifted?")

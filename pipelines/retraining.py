@@ -1,60 +1,66 @@
-"""Monitoring, step 4, retrain: drift starts a training on the cluster, at most one in a while.
+"""Drift starts a training on the cluster, at most one in a while, through the KFP server that PINCLIP_KFP_HOST names.
 
-It goes through the KFP server that PINCLIP_KFP_HOST names. On one machine `pinclip monitor` says the command, or starts
-it when it is told to (pipelines/watching.py). A step in pipelines/, for it starts one.
+On one machine `pinclip monitor` says the command, or starts it when it is told to (pipelines/watching.py).
+
+Where KFP runs a step it takes its own compiler away (`_KFP_RUNTIME`), and a training has to be compiled: this happens
+in a process of its own, `python -m pipelines.retraining`, which reads what to start and prints where to look at it.
 """
 
+import json
+import os
+import subprocess
+import sys
 from datetime import UTC, datetime
 
-from kfp import dsl
-
-from components.image import IMAGE
 from components.monitoring.cooldown import Cooldown
 from components.settings import Settings
 from model.config import Config
+from model.errors import ClusterError, PinclipError
 
 TRAINING = "training"  # what the cool-down calls it
+RUNTIME = "_KFP_RUNTIME"
 
 
 def train_anew(catalogue: str, config: Config, deploy_profile: str, settings: Settings) -> str:
     """Submits a training unless one was started lately; what came of it as a sentence.
 
     Raises:
-        ConfigError: there is no such profile, or no host.
-        ClusterError: the server refuses or does not answer; the next look tries again.
+        ClusterError: there is no such profile or no host, or the server refuses; the next look tries again.
     """
-    from pipelines.cluster import submit
-    from pipelines.profiles import read_profile
-
     hours = config.monitoring.cooldown_hours
     with Cooldown(settings, hours).once(TRAINING, datetime.now(UTC)) as due:
         if not due:
             return f"A training was started in the last {hours:g} hours; no other is."
-        return f"A training was started: {submit(None, 'pinclip', catalogue, config, read_profile(deploy_profile))}"
+        return f"A training was started: {_submitted(catalogue, config, deploy_profile)}"
 
 
-@dsl.component(base_image=IMAGE, install_kfp_package=False)
-def retrain(
-    noticed: dsl.Input[dsl.Artifact],
-    catalogue: str,
-    config: str,
-    deploy_profile: str,
-    retrained: dsl.Output[dsl.Artifact],
-) -> None:
-    """`deploy_profile` is the training's; empty: no cluster, nothing is started here."""
-    from components.progress import advance, step
+def _submitted(catalogue: str, config: Config, deploy_profile: str) -> str:
+    asked = {"catalogue": catalogue, "config": config.to_json(), "deploy_profile": deploy_profile}
+    environment = {name: value for name, value in os.environ.items() if name != RUNTIME}
+    command = [sys.executable, "-m", "pipelines.retraining"]
+    done = subprocess.run(
+        command, input=json.dumps(asked), env=environment, capture_output=True, text=True, check=False
+    )
+    if done.returncode == 2:
+        raise ClusterError(done.stderr.strip())
+    if done.returncode:
+        raise RuntimeError(f"The training could not be submitted: {done.stderr.strip()[-2000:]}")
+    return done.stdout.strip()
 
-    with step("retrain"):
-        import json
-        from pathlib import Path
 
-        from components.settings import Settings
-        from model.config import Config
-        from pipelines.retraining import train_anew
+def _main() -> None:
+    from pipelines.cluster import submit
+    from pipelines.profiles import read_profile
 
-        asked, says = Config.from_json(config), "No training is started."
-        over = json.loads(Path(noticed.path).read_text(encoding="utf-8"))["over"]
-        if over and asked.monitoring.retrain and deploy_profile:
-            says = train_anew(catalogue, asked, deploy_profile, Settings())
-        Path(retrained.path).write_text(says, encoding="utf-8")
-        advance(1.0, says)
+    asked = json.load(sys.stdin)
+    try:
+        profile = read_profile(asked["deploy_profile"])
+        address = submit(None, "pinclip", asked["catalogue"], Config.from_json(asked["config"]), profile)
+    except PinclipError as error:
+        sys.stderr.write(f"{error}\n")
+        sys.exit(2)
+    sys.stdout.write(f"{address}\n")
+
+
+if __name__ == "__main__":
+    _main()

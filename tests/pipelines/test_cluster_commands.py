@@ -22,17 +22,21 @@ def says(host, tmp_path, monkeypatch):
 
 
 def test_a_night_from_the_first_apply_to_a_backfill(says, server):
-    assert says("schedule list") == "nightly-training  not on the cluster  (apply makes it)\n"
-    assert says("schedule apply") == "nightly-training: made\n"
-    assert says("schedule apply") == "nightly-training: unchanged\n"
+    names = ("nightly-training", "hourly-sync", "hourly-monitoring")
+    assert sorted(says("schedule list").splitlines()) == sorted(
+        f"{name}  not on the cluster  (apply makes it)" for name in names
+    )
+    for verdict in ("made", "unchanged"):
+        assert sorted(says("schedule apply").splitlines()) == sorted(f"{name}: {verdict}" for name in names)
     assert says("schedule pause nightly-training") == "nightly-training: paused\n"
-    assert says("schedule list") == "nightly-training  0 0 2 * * *  paused  (as in the file)\n"
+    assert "nightly-training  0 0 2 * * *  paused  (as in the file)" in says("schedule list").splitlines()
     assert says("schedule resume nightly-training") == "nightly-training: goes on\n"
-    assert says("schedule list") == "nightly-training  0 0 2 * * *  on  (as in the file)\n"
+    assert "nightly-training  0 0 2 * * *  on  (as in the file)" in says("schedule list").splitlines()
     backfilled = "nightly-training-backfill-2026-11-01-2026-11-07"
-    assert says("backfill --from 2026-11-01 --to 2026-11-07") == f"{backfilled}: made\n"
+    again = "backfill --schedule nightly-training --from 2026-11-01 --to 2026-11-07"
+    assert says(again) == f"{backfilled}: made\n"
     assert says("schedule delete nightly-training") == "nightly-training: deleted\n"
-    assert set(server.named("recurring_runs")) == {backfilled}
+    assert set(server.named("recurring_runs")) == {backfilled, "hourly-sync", "hourly-monitoring"}
     assert says("submit --catalogue /data/pins --profile smoke").startswith("Submitted: http://127.0.0.1:")
 
 

@@ -8,6 +8,8 @@ import ast
 import json
 import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -15,14 +17,14 @@ import yaml
 
 from components.settings import Settings
 from model.config import load
-from model.errors import ClusterError, ConfigError
+from model.errors import ClusterError
 from pipelines.packages import package
 from pipelines.profiles import read_profile
 from pipelines.retraining import train_anew
 
 ROOT = Path(__file__).parents[2]
 GOLDEN = ROOT / "tests" / "golden" / "monitoring.yaml"
-STEPS = ("components/monitoring/collect", "components/monitoring/measure", "components/monitoring/notify")
+STEPS = (*(f"components/monitoring/{name}" for name in ("collect", "measure", "notify")), "pipelines/retrain")
 CONFIG = load("smoke")
 
 
@@ -103,10 +105,22 @@ def test_a_training_that_could_not_be_started_is_tried_again(home, server, monke
         gone.setenv("PINCLIP_KFP_HOST", "http://127.0.0.1:1")
         with pytest.raises(ClusterError, match="does not answer"):
             train_anew("/data/pins", CONFIG, "cluster", home)
-    with pytest.raises(ConfigError, match="There is no deploy profile moon"):
-        train_anew("/data/pins", CONFIG, "moon", home)
     assert server.rows["runs"] == {}
     assert train_anew("/data/pins", CONFIG, "cluster", home).startswith("A training was started: ")
+
+
+def test_where_kfp_runs_a_step_its_compiler_is_gone_and_not_missed(home, server):
+    code = f"""
+import components.monitoring.collecting, components.monitoring.measuring, components.monitoring.noticing
+from components.settings import Settings
+from model.config import load
+from pipelines.retraining import train_anew
+print(train_anew("/data/pins", load("smoke"), "cluster", Settings(home={str(home.home)!r})))
+"""
+    step = os.environ | {"_KFP_RUNTIME": "true"}
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=step, capture_output=True, text=True)
+    assert done.stdout.startswith("A training was started: http://127.0.0.1:"), done.stderr
+    assert len(server.rows["runs"]) == 1
 
 
 @pytest.mark.parametrize(
@@ -121,7 +135,7 @@ def test_a_training_that_could_not_be_started_is_tried_again(home, server, monke
 def test_the_step_trains_where_it_is_asked_to(home, server, tmp_path, monkeypatch, over, profile, settings, started):
     from types import SimpleNamespace
 
-    from pipelines.retraining import retrain
+    from pipelines.retrain import retrain
 
     monkeypatch.setenv("PINCLIP_HOME", str(home.home))
     (tmp_path / "noticed").write_text(json.dumps({"over": over}))
