@@ -20,7 +20,7 @@ from model.errors import ClusterError, TrainingError
 
 pytestmark = pytest.mark.timeout(120)  # what never ends is a failure
 ROOT = Path(__file__).parents[3]
-HURRIED = Patience(first=0.02, longest=0.1, total=2.0)
+HURRIED = Patience(first=0.02, longest=0.1, total=10.0)
 NAME = "pinclip-train-0123456789ab"
 NODE = {"cpu": 2, "memory": "4Gi"}
 ASKED = RayJob.model_validate({"image": "i:1", "claim": "c", "path": "/data", "head": NODE, "workers": NODE})
@@ -41,10 +41,10 @@ def trains(server: KubernetesServer, name: str, ray_cluster: str = "ray-a", step
     server.update(name, jobDeploymentStatus="Complete", jobStatus="SUCCEEDED")
 
 
-def live(job: dict = JOB) -> list[int]:
+def live(job: dict = JOB, patience: Patience = HURRIED) -> list[int]:
     """The steps whose points were reported, in order."""
     heard: list[int] = []
-    complete(Kubernetes(HURRIED), job, Ears(lambda said: heard.append(said["step"])))
+    complete(Kubernetes(patience), job, Ears(lambda said: heard.append(said["step"])))
     return heard
 
 
@@ -232,9 +232,9 @@ def test_an_api_that_does_not_answer_is_told(server, capsys):
         free.bind(("127.0.0.1", 0))
         write_kubeconfig(Path(os.environ["KUBECONFIG"]), f"http://127.0.0.1:{free.getsockname()[1]}")
     with pytest.raises(
-        ClusterError, match=r"has not answered for 2 s \(.*Connection refused.*start the step again"
+        ClusterError, match=r"has not answered for 1 s \(.*Connection refused.*start the step again"
     ) as said:
-        live()
+        live(patience=Patience(first=0.02, longest=0.1, total=1.0))
     one_line(said.value)
     assert f"RayJob {NAME} is still there, `kubectl delete rayjob {NAME}` ends it" in capsys.readouterr().out
 
