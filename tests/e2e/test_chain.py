@@ -4,7 +4,9 @@ import json
 import os
 import subprocess
 import sys
+import threading
 from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from io import BytesIO
 from pathlib import Path
 
@@ -12,7 +14,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
-from PIL import Image
+from PIL import Image, ImageEnhance
 
 from components.settings import Settings
 from components.tracking import connect
@@ -124,6 +126,58 @@ def test_every_feature_is_the_same_in_training_and_serving(place):
     found = skew(open_store(place.settings), "pin_ranking", asked, datetime.now(UTC))
     assert len(found) == 9
     assert set(found.values()) == {0}
+
+
+@pytest.fixture
+def webhook(monkeypatch):
+    """What a real HTTP server on this machine was sent."""
+    received = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self):
+            received.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, *arguments):
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    monkeypatch.setenv("PINCLIP_ALERT_WEBHOOK", f"http://127.0.0.1:{server.server_address[1]}/secret-path")
+    yield received
+    server.shutdown()
+    server.server_close()
+
+
+def test_monitoring_is_quiet_until_the_catalogue_shifts_and_then_calls(place, webhook):
+    look = ("monitor", "--profile", "smoke", "--catalogue")
+    quiet = place.pinclip(*look, "catalogue", "--out", "monitoring/quiet")
+    assert quiet.returncode == 0, quiet.stderr
+    assert "Quiet: none of" in quiet.stdout
+    assert webhook == []
+
+    source = Catalogue(place.root / "catalogue")
+    rows = source.read("pins", source.columns("pins"))
+    with CatalogueWriter(place.root / "dark") as writer:
+        images = pa.array([darkened(image) for image in rows["image"].to_pylist()], pa.binary())
+        writer.write("pins", rows.set_column(rows.column_names.index("image"), "image", images))
+    loud = place.pinclip(*look, "dark", "--out", "monitoring/loud")
+    assert loud.returncode == 0, loud.stderr
+    assert "Over the threshold in" in loud.stdout
+    assert "brightness" in (place.root / "monitoring/loud/index.html").read_text()
+    assert "The notice went out." in loud.stdout
+    assert "pinclip run --catalogue dark --profile smoke" in loud.stdout
+    (notice,) = webhook
+    assert "brightness" in notice["text"]
+    told = [file for file in place.root.glob("monitoring/**/*") if file.is_file()]
+    assert not any("secret-path" in file.read_text(errors="replace") for file in told)
+
+
+def darkened(image: bytes) -> bytes:
+    file = BytesIO()
+    ImageEnhance.Brightness(Image.open(BytesIO(image)).convert("RGB")).enhance(0.25).save(file, "PNG")
+    return file.getvalue()
 
 
 def pin_ids(shard: Path) -> list[str]:
