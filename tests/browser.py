@@ -62,12 +62,12 @@ class Browser:
         self._until(lambda: self.evaluate(f"Boolean({condition})") or None, AssertionError, says=condition)
 
     def click(self, element: str) -> None:
-        """With the mouse, in the middle of the element that the JavaScript gives, once it is there and enabled."""
+        """With the mouse, in the middle of the element that the JavaScript gives, once it can take a click."""
         self.wait(f"({element}) && !({element}).disabled")
-        box = (
-            f"(e => {{ e.scrollIntoView({{block: 'center'}}); return e.getBoundingClientRect().toJSON() }})({element})"
-        )
-        place = self.evaluate(box)
+        box = f"JSON.stringify(({element}).getBoundingClientRect())"
+        still = f"new Promise(go => {{ const b = {box}; setTimeout(() => go({box} === b), 150) }})"
+        self._until(lambda: self.evaluate(still) or None, AssertionError, says=element)
+        place = json.loads(self.evaluate(box))
         where = {"x": place["x"] + place["width"] / 2, "y": place["y"] + place["height"] / 2}
         for kind in ("mousePressed", "mouseReleased"):
             self.call("Input.dispatchMouseEvent", type=kind, button="left", clickCount=1, **where)

@@ -84,7 +84,7 @@ class Home:
     def registered(self, passed: bool = True, created: datetime = CREATED) -> Registration:
         """A new version, its gate passed or not; no model is needed to publish vectors."""
         tags = {"pinclip.gate": "passed" if passed else "failed"}
-        version = int(self.client.create_model_version("pinclip", "file:///nowhere", tags=tags).version)
+        version = int(self.client.create_model_version("pinclip", "s3://nowhere/model", tags=tags).version)
         verdict = Verdict(passed, ("A reason.",))
         return Registration(version, verdict, "run", f"models:/pinclip/{version}", created.isoformat())
 
