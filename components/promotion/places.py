@@ -3,6 +3,7 @@
 <home>/events.jsonl             what `pin_ranking` stood on, and when (components/promotion/events.py)
 <home>/serving/<space>/index    the space's index, as `pinclip serve` opens it
 <home>/serving/<space>/model    its model folder, once a Pin had to be embedded
+<home>/serving/<space>/reference    what it was trained on, for monitoring (components/monitoring/reference.py)
 <home>/sync.lock                held by the sync that is at work
 """
 
