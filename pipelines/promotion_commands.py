@@ -89,9 +89,10 @@ def history() -> None:
     if not found:
         typer.echo("Nothing has served yet.")
         return
-    table = Table("time", "event", "space", "version", "before", "by", "reason", box=None, padding=(0, 2))
+    table = Table("time, UTC", "event", "space", "version", "before", "by", "reason", box=None, padding=(0, 1))
     for one in found:
-        table.add_row(one.time, one.event, one.space, str(one.version), one.former or "", one.by, one.reason)
+        minute = one.time[:16].replace("T", " ")
+        table.add_row(minute, one.event, one.space, str(one.version), one.former or "", one.by, one.reason)
     Console().print(table, markup=False, highlight=False)
 
 

@@ -9,6 +9,7 @@ space until the switch, which is one write, and the new one after it.
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -58,7 +59,8 @@ def sync(config: PromotionConfig, settings: Settings, report: Report = lambda fr
     with _alone(settings), feast_errors(settings):
         while True:
             chosen = candidate(champion(settings), settings)
-            done = _serve(chosen, config, settings, report, SYNC, lambda v=chosen.version: _is_champion(v, settings))
+            still = partial(_is_champion, chosen.version, settings)
+            done = _serve(chosen, config, settings, report, SYNC, still)
             if done:
                 return done
             report(0.0, "another version has become the champion meanwhile")
