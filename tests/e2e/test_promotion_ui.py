@@ -1,0 +1,137 @@
+"""A reviewer sets the alias `champion` by clicking in MLflow's UI, in a real browser, and another space serves."""
+
+import os
+import secrets
+import signal
+import socket
+import subprocess
+import sys
+import time
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import pytest
+import requests
+from browser import Browser
+from cryptography.fernet import Fernet
+from feature_home import CREATED, Home
+from promoted_pins import champion, serving
+
+from components.feature_store import open_store
+
+pytestmark = pytest.mark.timeout(300)
+PINCLIP = Path(sys.executable).with_name("pinclip")
+ROW = {"pin_id": "p3", "user_id": "b0", "asked_at": CREATED}
+LOW = ("--set", "promotion.min_index_recall=0.5")  # codes drawn by chance are no vectors of a model
+
+
+def free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return free.getsockname()[1]
+
+
+@contextmanager
+def running(command: list[str], health: str, log: Path, **environment: str):
+    """The process, from when it answers at `health` on."""
+    with log.open("w") as output:
+        process = subprocess.Popen(command, env=os.environ | environment, stdout=output, stderr=subprocess.STDOUT)
+    try:
+        for _ in range(1200):
+            with suppress(requests.RequestException):
+                if requests.get(health, timeout=5).ok:
+                    break
+            assert process.poll() is None, log.read_text()[-4000:]
+            time.sleep(0.1)
+        yield
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait(60)
+
+
+@pytest.fixture
+def mlflow_server(tmp_path):
+    """Its address; it may send webhooks to this machine."""
+    address = f"http://127.0.0.1:{(port := free_port())}"
+    command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
+    command += ["--backend-store-uri", f"sqlite:///{tmp_path / 'mlflow.db'}"]
+    command += ["--artifacts-destination", str(tmp_path / "artifacts")]
+    told = {
+        "MLFLOW_WEBHOOK_ALLOWED_SCHEMES": "http",
+        "MLFLOW_WEBHOOK_ALLOW_PRIVATE_IPS": "true",
+        "MLFLOW_WEBHOOK_CACHE_TTL": "1",
+        "MLFLOW_WEBHOOK_SECRET_ENCRYPTION_KEY": Fernet.generate_key().decode(),
+        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+    }
+    with running(command, f"{address}/health", tmp_path / "mlflow.log", **told):
+        yield address
+
+
+@pytest.fixture
+def browser(tmp_path):
+    browser = Browser(tmp_path / "chromium")
+    browser.size(1280, 860)
+    yield browser
+    browser.close()
+
+
+def set_champion(browser: Browser, mlflow_server: str, version: str, picture: Path) -> None:
+    """As a person does it: the version's page, its aliases, the name, save."""
+    browser.open("about:blank")
+    browser.open(f"{mlflow_server}/#/models/pinclip/versions/{version}")
+    browser.click("document.querySelector('button[title$=\" aliases\"]')")
+    browser.click("document.querySelector('[role=dialog] input')")
+    browser.write("champion")
+    browser.press("Enter", 13)
+    browser.screenshot(picture)
+    browser.click("[...document.querySelectorAll('[role=dialog] button')].find(b => b.textContent == 'Save aliases')")
+    browser.wait("!document.querySelector('[role=dialog]')")
+
+
+def pinclip(home: Home, *arguments: str) -> str:
+    settings = {"PINCLIP_HOME": str(home.settings.home), "PINCLIP_MLFLOW_URI": home.settings.mlflow_uri}
+    done = subprocess.run(
+        [PINCLIP, *arguments], env=os.environ | settings, capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def answer(home: Home) -> tuple[str, bytes]:
+    """(the tag of `pin_ranking`, the vector that it gives)"""
+    store = open_store(home.settings)
+    service = store.get_feature_service("pin_ranking")
+    return service.tags["space"], store.get_online_features(service, [ROW]).to_dict()["vector"][0]
+
+
+def test_the_alias_is_set_by_clicking_and_the_service_answers_from_that_space(
+    mlflow_server, browser, screenshots, tmp_path
+):
+    home = Home(tmp_path, mlflow_uri=mlflow_server)
+    home.client.create_registered_model("pinclip")
+    (old, old_vectors), (new, new_vectors) = home.new_space(1), home.new_space(2)
+    assert answer(home) == (new, new_vectors["p3"])
+
+    set_champion(browser, mlflow_server, old[1:], screenshots / "mlflow-champion.png")
+    assert (champion(home), serving(home)) == (old, new)  # nothing has moved but the alias
+    assert f"its space {old} serves in place of {new}" in pinclip(home, "sync", *LOW)
+    assert answer(home) == (old, old_vectors["p3"])
+
+    # The same again, but now MLflow's webhook calls, and nobody types anything.
+    secret, address = secrets.token_hex(16), f"127.0.0.1:{free_port()}"
+    told = {"PINCLIP_HOME": str(home.settings.home), "PINCLIP_MLFLOW_URI": mlflow_server}
+    told["PINCLIP_WEBHOOK_SECRET"] = secret
+    events = ["model_version_alias.created", "model_version_alias.deleted"]
+    home.client.create_webhook("pinclip-sync", f"http://{address}/mlflow", events, secret=secret)
+    listening = [str(PINCLIP), "sync", "--listen", address, *LOW]
+    with running(listening, f"http://{address}/health", tmp_path / "sync.log", **told):
+        set_champion(browser, mlflow_server, new[1:], screenshots / "mlflow-champion-again.png")
+        for _ in range(600):
+            if serving(home) == new and "in place of" in (tmp_path / "sync.log").read_text():
+                break
+            time.sleep(0.1)
+    assert answer(home) == (new, new_vectors["p3"])
+    assert [line.split()[1:3] for line in pinclip(home, "history").splitlines()[1:]][-1] == ["rolled", "back"]
+    version = home.client.get_model_version("pinclip", new[1:])
+    assert "pinclip.promoted_at" in version.tags
