@@ -132,6 +132,6 @@ def test_the_alias_is_set_by_clicking_and_the_service_answers_from_that_space(
                 break
             time.sleep(0.1)
     assert answer(home) == (new, new_vectors["p3"])
-    assert [line.split()[1:3] for line in pinclip(home, "history").splitlines()[1:]][-1] == ["rolled", "back"]
+    assert pinclip(home, "history").splitlines()[-1].split()[2:] == ["promoted", new, new[1:], old, "sync"]
     version = home.client.get_model_version("pinclip", new[1:])
     assert "pinclip.promoted_at" in version.tags
