@@ -3,8 +3,9 @@
     python benchmarks/memory.py --pins 10000 100000 --profile demo --folder /tmp/memory
 
 Generates a catalogue of each size under --folder (what is there is used again), runs every step in a process of its
-own and prints its peak resident memory and the ratio to the smallest catalogue. Training runs one epoch, which ends
-every allocation that grows with the Pins; the same vectors stand for PinCLIP and for the baseline.
+own and prints its peak resident memory and the ratio to the smallest catalogue. Training makes as many steps at every
+size, one epoch at the largest: the peak is that of the step with most text, which more steps find. The same vectors
+stand for PinCLIP and for the baseline.
 """
 
 import argparse
@@ -51,6 +52,7 @@ def run(step: str, pins: int, folder: Path, config: Config) -> None:
 def measured(step: str, pins: int, args: argparse.Namespace) -> int:
     """Peak bytes of one step in a process of its own."""
     command = [sys.executable, __file__, "--pins", str(pins), "--profile", args.profile, "--folder", str(args.folder)]
+    command += ["--epochs", str(max(args.pins) // pins)]
     start = time.perf_counter()
     output = subprocess.run([*command, "--step", step], check=True, capture_output=True, text=True).stdout
     print(
@@ -67,10 +69,11 @@ def main() -> None:
     parser.add_argument(
         "--again", nargs="*", choices=STEPS, default=list(MEASURED), help="measured even if done before"
     )
+    parser.add_argument("--epochs", type=int, default=1, help=argparse.SUPPRESS)
     parser.add_argument("--step", choices=STEPS, help="run this one step here and print its peak in bytes")
     args = parser.parse_args()
     if args.step:
-        config = load(args.profile, ["train.epochs=1"])
+        config = load(args.profile, [f"train.epochs={args.epochs}"])
         run(args.step, args.pins[0], args.folder / str(args.pins[0]), config)
         print(peak_bytes())
         return
