@@ -1,7 +1,7 @@
 """New Pin -> readable in the online store, at a steady rate, against the model's own forward time of such batches.
 
-    python benchmarks/serving.py --model runs/latest/model --catalogue catalogues/emoji --redis
-    python benchmarks/serving.py --model runs/latest/model --catalogue catalogues/emoji --seconds 5 --pins 200
+    python benchmarks/new_pins.py --model runs/latest/model --catalogue catalogues/emoji --redis
+    python benchmarks/new_pins.py --model runs/latest/model --catalogue catalogues/emoji --seconds 5 --pins 200
 
 Publishes the catalogue's first Pins as a space of a home of its own, starts the service on it (as `pinclip serve` does,
 less MLflow), and lets a second process send single Pins, image and title, at --rate for --seconds: each at its moment,
