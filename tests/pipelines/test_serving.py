@@ -32,7 +32,7 @@ def test_the_model_folder_of_a_space_is_that_of_its_registered_version(home, tmp
 
     folder = tiny_model(tmp_path / "model")
     connect(home.settings)
-    with mlflow.start_run(experiment_id=mlflow.create_experiment("x", (tmp_path / "artifacts").as_uri())):
+    with mlflow.start_run(experiment_id=mlflow.create_experiment(str(tmp_path), (tmp_path / "artifacts").as_uri())):
         model = _log_model(folder, {"pinclip.weights_sha256": "w"})
     version = home.client.create_model_version("pinclip", f"models:/{model}", model_id=model)
     files = space_files({"space": "v7", "model": f"models:/pinclip/{version.version}"}, home.settings)
