@@ -11,7 +11,7 @@ Kind = Literal["exact", "hnsw", "ivf"]
 @dataclass(frozen=True)
 class IndexConfig:
     kind: Kind = "hnsw"
-    effort: int = 128  # hnsw: vectors held during a search (efSearch); ivf: lists read. exact: says nothing
+    effort: int = 256  # hnsw: vectors held during a search (efSearch); ivf: lists read. exact: says nothing
     links: int = 16  # hnsw: of a vector on each layer, twice as many on the lowest (M)
     build_depth: int = 100  # hnsw: vectors held while a new one looks for its links (efConstruction)
     lists: int = 0  # ivf; 0: 4 · √N
