@@ -61,7 +61,8 @@ class World:
         import mlflow
 
         connect(home.settings)
-        with mlflow.start_run(experiment_id=mlflow.create_experiment(str(self.root), (self.root / "artifacts").as_uri())):
+        experiment = mlflow.create_experiment(str(self.root), (self.root / "artifacts").as_uri())
+        with mlflow.start_run(experiment_id=experiment):
             logged = _log_model(model, {"pinclip.weights_sha256": "w"})
         tags = {"pinclip.gate": "passed"}
         version = home.client.create_model_version("pinclip", f"models:/{logged}", model_id=logged, tags=tags)
