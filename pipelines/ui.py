@@ -17,9 +17,11 @@ def serve(port: int | None) -> None:
     """Becomes the MLflow server; ends with Ctrl-C.
 
     Raises:
-        RunError: no run has written a database yet, or the asked port is taken.
+        RunError: MLflow is a server elsewhere, no run has written a database yet, or the asked port is taken.
     """
     settings = Settings()
+    if settings.mlflow_uri.startswith(("http://", "https://")):
+        raise RunError("MLflow is a server already; open the address of PINCLIP_MLFLOW_URI in a browser.")
     if settings.mlflow_uri.startswith("sqlite:") and not (settings.home / "mlflow.db").is_file():
         raise RunError(f"There is no MLflow database in {settings.home}; run the pipeline first, or set PINCLIP_HOME.")
     if port is not None and not is_free(port):
