@@ -65,7 +65,7 @@ def collect(
     settings: Settings,
     report: Report = lambda fraction, message: None,
 ) -> dict[str, Any]:
-    """Looks at the newest published space; writes the folder above and returns look.json.
+    """Looks at the space that serves; writes the folder above and returns look.json.
 
     Raises:
         StoreError: no space is published, or MLflow, Feast or Redis does not answer.
