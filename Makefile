@@ -10,6 +10,8 @@ export GX_ANALYTICS_ENABLED := false
 export RAY_USAGE_STATS_ENABLED := 0
 export TOKENIZERS_PARALLELISM := false
 export GOMP_SPINCOUNT := 1000
+# Where Python may not keep what it has compiled, each of a run's many processes compiles torch and Ray anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help setup run test lint fast lock image e2e-docker e2e-services
@@ -33,7 +35,7 @@ run: setup ## generate a catalogue and run the whole pipeline on it
 
 # Side by side, the longest files first: most of their time they wait for servers and workers to start.
 test: setup lint ## linters, type checker and all tests
-	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder tests/e2e tests/components tests
+	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses 3 --dist loadgroup --no-loadscope-reorder tests/e2e tests/components tests
 
 lint: setup
 	$(BIN)/ruff check .

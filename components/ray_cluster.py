@@ -20,6 +20,7 @@ ENVIRONMENT = {
 }
 
 WAIT = 10.0  # seconds that a cluster has to answer
+STARTS = 3  # Ray gives itself half a minute for one, which a busy machine may not have
 
 
 def has_cluster() -> bool:
@@ -33,8 +34,8 @@ def ray_cluster(places: int | None = None, log: bool = False) -> Iterator[int]:
     With `log`, what workers print is printed here.
 
     Raises:
-        RunError: the cluster of RAY_ADDRESS does not answer, or Ray does not start within the half minute that it
-            gives itself: the machine is overloaded.
+        RunError: the cluster of RAY_ADDRESS does not answer, or Ray has not started in STARTS tries: the machine is
+            overloaded.
     """
     import ray
 
@@ -42,12 +43,12 @@ def ray_cluster(places: int | None = None, log: bool = False) -> Iterator[int]:
     common = {"logging_level": "error", "log_to_driver": log, "runtime_env": {"env_vars": ENVIRONMENT}}
     if has_cluster():
         _knock(os.environ["RAY_ADDRESS"])
-        _start(common)
+        _start(common, starts=1)
     else:
         places = places or os.cpu_count() or 1
         ours = {"address": "local", "num_cpus": places, "include_dashboard": False}
         ours["_system_config"] = {"worker_niceness": 0}  # this work is what the machine is for now
-        _start(common | ours)
+        _start(common | ours, STARTS)
     try:
         yield places or max(int(ray.cluster_resources().get("CPU", 1)), 1)
     finally:
@@ -67,12 +68,17 @@ def _knock(address: str) -> None:
         ) from None
 
 
-def _start(settings: dict[str, Any]) -> None:
+def _start(settings: dict[str, Any], starts: int) -> None:
+    """What a start in vain leaves behind goes with this process."""
     import ray
 
-    try:
-        ray.init(**settings)
-    except Exception as error:  # Ray has no narrower one
-        ray.shutdown()
-        mend = "check the cluster of RAY_ADDRESS" if has_cluster() else "close what else keeps this machine busy"
-        raise RunError(f"Ray did not start ({str(error).split('.')[0]}); {mend} and try again.") from error
+    for left in reversed(range(starts)):
+        try:
+            ray.init(**settings)
+            return
+        except Exception as error:  # Ray has no narrower one
+            ray.shutdown()
+            if left:
+                continue
+            mend = "check the cluster of RAY_ADDRESS" if has_cluster() else "close what else keeps this machine busy"
+            raise RunError(f"Ray did not start ({str(error).split('.')[0]}); {mend} and try again.") from error

@@ -97,9 +97,6 @@ def publish(home, model_folder: Path, name: str) -> SpaceFiles:
     return SpaceFiles(registration.space, feast, model_folder, home.root / "state" / registration.space)
 
 
-STARTS = 4  # Ray gives itself half a minute to start, which a busy machine may not have
-
-
 class Process:
     """The service, started for real on a free port of this machine."""
 
@@ -115,13 +112,9 @@ class Process:
         self.session = requests.Session()
         if config.get("token"):
             self.session.headers["Authorization"] = f"Bearer {config['token']}"
-        for _ in range(STARTS):
-            self.process = subprocess.Popen(command, stdout=log.open("w"), stderr=subprocess.STDOUT, env=environment)
-            if self._is_up():
-                return
-            if "Ray did not start" not in log.read_text():
-                break
-        raise RuntimeError(f"The service does not start:\n{log.read_text()[-4000:]}")
+        self.process = subprocess.Popen(command, stdout=log.open("w"), stderr=subprocess.STDOUT, env=environment)
+        if not self._is_up():
+            raise RuntimeError(f"The service does not start:\n{log.read_text()[-4000:]}")
 
     def get(self, path: str, **options) -> requests.Response:
         return self.session.get(self.address + path, timeout=60, **options)

@@ -1,0 +1,74 @@
+"""The project as a user has it, with one run: a copy of the code under git and DVC, reproduced once and committed."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from components.settings import Settings
+
+ROOT = Path(__file__).parents[2]
+CODE = ("components", "feature_repo", "model", "pipelines", "validation")
+FILES = ("dvc.yaml", ".dvcignore", ".dvc/config", ".dvc/.gitignore", ".gitignore")
+PARAMS = {
+    "generate": {"pins": 400, "boards": 60, "seed": 3},
+    "profile": "smoke",
+    "seed": 0,
+    "train": {"epochs": 1},
+    "gate": {"min_retention": 0.0},  # so small a catalogue says little; the features are to be published
+}
+
+
+class Project:
+    """Its state (MLflow, Feast) stays inside its folder."""
+
+    def __init__(self, root: Path) -> None:
+        self.root, self.settings = root, Settings(home=root / ".pinclip")
+        for name in CODE:
+            shutil.copytree(ROOT / name, root / name, ignore=shutil.ignore_patterns("__pycache__"))
+        for name in FILES:
+            (root / name).parent.mkdir(exist_ok=True)
+            shutil.copy(ROOT / name, root / name)
+        (root / "params.yaml").write_text(yaml.safe_dump(PARAMS))
+        self.run("git", "init", "-q")
+        self.commit("The code")
+
+    def call(self, *command: str) -> subprocess.CompletedProcess[str]:
+        names = {
+            f"GIT_{who}_{what}": "test@example.org" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")
+        }
+        environment = os.environ | names
+        environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{environment['PATH']}"
+        environment["PYTHONPATH"] = str(self.root)  # this copy, not the installed project
+        environment["PINCLIP_HOME"] = str(self.settings.home)
+        return subprocess.run(command, cwd=self.root, env=environment, capture_output=True, text=True, timeout=800)
+
+    def run(self, *command: str) -> str:
+        """What the command prints; with its complaints where it fails."""
+        done = self.call(*command)
+        assert done.returncode == 0, (
+            f"{command} exited with {done.returncode}\n{done.stdout[-8000:]}\n{done.stderr[-8000:]}"
+        )
+        return done.stdout
+
+    def commit(self, message: str) -> None:
+        self.run("git", "add", "-A")
+        self.run("git", "commit", "-q", "-m", message)
+
+    def json(self, path: str) -> Any:
+        return json.loads((self.root / path).read_text())
+
+
+@pytest.fixture(scope="session")
+def project(tmp_path_factory) -> Project:
+    """After `dvc repro`: `pinclip generate` and `pinclip run` with what params.yaml says."""
+    project = Project(tmp_path_factory.mktemp("project"))
+    project.run("dvc", "repro")
+    project.commit("A run")
+    return project
