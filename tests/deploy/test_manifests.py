@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import jsonschema
 import pytest
 import yaml
+from kubernetes.utils.quantity import parse_quantity
 from manifest_policy import containers, pod_spec
 from manifests import ROOT, Object, built, objects, validate
 
@@ -123,3 +124,18 @@ def test_the_cluster_profile_finds_what_it_names():
     ray = profile["pipelines"]["training"]["train"]["ray"]
     assert ray["service_account"] in names(nodes, "ServiceAccount")
     assert ray["queue"] in names(nodes, "LocalQueue")
+
+
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_a_steps_scratch_fits_what_its_container_may_store(folder):
+    """KFP sets no limit of ephemeral-storage on a step's container, so the LimitRange's default is it."""
+    profile = yaml.safe_load((ROOT / "deploy/profiles/cluster.yaml").read_text(encoding="utf-8"))
+    (allowed,) = (
+        one["default"]["ephemeral-storage"]
+        for node in objects(folder)
+        if node["kind"] == "LimitRange"
+        for one in node["spec"]["limits"]
+        if one["type"] == "Container"
+    )
+    scratch = [parse_quantity(size) for size in referred(profile, "scratch")]
+    assert scratch and parse_quantity(allowed) > max(scratch)
