@@ -35,7 +35,7 @@ run: setup ## generate a catalogue and run the whole pipeline on it
 
 # Side by side, the longest files first: most of their time they wait for servers and workers to start.
 test: setup lint ## linters, type checker and all tests
-	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses 3 --dist loadgroup --no-loadscope-reorder tests/e2e tests/components tests
+	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses 3 --dist loadscope --no-loadscope-reorder tests/e2e tests/components tests
 
 lint: setup
 	$(BIN)/ruff check .

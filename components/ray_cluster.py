@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from model.cpus import cpus
 from model.errors import RunError
 
 # Of every worker: one thread, and one that waits sleeps at once; spinning starves the other workers.
@@ -45,7 +46,7 @@ def ray_cluster(places: int | None = None, log: bool = False) -> Iterator[int]:
         _knock(os.environ["RAY_ADDRESS"])
         _start(common, starts=1)
     else:
-        places = places or os.cpu_count() or 1
+        places = places or cpus()
         ours = {"address": "local", "num_cpus": places, "include_dashboard": False}
         ours["_system_config"] = {"worker_niceness": 0}  # this work is what the machine is for now
         _start(common | ours, STARTS)

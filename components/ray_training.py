@@ -14,6 +14,7 @@ from typing import Any
 from components import progress
 from components.ray_cluster import ray_cluster
 from model.config import Config
+from model.cpus import cpus
 from model.errors import PinclipError, TrainingError
 
 Report = Callable[[dict[str, Any]], None]
@@ -48,11 +49,11 @@ def train(
     import ray.train
     from ray.train.torch import TorchTrainer
 
-    workers, cpus, needed = config.train.workers, config.train.cpus_per_worker, cpus_needed(config)
+    needed = cpus_needed(config)
     folders = prepared.absolute(), neighbours.absolute(), out.absolute()
     work = Work(*folders, config, report, progress.current(), os.environ.get(progress.EVENTS), snapshot)
     with (
-        ray_cluster(max(os.cpu_count() or 1, needed), log=True),
+        ray_cluster(max(cpus(), needed), log=True),
         tempfile.TemporaryDirectory(prefix="pinclip-ray-") as scratch,
     ):
         check_cpus(needed, int(ray.cluster_resources().get("CPU", 0)))
@@ -60,9 +61,9 @@ def train(
             _worker,
             train_loop_config={"work": work},
             scaling_config=ray.train.ScalingConfig(
-                num_workers=workers,
-                use_gpu=ray.cluster_resources().get("GPU", 0) >= workers,
-                resources_per_worker={"CPU": cpus},
+                num_workers=config.train.workers,
+                use_gpu=ray.cluster_resources().get("GPU", 0) >= config.train.workers,
+                resources_per_worker={"CPU": config.train.cpus_per_worker},
             ),
             run_config=ray.train.RunConfig(
                 storage_path=scratch, failure_config=ray.train.FailureConfig(max_failures=config.train.max_failures)
@@ -103,8 +104,8 @@ def _threads() -> int:
     import ray.train
 
     here = ray.get_runtime_context().get_node_id()
-    (cpus,) = (node["Resources"].get("CPU", 1) for node in ray.nodes() if node["NodeID"] == here)
-    return max(min(int(cpus), os.cpu_count() or 1) // ray.train.get_context().get_local_world_size(), 1)
+    (node_cpus,) = (node["Resources"].get("CPU", 1) for node in ray.nodes() if node["NodeID"] == here)
+    return max(min(int(node_cpus), cpus()) // ray.train.get_context().get_local_world_size(), 1)
 
 
 def cpus_needed(config: Config) -> int:

@@ -5,10 +5,11 @@ on the nodes of a cluster in components/ray_parts.py. Results come in the order 
 worked on changes nothing.
 """
 
-import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol, TypeVar
+
+from model.cpus import cpus
 
 P = TypeVar("P")
 R = TypeVar("R")
@@ -26,5 +27,5 @@ def in_turn(work: Callable[[P], R], parts: Sequence[P]) -> Iterable[R]:
 
 def in_threads(work: Callable[[P], R], parts: Sequence[P]) -> Iterator[R]:
     """For work that spends its time in numpy, which lets threads run side by side."""
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+    with ThreadPoolExecutor(cpus()) as pool:
         yield from pool.map(work, parts)

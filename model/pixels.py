@@ -13,6 +13,7 @@ import numpy as np
 
 from model.catalogue import Catalogue
 from model.config import Config
+from model.cpus import cpus
 from model.errors import CatalogueError
 from model.files import replaced
 from model.images import to_pixels
@@ -48,7 +49,7 @@ def decode_catalogue(
     """Writes the records of every Pin of a prepared catalogue at config.vision.image_size."""
     decode = partial(to_pixels, size=config.vision.image_size, limits=config.prepare)
     total, done = catalogue.count("pins"), 0
-    with replaced(path) as scratch, scratch.open("wb") as file, ThreadPoolExecutor(os.cpu_count()) as pool:
+    with replaced(path) as scratch, scratch.open("wb") as file, ThreadPoolExecutor(cpus()) as pool:
         for images in _image_batches(catalogue):
             for pixels in pool.map(decode, images):
                 file.write(pixels.tobytes())

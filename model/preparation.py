@@ -14,7 +14,6 @@ Pins that the import refused already are in the account too. The bytes of the ou
 and the configuration.
 """
 
-import os
 from collections.abc import Callable
 from concurrent.futures import Executor, ThreadPoolExecutor
 from functools import partial
@@ -27,6 +26,7 @@ import pyarrow.parquet as pq
 from model.catalogue import Catalogue, CatalogueWriter
 from model.cleaning import REPLACEMENT, clean_column, readable
 from model.config import PrepareConfig
+from model.cpus import cpus
 from model.errors import CatalogueError
 from model.facts import pin_facts, with_copies
 from model.files import replaced, write_json
@@ -91,7 +91,7 @@ def _prepare_pins(
     """Writes the usable Pins; returns the facts of all consented ones."""
     total, done, seen, facts = source.count("pins"), 0, set[str](), []
     gone = withheld(source)
-    with ThreadPoolExecutor(os.cpu_count()) as pool:  # Pillow lets other threads run while it decodes
+    with ThreadPoolExecutor(cpus()) as pool:  # Pillow lets other threads run while it decodes
         for rows in batches(source, "pins", source.columns("pins"), _BATCH):
             rows = rows.append_column(_ROW, pa.array(range(done, done + rows.num_rows)))
             done += rows.num_rows

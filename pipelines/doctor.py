@@ -17,6 +17,7 @@ from rich.table import Table
 from components.servers import answering
 from components.settings import Settings
 from model.config import Config
+from model.cpus import cpus
 from model.errors import StoreError
 from pipelines.lineage import CODE, git_revision
 from pipelines.ui import PORT, is_free
@@ -51,7 +52,7 @@ def all_checks(config: Config) -> Iterator[Check]:
     yield python(sys.version_info[:3])
     yield packages()
     yield locked(CODE / "requirements.lock")
-    yield ray_cpus(config, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
+    yield ray_cpus(config, cpus())
     yield amount("memory", memory_bytes() / GIB, warn=6, fail=3, advice="close other programs, or use a larger machine")
     yield amount(
         "disk", shutil.disk_usage(_existing(home)).free / GIB, warn=5, fail=1, advice="free space on this disk"

@@ -1,11 +1,13 @@
 """A deploy profile, set on the tasks of a pipeline by kfp-kubernetes."""
 
 import functools
+import math
 from typing import Any
 
 from kfp import dsl, kubernetes
 from kfp.dsl.base_component import BaseComponent
 from kfp.dsl.pipeline_context import Pipeline
+from kubernetes.utils.quantity import parse_quantity
 
 from components.pods import Secret, seconds
 from components.rayjob.settings import VARIABLE
@@ -70,6 +72,8 @@ def _compute(task: dsl.PipelineTask, step: Step) -> None:
     for put, amount in amounts.items():
         if amount:
             put(amount)
+    if step.limits.cpu:  # torch and numpy would start a thread for every core of the node, and all be throttled
+        task.set_env_variable("OMP_NUM_THREADS", str(math.ceil(parse_quantity(step.limits.cpu))))
     if step.gpu:
         task.set_accelerator_type(step.gpu.type).set_accelerator_limit(step.gpu.count)
 

@@ -6,12 +6,19 @@ from pathlib import Path
 
 import pytest
 
+# Folders whose files share what takes long to make.
+TOGETHER = ("tests/components/distributed", "tests/e2e", "tests/serving/service")
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The tests of a file share fixtures, and so do files that name a group: one process runs them."""
-    for item in items:
-        if not item.get_closest_marker("xdist_group"):
-            item.add_marker(pytest.mark.xdist_group(item.location[0]))
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
+    """One process runs the tests of a file, and those of a folder of TOGETHER: they share fixtures."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByFixtures(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return next((folder for folder in TOGETHER if nodeid.startswith(f"{folder}/")), nodeid.split("::")[0])
+
+    return ByFixtures(config, log)
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,7 @@
-"""Monitoring, step 1, collect: a sample of today's catalogue through today's model, and what the store serves."""
+"""Monitoring, step 1, collect: a sample of today's catalogue through today's model, and what the store serves.
+
+A catalogue of which nothing can be looked at is told at once.
+"""
 
 from kfp import dsl
 
@@ -13,8 +16,15 @@ def collect(catalogue: str, config: str, lineage: dict, collected: dsl.Output[ds
         from pathlib import Path
 
         from components.monitoring.collecting import collect
+        from components.monitoring.noticing import notify_blind
         from components.settings import Settings
         from model.config import Config
+        from model.errors import CatalogueError
 
-        look = collect(Path(catalogue), Config.from_json(config), Path(collected.path), Settings(), advance)
+        told, settings = Config.from_json(config), Settings()
+        try:
+            look = collect(Path(catalogue), told, Path(collected.path), settings, advance)
+        except CatalogueError as error:  # the worst drift of all, and the steps that would tell of it never start
+            advance(0.1, notify_blind(catalogue, error, told.monitoring, settings))
+            raise
         collected.metadata.update(lineage | {"space": look["space"], "time": look["time"]})

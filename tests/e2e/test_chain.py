@@ -27,7 +27,7 @@ STEPS = {
     *("prepare", "validate", "neighbours", "train", "train-baseline", "embed", "embed-baseline"),
     *("quantize", "evaluate", "compare", "register", "report", "publish"),
 }
-pytestmark = [pytest.mark.timeout(900), pytest.mark.xdist_group("project")]
+pytestmark = pytest.mark.timeout(900)
 
 
 @pytest.fixture(scope="module")

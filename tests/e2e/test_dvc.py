@@ -5,7 +5,7 @@ import json
 import pytest
 import yaml
 
-pytestmark = [pytest.mark.timeout(900), pytest.mark.xdist_group("project")]
+pytestmark = pytest.mark.timeout(900)
 
 
 def test_what_has_not_changed_is_skipped(project):

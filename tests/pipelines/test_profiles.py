@@ -132,6 +132,7 @@ def test_training_by_hand(cluster):
     assert container["resources"]["resourceMemoryLimit"] == "8Gi"
     env = {one["name"]: one["value"] for one in container["env"]}
     assert env["PINCLIP_HOME"] == "/data/home"
+    assert env["OMP_NUM_THREADS"] == "2"  # its limit of CPUs; the node has more
     ray = RayJob.model_validate_json(env[VARIABLE])
     assert ray.image == "registry.example.com/pinclip-python:0.1.0"
     assert (ray.queue, ray.timeout, ray.retries) == ("pinclip", "24h", 1)

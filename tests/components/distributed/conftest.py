@@ -99,9 +99,10 @@ def interrupted(tmp_path_factory, walked, two) -> Trained:
         if point["step"] == 3 and "3" not in before:
             os._exit(1)
 
-    with pytest.MonkeyPatch.context() as patch, progress.step("train"):
+    with pytest.MonkeyPatch.context() as patch:
         patch.setenv(progress.EVENTS, str(events))
-        figures = ray_training.train(*walked, folder / "out" / "model", two, die_once)
+        with progress.step("train"):
+            figures = ray_training.train(*walked, folder / "out" / "model", two, die_once)
     return Trained(figures, folder / "out" / "model", [int(step) for step in log.read_text().split()], events)
 
 

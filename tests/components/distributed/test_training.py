@@ -13,8 +13,6 @@ from components import ray_training
 from model.errors import TrainingError
 from model.overrides import override
 
-pytestmark = pytest.mark.xdist_group("distributed")
-
 
 def test_two_workers_leave_one_model_even_if_one_dies(interrupted, alone):
     """One whole model folder with its curves, nothing beside it, and the weights of the training in one process."""

@@ -16,8 +16,6 @@ from model.errors import CatalogueError, RunError
 from model.graph import Adjacency, random_walk_neighbours
 from model.parts import in_threads, in_turn
 
-pytestmark = pytest.mark.xdist_group("distributed")
-
 
 @pytest.fixture
 def one_thread():

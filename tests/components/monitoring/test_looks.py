@@ -3,6 +3,7 @@
 import io
 import json
 import sqlite3
+from types import SimpleNamespace
 
 import numpy as np
 import pyarrow as pa
@@ -188,6 +189,19 @@ def test_a_catalogue_that_cannot_be_read_at_all_is_a_sentence(world, look):
     broken = world.rows.set_column(1, "image", pa.array([b"-"] * world.rows.num_rows, pa.binary()))
     with pytest.raises(CatalogueError, match="None of the"):
         look(broken)
+
+
+def test_a_catalogue_that_cannot_be_looked_at_is_told(world, webhook, monkeypatch, tmp_path):
+    """By the step itself: the later ones never start."""
+    from components.monitoring import collect as step
+
+    monkeypatch.setenv("PINCLIP_HOME", str(world.settings.home))
+    gone, collected = tmp_path / "<gone>", SimpleNamespace(path=str(tmp_path / "out"), metadata={})
+    with pytest.raises(CatalogueError, match="There is no catalogue at"):
+        step.collect.python_func(str(gone), CONFIG.to_json(), {}, collected)
+    (notice,) = webhook.messages
+    assert "the catalogue cannot be looked at: There is no catalogue at" in notice["text"]
+    assert "<" not in json.dumps(notice)
 
 
 def test_the_limits_are_checked():

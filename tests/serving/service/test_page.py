@@ -8,7 +8,7 @@ from browser import Browser
 from PIL import Image
 from served_pins import TITLES, drawn
 
-pytestmark = [pytest.mark.timeout(900), pytest.mark.xdist_group("service")]
+pytestmark = pytest.mark.timeout(900)
 COUNT = "document.querySelectorAll('#grid li').length"
 SAYS = "document.querySelector('#status').textContent"
 SHOWN = (  # of the pictures that can be seen: the others are loaded when they come near

@@ -14,7 +14,7 @@ from served_pins import IDS, Embedder, drawn
 from serving.features import Features
 from serving.service.online import open_store
 
-pytestmark = [pytest.mark.timeout(900), pytest.mark.xdist_group("service")]
+pytestmark = pytest.mark.timeout(900)
 
 
 def as_text(data: bytes) -> str:
