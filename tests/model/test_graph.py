@@ -146,7 +146,7 @@ def test_threads_change_nothing(monkeypatch):
     monkeypatch.setattr(graph, "BLOCK", 2)
     found = []
     for threads in (1, 4):
-        monkeypatch.setattr(parts.os, "cpu_count", lambda threads=threads: threads)
+        monkeypatch.setattr(parts, "cpus", lambda threads=threads: threads)
         found.append(walk(EDGES, walks=200))
     assert found[0] == found[1]
 

@@ -78,7 +78,7 @@ def test_on_a_cluster_each_step_has_the_secrets_that_it_needs():
     }
     mlflow = {"MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD"}
     assert given == {
-        "collect": mlflow | {"PINCLIP_REDIS"},
+        "collect": mlflow | {"PINCLIP_REDIS", "PINCLIP_ALERT_WEBHOOK"},
         "measure": mlflow,
         "notify": {"PINCLIP_ALERT_WEBHOOK"},
         "retrain": {"PINCLIP_KFP_TOKEN"},
