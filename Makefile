@@ -33,9 +33,10 @@ run: setup ## generate a catalogue and run the whole pipeline on it
 	$(BIN)/pinclip generate --pins 3000 --boards 600 --out catalogues/generated
 	$(BIN)/pinclip run --catalogue catalogues/generated --profile demo --set train.epochs=20
 
-# Side by side, the longest files first: most of their time they wait for servers and workers to start.
+# Side by side, what takes longest first, so that none of it is left for the end.
+LONG := tests/e2e tests/components/distributed tests/serving tests/pipelines/test_resumed.py tests/components
 test: setup lint ## linters, type checker and all tests
-	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses 3 --dist loadscope --no-loadscope-reorder tests/e2e tests/components tests
+	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses 3 --dist loadscope --no-loadscope-reorder $(LONG) tests
 
 lint: setup
 	$(BIN)/ruff check .
