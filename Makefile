@@ -31,7 +31,7 @@ setup: .venv/.installed ## virtual environment with the locked packages
 run: setup ## generate a catalogue and run the whole pipeline on it
 	$(BIN)/pinclip doctor
 	$(BIN)/pinclip generate --pins 3000 --boards 600 --out catalogues/generated
-	$(BIN)/pinclip run --catalogue catalogues/generated --profile demo --set train.epochs=20
+	$(BIN)/pinclip run --catalogue catalogues/generated --profile demo --set train.epochs=10
 
 # Side by side, what takes longest first, so that none of it is left for the end.
 LONG := tests/e2e tests/components/distributed tests/serving tests/pipelines/test_resumed.py tests/components
