@@ -37,8 +37,8 @@ def latency(
 
 
 def _settle() -> None:
-    """As a service does once it has loaded. Else each full collection goes through all that the libraries have made:
-    a third of a second, now and then, in the middle of a request.
+    """As a service does once it has loaded. Else a full collection goes through all that the libraries have made,
+    now and then, in the middle of a request.
     """
     gc.collect()
     gc.freeze()
