@@ -1,11 +1,7 @@
 # Two commands do all the set-up: `make run` and `make test`.
-PYTHON ?= python3.11
+# PYTHON names one of 3.11 to 3.13 (left out: whichever is there); TORCH_BACKEND the torch: cpu, auto, cu130 …
+export PYTHON TORCH_BACKEND
 BIN := .venv/bin
-UV_VERSION := $(shell sed -n 's/^uv==\([0-9.]*\).*/\1/p' requirements.lock)
-# Where torch comes from: wheels this machine names (PIP_FIND_LINKS), else the build of PyTorch's own index for this
-# backend: cpu, auto, cu130 …
-TORCH_BACKEND ?= cpu
-TORCH_SOURCE := $(if $(PIP_FIND_LINKS),--find-links "$(PIP_FIND_LINKS)",--torch-backend $(TORCH_BACKEND))
 export GX_ANALYTICS_ENABLED := false
 export RAY_USAGE_STATS_ENABLED := 0
 export TOKENIZERS_PARALLELISM := false
@@ -14,19 +10,16 @@ export GOMP_SPINCOUNT := 1000
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint fast lock image e2e-docker e2e-services
+.PHONY: help setup setup-matrix run test lint fast lock image e2e-docker e2e-services
 
 help: ## what there is
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile
 
-setup: .venv/.installed ## virtual environment with the locked packages
+setup: ## virtual environment with the locked packages; a second time it only looks
+	@setup/install.sh
 
-.venv/.installed: requirements.lock pyproject.toml
-	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
-	$(BIN)/uv pip sync --quiet --python $(BIN)/python $(TORCH_SOURCE) requirements.lock
-	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --editable .
-	touch $@
+setup-matrix: ## an environment and a smoke run for every Python that is here
+	@setup/matrix.sh
 
 run: setup ## generate a catalogue and run the whole pipeline on it
 	$(BIN)/pinclip doctor
@@ -47,11 +40,8 @@ lint: setup
 fast: setup ## the tests that take seconds
 	$(BIN)/pytest tests/model tests/pipelines -x
 
-lock: setup ## resolve requirements.lock anew from the floors in pyproject.toml
-	$(BIN)/uv pip compile pyproject.toml --extra dev --python-version 3.11 --generate-hashes --no-header --upgrade \
-	  --quiet $(if $(PIP_FIND_LINKS),--find-links "$(PIP_FIND_LINKS)") --no-emit-find-links -o requirements.lock
-	$(BIN)/python -c "import re, pathlib; p = pathlib.Path('requirements.lock'); \
-	  p.write_text(re.sub(r'(?m)^torch==([0-9.]+)\S*.*\n(    --hash.*\n)*', r'torch==\1\n', p.read_text()))"
+lock: setup ## resolve requirements.lock from the floors in pyproject.toml; UPGRADE=--upgrade moves all of it
+	$(BIN)/python setup/lock.py $(UPGRADE)
 
 image: ## the container image; TORCH_BACKEND=cu130 for NVIDIA GPUs
 	TORCH_BACKEND=$(TORCH_BACKEND) deploy/build_image.sh

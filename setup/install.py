@@ -1,0 +1,159 @@
+"""Makes the virtual environment of `make setup`: the locked packages, the torch of setup/torch_source.py, this project.
+
+A half-made environment is never taken for a whole one: `.installed` in it is written last, after the packages were
+imported and have multiplied two matrices, and says what was installed. Broken off, it goes on where it was.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from reasons import GIB, SetupError, sentence
+from torch_source import Choice, Machine, NoTorch, choose, locked_version
+
+ROOT = Path(__file__).resolve().parents[1]
+LOCK = ROOT / "requirements.lock"
+SOURCES = (LOCK, ROOT / "pyproject.toml", *sorted((ROOT / "setup").glob("*.py")))
+NEEDED = {False: 3.5, True: 9.0}  # GiB on disk, without and with CUDA's libraries, unpacking included
+# Of pip's settings, what says where to find packages; uv has other names for it and does not read pip's.
+INDEXES = {
+    "index-url": "UV_DEFAULT_INDEX",
+    "extra-index-url": "UV_INDEX",
+    "find-links": "PIP_FIND_LINKS",
+    "cert": "SSL_CERT_FILE",
+    "trusted-host": "UV_INSECURE_HOST",
+}
+# … and what would put packages somewhere else, or others.
+MISLEADING = ("TARGET", "PREFIX", "ROOT", "USER", "REQUIRE_HASHES", "CONSTRAINT", "REQUIREMENT", "NO_DEPS", "DRY_RUN")
+
+
+def main() -> None:
+    venv = Path(os.environ.get("VENV") or ROOT / ".venv").absolute()
+    stamp = venv / ".installed"
+    if _is_whole(stamp):
+        print(f"{venv} is whole: nothing to do.")
+        return
+    stamp.unlink(missing_ok=True)
+    environment = {name: value for name, value in os.environ.items() if name not in _misleading()}
+    python = _environment(venv, environment)
+    environment.update(_indexes(python, environment))
+    choice = choose(os.environ | environment, Machine(locked_version(LOCK)))
+    print(choice.sentence, flush=True)
+    _check_disk(venv, choice)
+    _install(venv, environment, choice)
+    _check_imports(python)
+    stamp.write_text(json.dumps(_wanted() | {"torch": choice.sentence}), encoding="utf-8")
+
+
+def _misleading() -> set[str]:
+    return {f"PIP_{name}" for name in MISLEADING} | {"UV_TORCH_BACKEND", "UV_FIND_LINKS", "UV_PYTHON"}
+
+
+def _wanted() -> dict[str, str]:
+    digest = hashlib.sha256(b"\0".join(path.read_bytes() for path in SOURCES)).hexdigest()
+    asked = {"digest": digest, "root": str(ROOT), "python": ".".join(map(str, sys.version_info[:2]))}
+    return asked | {"backend": os.environ.get("TORCH_BACKEND", "")}
+
+
+def _is_whole(stamp: Path) -> bool:
+    """An environment of another Python or backend is not what was asked for; where nothing is asked, any will do."""
+    try:
+        found = json.loads(stamp.read_text(encoding="utf-8"))
+        subprocess.run([stamp.parent / "bin" / "python", "-c", ""], check=True, capture_output=True)
+    except (OSError, ValueError, subprocess.CalledProcessError):
+        return False
+    wanted = _wanted()
+    free = {name for name, asked in (("python", "PYTHON"), ("backend", "TORCH_BACKEND")) if not os.environ.get(asked)}
+    return all(found.get(name) == value for name, value in wanted.items() if name not in free)
+
+
+def _environment(venv: Path, environment: dict[str, str]) -> Path:
+    """The environment's Python, with the locked uv; an environment of another version is made anew."""
+    python = venv / "bin" / "python"
+    ask = "import sys; print(*sys.version_info[:2], sep='.')"
+    known = subprocess.run([python, "-c", ask], capture_output=True, text=True) if python.exists() else None
+    if known is None or known.stdout.strip() != ".".join(map(str, sys.version_info[:2])):
+        shutil.rmtree(venv, ignore_errors=True)
+        made = subprocess.run([sys.executable, "-m", "venv", str(venv)], capture_output=True, text=True)
+        if made.returncode:
+            shutil.rmtree(venv, ignore_errors=True)
+            raise SetupError(_without_venv(made.stdout + made.stderr, venv))
+    if not _runs(venv / "bin" / "uv"):
+        version = re.findall(r"(?m)^uv==([0-9.]+)", LOCK.read_text(encoding="utf-8"))[0]
+        pip = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", f"uv=={version}"]
+        got = subprocess.run(pip, env=environment, capture_output=True, text=True)
+        if got.returncode:
+            raise SetupError(sentence(f"uv {version} could not be installed", got.stderr, venv))
+    return python
+
+
+def _runs(uv: Path) -> bool:
+    return uv.exists() and subprocess.run([str(uv), "--version"], capture_output=True).returncode == 0
+
+
+def _without_venv(said: str, venv: Path) -> str:
+    if "ensurepip" in said or "No module named venv" in said:
+        name = f"python{sys.version_info[0]}.{sys.version_info[1]}-venv"
+        return f"{sys.executable} cannot make virtual environments; install the package {name} (apt install {name})."
+    return sentence(f"{venv} could not be made", said, venv)
+
+
+def _indexes(python: Path, environment: dict[str, str]) -> dict[str, str]:
+    """pip's settings as uv takes them, so that a company's mirror is named once; uv's own come first."""
+    listed = subprocess.run(
+        [str(python), "-m", "pip", "config", "list"], env=environment, capture_output=True, text=True
+    ).stdout
+    found: dict[str, str] = {}
+    for line in listed.splitlines():
+        key, _, value = line.partition("=")
+        name = key.rpartition(".")[2]
+        if name in INDEXES:
+            found[INDEXES[name]] = " ".join(value.strip().strip("'\"").replace("\\n", " ").split())
+    found = {name: value for name, value in found.items() if name not in environment}
+    if "UV_INDEX" in found:  # pip takes the best of all its indexes, uv the first that knows the package
+        found["UV_INDEX_STRATEGY"] = "unsafe-best-match"
+    return found
+
+
+def _check_disk(venv: Path, choice: Choice) -> None:
+    free = shutil.disk_usage(venv).free / GIB
+    needed = NEEDED[choice.cuda]
+    if free < needed and not (venv / "bin" / "pinclip").exists():
+        raise SetupError(f"The disk of {venv} has {free:.1f} GiB free and {needed} are needed; free some.")
+
+
+def _install(venv: Path, environment: dict[str, str], choice: Choice) -> None:
+    """The lock and what PyPI's torch brings besides, exactly; then this project, editable."""
+    exact = venv / "torch.txt"
+    exact.write_text(f"torch=={choice.exact or locked_version(LOCK)}\n", encoding="utf-8")
+    uv, into = str(venv / "bin" / "uv"), ["--python", str(venv / "bin" / "python")]
+    packages = [uv, "pip", "install", *into, "--exact", *choice.options, "--constraints", str(exact), "-r", str(LOCK)]
+    project = [uv, "pip", "install", "--quiet", *into, "--no-deps", "--editable", str(ROOT)]
+    for command in (packages, project):
+        if subprocess.run(command, env=environment).returncode:
+            again = subprocess.run([*command, "--dry-run"], env=environment, capture_output=True, text=True)
+            raise SetupError(sentence("The packages could not be installed", again.stderr, venv))
+
+
+def _check_imports(python: Path) -> None:
+    print("Importing what was installed …", flush=True)
+    done = subprocess.run([str(python), "-m", "pipelines.loads"], cwd=ROOT, capture_output=True, text=True)
+    if done.returncode:
+        said = (done.stdout.strip() or done.stderr.strip()).splitlines()[-1]
+        raise SetupError(f"The environment is broken: {said}; remove {python.parents[1]} and give the command again.")
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except (SetupError, NoTorch) as error:
+        sys.exit(f"setup: {error}")
+    except KeyboardInterrupt:
+        sys.exit("setup: stopped; give the command again, it goes on where it was.")
