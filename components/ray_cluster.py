@@ -3,10 +3,16 @@
 The nodes of a cluster must all see the folders that are read and written.
 """
 
+import json
 import os
+import platform
 import socket
+import subprocess
+import sys
+import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
+from importlib import metadata
 from typing import Any
 
 from model.cpus import cpus
@@ -20,12 +26,50 @@ ENVIRONMENT = {
     "RAY_USAGE_STATS_ENABLED": "0",
 }
 
+# Prints what a cluster says of itself: ray_version, python_version and more.
+ASK = """
+import json, sys
+from ray._common.usage.usage_lib import get_cluster_metadata
+from ray._raylet import GcsClient
+print(json.dumps(get_cluster_metadata(GcsClient(address=sys.argv[1]))))
+"""
 WAIT = 10.0  # seconds that a cluster has to answer
+RAY_FOLDER = "RAY_TMPDIR"  # Ray's variable for where it keeps its sockets and logs
+# Characters of that folder: a Unix socket's path has 107 at most (103 on macOS), and Ray adds up to 65.
+LONGEST = 38
+SHORT = "/tmp"
 STARTS = 3  # Ray gives itself half a minute for one, which a busy machine may not have
 
 
 def has_cluster() -> bool:
-    return bool(os.environ.get("RAY_ADDRESS"))
+    return os.environ.get("RAY_ADDRESS", "") not in ("", "local")
+
+
+@contextmanager
+def ray_folder() -> Iterator[str]:
+    """A folder with a path short enough for Ray's sockets: RAY_TMPDIR, else one that goes with the block.
+
+    Raises:
+        RunError: RAY_TMPDIR is too long, or TMPDIR is and /tmp cannot be written.
+    """
+    if given := os.environ.get(RAY_FOLDER):
+        if len(given) > LONGEST:
+            raise RunError(
+                f"{RAY_FOLDER} is too long for Ray's sockets ({len(given)} characters, {LONGEST} at most); name a "
+                "shorter folder, or unset it."
+            )
+        yield given
+        return
+    name = "pinclip-"
+    for place in (tempfile.gettempdir(), SHORT):
+        if len(f"{place}/{name}12345678") <= LONGEST and os.access(place, os.W_OK | os.X_OK):
+            with tempfile.TemporaryDirectory(prefix=name, dir=place, ignore_cleanup_errors=True) as folder:
+                yield folder
+            return
+    raise RunError(
+        f"TMPDIR is too long for Ray's sockets and {SHORT} cannot be written; set a TMPDIR of at most "
+        f"{LONGEST - len('/pinclip-12345678')} characters."
+    )
 
 
 @contextmanager
@@ -42,31 +86,72 @@ def ray_cluster(places: int | None = None, log: bool = False) -> Iterator[int]:
 
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     common = {"logging_level": "error", "log_to_driver": log, "runtime_env": {"env_vars": ENVIRONMENT}}
-    if has_cluster():
-        _knock(os.environ["RAY_ADDRESS"])
-        _start(common, starts=1)
-    else:
-        places = places or cpus()
-        ours = {"address": "local", "num_cpus": places, "include_dashboard": False}
-        ours["_system_config"] = {"worker_niceness": 0}  # this work is what the machine is for now
-        _start(common | ours, STARTS)
-    try:
-        yield places or max(int(ray.cluster_resources().get("CPU", 1)), 1)
-    finally:
-        ray.shutdown()
+    with nullcontext() if has_cluster() else ray_folder() as folder:
+        if folder is None:
+            check_cluster()
+            _start(common, starts=1)
+        else:
+            places = places or cpus()
+            _start(common | _of_our_own(places, folder), STARTS)
+        try:
+            yield places or max(int(ray.cluster_resources().get("CPU", 1)), 1)
+        finally:
+            ray.shutdown()
 
 
-def _knock(address: str) -> None:
-    """Ray itself asks for minutes where nobody answers."""
+def _of_our_own(places: int, folder: str) -> dict[str, Any]:
+    settings = {"address": "local", "num_cpus": places, "include_dashboard": False, "_temp_dir": folder}
+    settings["_system_config"] = {"worker_niceness": 0}  # this work is what the machine is for now
+    if not folder.startswith(tempfile.gettempdir()):
+        settings["object_spilling_directory"] = tempfile.gettempdir()  # what is large stays where the user wants it
+    return settings
+
+
+def check_cluster() -> None:
+    """Asks the cluster of RAY_ADDRESS at once; Ray itself tries for minutes where nobody answers.
+
+    Raises:
+        RunError: it is no address of Ray's, nobody answers, or Ray or Python are of other versions there.
+    """
+    address = os.environ["RAY_ADDRESS"]
+    if address == "auto":
+        return  # Ray finds out where
+    if address.startswith(("http://", "https://")):
+        raise RunError(
+            "RAY_ADDRESS is a dashboard's address; name the cluster itself, host:6379, or unset RAY_ADDRESS."
+        )
     host, _, port = address.rpartition("//")[2].rpartition(":")
-    if not port.isdecimal():
-        return  # "auto": Ray finds out where
+    if not host or not port.isdecimal():
+        raise RunError(f"RAY_ADDRESS={address} is no address of a Ray cluster; write host:6379, or unset RAY_ADDRESS.")
     try:
         socket.create_connection((host, int(port)), timeout=WAIT).close()
-    except OSError as error:
+    except (OSError, OverflowError) as error:
         raise RunError(
             f"Nobody answers at RAY_ADDRESS={address} ({error}); check that the cluster is up, or unset RAY_ADDRESS."
         ) from None
+    if "//" not in address:
+        _compare(_versions(address))
+
+
+def _versions(address: str) -> dict[str, str]:
+    """Of the cluster; none where it does not tell. A process of its own asks, for Ray's client may end the asking."""
+    command = [sys.executable, "-c", ASK, address]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=2 * WAIT, check=True)
+        return dict(json.loads(done.stdout.splitlines()[-1]))
+    except (subprocess.SubprocessError, ValueError, IndexError):
+        return {}
+
+
+def _compare(theirs: dict[str, str]) -> None:
+    ours = {"ray_version": metadata.version("ray"), "python_version": platform.python_version()}
+    for name, there in theirs.items():
+        if name in ours and there != ours[name]:
+            what = name.removesuffix("_version").capitalize()
+            raise RunError(
+                f"The Ray cluster of RAY_ADDRESS has {what} {there} and this machine {ours[name]}, and Ray joins only "
+                "the same; start the cluster from this project's image, or make this environment with its version."
+            )
 
 
 def _start(settings: dict[str, Any], starts: int) -> None:

@@ -2,18 +2,23 @@
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
+from components.ray_cluster import check_cluster, has_cluster
 from components.settings import Settings
+from components.tracking import connect
 from model.errors import StoreError
 
+RUN_ID = "MLFLOW_RUN_ID"  # KFP sets it where it has opened the run itself
 PATIENCE = 10.0  # seconds for a server to answer
 
 
 def check_servers(settings: Settings) -> None:
-    """Asks every server once.
+    """Asks every server once, and for the MLflow run that MLFLOW_RUN_ID wants joined.
 
     Raises:
-        StoreError: one does not answer, or refuses the user; the sentence has no password in it.
+        StoreError: one does not answer, or refuses the user, or has no such run; no sentence has a password in it.
+        RunError: the Ray of RAY_ADDRESS does not answer, or is of another version.
     """
     for _ in answering(settings):
         pass
@@ -24,6 +29,12 @@ def answering(settings: Settings) -> Iterator[str]:
     if settings.mlflow_uri.startswith(("http://", "https://")):
         _ask_mlflow(settings.mlflow_uri)
         yield "MLflow"
+    if run := os.environ.get(RUN_ID):
+        _find_run(run, settings)
+        yield f"the MLflow run {run}"
+    if has_cluster():
+        check_cluster()
+        yield "Ray"
     if settings.redis:
         _ask_redis(settings.redis)
         yield "Redis"
@@ -53,6 +64,26 @@ def _ask_mlflow(uri: str) -> None:
         raise StoreError(
             f"MLflow answers with {answer.status_code}; check that PINCLIP_MLFLOW_URI names an MLflow server."
         )
+
+
+def _find_run(run: str, settings: Settings) -> None:
+    """Asked now, for a step joins it after the hours of training."""
+    advice = f"unset {RUN_ID}, or name a run of PINCLIP_MLFLOW_URI"
+    missing = StoreError(f"MLflow has no run {run}, which {RUN_ID} names; {advice}.")
+    local = settings.mlflow_uri.removeprefix("sqlite:///")
+    if settings.mlflow_uri.startswith("sqlite:///") and not Path(local).exists():
+        raise missing
+    from mlflow.entities import LifecycleStage
+    from mlflow.exceptions import MlflowException
+
+    try:
+        stage = connect(settings).get_run(run).info.lifecycle_stage
+    except MlflowException as error:
+        if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+            raise missing from None
+        raise StoreError(f"MLflow did not look for the run of {RUN_ID} ({error.error_code}); {advice}.") from None
+    if stage == LifecycleStage.DELETED:
+        raise StoreError(f"The run {run} of {RUN_ID} is deleted in MLflow; restore it there, or {advice}.")
 
 
 def _ask_redis(connection: str) -> None:

@@ -22,6 +22,7 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
+from components.redis_address import check_redis_address
 from model.errors import ConfigError
 
 FILE = "PINCLIP_SETTINGS"
@@ -56,6 +57,8 @@ class Settings(BaseSettings):
     @model_validator(mode="before")
     @classmethod
     def _fill(cls, values: dict[str, object]) -> dict[str, object]:
+        if redis := values.get("redis"):
+            check_redis_address(str(redis))
         home = Path(str(values.get("home") or cls.model_fields["home"].default)).expanduser().absolute()
         return {**values, "home": home, "mlflow_uri": values.get("mlflow_uri") or f"sqlite:///{home / 'mlflow.db'}"}
 

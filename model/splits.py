@@ -58,14 +58,20 @@ def fresh_pins(pins: pa.Table, config: SplitConfig, seed: int, draw: str = "fres
     if config.by == "time" and not dated:
         raise CatalogueError("split.by is time, but some Pins have no created_at; fill it or choose split.by=hash.")
     if dated and config.by != "hash":
-        fresh_groups = _newest(membership, pins["created_at"].cast(pa.int64()).to_numpy(), config.fresh_share)
+        newest = _newest_times(membership, pins["created_at"].cast(pa.int64()).to_numpy())
+        fresh_groups = _fitting(np.argsort(-newest, kind="stable"), membership, config.fresh_share)
     else:
-        fresh_groups = uniform_hash(names.tolist(), f"{draw}:{seed}") < config.fresh_share
+        hashes = uniform_hash(names.tolist(), f"{draw}:{seed}")
+        fresh_groups = hashes < config.fresh_share
+        # Of few or very unequal groups the draw may be none, or far too many.
+        if not 0 < fresh_groups[membership].mean() <= 2 * config.fresh_share:
+            fresh_groups = _fitting(np.argsort(hashes, kind="stable"), membership, config.fresh_share)
     fresh = fresh_groups[membership]
     if fresh.all() or not fresh.any():
         raise CatalogueError(
             f"The {len(names)} groups of the catalogue cannot be split into training and fresh Pins; "
-            "add Pins, or map group_id to a finer column."
+            f"each holds more than {config.fresh_share:.0%} of the Pins, so map group_id to a finer column, or raise "
+            "split.fresh_share."
         )
     return fresh
 
@@ -93,13 +99,22 @@ def uniform_hash(keys: Sequence[str], salt: str) -> np.ndarray:
     return values / 2.0**64
 
 
-def _newest(membership: np.ndarray, created_us: np.ndarray, share: float) -> np.ndarray:
-    """Bool (groups,): the groups with the newest Pins, until `share` of all Pins are theirs."""
-    groups = membership.max() + 1
-    newest = np.full(groups, np.iinfo(np.int64).min)
+def _newest_times(membership: np.ndarray, created_us: np.ndarray) -> np.ndarray:
+    """Int (groups,): when the newest Pin of each was made."""
+    newest = np.full(membership.max() + 1, np.iinfo(np.int64).min)
     np.maximum.at(newest, membership, created_us)
-    order = np.argsort(-newest, kind="stable")
-    pins_so_far = np.cumsum(np.bincount(membership, minlength=groups)[order])
-    chosen = np.zeros(groups, dtype=bool)
-    chosen[order[pins_so_far <= share * len(membership)]] = True
+    return newest
+
+
+def _fitting(order: np.ndarray, membership: np.ndarray, share: float) -> np.ndarray:
+    """Bool (groups,): the first groups of `order` that together fit into `share` of all Pins.
+
+    One that does not fit is left out and the next is tried: the most active group is often both newest and largest.
+    """
+    sizes = np.bincount(membership)
+    chosen, room = np.zeros(len(sizes), dtype=bool), int(share * len(membership))
+    for group in order:
+        if sizes[group] <= room:
+            chosen[group] = True
+            room -= sizes[group]
     return chosen

@@ -1,6 +1,7 @@
 """Where a run came from: the code's commit, the catalogue's digest, and DVC's md5 of it where DVC tracks it."""
 
 import hashlib
+import os
 import subprocess
 from pathlib import Path
 
@@ -9,6 +10,21 @@ from model.config import Config
 from pipelines.dvc_lineage import dvc_md5
 
 CODE = Path(__file__).resolve().parents[1]
+# What turns git to another repository, or its answers to another form; git's hooks set some of it for all they start.
+REDIRECTS = (
+    "GIT_DIR",
+    "GIT_WORK_TREE",
+    "GIT_INDEX_FILE",
+    "GIT_COMMON_DIR",
+    "GIT_NAMESPACE",
+    "GIT_PREFIX",
+    "GIT_OBJECT_DIRECTORY",
+    "GIT_ALTERNATE_OBJECT_DIRECTORIES",
+    "GIT_SHALLOW_FILE",
+    "GIT_CEILING_DIRECTORIES",
+    "GIT_EXTERNAL_DIFF",
+    "GIT_DIFF_OPTS",
+)
 
 
 def lineage(catalogue: Catalogue) -> dict[str, str]:
@@ -36,7 +52,7 @@ def unread_lineage(catalogue: str, occasion: str) -> dict[str, str]:
 def git_revision(folder: Path) -> str:
     """The commit; "-dirty-" and a digest of the changes to tracked files where there are any; "" outside a checkout."""
     revision = _git(folder, "rev-parse", "HEAD").strip()
-    changes = _git(folder, "diff", "HEAD")
+    changes = _git(folder, "diff", "--no-ext-diff", "--no-color", "HEAD")
     return revision + (f"-dirty-{hashlib.sha256(changes.encode()).hexdigest()[:8]}" if changes else "")
 
 
@@ -50,7 +66,10 @@ def _git(folder: Path, *arguments: str) -> str:
     """What git answers; "" where there is no git or no checkout."""
     try:
         command = ["git", "-C", str(folder), *arguments]
-        answer = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=30, check=False)
+        environment = {name: value for name, value in os.environ.items() if name not in REDIRECTS}
+        answer = subprocess.run(
+            command, env=environment, capture_output=True, text=True, errors="replace", timeout=30, check=False
+        )
     except (OSError, subprocess.TimeoutExpired):
         return ""
     return answer.stdout if answer.returncode == 0 else ""

@@ -28,8 +28,11 @@ from types import FrameType
 from typing import Any
 
 from components.progress import EVENTS
+from components.ray_cluster import RAY_FOLDER, ray_folder
 from model.errors import PinclipError
 from model.files import write_json
+from pinclip_entry import PATH, own_path_first
+from pipelines.lineage import REDIRECTS
 
 Event = dict[str, Any]
 POLL = 0.1  # seconds between two looks at the events
@@ -39,6 +42,8 @@ GRACE = 5.0  # seconds a stopped pipeline has before it is killed
 ENVIRONMENT = {
     "PYTHONSAFEPATH": "1",
     "PYTHONUNBUFFERED": "1",
+    "PYTHONUTF8": "1",  # the log can hold every character, whatever the terminal can show
+    "PYTHONIOENCODING": "utf-8:replace",
     "TOKENIZERS_PARALLELISM": "false",
     "GX_ANALYTICS_ENABLED": "false",
     "RAY_USAGE_STATS_ENABLED": "0",
@@ -86,11 +91,14 @@ def _started(work: Path) -> Iterator[subprocess.Popen[bytes]]:
     """The pipeline's process while the block runs; whatever is left of its group is ended with the block."""
     with (
         tempfile.TemporaryDirectory(prefix="pinclip-", ignore_cleanup_errors=True) as scratch,
+        ray_folder() as for_ray,
         (work / "pipeline.log").open("wb") as log,
         _pipe() as (read, _write),
         _stoppable(),
     ):
-        environment = os.environ | ENVIRONMENT | {EVENTS: str(work / "events.jsonl"), "TMPDIR": scratch}
+        environment = {name: value for name, value in os.environ.items() if name not in REDIRECTS} | ENVIRONMENT
+        environment |= {EVENTS: str(work / "events.jsonl"), PATH: own_path_first()}
+        environment |= {"TMPDIR": scratch, RAY_FOLDER: for_ray}
         command = [sys.executable, "-m", __name__, str(work), str(read)]
         process = subprocess.Popen(
             command,

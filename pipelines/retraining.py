@@ -16,6 +16,7 @@ from components.monitoring.cooldown import Cooldown
 from components.settings import Settings
 from model.config import Config
 from model.errors import ClusterError, PinclipError
+from pinclip_entry import PATH, own_path_first
 
 TRAINING = "training"  # what the cool-down calls it
 RUNTIME = "_KFP_RUNTIME"
@@ -36,7 +37,7 @@ def train_anew(catalogue: str, config: Config, deploy_profile: str, settings: Se
 
 def _submitted(catalogue: str, config: Config, deploy_profile: str) -> str:
     asked = {"catalogue": catalogue, "config": config.to_json(), "deploy_profile": deploy_profile}
-    environment = {name: value for name, value in os.environ.items() if name != RUNTIME}
+    environment = {name: value for name, value in os.environ.items() if name != RUNTIME} | {PATH: own_path_first()}
     command = [sys.executable, "-m", "pipelines.retraining"]
     done = subprocess.run(
         command, input=json.dumps(asked), env=environment, capture_output=True, text=True, check=False

@@ -8,12 +8,9 @@
 set -eu
 asked="${1:-}"
 
-fits() {
-    "$1" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' > /dev/null 2>&1
-}
-
-say_path() {
-    "$1" -c 'import sys; print(sys.executable)'
+# Prints the path of a Python that fits.
+fitting() {
+    "$1" -c 'import sys; (3, 11) <= sys.version_info[:2] <= (3, 13) or sys.exit(1); print(sys.executable)' 2> /dev/null
 }
 
 # pyenv's own folder of every version that is named, e.g. python3.12.
@@ -24,10 +21,7 @@ of_pyenv() {
 first_of() {
     for name in "$@"; do
         for candidate in "$name" $(of_pyenv "$name"); do
-            if fits "$candidate"; then
-                say_path "$candidate"
-                exit 0
-            fi
+            ! fitting "$candidate" || exit 0
         done
     done
 }

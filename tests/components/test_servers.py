@@ -7,7 +7,8 @@ import pytest
 
 from components.servers import answering, check_servers
 from components.settings import Settings
-from model.errors import StoreError
+from components.tracking import connect
+from model.errors import RunError, StoreError
 
 
 @pytest.fixture
@@ -36,6 +37,8 @@ def mlflow():
 
 @pytest.fixture(autouse=True)
 def no_credentials(monkeypatch):
+    for name in ("MLFLOW_RUN_ID", "RAY_ADDRESS"):
+        monkeypatch.delenv(name, raising=False)
     for name in ("USERNAME", "PASSWORD", "TOKEN"):
         monkeypatch.delenv(f"MLFLOW_TRACKING_{name}", raising=False)
 
@@ -83,3 +86,42 @@ def test_a_redis_that_is_not_there_or_refuses(tmp_path, redis):
     with pytest.raises(StoreError, match="Redis refuses the password") as error:
         check_servers(settings(tmp_path, redis=f"{redis.address},password=secret"))
     assert "secret" not in str(error.value)
+
+
+def test_a_run_to_join_is_looked_for_before_the_first_step(tmp_path, monkeypatch):
+    monkeypatch.setenv("MLFLOW_RUN_ID", "0" * 32)
+    place = settings(tmp_path)
+    with pytest.raises(StoreError, match=r"^MLflow has no run 0+, which MLFLOW_RUN_ID names; unset MLFLOW_RUN_ID"):
+        check_servers(place)
+    assert not (tmp_path / "mlflow.db").exists()
+    client = connect(place)
+    run = client.create_run("0").info.run_id
+    with pytest.raises(StoreError, match="MLflow has no run 0"):
+        check_servers(place)
+    monkeypatch.setenv("MLFLOW_RUN_ID", run)
+    assert list(answering(place)) == [f"the MLflow run {run}"]
+    client.delete_run(run)
+    with pytest.raises(StoreError, match=f"The run {run} of MLFLOW_RUN_ID is deleted in MLflow"):
+        check_servers(place)
+
+
+@pytest.mark.parametrize(
+    ("address", "sentence"),
+    [
+        ("127.0.0.1:9", "Nobody answers at RAY_ADDRESS=127.0.0.1:9"),
+        ("ray://127.0.0.1:9", "Nobody answers at RAY_ADDRESS=ray://127.0.0.1:9"),
+        ("http://127.0.0.1:8265", "RAY_ADDRESS is a dashboard's address; name the cluster itself, host:6379"),
+        ("somewhere", "RAY_ADDRESS=somewhere is no address of a Ray cluster; write host:6379"),
+    ],
+)
+def test_a_ray_cluster_is_asked_too(tmp_path, monkeypatch, address, sentence):
+    monkeypatch.setenv("RAY_ADDRESS", address)
+    with pytest.raises(RunError) as error:
+        check_servers(settings(tmp_path))
+    assert str(error.value).startswith(sentence)
+
+
+@pytest.mark.parametrize("address", ["", "local"])
+def test_a_ray_of_our_own_needs_no_asking(tmp_path, monkeypatch, address):
+    monkeypatch.setenv("RAY_ADDRESS", address)
+    assert list(answering(settings(tmp_path))) == []

@@ -57,6 +57,33 @@ def test_by_time_the_newest_groups_are_fresh():
     assert fresh_ids(table(groups, times), fresh_share=0.59) == {"p2", "p3", "p4", "p5"}
 
 
+def test_a_newest_group_that_does_not_fit_is_left_to_training():
+    """`big` has the newest Pin and 3 of 10; the next newest that fits is c, then no room is left for d."""
+    groups = ["big", "big", "big", "c", "c", "d", "e", "e", "f", "f"]
+    times = [9, 1, 1, 8, 0, 7, 2, 2, 3, 3]
+    assert fresh_ids(table(groups, times), fresh_share=0.2) == {"p3", "p4"}
+    assert fresh_ids(table(groups, times), fresh_share=0.1) == {"p5"}
+
+
+@given(st.lists(st.integers(1, 12), min_size=2, max_size=30), st.floats(0.05, 0.6), st.randoms())
+def test_whatever_the_sizes_some_pins_are_fresh_and_not_too_many(sizes, share, random):
+    groups = [f"g{number}" for number, size in enumerate(sizes) for _ in range(size)]
+    pins = table(groups, [random.randrange(100) for _ in groups])
+    if min(sizes) > int(share * len(groups)):
+        with pytest.raises(CatalogueError, match=r"of the Pins, so map group_id to a finer column"):
+            fresh_pins(pins, SplitConfig(fresh_share=share), 3)
+        return
+    fresh = fresh_pins(pins, SplitConfig(fresh_share=share), 3)
+    assert 0 < fresh.mean() <= share
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_by_hash_few_groups_are_split_too(seed):
+    """Of 6 equal groups and one with half of the Pins, a third of all draws is none or mostly the large one."""
+    pins = table([f"g{i}" for i in range(6)] + ["big"] * 6)
+    assert 0 < fresh_pins(pins, SplitConfig(by="hash", fresh_share=0.2), seed).mean() <= 0.4
+
+
 def test_auto_needs_a_time_for_every_pin():
     groups, times = [None] * 200, list(range(199))
     by_hash = fresh_ids(table(groups), by="hash")

@@ -54,3 +54,21 @@ def test_the_same_inputs_have_one_name():
         run_identity(load("smoke"), origin | {"catalogue_digest": "124"}),
     ]
     assert len({name, *others}) == 4
+
+
+@pytest.mark.parametrize(
+    "name", ["GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_COMMON_DIR", "GIT_OBJECT_DIRECTORY"]
+)
+def test_variables_of_another_repository_lead_nowhere(checkout, name, monkeypatch):
+    clean = git_revision(checkout)
+    (checkout / "code.py").write_text("2\n")
+    changed = git_revision(checkout)
+    monkeypatch.setenv(name, str(checkout / "elsewhere"))
+    assert git_revision(checkout) == changed != clean
+
+
+def test_the_users_own_diff_changes_nothing(checkout, monkeypatch):
+    (checkout / "code.py").write_text("2\n")
+    changed = git_revision(checkout)
+    monkeypatch.setenv("GIT_EXTERNAL_DIFF", "false")
+    assert git_revision(checkout) == changed

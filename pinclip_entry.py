@@ -1,0 +1,29 @@
+"""Where the command `pinclip` begins: this project's own packages first, whatever the user's environment names.
+
+The packages are called model, serving and the like, as modules of other people are. Before any of them is imported,
+the folder that holds them goes to the front of sys.path, and of PYTHONPATH for every process started from here.
+"""
+
+import os
+import sys
+from pathlib import Path
+
+ROOT = str(Path(__file__).resolve().parent)
+PATH = "PYTHONPATH"
+
+
+def own_path_first() -> str:
+    """PYTHONPATH of a child process that has to find the packages beside this file before all others."""
+    others = [folder for folder in os.environ.get(PATH, "").split(os.pathsep) if folder not in ("", ROOT)]
+    return os.pathsep.join([ROOT, *others])
+
+
+def main() -> None:
+    sys.path[:] = [ROOT, *(folder for folder in sys.path if folder != ROOT)]
+    os.environ[PATH] = own_path_first()
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")  # a terminal that cannot show a character gets "?" in its place
+    from pipelines.cli import main
+
+    main()
