@@ -44,7 +44,7 @@ lock: setup ## resolve requirements.lock from the floors in pyproject.toml; UPGR
 	$(BIN)/python setup/lock.py $(UPGRADE)
 
 image: ## the container image; TORCH_BACKEND=cu130 for NVIDIA GPUs
-	TORCH_BACKEND=$(TORCH_BACKEND) deploy/build_image.sh
+	TORCH_BACKEND=$(or $(TORCH_BACKEND),cpu) deploy/build_image.sh
 
 e2e-docker: setup image ## the whole smoke pipeline in containers of that image
 	$(BIN)/python tests/e2e/in_docker.py

@@ -7,17 +7,18 @@
 # the build and stays in no layer.
 set -eu
 cd "$(dirname "$0")/.."
+unset GIT_DIR GIT_WORK_TREE GIT_INDEX_FILE # a git hook's lead to its own repository
 image="${IMAGE:-pinclip-python}"
 backend="${TORCH_BACKEND:-cpu}"
 revision="$(git describe --always --dirty --abbrev=40 --exclude='*')"
 tag="$(git describe --always --dirty --abbrev=12 --exclude='*')"
 trap 'rm -f deploy/wheels/*.whl' EXIT
 trap 'exit 1' INT TERM
-if [ "$backend" = cpu ]; then
-    for folder in ${PIP_FIND_LINKS:-}; do
-        [ ! -d "$folder" ] || cp "$folder"/torch-*.whl deploy/wheels/
+for folder in ${PIP_FIND_LINKS:-}; do
+    for wheel in "$folder"/torch-*.whl; do
+        [ ! -f "$wheel" ] || cp "$wheel" deploy/wheels/
     done
-fi
+done
 DOCKER_BUILDKIT=1 docker build --network host --file deploy/Dockerfile \
     ${BASE:+--build-arg "BASE=$BASE"} \
     ${SSL_CERT_FILE:+--secret "id=ca,src=$SSL_CERT_FILE"} \

@@ -18,11 +18,12 @@ from components.servers import answering
 from components.settings import Settings
 from model.config import Config
 from model.cpus import cpus
-from model.errors import StoreError
+from model.errors import RunError, StoreError
+from pipelines import loads
 from pipelines.lineage import CODE, git_revision
 from pipelines.ui import PORT, is_free
 
-PYTHON = (3, 11)
+PYTHON = ((3, 11), (3, 13))  # the first and the last that the lock is for
 GIB = 2**30
 COLOURS = {"ok": "green", "warn": "yellow", "fail": "red"}
 
@@ -52,6 +53,7 @@ def all_checks(config: Config) -> Iterator[Check]:
     yield python(sys.version_info[:3])
     yield packages()
     yield locked(CODE / "requirements.lock")
+    yield imports(loads.problem())
     yield ray_cpus(config, cpus())
     yield amount("memory", memory_bytes() / GIB, warn=6, fail=3, advice="close other programs, or use a larger machine")
     yield amount(
@@ -66,15 +68,16 @@ def all_checks(config: Config) -> Iterator[Check]:
 
 def python(version: tuple[int, ...]) -> Check:
     found = ".".join(map(str, version))
-    if version[:2] == PYTHON:
+    if PYTHON[0] <= version[:2] <= PYTHON[1]:
         return Check("Python", "ok", found)
-    return Check("Python", "fail", found, f"make the environment with Python {'.'.join(map(str, PYTHON))}")
+    first, last = (".".join(map(str, one)) for one in PYTHON)
+    return Check("Python", "fail", found, f"make the environment with Python {first} to {last}")
 
 
 def servers(settings: Settings) -> Check:
     try:
         found = ", ".join(answering(settings))
-    except StoreError as error:
+    except (StoreError, RunError) as error:
         wrong, _, advice = str(error).partition("; ")
         return Check("servers", "fail", wrong, advice.rstrip("."))
     return Check("servers", "ok", f"{found} answer" if found else f"none: all state is in {settings.home}")
@@ -108,6 +111,13 @@ def locked(lock: Path) -> Check:
     if other:
         return Check("lock", "warn", f"{len(other)} of {len(pins)} differ: {', '.join(other[:4])}", "make setup")
     return Check("lock", "ok", f"{len(pins)} packages as locked")
+
+
+def imports(problem: str) -> Check:
+    """What is installed in the right version may still lack a library."""
+    if problem:
+        return Check("imports", "fail", problem, "remove .venv, then make setup")
+    return Check("imports", "ok", f"{', '.join(loads.PACKAGES[:4])} and {len(loads.PACKAGES) - 4} more load")
 
 
 def ray_cpus(config: Config, cpus: int) -> Check:

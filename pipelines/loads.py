@@ -1,4 +1,4 @@
-"""Does every large package load, and does it compute?   python -m pipelines.loads
+"""Does every large package load, and does it compute?   python -m pipelines.loads [package …]
 
 Prints the first that does not as one line and leaves with 1. `make setup` and `pinclip doctor` run it as a process of
 its own, for a broken library may end the process that loads it.
@@ -7,6 +7,7 @@ its own, for a broken library may end the process that loads it.
 import importlib
 import subprocess
 import sys
+from collections.abc import Sequence
 
 PACKAGES = (
     "torch",
@@ -22,7 +23,7 @@ PACKAGES = (
 )
 
 
-def problem() -> str:
+def problem(packages: Sequence[str] = PACKAGES) -> str:
     """Of a process that tries: "" where all load, else which does not and why."""
     done = subprocess.run(
         [sys.executable, "-m", __name__], capture_output=True, text=True, errors="replace", check=False
@@ -31,7 +32,7 @@ def problem() -> str:
 
 
 def _main() -> None:
-    for name in PACKAGES:
+    for name in sys.argv[1:] or PACKAGES:
         sys.stdout.write(f"{name} ended the process that imports it\n")
         sys.stdout.flush()
         try:

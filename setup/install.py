@@ -35,7 +35,7 @@ MISLEADING = ("TARGET", "PREFIX", "ROOT", "USER", "REQUIRE_HASHES", "CONSTRAINT"
 
 
 def main() -> None:
-    venv = Path(os.environ.get("VENV") or ROOT / ".venv").absolute()
+    venv = Path(os.environ.get("PINCLIP_VENV") or ROOT / ".venv").absolute()
     stamp = venv / ".installed"
     if _is_whole(stamp):
         print(f"{venv} is whole: nothing to do.")
@@ -45,11 +45,12 @@ def main() -> None:
     python = _environment(venv, environment)
     environment.update(_indexes(python, environment))
     choice = choose(os.environ | environment, Machine(locked_version(LOCK)))
-    print(choice.sentence, flush=True)
+    print(f"Installing {choice.sentence}", flush=True)
     _check_disk(venv, choice)
     _install(venv, environment, choice)
     _check_imports(python)
     stamp.write_text(json.dumps(_wanted() | {"torch": choice.sentence}), encoding="utf-8")
+    print(f"{venv} is ready.")
 
 
 def _misleading() -> set[str]:
@@ -77,9 +78,13 @@ def _is_whole(stamp: Path) -> bool:
 def _environment(venv: Path, environment: dict[str, str]) -> Path:
     """The environment's Python, with the locked uv; an environment of another version is made anew."""
     python = venv / "bin" / "python"
-    ask = "import sys; print(*sys.version_info[:2], sep='.')"
+    ask = "import pip, sys; print(*sys.version_info[:2], sep='.')"  # an environment of uv's own has no pip
     known = subprocess.run([python, "-c", ask], capture_output=True, text=True) if python.exists() else None
     if known is None or known.stdout.strip() != ".".join(map(str, sys.version_info[:2])):
+        if venv.is_dir() and any(venv.iterdir()) and not (venv / "pyvenv.cfg").is_file():
+            raise SetupError(
+                f"{venv} is there and is no virtual environment; move it away, and give the command again."
+            )
         shutil.rmtree(venv, ignore_errors=True)
         made = subprocess.run([sys.executable, "-m", "venv", str(venv)], capture_output=True, text=True)
         if made.returncode:
@@ -131,11 +136,10 @@ def _check_disk(venv: Path, choice: Choice) -> None:
 
 def _install(venv: Path, environment: dict[str, str], choice: Choice) -> None:
     """The lock and what PyPI's torch brings besides, exactly; then this project, editable."""
-    exact = venv / "torch.txt"
-    exact.write_text(f"torch=={choice.exact or locked_version(LOCK)}\n", encoding="utf-8")
-    uv, into = str(venv / "bin" / "uv"), ["--python", str(venv / "bin" / "python")]
-    packages = [uv, "pip", "install", *into, "--exact", *choice.options, "--constraints", str(exact), "-r", str(LOCK)]
-    project = [uv, "pip", "install", "--quiet", *into, "--no-deps", "--editable", str(ROOT)]
+    into = [str(venv / "bin" / "uv"), "pip", "install", "--python", str(venv / "bin" / "python")]
+    quiet = [] if sys.stderr.isatty() else ["--quiet"]  # a terminal shows what is downloaded, and how much is left
+    packages = [*into, *quiet, "--exact", "-r", str(LOCK), *choice.arguments]
+    project = [*into, "--quiet", "--no-deps", "--editable", str(ROOT)]
     for command in (packages, project):
         if subprocess.run(command, env=environment).returncode:
             again = subprocess.run([*command, "--dry-run"], env=environment, capture_output=True, text=True)

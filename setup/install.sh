@@ -2,7 +2,7 @@
 # Makes or renews the virtual environment; `make setup` calls it.
 #
 #     setup/install.sh
-#     PYTHON=python3.12 TORCH_BACKEND=cu130 VENV=/tmp/venv setup/install.sh
+#     PYTHON=python3.12 TORCH_BACKEND=cu130 PINCLIP_VENV=/tmp/venv setup/install.sh
 #
 # Finds a Python (setup/python.sh), then hands over to setup/install.py.
 set -eu

@@ -16,7 +16,7 @@ Python $version: not here, not tried"
         continue
     fi
     start=$(date +%s)
-    if PYTHON="python$version" VENV="$here/venv" setup/install.sh \
+    if PYTHON="python$version" PINCLIP_VENV="$here/venv" setup/install.sh \
         && "$here/venv/bin/pinclip" generate --pins 300 --boards 60 --out "$here/catalogue" \
         && PINCLIP_HOME="$here/home" "$here/venv/bin/pinclip" run --profile smoke --catalogue "$here/catalogue" --out "$here/run"
     then

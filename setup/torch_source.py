@@ -1,6 +1,6 @@
 """Where torch comes from: the one place that decides it, for `make setup`, the image and CI. Standard library alone.
 
-    python setup/torch_source.py        # prints the options for uv; what was taken and why goes to stderr
+    python setup/torch_source.py        # prints what to hand to `uv pip install`; what was taken and why goes to stderr
 
 The first that has a wheel of the locked version for this Python and this machine:
     1. a folder that PIP_FIND_LINKS (or UV_FIND_LINKS, or pip's configuration) names
@@ -51,6 +51,11 @@ class Choice(NamedTuple):
     exact: str  # the version that nothing else may replace, e.g. 2.13.0+cpu; "" where uv finds it out
     sentence: str  # what was taken, and why
     cuda: bool  # with the libraries of a GPU
+
+    @property
+    def arguments(self) -> list[str]:
+        """The options with the one version that may be installed."""
+        return [*self.options, f"torch=={self.exact}"] if self.exact else self.options
 
 
 def choose(environment: Mapping[str, str], machine: Machine) -> Choice:
@@ -132,4 +137,4 @@ if __name__ == "__main__":
     except NoTorch as error:
         sys.exit(str(error))
     print(choice.sentence, file=sys.stderr)
-    print(*choice.options)
+    print(*choice.arguments)

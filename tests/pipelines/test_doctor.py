@@ -14,7 +14,9 @@ def test_this_environment_meets_the_floors():
     assert doctor.packages().state == "ok"
 
 
-@pytest.mark.parametrize(("version", "state"), [((3, 11, 7), "ok"), ((3, 12, 0), "fail"), ((3, 10, 1), "fail")])
+@pytest.mark.parametrize(
+    ("version", "state"), [((3, 11, 7), "ok"), ((3, 13, 0), "ok"), ((3, 14, 0), "fail"), ((3, 10, 1), "fail")]
+)
 def test_python(version, state):
     assert doctor.python(version).state == state
 
@@ -50,6 +52,12 @@ def test_a_lock_that_differs_is_told_by_name(tmp_path: Path):
     check = doctor.locked(lock)
     assert (check.state, check.found) == ("warn", "1 of 2 differ: rich")
     assert doctor.locked(tmp_path / "none").state == "warn"
+
+
+def test_what_does_not_load_is_never_ok():
+    assert doctor.imports("").state == "ok"
+    check = doctor.imports("torch does not load (OSError: libcublasLt.so.13: cannot open shared object file)")
+    assert (check.state, "libcublasLt" in check.found) == ("fail", True)
 
 
 def test_a_taken_port_is_a_warning():

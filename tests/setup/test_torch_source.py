@@ -50,6 +50,7 @@ def test_a_wheel_in_a_folder_comes_first(tmp_path, index):
         choice = choose({"PIP_FIND_LINKS": named, "PYTORCH_INDEX": index}, LINUX)
         assert (choice.options[0], choice.exact, choice.cuda) == ("--find-links", "2.13.0+cpu", False)
         assert choice.options[1].endswith(place)
+        assert choice.arguments == [*choice.options, "torch==2.13.0+cpu"]
         assert choice.sentence == f"torch 2.13.0+cpu: a wheel in {choice.options[1]}."
 
 
