@@ -1,0 +1,146 @@
+"""Set-up's judgement: which Python, whether an environment is whole, and its failures as one sentence each."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.append(str(ROOT / "setup"))
+import install  # noqa: E402
+from reasons import SetupError, sentence  # noqa: E402
+
+
+def found_python(home: Path, path: Path, asked: str = "") -> subprocess.CompletedProcess[str]:
+    environment = {"HOME": str(home), "PATH": f"{path}:/usr/bin:/bin"}
+    command = ["sh", str(ROOT / "setup" / "python.sh"), asked]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+
+
+def python(place: Path, version: str) -> Path:
+    """A program that answers as a Python of that version would; as a shim of pyenv's that does not run for ""."""
+    place.parent.mkdir(parents=True, exist_ok=True)
+    fits = (3, 11) <= tuple(map(int, version.split("."))) <= (3, 13) if version else False
+    place.write_text(f"#!/bin/sh\necho {place}\n" if fits else "#!/bin/sh\nexit 1\n")
+    place.chmod(0o755)
+    return place
+
+
+def test_a_name_on_the_path_proves_nothing(tmp_path):
+    """python3.11 is a shim that does not run; pyenv's folder has a 3.12 that does."""
+    for name in ("python3.11", "python3.12", "python3.13", "python3", "python"):
+        python(tmp_path / "shims" / name, "")
+    real = python(tmp_path / ".pyenv" / "versions" / "3.12.1" / "bin" / "python", "3.12")
+    for asked in ("", "python3.12"):
+        assert found_python(tmp_path, tmp_path / "shims", asked).stdout.split() == [str(real)]
+
+
+def test_the_first_that_fits_is_taken_and_another_is_refused(tmp_path):
+    python(tmp_path / "bin" / "python3.11", "")
+    newer = python(tmp_path / "bin" / "python3.13", "3.13")
+    python(tmp_path / "bin" / "python3.14", "3.14")
+    assert found_python(tmp_path, tmp_path / "bin", "python3.13").stdout.split() == [str(newer)]
+    refused = found_python(tmp_path, tmp_path / "bin", "python3.14")
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert refused.stderr == (
+        "PYTHON=python3.14 is no Python 3.11, 3.12 or 3.13 that runs; name another, or leave PYTHON out.\n"
+    )
+
+
+@pytest.fixture
+def stamp(tmp_path, monkeypatch) -> Path:
+    """Of an environment that was made a moment ago."""
+    for name in ("PYTHON", "TORCH_BACKEND"):
+        monkeypatch.delenv(name, raising=False)
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "python").symlink_to(sys.executable)
+    (tmp_path / ".installed").write_text(json.dumps(install._wanted()))
+    return tmp_path / ".installed"
+
+
+def test_a_whole_environment_is_left_alone(stamp):
+    assert install._is_whole(stamp)
+
+
+@pytest.mark.parametrize("change", ["digest", "root"])
+def test_another_lock_or_place_is_noticed(stamp, change):
+    stamp.write_text(json.dumps(install._wanted() | {change: "another"}))
+    assert not install._is_whole(stamp)
+
+
+def test_what_is_asked_for_is_never_silently_another(stamp, monkeypatch):
+    monkeypatch.setenv("TORCH_BACKEND", "cu130")
+    assert not install._is_whole(stamp)
+    stamp.write_text(json.dumps(install._wanted()))
+    monkeypatch.delenv("TORCH_BACKEND")
+    assert install._is_whole(stamp)
+    stamp.write_text(json.dumps(install._wanted() | {"python": "3.9"}))
+    assert install._is_whole(stamp)
+    monkeypatch.setenv("PYTHON", "python3.11")
+    assert not install._is_whole(stamp)
+
+
+def test_half_an_environment_is_none(stamp):
+    stamp.write_text("")
+    assert not install._is_whole(stamp)
+    stamp.write_text(json.dumps(install._wanted()))
+    (stamp.parent / "bin" / "python").unlink()
+    assert not install._is_whole(stamp)
+
+
+def test_a_folder_that_is_no_environment_is_not_removed(tmp_path):
+    (tmp_path / "thesis.txt").write_text("years of work")
+    with pytest.raises(SetupError, match=r"is there and is no virtual environment; move it away"):
+        install._environment(tmp_path, dict(os.environ))
+    assert (tmp_path / "thesis.txt").exists()
+
+
+def test_a_companys_mirror_is_named_once(monkeypatch):
+    mirror = {
+        "PIP_INDEX_URL": "https://mirror.example.org/simple",
+        "PIP_CERT": "/ca.pem",
+        "PIP_CONFIG_FILE": os.devnull,
+    }
+    environment = os.environ | mirror | {"PIP_EXTRA_INDEX_URL": "https://a/simple https://b/simple"}
+    environment.pop("SSL_CERT_FILE", None)
+    found = install._indexes(Path(sys.executable), environment)
+    assert found["UV_DEFAULT_INDEX"] == "https://mirror.example.org/simple"
+    assert found["UV_INDEX"] == "https://a/simple https://b/simple"
+    assert (found["UV_INDEX_STRATEGY"], found["SSL_CERT_FILE"]) == ("unsafe-best-match", "/ca.pem")
+    assert "UV_DEFAULT_INDEX" not in install._indexes(
+        Path(sys.executable), environment | {"UV_DEFAULT_INDEX": "https://u"}
+    )
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        (
+            "error: Failed to fetch: `https://me:pw@mirror/simple/torch/`\n  Caused by: dns error",
+            "https://…@mirror/simple/torch/ does not answer; check the network, or name your mirror: PIP_INDEX_URL=",
+        ),
+        ("ERROR: Could not find … [Errno 111] Connection refused'))", "the package index does not answer; check"),
+        (
+            "× No solution found:\n ╰─▶ Because there is no version of ray[data]==2.60.0 and you require ray",
+            "the package index lacks ray[data]==2.60.0; have your mirror fetch it",
+        ),
+        ("ERROR: No matching distribution found for uv==0.13.8", "lacks uv==0.13.8; have your mirror"),
+        ("Because kfp was not found in the package registry and you require kfp", "lacks kfp; have your mirror"),
+        ("failed to copy: No space left on device (os error 28)", "is full; free some and give the command again"),
+        ("something nobody has seen", "(something nobody has seen); see above"),
+    ],
+)
+def test_pages_of_explanation_become_a_sentence(said, told, tmp_path):
+    text = sentence("The packages could not be installed", said, tmp_path)
+    assert told in text
+    assert text.startswith("The packages could not be installed")
+    assert "\n" not in text
+    assert "pw@" not in text
+
+
+def test_python_without_venv_names_the_package():
+    name = f"python{sys.version_info[0]}.{sys.version_info[1]}-venv"
+    assert f"install the package {name}" in install._without_venv("ensurepip is not\navailable.", Path("/x"))
