@@ -127,8 +127,6 @@ def test_a_profile_finds_what_it_names(name, folder):
     ray = profile["pipelines"]["training"]["train"]["ray"]
     assert ray["service_account"] in names(nodes, "ServiceAccount")
     assert ray["queue"] in names(nodes, "LocalQueue")
-    (namespace,) = names(nodes, "Namespace")
-    assert profile["pipelines"]["monitoring"]["retrain"]["env"]["PINCLIP_KFP_NAMESPACE"] == namespace
 
 
 @pytest.mark.parametrize(("name", "folder"), [*PROFILES, ("cluster", "base"), ("cluster", "overlays/dev")])

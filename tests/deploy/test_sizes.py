@@ -8,6 +8,7 @@ from manifest_policy import containers, pod_spec
 from manifests import objects, the
 
 from components.rayjob.manifest import manifest
+from components.rayjob.training import _pods
 from model.config import load
 from pipelines.profiles import read_profile
 
@@ -105,12 +106,17 @@ def test_the_labs_queue_admits_one_training_at_a_time():
     assert any(2 * asked[name] > quota[name] for name in asked)
 
 
-def test_the_lab_fits_a_node_of_two_cores():
-    """Beside about 0.4 CPUs that the cluster and KFP ask for where neither asks for much (k3s)."""
-    step = read_profile("lab").defaults
-    asked = services("overlays/lab") + training("lab", "smoke") + summed([{"cpu": step.requests.cpu}] * 2)
-    assert asked["cpu"] <= 2 - parse_quantity("300m")
-    assert asked["memory"] <= parse_quantity("8Gi")
+def test_the_lab_fits_a_node_of_four_cores_and_all_but_its_training_one_of_two():
+    """Beside 1.5 CPUs, and 0.7 where the cluster itself asks for little (k3s), for Kubernetes and KFP."""
+    profile = read_profile("lab")
+    asked = services("overlays/lab") + summed([{"cpu": profile.defaults.requests.cpu}] * 4)
+    assert asked["cpu"] <= 2 - parse_quantity("0.7")
+    asked += training("lab", "smoke")
+    assert asked["cpu"] <= 4 - parse_quantity("1.5") and asked["memory"] <= parse_quantity("8Gi")
+
+
+def test_the_labs_workers_have_the_logical_cpus_that_a_training_needs():
+    assert _pods(read_profile("lab").step("training", "train").ray, load("smoke")) == 1
 
 
 def test_the_claims_name_a_class_that_many_nodes_may_write_and_the_labs_the_default_one():

@@ -183,7 +183,7 @@ def amount(quantity: str | float) -> float:
 def test_what_the_step_is_handed_is_short_and_names_no_secret_value():
     ray = read_profile("cluster").step("training", "train").ray
     told = json.loads(ray.model_dump_json(exclude_defaults=True))
-    assert "secrets" not in told and set(told["env"]) == {"HF_HOME", "HF_HUB_OFFLINE"}
+    assert "secrets" not in told and set(told["env"]) == {"HF_HUB_OFFLINE"}
     assert set(told["workers"]) == {
         *("cpu", "memory", "storage", "shared_memory"),
         *("gpu", "node_selector", "tolerations"),
