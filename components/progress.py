@@ -23,6 +23,8 @@ from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
+from components.settings import Settings
+from components.volume import check_writable
 from model.errors import PinclipError
 
 EVENTS = "PINCLIP_EVENTS"
@@ -34,12 +36,17 @@ _last: ContextVar[float] = ContextVar("last", default=0.0)
 
 @contextmanager
 def step(name: str) -> Iterator[None]:
-    """Frames the work of the step `name` with a start event and an end or error event; errors go on rising."""
+    """Frames the work of the step `name` with a start event and an end or error event; errors go on rising.
+
+    Raises:
+        ConfigError: the home of the settings cannot be written.
+    """
     token = _step.set(name)
     _last.set(0.0)
     started = time.monotonic()
     _emit("start")
     try:
+        check_writable(Settings().home)
         yield
     except PinclipError as error:
         _emit("error", kind="user", message=str(error))

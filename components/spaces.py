@@ -1,6 +1,9 @@
 """The published spaces of a home, as publishing left them on disk, and the model that each one's vectors came from."""
 
 import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +11,11 @@ from components.feature_store import feast_errors, feature_definitions
 from components.settings import Settings
 from components.tracking import connect
 from model.errors import StoreError
+
+IMPATIENT = {
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "8",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
+}  # seconds of one try; tries more
 
 
 def published(settings: Settings) -> tuple[dict[str, dict[str, Any]], str]:
@@ -44,6 +52,8 @@ def serving_space(settings: Settings) -> str | None:
 def model_folder(uri: str, settings: Settings, copy_to: Path | None = None) -> Path:
     """The model folder within a registered version; a copy of it where MLflow's files are on another machine.
 
+    It says within half a minute where MLflow, or the S3 behind it, does not answer.
+
     copy_to: where the copy is made in any case.
 
     Raises:
@@ -53,9 +63,27 @@ def model_folder(uri: str, settings: Settings, copy_to: Path | None = None) -> P
     import mlflow
 
     try:
+        with _impatient():  # one small file shows whether the others can be had
+            flavour = mlflow.models.Model.load(uri).flavors["python_function"]
         version = Path(mlflow.artifacts.download_artifacts(uri, dst_path=copy_to and str(copy_to)))
-        flavour = mlflow.models.Model.load(str(version)).flavors["python_function"]
     except Exception as error:  # each store of files raises errors of its own
         reason = next(iter(str(error).splitlines()), type(error).__name__)
-        raise StoreError(f"The files of {uri} cannot be read from MLflow ({reason}); restore them.") from error
+        raise StoreError(
+            f"The files of {uri} cannot be read from MLflow ({reason}); see that its server answers and has them."
+        ) from error
     return version / flavour["artifacts"]["model"]["path"]
+
+
+@contextmanager
+def _impatient() -> Iterator[None]:
+    """MLflow's client asks once more after some seconds, not for minutes."""
+    before = {name: os.environ.get(name) for name in IMPATIENT}
+    os.environ.update(IMPATIENT)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value

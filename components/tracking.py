@@ -31,6 +31,8 @@ def connect(settings: Settings) -> "MlflowClient":
     """MLflow's client for the server or database of the settings, without telemetry or chatter."""
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+    for way in ("DOWNLOAD", "UPLOAD"):  # files go through MLflow's server: nobody but the server has to reach its S3
+        os.environ.setdefault(f"MLFLOW_ENABLE_PROXY_MULTIPART_{way}", "false")
     import mlflow
 
     logging.getLogger("mlflow").setLevel(logging.WARNING)

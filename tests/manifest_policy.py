@@ -5,7 +5,9 @@ from collections.abc import Iterator
 
 from manifests import Object
 
-TALKS_TO_KUBERNETES = {"pinclip-pipeline"}  # the one account with a token
+TALKS_TO_KUBERNETES = {"pinclip-pipeline", "default-editor"}  # accounts of pipeline steps: they have a token
+OURS = "pinclip-python"
+FIXED_TAG = re.compile(r"[0-9a-f]{12,40}|lab")  # a commit; `lab` is brought to the node by hand, no registry has it
 SECRET_NAME = re.compile(r"password|passwd|token|secret|access_key|api_key|credential", re.IGNORECASE)
 PASSWORD_IN_URL = re.compile(r"://[^/\s:@]+:[^/\s@]+@")
 OPEN_TYPES = ("NodePort", "LoadBalancer")
@@ -45,7 +47,9 @@ def containers(pod: Object) -> list[Object]:
 
 def _image(container: Object, pod: Object) -> Iterator[str]:
     name, _, tag = container["image"].rpartition("/")[2].partition(":")
-    if "@sha256:" not in container["image"] and tag in ("", "latest"):
+    if "@sha256:" in container["image"]:
+        return
+    if tag in ("", "latest") or (name == OURS and not FIXED_TAG.fullmatch(tag)):
         yield f"has no fixed version of the image {name}"
 
 
@@ -89,6 +93,9 @@ def _pod(pod: Object) -> Iterator[str]:
     yield from (f"shares the node's {key}" for key in ("hostNetwork", "hostPID", "hostIPC") if pod.get(key))
     if any("hostPath" in volume for volume in pod.get("volumes", ())):
         yield "mounts a folder of the node"
+    context = pod.get("securityContext", {})
+    if "fsGroup" in context and context.get("fsGroupChangePolicy") != "OnRootMismatch":
+        yield "has the owner of every file of its volumes set at each start"
 
 
 def _plain_secrets(node: Object) -> Iterator[str]:

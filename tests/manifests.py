@@ -38,6 +38,12 @@ def objects(folder: str) -> list[Object]:
     return [node for node in yaml.safe_load_all(built(folder)) if node]
 
 
+def the(folder: str, kind: str, name: str) -> Object:
+    """The one object of that kind and name."""
+    (found,) = (one for one in objects(folder) if (one["kind"], one["metadata"]["name"]) == (kind, name))
+    return found
+
+
 def validate(node: Object) -> None:
     """Raises jsonschema.ValidationError for what Kubernetes would refuse or not know."""
     group, _, version = node["apiVersion"].rpartition("/")

@@ -61,6 +61,7 @@ def _pod(asked: RayJob, node: Node, name: str) -> Object:
         "enableServiceLinks": False,
         "securityContext": {
             **{"runAsNonRoot": True, "runAsUser": USER, "runAsGroup": USER, "fsGroup": USER},
+            "fsGroupChangePolicy": "OnRootMismatch",
             "seccompProfile": {"type": "RuntimeDefault"},
         },
         "containers": [_container(asked, node, name, mounts)],

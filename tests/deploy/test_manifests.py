@@ -9,11 +9,13 @@ from kubernetes.utils.quantity import parse_quantity
 from manifest_policy import containers, pod_spec
 from manifests import ROOT, Object, built, objects, validate
 
-FOLDERS = ["base", "overlays/dev", "overlays/prod"]
+FOLDERS = ["base", "overlays/dev", "overlays/lab", "overlays/prod"]
+SCALED = [folder for folder in FOLDERS if folder != "overlays/lab"]
+PROFILES = [("cluster", "overlays/prod"), ("lab", "overlays/lab")]
 DOCUMENT = ROOT / "docs/operations.md"
 
 
-@pytest.mark.parametrize("folder", [*FOLDERS, "queue"])
+@pytest.mark.parametrize("folder", [*FOLDERS, "queue", "queue/lab"])
 def test_every_object_is_valid(folder):
     for node in objects(folder):
         try:
@@ -82,7 +84,7 @@ def test_every_selector_selects(folder):
 
 
 def test_the_encoder_scales_and_is_drained_one_at_a_time():
-    for folder in FOLDERS:
+    for folder in SCALED:
         nodes = {(node["kind"], node["metadata"]["name"]): node["spec"] for node in objects(folder) if "spec" in node}
         scaler = nodes["HorizontalPodAutoscaler", "encoder"]
         assert scaler["scaleTargetRef"]["name"] == "encoder" and scaler["minReplicas"] < scaler["maxReplicas"]
@@ -91,7 +93,7 @@ def test_the_encoder_scales_and_is_drained_one_at_a_time():
 
 
 def test_the_most_encoders_leave_half_of_the_quota():
-    for folder in FOLDERS:
+    for folder in SCALED:
         nodes = objects(folder)
         (quota,) = (node["spec"]["hard"] for node in nodes if node["kind"] == "ResourceQuota")
         (scaler,) = (node["spec"] for node in nodes if node["kind"] == "HorizontalPodAutoscaler")
@@ -114,22 +116,23 @@ def test_the_document_tells_of_every_secret(folder):
                 assert f"`{volume['secret']['secretName']}`" in text
 
 
-def test_the_cluster_profile_finds_what_it_names():
-    profile = yaml.safe_load((ROOT / "deploy/profiles/cluster.yaml").read_text(encoding="utf-8"))
-    nodes = objects("overlays/prod")
+@pytest.mark.parametrize(("name", "folder"), PROFILES)
+def test_a_profile_finds_what_it_names(name, folder):
+    profile = yaml.safe_load((ROOT / f"deploy/profiles/{name}.yaml").read_text(encoding="utf-8"))
+    nodes = objects(folder)
     assert profile["service_account"] in names(nodes, "ServiceAccount")
     assert set(referred(profile, "claim")) <= names(nodes, "PersistentVolumeClaim")
-    assert f"image: {profile['image']}" in built("overlays/prod")
+    assert f"image: {profile['image']}" in built(folder)
     assert profile["defaults"]["env"]["PINCLIP_MLFLOW_URI"] == "http://mlflow:5000"
     ray = profile["pipelines"]["training"]["train"]["ray"]
     assert ray["service_account"] in names(nodes, "ServiceAccount")
     assert ray["queue"] in names(nodes, "LocalQueue")
 
 
-@pytest.mark.parametrize("folder", FOLDERS)
-def test_a_steps_scratch_fits_what_its_container_may_store(folder):
+@pytest.mark.parametrize(("name", "folder"), [*PROFILES, ("cluster", "base"), ("cluster", "overlays/dev")])
+def test_a_steps_scratch_fits_what_its_container_may_store(name, folder):
     """KFP sets no limit of ephemeral-storage on a step's container, so the LimitRange's default is it."""
-    profile = yaml.safe_load((ROOT / "deploy/profiles/cluster.yaml").read_text(encoding="utf-8"))
+    profile = yaml.safe_load((ROOT / f"deploy/profiles/{name}.yaml").read_text(encoding="utf-8"))
     (allowed,) = (
         one["default"]["ephemeral-storage"]
         for node in objects(folder)

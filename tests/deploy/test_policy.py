@@ -10,7 +10,7 @@ PLAIN = "postgresql://mlflow:hunter2@db/mlflow"
 DENY_ALL = {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}
 
 
-@pytest.mark.parametrize("folder", ["base", "overlays/dev", "overlays/prod"])
+@pytest.mark.parametrize("folder", ["base", "overlays/dev", "overlays/lab", "overlays/prod"])
 def test_nothing_is_violated(folder):
     assert violations(objects(folder)) == []
 
@@ -45,6 +45,9 @@ def without(kind: str) -> Callable[[list[Object]], object]:
 
 PLANTED = {
     "fixed version": encoder(lambda pod, box: box.update(image="registry.example.com:5000/pinclip-python:latest")),
+    "no fixed version of the image pinclip-python": encoder(
+        lambda pod, box: box.update(image="registry.example.com:5000/pinclip-python:0.1.0")
+    ),
     "no fixed version of the image redis": encoder(lambda pod, box: box.update(image="redis")),
     "may run as root": security(runAsUser=0),
     "encoder may run as root": encoder(lambda pod, box: pod["securityContext"].pop("runAsNonRoot")),
@@ -62,6 +65,7 @@ PLANTED = {
             initContainers=[{"name": "init", "image": "a:1", "securityContext": {"runAsUser": 0}}]
         )
     ),
+    "owner of every file": encoder(lambda pod, box: pod["securityContext"].pop("fsGroupChangePolicy")),
     "default service account": encoder(lambda pod, box: pod.pop("serviceAccountName")),
     "gets a token": encoder(lambda pod, box: pod.pop("automountServiceAccountToken")),
     "shares the node's hostNetwork": encoder(lambda pod, box: pod.update(hostNetwork=True)),

@@ -134,7 +134,7 @@ def test_training_by_hand(cluster):
     assert env["PINCLIP_HOME"] == "/data/home"
     assert env["OMP_NUM_THREADS"] == "2"  # its limit of CPUs; the node has more
     ray = RayJob.model_validate_json(env[VARIABLE])
-    assert ray.image == "registry.example.com/pinclip-python:0.1.0"
+    assert ray.image == "registry.example.com/pinclip-python:503e13463bca"
     assert (ray.queue, ray.timeout, ray.retries) == ("pinclip", "24h", 1)
     assert (ray.workers.cpu, ray.workers.memory, ray.workers.gpu.count) == ("8", "48Gi", 1)
     asked = platform["platforms"]["kubernetes"]["deploymentSpec"]["executors"][label]
@@ -234,7 +234,7 @@ def test_a_step_or_a_pipeline_that_is_not_there_is_told(pipelines, says):
 
 
 def test_an_unknown_profile_is_told():
-    with pytest.raises(ConfigError, match="There is no deploy profile moon; choose one of cluster, local"):
+    with pytest.raises(ConfigError, match="There is no deploy profile moon; choose one of cluster, lab, local"):
         read_profile("moon")
 
 
