@@ -16,10 +16,10 @@ import docker
 from docker.errors import ContainerError
 from kfp import local
 
+from components.configuration import load
 from components.image import IMAGE
 from components.progress import EVENTS, finished
 from model.catalogue import Catalogue
-from model.config import load
 from model.errors import PinclipError, RunError
 from pipelines.lineage import lineage, run_identity
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from model.config import load
+from components.configuration import load
 from model.errors import ConfigError
 from pipelines.configuration import configuration
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from model.config import load
+from components.configuration import load
 from pipelines.lineage import git_revision, run_identity
 
 

@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from components.configuration import load
 from components.settings import Settings
-from model.config import load
 from model.errors import ClusterError
 from pipelines.packages import package
 from pipelines.profiles import read_profile
@@ -113,7 +113,7 @@ def test_where_kfp_runs_a_step_its_compiler_is_gone_and_not_missed(home, server)
     code = f"""
 import components.monitoring.collecting, components.monitoring.measuring, components.monitoring.noticing
 from components.settings import Settings
-from model.config import load
+from components.configuration import load
 from pipelines.retraining import train_anew
 print(train_anew("/data/pins", load("smoke"), "cluster", Settings(home={str(home.home)!r})))
 """

@@ -6,7 +6,7 @@ import pytest
 import yaml
 from jsonschema import Draft4Validator
 
-from model.config import load
+from components.configuration import load
 from pipelines.packages import package, write_package
 from pipelines.profiles import read_profile
 

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 import yaml
 
+from components.configuration import load
 from components.pods import seconds
 from components.rayjob.settings import VARIABLE, RayJob
-from model.config import load
 from model.errors import ConfigError
 from pipelines.packages import package
 from pipelines.profiles import PROFILES, Profile, Step, read_profile

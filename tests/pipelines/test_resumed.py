@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from components.configuration import load
 from components.settings import Settings
 from components.snapshots import KEPT, snapshot_file
 from model import neighbourhood, pixels
 from model.catalogue import Catalogue
-from model.config import load
 from model.preparation import prepare
 from model.snapshot import Snapshot
 from model.sources.synthetic import SyntheticConfig, generate

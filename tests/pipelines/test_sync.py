@@ -10,7 +10,7 @@ from pathlib import Path
 
 import yaml
 
-from model.config import load
+from components.configuration import load
 from pipelines.packages import package
 from pipelines.profiles import read_profile
 from pipelines.schedule_file import read_schedules, wanted
