@@ -45,7 +45,7 @@ def parameters(config: Configuration, inputs: Iterable[str]) -> dict[str, Any]:
 
     A section is a parameter of its own, so that a step's inputs, its key in the cluster's cache, hold what it reads.
     """
-    tree = config.to_dict()
+    tree = json.loads(config.to_json())  # lists: KFP takes no tuples
     known = {name if name in VALUES else f"{name}_config": value for name, value in tree.items()}
     known["config"] = json.dumps(tree)  # on one line: KFP repeats a default in a comment, which a second would end
     return {name: value for name, value in known.items() if name in set(inputs)}

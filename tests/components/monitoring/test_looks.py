@@ -198,7 +198,7 @@ def test_a_catalogue_that_cannot_be_looked_at_is_told(world, webhook, monkeypatc
     monkeypatch.setenv("PINCLIP_HOME", str(world.settings.home))
     gone, collected = tmp_path / "<gone>", SimpleNamespace(path=str(tmp_path / "out"), metadata={})
     with pytest.raises(CatalogueError, match="There is no catalogue at"):
-        step.collect.python_func(str(gone), CONFIG.to_json(), {}, collected)
+        step.collect.python_func(str(gone), {}, {}, {}, collected)
     (notice,) = webhook.messages
     assert "the catalogue cannot be looked at: There is no catalogue at" in notice["text"]
     assert "<" not in json.dumps(notice)
