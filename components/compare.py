@@ -11,7 +11,10 @@ def compare(
     neighbours: dsl.Input[dsl.Dataset],
     model: dsl.Input[dsl.Model],
     vectors: dsl.Input[dsl.Dataset],
-    config: str,
+    seed: int,
+    prepare_config: dict,
+    quantization_config: dict,
+    evaluation_config: dict,
     comparison: dsl.Output[dsl.Artifact],
 ) -> None:
     from components.progress import advance, step
@@ -26,13 +29,16 @@ def compare(
         from model.files import write_json
         from model.parts import in_turn
 
+        config = Config.of(
+            seed=seed, prepare=prepare_config, quantization=quantization_config, evaluation=evaluation_config
+        )
         compared = compare_with_champion(
             prepared=Path(prepared.path),
             neighbours=Path(neighbours.path),
             model=Path(model.path),
             vectors=Path(vectors.path),
             work=Path(comparison.path).parent,
-            config=Config.from_json(config),
+            config=config,
             settings=Settings(),
             report=advance,
             each=spread(in_turn, gpu=True),

@@ -13,7 +13,9 @@ def evaluate(
     vectors: dsl.Input[dsl.Dataset],
     baseline: dsl.Input[dsl.Dataset],
     quantized: dsl.Input[dsl.Dataset],
-    config: str,
+    seed: int,
+    quantization_config: dict,
+    evaluation_config: dict,
     evaluation: dsl.Output[dsl.Artifact],
     metrics: dsl.Output[dsl.Metrics],
 ) -> None:
@@ -34,7 +36,7 @@ def evaluate(
             baseline=Path(baseline.path),
             quantized=Path(quantized.path),
             out=Path(evaluation.path),
-            config=Config.from_json(config),
+            config=Config.of(seed=seed, quantization=quantization_config, evaluation=evaluation_config),
             report=advance,
         )
         for task in ("related_pins", "search"):

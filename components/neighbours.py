@@ -6,7 +6,13 @@ from components.image import IMAGE
 
 
 @dsl.component(base_image=IMAGE, install_kfp_package=False)
-def neighbours(prepared: dsl.Input[dsl.Dataset], config: str, neighbours: dsl.Output[dsl.Dataset]) -> None:
+def neighbours(
+    prepared: dsl.Input[dsl.Dataset],
+    seed: int,
+    split_config: dict,
+    graph_config: dict,
+    neighbours: dsl.Output[dsl.Dataset],
+) -> None:
     from components.progress import advance, step
 
     with step("neighbours"):
@@ -18,5 +24,6 @@ def neighbours(prepared: dsl.Input[dsl.Dataset], config: str, neighbours: dsl.Ou
         from model.parts import in_threads
 
         folders = Path(prepared.path), Path(neighbours.path)
-        stats = neighbourhood.build(*folders, Config.from_json(config), advance, spread(in_threads))
+        config = Config.of(seed=seed, split=split_config, graph=graph_config)
+        stats = neighbourhood.build(*folders, config, advance, spread(in_threads))
         neighbours.metadata.update(stats)

@@ -6,7 +6,9 @@ from components.image import IMAGE
 
 
 @dsl.component(base_image=IMAGE, install_kfp_package=False)
-def prepare(catalogue: str, config: str, lineage: dict, prepared: dsl.Output[dsl.Dataset]) -> None:
+def prepare(
+    catalogue: str, lineage: dict, prepare_config: dict, vision_config: dict, prepared: dsl.Output[dsl.Dataset]
+) -> None:
     """`lineage` (code and data fingerprints) makes a changed package or catalogue a new key of the cluster's cache."""
     from components.progress import advance, step
 
@@ -17,7 +19,7 @@ def prepare(catalogue: str, config: str, lineage: dict, prepared: dsl.Output[dsl
         from model.catalogue import Catalogue
         from model.config import Config
 
-        source, settings = Catalogue(Path(catalogue)), Config.from_json(config)
+        source, settings = Catalogue(Path(catalogue)), Config.of(prepare=prepare_config, vision=vision_config)
         summary = preparation.prepare(source, Path(prepared.path), settings.prepare, advance)
         kept = Catalogue(Path(prepared.path) / "catalogue")
         pixels.decode_catalogue(kept, settings, Path(prepared.path) / "pixels.u8")

@@ -9,7 +9,8 @@ from components.image import IMAGE
 def quantize(
     vectors: dsl.Input[dsl.Dataset],
     neighbours: dsl.Input[dsl.Dataset],
-    config: str,
+    seed: int,
+    quantization_config: dict,
     quantized: dsl.Output[dsl.Dataset],
     docs: dsl.Output[dsl.HTML],
 ) -> None:
@@ -20,9 +21,11 @@ def quantize(
 
         from model import quantization
         from model.config import Config
+        from model.neighbourhood import read_training
         from validation.checking import check_embeddings
         from validation.report import require
 
         require(check_embeddings(Path(vectors.path), Path(docs.path), int(vectors.metadata["pins"])))
-        settings = Config.from_json(config)
-        quantization.quantize(Path(vectors.path), Path(neighbours.path), Path(quantized.path), settings)
+        config = Config.of(seed=seed, quantization=quantization_config)
+        training = read_training(Path(neighbours.path))
+        quantization.quantize(Path(vectors.path), training, Path(quantized.path), config)

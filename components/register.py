@@ -12,9 +12,21 @@ def register(
     evaluation: dsl.Input[dsl.Artifact],
     comparison: dsl.Input[dsl.Artifact],
     validation: dsl.Input[dsl.Artifact],
-    config: str,
     run: str,
     lineage: dict,
+    profile: str,
+    seed: int,
+    prepare_config: dict,
+    split_config: dict,
+    graph_config: dict,
+    vision_config: dict,
+    text_config: dict,
+    fusion_config: dict,
+    objective_config: dict,
+    train_config: dict,
+    quantization_config: dict,
+    evaluation_config: dict,
+    gate_config: dict,
     version: dsl.Output[dsl.Artifact],
     card: dsl.Output[dsl.Markdown],
 ) -> None:
@@ -24,19 +36,34 @@ def register(
         from pathlib import Path
 
         from components import registry
+        from components.configuration import Configuration
         from components.model_card.card import model_card
         from components.settings import Settings
-        from model.config import Config
         from model.files import write_text
 
-        folder, judged, settings = Path(model.path), Path(evaluation.path), Config.from_json(config)
+        config = Configuration.of(
+            profile=profile,
+            seed=seed,
+            prepare=prepare_config,
+            split=split_config,
+            graph=graph_config,
+            vision=vision_config,
+            text=text_config,
+            fusion=fusion_config,
+            objective=objective_config,
+            train=train_config,
+            quantization=quantization_config,
+            evaluation=evaluation_config,
+            gate=gate_config,
+        )
+        folder, judged = Path(model.path), Path(evaluation.path)
         page = model_card(
             run_id=run,
             prepared=Path(prepared.path),
             evaluation=judged,
             comparison=Path(comparison.path),
             model_folder=folder,
-            config=settings,
+            config=config,
             lineage=lineage,
         )
         write_text(Path(card.path), page)
@@ -47,7 +74,7 @@ def register(
             comparison=Path(comparison.path),
             validation=Path(validation.path),
             card=page,
-            config=settings,
+            config=config,
             lineage=lineage,
             settings=Settings(),
         )

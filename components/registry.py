@@ -7,20 +7,24 @@ are readable: whoever loads `models:/pinclip@challenger` finds vectors of that v
 import dataclasses
 import hashlib
 import json
+import os
+import shutil
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version as installed
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
+from components.configuration import Configuration
 from components.gate import Verdict, judge
 from components.model_card.card import described
 from components.settings import Settings
 from components.tracking import carries, connect, log_evidence, log_figures, mlflow_errors, tracked
 from model.catalogue import TEXT_TYPES
-from model.config import Config
+from model.config.folder import complete_config
 from model.errors import ModelError
 from model.files import write_json
 
@@ -31,7 +35,7 @@ if TYPE_CHECKING:
 CHALLENGER, CHAMPION = "challenger", "champion"  # moved by publishing; moved by a person
 ROOT = Path(__file__).resolve().parents[1]
 # What the pyfunc needs to load and predict; everything else of this project stays out of its environment.
-PACKAGES = ("mlflow", "numpy", "pillow", "pyarrow", "safetensors", "scipy", "tokenizers", "torch")
+PACKAGES = ("mlflow", "numpy", "pillow", "pyarrow", "pydantic", "safetensors", "scipy", "tokenizers", "torch")
 
 
 @dataclass(frozen=True)
@@ -67,7 +71,7 @@ def register(
     comparison: Path,
     validation: Path,
     card: str,
-    config: Config,
+    config: Configuration,
     lineage: Mapping[str, str],
     settings: Settings,
 ) -> Registration:
@@ -107,7 +111,7 @@ def register(
         for name, value in judged.items():
             client.set_tag(run, name, value)
         version = _registered(client, identity, settings.model_name) or _create_version(
-            client, run, model_folder, tags, settings.model_name
+            client, run, model_folder, config, tags, settings.model_name
         )
         client.update_model_version(settings.model_name, str(version.version), described(card))
         tags["pinclip.space"] = f"v{version.version}"
@@ -161,9 +165,11 @@ def _registered(client: "MlflowClient", identity: Mapping[str, str], name: str) 
     return min(versions, key=lambda version: int(version.version), default=None)
 
 
-def _create_version(client: "MlflowClient", run: str, model_folder: Path, tags: Mapping[str, str], name: str) -> Any:
+def _create_version(
+    client: "MlflowClient", run: str, model_folder: Path, config: Configuration, tags: Mapping[str, str], name: str
+) -> Any:
     """The version with all its tags in one write: nobody sees one without a verdict."""
-    model_id = _logged(client, run, tags) or _log_model(model_folder, tags)
+    model_id = _logged(client, run, tags) or _log_model(model_folder, config, tags)
     if not client.search_registered_models(f"name = '{name}'"):
         client.create_registered_model(name, description="Multimodal Pin vectors (PinCLIP)")
     return client.create_model_version(name, f"models:/{model_id}", run, tags=dict(tags), model_id=model_id)
@@ -177,18 +183,22 @@ def _logged(client: "MlflowClient", run: str, tags: Mapping[str, str]) -> str | 
     return next((model.model_id for model in models if model.status.value == "READY"), None)
 
 
-def _log_model(model_folder: Path, tags: Mapping[str, str]) -> str:
+def _log_model(model_folder: Path, config: Configuration, tags: Mapping[str, str]) -> str:
+    """Logs the folder with all of the model's settings: those that judged it are known here alone."""
     import mlflow
 
     # A local version such as 2.13.0+cpu exists on this machine only.
     requirements = [f"{name}=={installed(name).split('+')[0]}" for name in PACKAGES]
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), TemporaryDirectory(prefix="pinclip-model-") as scratch:
+        whole = Path(scratch) / "model"
+        shutil.copytree(model_folder.absolute(), whole, copy_function=os.symlink)
+        complete_config(whole, config)
         warnings.filterwarnings("ignore", message=".*input example was not provided.*")
         logged = mlflow.pyfunc.log_model(
             name="model",
             python_model=str(ROOT / "components" / "pin_model.py"),
             code_paths=[str(ROOT / "model")],
-            artifacts={"model": str(model_folder)},
+            artifacts={"model": str(whole)},
             pip_requirements=requirements,
             signature=_signature(),
             tags={"pinclip.weights_sha256": tags["pinclip.weights_sha256"]},

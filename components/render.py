@@ -15,7 +15,19 @@ def report(
     comparison: dsl.Input[dsl.Artifact],
     validation: dsl.Input[dsl.Artifact],
     version: dsl.Input[dsl.Artifact],
-    config: str,
+    profile: str,
+    seed: int,
+    prepare_config: dict,
+    split_config: dict,
+    graph_config: dict,
+    vision_config: dict,
+    text_config: dict,
+    fusion_config: dict,
+    objective_config: dict,
+    train_config: dict,
+    quantization_config: dict,
+    evaluation_config: dict,
+    gate_config: dict,
     page: dsl.Output[dsl.HTML],
     charts: dsl.Output[dsl.Artifact],
 ) -> None:
@@ -26,13 +38,28 @@ def report(
         import json
         from pathlib import Path
 
+        from components.configuration import Configuration
         from components.registry import Registration
         from components.report.rendering import render
         from components.settings import Settings
         from components.tracking import log_report
         from model.catalogue import Catalogue
-        from model.config import Config
 
+        config = Configuration.of(
+            profile=profile,
+            seed=seed,
+            prepare=prepare_config,
+            split=split_config,
+            graph=graph_config,
+            vision=vision_config,
+            text=text_config,
+            fusion=fusion_config,
+            objective=objective_config,
+            train=train_config,
+            quantization=quantization_config,
+            evaluation=evaluation_config,
+            gate=gate_config,
+        )
         registration = Registration.read(Path(version.path))
         written = render(
             out=Path(charts.path),
@@ -43,7 +70,7 @@ def report(
             catalogue=Catalogue(Path(prepared.path) / "catalogue"),
             neighbours=Path(neighbours.path),
             validation=json.loads(Path(validation.path).read_text(encoding="utf-8")),
-            config=Config.from_json(config),
+            config=config,
             timing_s=timings(),
             version=registration.version,
         )

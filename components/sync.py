@@ -6,15 +6,16 @@ from components.image import IMAGE
 
 
 @dsl.component(base_image=IMAGE, install_kfp_package=False)
-def sync(config: str, synced: dsl.Output[dsl.Artifact]) -> None:
+def sync(promotion_config: dict, synced: dsl.Output[dsl.Artifact]) -> None:
     """`synced` is a file that says what was done (components/promotion/syncing.py: Synced)."""
     from components.progress import advance, step
 
     with step("sync"):
         from pathlib import Path
 
+        from components.configuration import Configuration
         from components.promotion import syncing
         from components.settings import Settings
-        from model.config import Config
 
-        syncing.sync(Config.from_json(config).promotion, Settings(), advance).write(Path(synced.path))
+        config = Configuration.of(promotion=promotion_config)
+        syncing.sync(config.promotion, Settings(), advance).write(Path(synced.path))

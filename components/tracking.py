@@ -6,7 +6,6 @@
 Every write may be repeated: the rerun of a killed run joins its MLflow run and logs nothing twice.
 """
 
-import dataclasses
 import json
 import logging
 import os
@@ -86,7 +85,7 @@ def log_figures(client: "MlflowClient", run: str, *, config: Config, metrics: Ma
 
     # One timestamp for all: MLflow keeps a metric once for (name, step, timestamp, value), so a repetition is nothing.
     now = client.get_run(run).info.start_time
-    params = [Param(key, str(value)) for key, value in _flat(dataclasses.asdict(config), ".")]
+    params = [Param(key, str(value)) for key, value in _flat(config.to_dict(), ".")]
     points = [Metric(name, value, now, 0) for name, value in _numbers(metrics)]
     for line in curves.read_text(encoding="utf-8").splitlines():
         point = json.loads(line)

@@ -9,14 +9,22 @@ from components.image import IMAGE
 def train(
     prepared: dsl.Input[dsl.Dataset],
     neighbours: dsl.Input[dsl.Dataset],
-    config: str,
-    run: str,
+    seed: int,
+    prepare_config: dict,
+    split_config: dict,
+    graph_config: dict,
+    vision_config: dict,
+    text_config: dict,
+    fusion_config: dict,
+    objective_config: dict,
+    train_config: dict,
     model: dsl.Output[dsl.Model],
     baseline: bool = False,
 ) -> None:
     """`baseline`: the same network and budget with the CLIP objective, to compare with.
 
-    A training of the same `run` that was killed goes on from its last snapshot.
+    The settings are those that the weights follow from; they go into the model's folder. A training of the same data
+    and settings that was killed goes on from its last snapshot.
     """
     from components.progress import advance_training, step
 
@@ -31,9 +39,19 @@ def train(
         from components.snapshots import snapshot_file
         from model.config import Config, clip_baseline
 
-        settings = Config.from_json(config)
-        settings = clip_baseline(settings) if baseline else settings
+        config = Config.of(
+            seed=seed,
+            prepare=prepare_config,
+            split=split_config,
+            graph=graph_config,
+            vision=vision_config,
+            text=text_config,
+            fusion=fusion_config,
+            objective=objective_config,
+            train=train_config,
+        )
+        config = clip_baseline(config) if baseline else config
         folders = Path(prepared.path), Path(neighbours.path), Path(model.path)
-        snapshot = snapshot_file(run, name, Settings())
+        snapshot = snapshot_file(name, config, prepared.metadata, Settings())
         where = rayjob_training if is_asked() else ray_training
-        model.metadata.update(where.train(*folders, settings, advance_training, snapshot))
+        model.metadata.update(where.train(*folders, config, advance_training, snapshot))

@@ -8,7 +8,7 @@ from components.image import IMAGE
 @dsl.component(base_image=IMAGE, install_kfp_package=False)
 def validate(
     prepared: dsl.Input[dsl.Dataset],
-    config: str,
+    prepare_config: dict,
     validation: dsl.Output[dsl.Artifact],
     docs: dsl.Output[dsl.HTML],
 ) -> None:
@@ -23,7 +23,7 @@ def validate(
         from validation.checking import check
         from validation.report import require
 
-        settings = Config.from_json(config).prepare
+        settings = Config.of(prepare=prepare_config).prepare
         report = check(Path(prepared.path), settings, Path(docs.path))
         write_json(Path(validation.path), report.to_dict())
         require(report)

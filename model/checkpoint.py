@@ -1,4 +1,4 @@
-"""A model folder: model.safetensors, config.json, tokenizer.json. Nothing in it is ever unpickled.
+"""A model folder: model.safetensors, config.json (model/config/folder.py), tokenizer.json. Nothing is ever unpickled.
 
 It is whole: pretrained towers leave their weights and configurations in it (model/pretrained.py).
 
@@ -13,9 +13,9 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from tokenizers import Tokenizer
 
-from model.config import Config
+from model.config.folder import read_config, write_config
 from model.encoder import PinEncoder
-from model.errors import ConfigError, ModelError
+from model.errors import ModelError
 from model.files import replaced
 
 FILES = ("config.json", "tokenizer.json", "model.safetensors")
@@ -25,8 +25,7 @@ def save_model(folder: Path, encoder: PinEncoder, tokenizer: Tokenizer) -> None:
     """Writes each file beside and moves it into `folder`, weights last."""
     folder.mkdir(parents=True, exist_ok=True)
     encoder.save_towers(folder)
-    with replaced(folder / "config.json") as scratch:
-        scratch.write_text(encoder.config.to_json(), encoding="utf-8")
+    write_config(folder, encoder.config)
     with replaced(folder / "tokenizer.json") as scratch:
         tokenizer.save(str(scratch))
     tensors = {name: value.contiguous() for name, value in encoder.state_dict().items()}
@@ -58,20 +57,6 @@ def load_model(folder: Path) -> tuple[PinEncoder, Tokenizer]:
             "copy both from one training run."
         ) from None
     return encoder.eval(), Tokenizer.from_file(str(folder / "tokenizer.json"))
-
-
-def read_config(folder: Path) -> Config:
-    """
-    Raises:
-        ModelError: config.json is missing or none of this version.
-    """
-    path = folder / "config.json"
-    try:
-        return Config.from_json(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise ModelError(f"The model folder {folder} has no config.json; point at a whole model folder.") from None
-    except (ValueError, AttributeError, ConfigError) as error:
-        raise ModelError(f"{path} is no configuration of this version ({error}); copy it again.") from None
 
 
 def parameters(encoder: torch.nn.Module) -> int:

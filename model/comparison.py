@@ -13,7 +13,7 @@ Shape legend: Q queries · D draws · P Pins
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -68,7 +68,7 @@ def compare(
         ModelError: the champion's folder cannot be read.
     """
     its, part = load_model(champion.folder)[0].config, scratch / "fresh"
-    fresh_part(prepared, neighbours, replace(config, vision=its.vision), part)
+    fresh_part(prepared, neighbours, Config.of(prepare=asdict(config.prepare), vision=asdict(its.vision)), part)
     report(0.1, "fresh Pins decoded")
     embed(part, champion.folder, scratch / "vectors", lambda f, m: report(0.1 + 0.6 * f, m), each)
     fresh = ground(prepared, neighbours, only_fresh=True)
@@ -82,14 +82,18 @@ def compare(
         "champion": {"version": champion.version},
         "seen": seen(pins, fresh.pins, champion, its, digest),
         "tasks": tasks,
-        "cost": cost(Side(model, prepared, fresh.pins[timed]), Side(champion.folder, part, timed)),
+        "cost": cost(
+            Side(model, prepared, fresh.pins[timed], config.quantization.bits),
+            Side(champion.folder, part, timed, its.quantization.bits),
+        ),
     }
 
 
 def alone(prepared: Path, neighbours: Path, model: Path, config: Config) -> dict[str, Any]:
     """The same where there is nothing to compare with: the model's own cost."""
     fresh = np.flatnonzero(read_fresh(neighbours))
-    return {**NOTHING, "cost": cost(Side(model, prepared, fresh[_drawn(len(fresh), config)]), None)}
+    timed = fresh[_drawn(len(fresh), config)]
+    return {**NOTHING, "cost": cost(Side(model, prepared, timed, config.quantization.bits), None)}
 
 
 def fresh_part(prepared: Path, neighbours: Path, config: Config, out: Path) -> None:

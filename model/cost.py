@@ -23,18 +23,19 @@ WARM = 5  # Pins that go before, unmeasured
 
 @dataclass(frozen=True)
 class Side:
-    """A model folder, a prepared folder at its image size, and the rows of the Pins to time."""
+    """A model folder, a prepared folder at its image size, the rows of the Pins to time, bits of a stored number."""
 
     model: Path
     prepared: Path
     rows: np.ndarray
+    bits: int
 
 
 def cost(ours: Side, champion: Side | None) -> dict[str, dict[str, float | None]]:
     """None for a champion that is not there."""
     sides = [ours, champion] if champion else [ours]
     embedders = [Embedder(side.model) for side in sides]
-    codes = [Affine(1.0, 0, one.config.quantization.bits, one.dim) for one in embedders]
+    codes = [Affine(1.0, 0, side.bits, one.dim) for side, one in zip(sides, embedders, strict=True)]
     figures: dict[str, list[float]] = {
         "latency_ms": medians([_calls(*pair) for pair in zip(embedders, sides, strict=True)]),
         "weights_bytes": [(side.model / "model.safetensors").stat().st_size for side in sides],

@@ -22,6 +22,7 @@ from model.checkpoint import load_model, parameters
 from model.config import Config
 from model.embedding import query_column, read_words, vector_column
 from model.files import replaced, write_json
+from model.neighbourhood import read_training
 from model.quantization import calibration_pins
 from model.quantization_study import study
 from model.questions import Question, Tables, questions
@@ -103,9 +104,8 @@ def evaluate(
     by_slice = slices(ours.tables, _asked(scopes, ours, config), prepared, config)
     metrics["slices"] = {"largest": by_slice["largest"]}
     report(0.8, "slices measured")
-    compared = study(
-        ours.tables, scopes, ours.queries, calibration_pins(neighbours, config), _prefixes(vectors), config
-    )
+    learning = calibration_pins(read_training(neighbours), config)
+    compared = study(ours.tables, scopes, ours.queries, learning, _prefixes(vectors), config)
     with replaced(out) as scratch:
         scratch.mkdir()
         write_json(scratch / "metrics.json", metrics)

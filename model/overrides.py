@@ -1,59 +1,106 @@
-"""Values laid over a tree of frozen dataclasses: by name, parsed to the field's type, refused with a sentence."""
+"""Sections of settings: frozen dataclasses whose types and bounds pydantic checks, and values laid over them by name.
+
+@section
+class GraphConfig:
+    walks: int = Field(64, ge=1, le=100_000)
+
+override(config, {"graph": {"walks": "16"}})     text is read by the field's type
+"""
 
 import dataclasses
 import difflib
-import types
 import typing
-from typing import Any, Literal, Union
+from collections.abc import Iterable, Mapping
+from typing import Any, Literal, TypeVar, dataclass_transform
+
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic.dataclasses import dataclass
 
 from model.errors import ConfigError
 
+Node = TypeVar("Node")
+Kind = TypeVar("Kind", bound=type)
+WORDS = {"ge": "at least", "gt": "more than", "le": "at most", "lt": "less than"}
 
-def override(node: Any, values: dict[str, Any], path: str = "") -> Any:
-    """A copy of the dataclass tree `node` with the nested `values` set; strings are parsed to the field's type."""
-    hints = typing.get_type_hints(type(node))
-    changes = {}
+
+@dataclass_transform(frozen_default=True, field_specifiers=(dataclasses.field, Field))
+def section(kind: Kind) -> Kind:
+    """A frozen dataclass that takes no other keys, no other types (1.0 is no int, 1 is no bool), no NaN, no infinity.
+
+    Made directly, a wrong value is pydantic's ValidationError; override() and read() say it in a sentence.
+    """
+    strict = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
+    return typing.cast(Kind, dataclass(frozen=True, config=strict)(kind))
+
+
+def override(node: Node, values: Mapping[str, Any], path: str = "") -> Node:
+    """A copy of the dataclass tree `node` with the nested `values` set; text is read by the field's type.
+
+    Raises:
+        ConfigError: a key does not exist, or a value does not fit; one sentence, with the nearest key.
+    """
+    hints, changes = typing.get_type_hints(type(node)), dict[str, Any]()
     for key, value in values.items():
-        where = f"{path}{key}"
-        if key not in hints:
-            near = difflib.get_close_matches(key, hints, n=1)
-            advice = f"did you mean {path}{near[0]}?" if near else f"known keys there: {', '.join(hints)}."
-            raise ConfigError(f"There is no setting {where!r}; {advice}")
-        if dataclasses.is_dataclass(hints[key]):
-            if not isinstance(value, dict):
+        kind, where = hints.get(key), f"{path}{key}"
+        if kind is None:
+            raise ConfigError(unknown(where, hints))
+        if dataclasses.is_dataclass(kind):
+            if not isinstance(value, Mapping):
                 raise ConfigError(f"{where!r} is a section, not a value; set one of its keys, e.g. {where}.<key>=…")
-            changes[key] = override(getattr(node, key), value, f"{where}.")
+            changes[key] = override(getattr(node, key, None) or typing.cast(type, kind)(), value, f"{where}.")
+        elif isinstance(value, bool) and kind is not bool:  # pydantic would read it as 1 or 0
+            raise ConfigError(f"{where} is {value}; it takes a value of type {getattr(kind, '__name__', kind)}.")
         else:
-            changes[key] = _parse(value, hints[key], where)
-    return dataclasses.replace(node, **changes)
+            changes[key] = _read_text(kind, value) if isinstance(value, str) else value
+    changed = _checked(type(node), vars(node) | changes, path)
+    return with_only(changed, vars(node) | changes)
 
 
-def _parse(value: Any, hint: Any, where: str) -> Any:
-    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
-    if origin is Literal:
-        for choice in arguments:
-            if str(value) == str(choice):
-                return choice
-        raise ConfigError(f"{where} is {value!r}; choose one of {', '.join(map(str, arguments))}.")
-    if origin in (Union, types.UnionType):
-        if value is None or value in ("", "none", "null"):
-            return None
-        return _parse(value, next(a for a in arguments if a is not type(None)), where)
-    if origin is tuple:
-        items = [part for part in value.strip("()[] ").split(",") if part] if isinstance(value, str) else value
-        if not isinstance(items, (list, tuple)):
-            raise ConfigError(f"{where} is {value!r}; write a list, e.g. 2,4.")
-        return tuple(_parse(item, arguments[0], where) for item in items)
-    if hint is bool:
-        if str(value).lower() in ("true", "1", "yes", "on"):
-            return True
-        if str(value).lower() in ("false", "0", "no", "off"):
-            return False
-        raise ConfigError(f"{where} is {value!r}; write true or false.")
+def with_only(node: Node, names: Iterable[str]) -> Node:
+    """The node without the fields of other names: whoever reads one of those has an AttributeError."""
+    for name in {*vars(node)} - {*names}:
+        object.__delattr__(node, name)
+    return node
+
+
+def refuse_unless(condition: bool, sentence: str) -> None:
+    """Raises ConfigError: for what pydantic's bounds cannot say, in a section's __post_init__."""
+    if not condition:
+        raise ConfigError(sentence)
+
+
+def unknown(where: str, known: Iterable[str]) -> str:
+    """The sentence for a key that does not exist; `where` is its dotted name, `known` are the keys beside it."""
+    path, _, key = where.rpartition(".")
+    above = f"{path}." if path else ""
+    near = difflib.get_close_matches(key, known, n=1)
+    advice = f"did you mean {above}{near[0]}?" if near else f"known keys there: {', '.join(known)}."
+    return f"There is no setting {where!r}; {advice}"
+
+
+def _checked(kind: type[Node], values: Mapping[str, Any], path: str) -> Node:
     try:
-        parsed = hint(value)
-    except (TypeError, ValueError):
-        raise ConfigError(f"{where} is {value!r}; it takes a value of type {hint.__name__}.") from None
-    if isinstance(parsed, float) and parsed != parsed:
-        raise ConfigError(f"{where} is NaN; give a number.")
-    return parsed
+        return TypeAdapter(kind).validate_python(dict(values), strict=False)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        raise ConfigError(_sentence(f"{path}{first['loc'][0]}", first)) from None
+
+
+def _sentence(where: str, error: Any) -> str:
+    given = error["input"]
+    if isinstance(given, float) and given != given:
+        return f"{where} is NaN; give a number."
+    for name, words in WORDS.items():
+        if name in error.get("ctx", {}):
+            return f"{where} is {given}; choose {words} {error['ctx'][name]:g}."
+    said = str(error["msg"]).partition(", unable")[0].replace("Input should be", "choose", 1)
+    return f"{where} is {given!r}; {said[0].lower()}{said[1:]}."
+
+
+def _read_text(kind: Any, text: str) -> Any:
+    """What pydantic does not read itself: a list, and a number that is one of a few."""
+    if typing.get_origin(kind) is tuple:
+        return tuple(part.strip() for part in text.strip("()[] ").split(",") if part.strip())
+    if typing.get_origin(kind) is Literal:
+        return next((choice for choice in typing.get_args(kind) if str(choice) == text), text)
+    return text

@@ -22,7 +22,6 @@ from model.affine import Affine, read_affine
 from model.config import Config
 from model.embedding import vector_column
 from model.files import replaced, write_json
-from model.neighbourhood import read_fresh
 from model.retrieval import top_k
 from model.vectors import as_matrix
 
@@ -52,9 +51,13 @@ def keeping_most(x_NE: np.ndarray, candidates: Sequence[C], restored: Callable[[
     return max(candidates, key=kept)
 
 
-def quantize(vectors: Path, neighbours: Path, out: Path, config: Config) -> Affine:
-    """Calibrates on training Pins, writes the codes of every Pin into the folder above."""
-    sample = calibration_pins(neighbours, config)
+def quantize(vectors: Path, training: np.ndarray, out: Path, config: Config) -> Affine:
+    """Calibrates on training Pins, writes the codes of every Pin into the folder above.
+
+    Args:
+        training: bool (pins,), True where trained on, in the order of `vectors`.
+    """
+    sample = calibration_pins(training, config)
     affine = calibrate(vector_column(vectors, "pin")[sample], config.quantization.bits, config.seed)
     with replaced(out) as scratch:
         (scratch / "pins").mkdir(parents=True)
@@ -68,11 +71,11 @@ def quantize(vectors: Path, neighbours: Path, out: Path, config: Config) -> Affi
     return affine
 
 
-def calibration_pins(neighbours: Path, config: Config) -> np.ndarray:
-    """Rows of the training Pins that a code may learn from, drawn by seed, rising."""
-    training = np.flatnonzero(~read_fresh(neighbours))
-    size = min(config.quantization.calibration_pins, len(training))
-    return np.sort(np.random.default_rng(config.seed).choice(training, size=size, replace=False))
+def calibration_pins(training: np.ndarray, config: Config) -> np.ndarray:
+    """Rows of the training Pins that a code may learn from, drawn by seed, rising; training: bool (pins,)."""
+    rows = np.flatnonzero(training)
+    size = min(config.quantization.calibration_pins, len(rows))
+    return np.sort(np.random.default_rng(config.seed).choice(rows, size=size, replace=False))
 
 
 def read_codes(quantized: Path) -> np.ndarray:

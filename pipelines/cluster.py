@@ -17,8 +17,8 @@ from typing import Any
 from pydantic import SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from components.configuration import Configuration
 from model.catalogue import Catalogue
-from model.config import Config
 from model.errors import ClusterError, ConfigError, PinclipError
 from pipelines.lineage import lineage, run_identity, unread_lineage
 from pipelines.packages import Package, package
@@ -153,7 +153,7 @@ def _reason(error: BaseException) -> str:
     return text.rpartition("] ")[2].rpartition(": ")[2].rstrip(")'\" ")
 
 
-def submit(host: str | None, experiment: str, catalogue: str, config: Config, profile: Profile) -> str:
+def submit(host: str | None, experiment: str, catalogue: str, config: Configuration, profile: Profile) -> str:
     """Starts one training run and returns where to look at it.
 
     Args:

@@ -6,7 +6,7 @@ from typing import Any
 
 import yaml
 
-from model.config import Config, load
+from components.configuration import Configuration, load
 from model.errors import ConfigError
 
 DEFAULT_PROFILE = "demo"
@@ -14,12 +14,12 @@ DEFAULT_PROFILE = "demo"
 BESIDE = ("profile", "generate")
 
 
-def configuration(profile: str | None, params: Path | None, sets: list[str]) -> Config:
+def configuration(profile: str | None, params: Path | None, sets: list[str]) -> Configuration:
     """Raises ConfigError for a profile, key or value that does not exist or fit, and for an unreadable file."""
     return from_tree(_read(params) if params else {}, profile, sets)
 
 
-def from_tree(tree: dict[str, Any], profile: str | None = None, sets: Sequence[str] = ()) -> Config:
+def from_tree(tree: dict[str, Any], profile: str | None = None, sets: Sequence[str] = ()) -> Configuration:
     """As configuration(), of settings that are read already."""
     profile = profile or str(tree.get("profile", DEFAULT_PROFILE))
     settings = {key: value for key, value in tree.items() if key not in BESIDE}

@@ -1,12 +1,13 @@
 """Where a run came from: the code's commit, the catalogue's digest, and DVC's md5 of it where DVC tracks it."""
 
 import hashlib
+import json
 import os
 import subprocess
 from pathlib import Path
 
+from components.configuration import OPERATIONS, Configuration
 from model.catalogue import Catalogue
-from model.config import Config
 from pipelines.dvc_lineage import dvc_md5
 
 CODE = Path(__file__).resolve().parents[1]
@@ -56,9 +57,10 @@ def git_revision(folder: Path) -> str:
     return revision + (f"-dirty-{hashlib.sha256(changes.encode()).hexdigest()[:8]}" if changes else "")
 
 
-def run_identity(config: Config, origin: dict[str, str]) -> str:
+def run_identity(config: Configuration, origin: dict[str, str]) -> str:
     """Names what goes into a run: whoever runs the same again, after a kill too, joins it and doubles nothing."""
-    total = hashlib.sha256("\0".join([config.to_json(), origin["git_rev"], origin["catalogue_digest"]]).encode())
+    told = json.dumps({name: value for name, value in config.to_dict().items() if name not in OPERATIONS})
+    total = hashlib.sha256("\0".join([told, origin["git_rev"], origin["catalogue_digest"]]).encode())
     return f"{config.profile}-{total.hexdigest()[:10]}"
 
 

@@ -1,9 +1,9 @@
 """Runs a KFP pipeline on this machine: kfp.local in a process group of its own, its events shown as they come.
 
-    execute("pipelines.training:training", {"catalogue": …}, work, show)
+    execute("pipelines.training:training", {"catalogue": …}, config, work, show)
 
 `work` is an empty folder; what it holds afterwards:
-    request.json    the pipeline and its arguments
+    request.json    the pipeline, its arguments and all settings
     events.jsonl    what the steps said (components/progress.py)
     pipeline.log    everything KFP and the steps printed
     artifacts/      <pipeline>-<time>/<task>/<artifact>, the outputs of the steps
@@ -27,6 +27,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from components.configuration import Configuration, parameters
 from components.progress import EVENTS
 from components.ray_cluster import RAY_FOLDER, ray_folder
 from model.errors import PinclipError
@@ -59,14 +60,16 @@ class PipelineFailed(Exception):
     """A step stopped for a reason that is no mistake of the user's: the log has it."""
 
 
-def execute(pipeline: str, arguments: dict[str, Any], work: Path, show: Callable[[Event], None]) -> None:
-    """Runs the pipeline `module:function` to its end.
+def execute(
+    pipeline: str, arguments: dict[str, Any], config: Configuration, work: Path, show: Callable[[Event], None]
+) -> None:
+    """Runs the pipeline `module:function` to its end; of the settings it gets those that it has parameters for.
 
     Raises:
         PinclipError: a step met a mistake of the user's; the message is its sentence.
         PipelineFailed: anything else went wrong.
     """
-    write_json(work / "request.json", {"pipeline": pipeline, "arguments": arguments})
+    write_json(work / "request.json", {"pipeline": pipeline, "arguments": arguments, "config": config.to_dict()})
     events = work / "events.jsonl"
     events.touch()
     running, problem = "", None
@@ -185,7 +188,8 @@ def _main(work: Path, pipe: int) -> None:
     with Path(os.environ[EVENTS]).open("a", encoding="utf-8") as file:
         file.write(json.dumps({"time": time.time(), "event": "plan", "steps": steps}) + "\n")
     local.init(local.SubprocessRunner(use_venv=False), pipeline_root=str(work / "artifacts"))
-    pipeline(**request["arguments"])
+    settings = parameters(Configuration.of(**request["config"]), pipeline.component_spec.inputs)
+    pipeline(**request["arguments"], **settings)
 
 
 def _die_with_parent(pipe: int) -> None:

@@ -14,18 +14,23 @@ from pipelines.retrain import retrain
 
 
 @dsl.pipeline(name="pinclip-monitoring", description="Has the catalogue, or what is served of it, drifted?")
-def monitoring(catalogue: str, config: str, lineage: dict, deploy_profile: str = "") -> None:
+def monitoring(
+    catalogue: str, lineage: dict, prepare_config: dict, monitoring_config: dict, config: str, deploy_profile: str = ""
+) -> None:
     """One look.
 
     Args:
         catalogue: a folder that the first step can read.
-        config: model.config.Config as JSON; its section `monitoring`, and all of it for a training.
         lineage: as of a training (pipelines/lineage.py).
+        prepare_config, monitoring_config: sections of the settings.
+        config: all settings as JSON, for the training that an alarm starts (components/configuration.py).
         deploy_profile: of the training that an alarm starts; empty: none is started here.
     """
-    seen = collect(catalogue=catalogue, config=config, lineage=lineage).set_caching_options(False)
-    found = measure(collected=seen.outputs["collected"], config=config).set_caching_options(False)
-    told = notify(drift=found.outputs["drift"], config=config).set_caching_options(False)
+    limits = {"monitoring_config": monitoring_config}
+    seen = collect(catalogue=catalogue, lineage=lineage, prepare_config=prepare_config, **limits)
+    seen.set_caching_options(False)
+    found = measure(collected=seen.outputs["collected"], **limits).set_caching_options(False)
+    told = notify(drift=found.outputs["drift"], **limits).set_caching_options(False)
     again = {"catalogue": catalogue, "config": config, "deploy_profile": deploy_profile}
     # After the notice: whoever is called reads why before the training begins.
     retrain(noticed=told.outputs["noticed"], **again).set_caching_options(False)

@@ -2,14 +2,13 @@
 
 import hashlib
 import importlib
-import json
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from model.config import Config
+from components.configuration import Configuration, parameters
 from model.errors import ConfigError, RunError
 from model.files import write_text
 from pipelines.profiles import Profile
@@ -36,19 +35,20 @@ class Package:
         return f"{self.name}-{hashlib.sha256(self.text.encode()).hexdigest()[:12]}"
 
 
-def package(pipeline: str, config: Config, profile: Profile) -> Package:
-    """Compiles; the settings become the default of the parameter `config`.
+def package(pipeline: str, config: Configuration, profile: Profile) -> Package:
+    """Compiles; the settings become the defaults of their parameters.
 
     Raises:
         ConfigError: no such pipeline, or the profile does not fit it.
     """
     component = _component(pipeline, profile)
     inputs = component.component_spec.inputs
-    required = [name for name, one in inputs.items() if not one.optional and name != "config"]
+    settings = parameters(config, inputs)
+    required = [name for name, one in inputs.items() if not one.optional and name not in settings]
     return Package(component.name, _compile(component, config), list(inputs), required)
 
 
-def write_package(out: Path, config: Config, profile: Profile, manifests: bool, namespace: str) -> None:
+def write_package(out: Path, config: Configuration, profile: Profile, manifests: bool, namespace: str) -> None:
     """`pinclip compile`: the pipeline, or with `manifests` the Pipeline and PipelineVersion resources that hold it.
 
     Raises:
@@ -84,12 +84,10 @@ def _component(pipeline: str, profile: Profile) -> Any:
     return placed(getattr(importlib.import_module(module), function), pipeline, profile)
 
 
-def _compile(component: Any, config: Config, **options: Any) -> str:
+def _compile(component: Any, config: Configuration, **options: Any) -> str:
     from kfp import compiler
 
-    # On one line: KFP repeats a default in a comment, which a second line would end.
-    settings = json.dumps(json.loads(config.to_json()))
-    defaults = {"config": settings} if "config" in component.component_spec.inputs else {}
+    defaults = parameters(config, component.component_spec.inputs)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "pipeline.yaml"
         compiler.Compiler().compile(component, str(path), pipeline_parameters=defaults, **options)

@@ -20,11 +20,11 @@ def retrain(
         import json
         from pathlib import Path
 
+        from components.configuration import Configuration
         from components.settings import Settings
-        from model.config import Config
         from pipelines.retraining import train_anew
 
-        asked, says = Config.from_json(config), "No training is started."
+        asked, says = Configuration.from_json(config), "No training is started."
         over = json.loads(Path(noticed.path).read_text(encoding="utf-8"))["over"]
         if over and asked.monitoring.retrain and deploy_profile:
             says = train_anew(catalogue, asked, deploy_profile, Settings())

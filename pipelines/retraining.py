@@ -12,9 +12,9 @@ import subprocess
 import sys
 from datetime import UTC, datetime
 
+from components.configuration import Configuration
 from components.monitoring.cooldown import Cooldown
 from components.settings import Settings
-from model.config import Config
 from model.errors import ClusterError, PinclipError
 from pinclip_entry import PATH, own_path_first
 
@@ -22,7 +22,7 @@ TRAINING = "training"  # what the cool-down calls it
 RUNTIME = "_KFP_RUNTIME"
 
 
-def train_anew(catalogue: str, config: Config, deploy_profile: str, settings: Settings) -> str:
+def train_anew(catalogue: str, config: Configuration, deploy_profile: str, settings: Settings) -> str:
     """Submits a training unless one was started lately; what came of it as a sentence.
 
     Raises:
@@ -35,7 +35,7 @@ def train_anew(catalogue: str, config: Config, deploy_profile: str, settings: Se
         return f"A training was started: {_submitted(catalogue, config, deploy_profile)}"
 
 
-def _submitted(catalogue: str, config: Config, deploy_profile: str) -> str:
+def _submitted(catalogue: str, config: Configuration, deploy_profile: str) -> str:
     asked = {"catalogue": catalogue, "config": config.to_json(), "deploy_profile": deploy_profile}
     environment = {name: value for name, value in os.environ.items() if name != RUNTIME} | {PATH: own_path_first()}
     command = [sys.executable, "-m", "pipelines.retraining"]
@@ -56,7 +56,7 @@ def _main() -> None:
     asked = json.load(sys.stdin)
     try:
         profile = read_profile(asked["deploy_profile"])
-        address = submit(None, "pinclip", asked["catalogue"], Config.from_json(asked["config"]), profile)
+        address = submit(None, "pinclip", asked["catalogue"], Configuration.from_json(asked["config"]), profile)
     except PinclipError as error:
         sys.stderr.write(f"{error}\n")
         sys.exit(2)

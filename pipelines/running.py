@@ -7,10 +7,10 @@ from typing import Any
 
 from rich.console import Console
 
+from components.configuration import Configuration
 from components.servers import check_servers
 from components.settings import Settings
 from model.catalogue import Catalogue
-from model.config import Config
 from model.errors import PinclipError
 from pipelines.display import display
 from pipelines.lineage import CODE, lineage, run_identity
@@ -21,7 +21,7 @@ PIPELINE = "pipelines.training:training"
 RUNS = Path("runs")
 
 
-def run_training(catalogue: Path, config: Config, out: Path | None) -> None:
+def run_training(catalogue: Path, config: Configuration, out: Path | None) -> None:
     """Runs the whole pipeline and puts the run folder in its place; a run that dies leaves all as it was.
 
     Raises:
@@ -33,11 +33,11 @@ def run_training(catalogue: Path, config: Config, out: Path | None) -> None:
     out = (out or fresh_name(RUNS)).absolute()
     origin = lineage(Catalogue(catalogue.absolute()))
     run = run_identity(config, origin)
-    arguments = {"catalogue": origin["catalogue"], "config": config.to_json(), "run": run, "lineage": origin}
+    arguments = {"catalogue": origin["catalogue"], "run": run, "lineage": origin}
     with claimed(out) as work:
         try:
             with display(console, f"pinclip run {out.name}  ·  {config.profile}") as show:
-                execute(PIPELINE, arguments, work, show)
+                execute(PIPELINE, arguments, config, work, show)
         except (PinclipError, PipelineFailed) as error:
             error.add_note(_where_to_look(keep_evidence(work, out)))
             raise

@@ -85,7 +85,7 @@ def publish(work: Path, out: Path, lineage: dict[str, Any], kept: Mapping[str, s
     with replaced(out) as scratch:
         scratch.mkdir()
         _move(work, scratch, kept)
-        config = json.loads(_read(work / "request.json")["arguments"]["config"])
+        config = _read(work / "request.json")["config"]
         write_json(scratch / "config.json", config)
         version, metrics, validation = (
             _read(scratch / f"{name}.json") for name in ("version", "metrics", "validation")

@@ -6,10 +6,12 @@ from components.sync import sync as sync_step
 
 
 @dsl.pipeline(name="pinclip-sync", description="What MLflow calls the champion becomes what serves.")
-def sync(config: str) -> None:
+def sync(promotion_config: dict) -> None:
     """One look at MLflow's registry.
 
     Args:
-        config: model.config.Config as JSON; its section `promotion` counts.
+        promotion_config: the section `promotion` of the settings.
     """
-    sync_step(config=config).set_caching_options(False)  # the registry may say something else the next time
+    sync_step(promotion_config=promotion_config).set_caching_options(
+        False
+    )  # the registry may say something else the next time

@@ -22,37 +22,66 @@ from components.validate import validate
 
 
 @dsl.pipeline(name="pinclip-training", description="From a catalogue to a registered model and published features.")
-def training(catalogue: str, config: str, run: str, lineage: dict) -> None:
-    """One run.
+def training(
+    catalogue: str,
+    run: str,
+    lineage: dict,
+    profile: str,
+    seed: int,
+    prepare_config: dict,
+    split_config: dict,
+    graph_config: dict,
+    vision_config: dict,
+    text_config: dict,
+    fusion_config: dict,
+    objective_config: dict,
+    train_config: dict,
+    quantization_config: dict,
+    evaluation_config: dict,
+    gate_config: dict,
+) -> None:
+    """One run. Each section of the settings is a parameter of its own, and a step is given those that it reads: another
+    value runs these steps anew and leaves the others in the cluster's cache.
 
     Args:
         catalogue: a folder that every step can read.
-        config: model.config.Config as JSON.
-        run: names the run in MLflow and its snapshots; the same again joins the one and goes on from the others.
+        run: names the run in MLflow; the same again joins it.
         lineage: git_rev, catalogue, catalogue_digest, dvc_md5 (pipelines/lineage.py).
+        profile, seed, …_config: values and sections of the settings (components/configuration.py).
     """
-    source = prepare(catalogue=catalogue, config=config, lineage=lineage).outputs["prepared"]
-    checked = validate(prepared=source, config=config)
+    split = {"seed": seed, "split_config": split_config, "graph_config": graph_config}
+    network = {"vision_config": vision_config, "text_config": text_config, "fusion_config": fusion_config}
+    learning = {"objective_config": objective_config, "train_config": train_config}
+    trained = {**split, **network, **learning, "prepare_config": prepare_config}
+    codes = {"seed": seed, "quantization_config": quantization_config}
+    recall = {**codes, "evaluation_config": evaluation_config}
+    everything = {**trained, **recall, "profile": profile, "gate_config": gate_config}
+
+    source = prepare(
+        catalogue=catalogue, lineage=lineage, prepare_config=prepare_config, vision_config=vision_config
+    ).outputs["prepared"]
+    checked = validate(prepared=source, prepare_config=prepare_config)
     # Nothing learns from data that validation has not let through.
-    near = neighbours(prepared=source, config=config).after(checked).outputs["neighbours"]
+    near = neighbours(prepared=source, **split).after(checked).outputs["neighbours"]
     data = {"prepared": source, "neighbours": near}
 
-    ours = train(**data, config=config, run=run).outputs["model"]
-    clip = train(**data, config=config, run=run, baseline=True).set_display_name("train-baseline").outputs["model"]
+    ours = train(**data, **trained).outputs["model"]
+    clip = train(**data, **trained, baseline=True).set_display_name("train-baseline").outputs["model"]
     vectors = embed(prepared=source, model=ours).outputs["vectors"]
     others = embed(prepared=source, model=clip, baseline=True).set_display_name("embed-baseline").outputs["vectors"]
-    quantized = quantize(vectors=vectors, neighbours=near, config=config).outputs["quantized"]
+    quantized = quantize(vectors=vectors, neighbours=near, **codes).outputs["quantized"]
 
-    judged = evaluate(**data, model=ours, vectors=vectors, baseline=others, quantized=quantized, config=config)
+    judged = evaluate(**data, model=ours, vectors=vectors, baseline=others, quantized=quantized, **recall)
     # Who the champion is, is no input: an answer from the cluster's cache could be about the last one.
-    beside = compare(**data, model=ours, vectors=vectors, config=config).after(judged).set_caching_options(False)
+    beside = compare(**data, model=ours, vectors=vectors, prepare_config=prepare_config, **recall)
+    beside.after(judged).set_caching_options(False)
     evidence = {
         "evaluation": judged.outputs["evaluation"],
         "comparison": beside.outputs["comparison"],
         "validation": checked.outputs["validation"],
     }
-    registered = register(prepared=source, model=ours, **evidence, config=config, run=run, lineage=lineage)
+    registered = register(prepared=source, model=ours, **evidence, run=run, lineage=lineage, **everything)
     version = registered.outputs["version"]
-    page = report(**data, **evidence, model=ours, baseline=clip, version=version, config=config)
+    page = report(**data, **evidence, model=ours, baseline=clip, version=version, **everything)
     # The last step moves the alias: a run that dies before has changed nothing that others read.
     publish(quantized=quantized, prepared=source, version=version, lineage=lineage).after(page)

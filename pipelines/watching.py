@@ -9,12 +9,12 @@ from pathlib import Path
 
 from rich.console import Console
 
+from components.configuration import Configuration
 from components.monitoring.cooldown import Cooldown
 from components.monitoring.page import headline
 from components.settings import Settings
 from components.spaces import published
 from model.catalogue import Catalogue
-from model.config import Config
 from model.errors import PinclipError
 from pipelines.display import display
 from pipelines.lineage import unread_lineage
@@ -28,7 +28,7 @@ LOOKS = Path("monitoring")
 KEPT = {"index.html": "measure/page", "drift.json": "measure/drift", "noticed.json": "notify/noticed"}
 
 
-def monitor(catalogue: Path, config: Config, out: Path | None, retrain: bool) -> None:
+def monitor(catalogue: Path, config: Configuration, out: Path | None, retrain: bool) -> None:
     """Looks once, says what came of it in a line, and with `retrain` starts a training where something is over.
 
     Raises:
@@ -40,11 +40,11 @@ def monitor(catalogue: Path, config: Config, out: Path | None, retrain: bool) ->
     root = str(Catalogue(catalogue.absolute()).root)
     published(settings)  # said before anything starts
     lineage = unread_lineage(root, f"monitor-{datetime.now(UTC):%Y%m%d%H%M%S}")
-    arguments = {"catalogue": root, "config": config.to_json(), "lineage": lineage}
+    arguments = {"catalogue": root, "lineage": lineage}
     with claimed(out) as work:
         try:
             with display(console, f"pinclip monitor {out.name}") as show:
-                execute(PIPELINE, arguments, work, show)
+                execute(PIPELINE, arguments, config, work, show)
         except (PinclipError, PipelineFailed) as error:
             failed = keep(work, out.with_name(f"{out.name}.failed"), lineage, {})
             error.add_note(f"Log: {failed / 'pipeline.log'}")
@@ -64,7 +64,7 @@ def _say(console: Console, out: Path) -> None:
         console.print(f"  {name:<9} {text}", markup=False, highlight=False, soft_wrap=True)
 
 
-def _train_anew(console: Console, catalogue: Path, config: Config, settings: Settings, retrain: bool) -> None:
+def _train_anew(console: Console, catalogue: Path, config: Configuration, settings: Settings, retrain: bool) -> None:
     """Says the command, or with `retrain` does it; a training that fails is not tried again until the pause is over."""
     hours, due = config.monitoring.cooldown_hours, False
     says = f"pinclip run --catalogue {catalogue} --profile {config.profile}   (or this command with --retrain)"

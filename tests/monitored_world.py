@@ -9,12 +9,12 @@ import pyarrow.parquet as pq
 from feature_home import Home
 from served_pins import tiny_model
 
+from components.configuration import load
 from components.gate import Verdict
 from components.registry import Registration, _log_model
 from components.tracking import connect
 from model.affine import Affine
 from model.catalogue import TEXT_SIGNALS, Catalogue, CatalogueWriter, joined_texts
-from model.config import load
 from model.embedding import Embedder
 from model.files import write_json
 from model.preparation import prepare

@@ -18,13 +18,13 @@ from feature_home import Home
 
 from components.gate import Verdict
 from components.promotion import syncing
+from components.promotion.config import PromotionConfig
 from components.publishing import publish
 from components.registry import CHAMPION, Registration, _log_model
 from components.settings import Settings
 from components.spaces import serving_space
 from model.affine import Affine
 from model.catalogue import Catalogue, CatalogueWriter
-from model.config import PromotionConfig
 from model.embedding import Embedder
 from model.files import write_json
 from serving.features import Features

@@ -21,10 +21,10 @@ import requests
 import torch
 from PIL import Image, ImageDraw
 
+from components.configuration import load
 from model.affine import Affine
 from model.catalogue import Catalogue, CatalogueWriter
 from model.checkpoint import save_model
-from model.config import load
 from model.embedding import Embedder
 from model.encoder import PinEncoder
 from model.files import write_json

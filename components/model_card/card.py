@@ -10,10 +10,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from components.configuration import Configuration
 from components.gate import judge
 from components.report import tables
 from model.catalogue import Catalogue
-from model.config import Config
 from model.errors import RunError
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def model_card(
     evaluation: Path,
     comparison: Path,
     model_folder: Path,
-    config: Config,
+    config: Configuration,
     lineage: Mapping[str, str],
 ) -> str:
     """The page, of the folders that the steps prepare, evaluate and train wrote and of the file of compare.
@@ -92,7 +92,7 @@ def _lowest(slices: dict[str, Any]) -> Iterator[dict[str, Any]]:
                 yield {"label": tables.LABELS[task], "column": column, "all": measured["recall@10"], **row}
 
 
-def _changed(config: Config) -> list[str]:
+def _changed(config: Configuration) -> list[str]:
     return [
         f"{section}.{setting.key} = {setting.value}" if section != "run" else f"{setting.key} = {setting.value}"
         for section, settings in tables.settings(config)

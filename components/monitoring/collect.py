@@ -9,22 +9,25 @@ from components.image import IMAGE
 
 
 @dsl.component(base_image=IMAGE, install_kfp_package=False)
-def collect(catalogue: str, config: str, lineage: dict, collected: dsl.Output[dsl.Dataset]) -> None:
+def collect(
+    catalogue: str, lineage: dict, prepare_config: dict, monitoring_config: dict, collected: dsl.Output[dsl.Dataset]
+) -> None:
     from components.progress import advance, step
 
     with step("collect"):
         from pathlib import Path
 
+        from components.configuration import Configuration
         from components.monitoring.collecting import collect
         from components.monitoring.noticing import notify_blind
         from components.settings import Settings
-        from model.config import Config
         from model.errors import CatalogueError
 
-        told, settings = Config.from_json(config), Settings()
+        config = Configuration.of(prepare=prepare_config, monitoring=monitoring_config)
+        settings = Settings()
         try:
-            look = collect(Path(catalogue), told, Path(collected.path), settings, advance)
+            look = collect(Path(catalogue), config, Path(collected.path), settings, advance)
         except CatalogueError as error:  # the worst drift of all, and the steps that would tell of it never start
-            advance(0.1, notify_blind(catalogue, error, told.monitoring, settings))
+            advance(0.1, notify_blind(catalogue, error, config.monitoring, settings))
             raise
         collected.metadata.update(lineage | {"space": look["space"], "time": look["time"]})

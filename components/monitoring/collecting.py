@@ -23,12 +23,14 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from safetensors.numpy import save_file
 
+from components.configuration import Configuration
+from components.monitoring.config import MonitoringConfig
 from components.monitoring.reference import read_reference
 from components.monitoring.store import Published, look_online
 from components.settings import Settings
 from components.spaces import model_folder, published
 from model.catalogue import TEXT_SIGNALS, Catalogue, CatalogueWriter, joined_texts
-from model.config import Config, MonitoringConfig
+from model.config import PrepareConfig
 from model.drift.facts import KEPT, drift_facts, some
 from model.embedding import BLOCK, Embedder
 from model.files import replaced, write_json
@@ -60,7 +62,7 @@ class Chosen:
 
 def collect(
     catalogue: Path,
-    config: Config,
+    config: Configuration,
     out: Path,
     settings: Settings,
     report: Report = lambda fraction, message: None,
@@ -79,7 +81,7 @@ def collect(
     chosen = Chosen.of(there.to_pylist(), set(before.pin_ids.to_pylist()), config.monitoring)
     report(0.1, f"{len(chosen.ids):,} of {len(there):,} Pins are looked at")
     with tempfile.TemporaryDirectory() as scratch:
-        prepared = _prepared(source, chosen.ids, config, Path(scratch))
+        prepared = _prepared(source, chosen.ids, config.prepare, Path(scratch))
         report(0.4, "images and texts read")
         facts = drift_facts(prepared)
         ids, vectors_NE = _embedded(prepared, model_folder(manifest["model"], settings), before)
@@ -106,14 +108,14 @@ def collect(
     return look
 
 
-def _prepared(source: Catalogue, ids: set[str], config: Config, folder: Path) -> Path:
+def _prepared(source: Catalogue, ids: set[str], limits: PrepareConfig, folder: Path) -> Path:
     """The sample as a catalogue of its own, prepared as for training: consent first, then what can be read."""
     wanted = pa.array(sorted(ids), pa.string())
     with CatalogueWriter(folder / "sample") as writer:
         for rows in batches(source, "pins", source.columns("pins"), BLOCK):
             if (some_rows := rows.filter(pc.is_in(rows["pin_id"], value_set=wanted))).num_rows:
                 writer.write("pins", some_rows)
-    prepare(Catalogue(folder / "sample"), folder / "prepared", config.prepare)
+    prepare(Catalogue(folder / "sample"), folder / "prepared", limits)
     return folder / "prepared"
 
 

@@ -8,7 +8,7 @@ from components.image import IMAGE
 @dsl.component(base_image=IMAGE, install_kfp_package=False)
 def measure(
     collected: dsl.Input[dsl.Dataset],
-    config: str,
+    monitoring_config: dict,
     drift: dsl.Output[dsl.Artifact],
     page: dsl.Output[dsl.HTML],
 ) -> None:
@@ -17,13 +17,14 @@ def measure(
     with step("measure"):
         from pathlib import Path
 
+        from components.configuration import Configuration
         from components.monitoring import measuring
         from components.monitoring.page import headline, write_page
         from components.settings import Settings
-        from model.config import Config
         from model.files import write_json
 
-        found = measuring.measure(Path(collected.path), Config.from_json(config).monitoring)
+        limits = Configuration.of(monitoring=monitoring_config).monitoring
+        found = measuring.measure(Path(collected.path), limits)
         write_page(found, Path(page.path))
         found["mlflow_run"] = measuring.track(found, Path(page.path), Settings())
         write_json(Path(drift.path), found)

@@ -16,16 +16,16 @@ from safetensors.numpy import load_file
 
 from components.settings import Settings
 from components.tracking import mlflow_errors, tracked
-from model.config import MonitoringConfig
+from model.drift.config import DriftLimits
 from model.drift.judging import Measure, Samples, judge
 
 SCOPES = ("all", "new")
 
 
-def measure(collected: Path, config: MonitoringConfig) -> dict[str, Any]:
+def measure(collected: Path, limits: DriftLimits) -> dict[str, Any]:
     """Judges a look; what is nearest its limit, or furthest beyond it, comes first."""
     look = json.loads((collected / "look.json").read_text(encoding="utf-8"))
-    measures = sorted(judge(_samples(collected, look), config), key=_order)
+    measures = sorted(judge(_samples(collected, look), limits), key=_order)
     over = [one.key for one in measures if one.over]
     return look | {"over": over, "measures": [asdict(one) | {"over": one.over, "key": one.key} for one in measures]}
 

@@ -7,11 +7,11 @@ notify_blind(catalogue, error, config, settings)   ->  "The notice went out."
 from datetime import UTC, datetime
 from typing import Any
 
+from components.monitoring.config import MonitoringConfig
 from components.monitoring.cooldown import Cooldown
 from components.monitoring.page import named
 from components.monitoring.webhook import WEBHOOK, send
 from components.settings import Settings
-from model.config import MonitoringConfig
 from model.errors import PinclipError, StoreError
 
 SHOWN = 8  # measures that a notice names

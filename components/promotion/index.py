@@ -9,11 +9,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from components.promotion.config import PromotionConfig
 from components.promotion.places import state_folder
 from components.settings import Settings
 from components.warming import Vectors, affine_of, stored_vectors
 from model.affine import Affine
-from model.config import PromotionConfig
 from model.errors import VectorIndexError
 from model.files import alone
 from model.retrieval import CANDIDATES, top_k_of_blocks

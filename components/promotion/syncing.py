@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from components.feature_store import apply, feast_errors, open_store
 from components.promotion.candidates import Candidate, candidate, champion, crown
+from components.promotion.config import PromotionConfig
 from components.promotion.index import bring_index_up
 from components.promotion.places import sync_lock
 from components.promotion.switching import PROMOTE, SYNC, settle, switch
@@ -25,8 +26,7 @@ from components.settings import Settings
 from components.spaces import published_space, serving_space
 from components.warming import LOCK, Report, warm
 from model.catalogue import Catalogue
-from model.checkpoint import read_config
-from model.config import PromotionConfig
+from model.config.folder import read_config
 from model.errors import RunError
 from model.files import alone, remove, write_json
 

@@ -18,8 +18,8 @@ from components.settings import Settings
 from components.spaces import model_folder
 from components.warming import Facts, affine_of
 from model.catalogue import TIME, Catalogue, CatalogueWriter
-from model.checkpoint import read_config
 from model.config import Config
+from model.config.folder import read_config
 from model.embedding import embed, read_vectors
 from model.errors import CatalogueError
 from model.files import replaced
@@ -85,11 +85,7 @@ def embed_all(source: Catalogue, model: Path, scratch: Path) -> tuple[Path, Path
     prepared, vectors = _embedded(source, model, scratch)
     pins = Catalogue(prepared / "catalogue").read("pins", ["pin_id", "group_id", "created_at"])
     split = split_pins(pins, config.split, config.seed)
-    with replaced(scratch / "neighbours") as folder:  # all that calibration asks of that step
-        folder.mkdir()
-        rows = {"pin_id": pins["pin_id"], "fresh": split.fresh, "training": split.training}
-        pq.write_table(pa.table(rows), folder / "split.parquet")
-    quantize(vectors, scratch / "neighbours", scratch / "quantized", config)
+    quantize(vectors, split.training, scratch / "quantized", config)
     return scratch / "quantized", prepared
 
 

@@ -9,10 +9,10 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from components.configuration import Configuration
 from components.gate import Verdict, judge
 from components.report import gallery, judgements, plots, tables
 from model.catalogue import Catalogue
-from model.config import Config
 from model.errors import RunError
 from model.files import replaced, write_text
 
@@ -30,7 +30,7 @@ def render(
     catalogue: Catalogue,
     neighbours: Path,
     validation: dict[str, Any],
-    config: Config,
+    config: Configuration,
     timing_s: dict[str, float],
     version: int | None = None,
 ) -> Path:
@@ -64,7 +64,7 @@ def render(
     return out / "report.html"
 
 
-def _headline(metrics: dict[str, Any], verdict: Verdict, config: Config, version: int | None) -> dict[str, Any]:
+def _headline(metrics: dict[str, Any], verdict: Verdict, config: Configuration, version: int | None) -> dict[str, Any]:
     catalogue, model = metrics["catalogue"], metrics["model"]
     baseline = metrics.get("baseline_clip") or {}
     fresh = tables.tasks(metrics.get("fresh") or {}, baseline.get("fresh") or {}, catalogue)
@@ -101,7 +101,9 @@ def _validation(validation: dict[str, Any], summary: dict[str, Any]) -> dict[str
     return {"validation": validation, "intake": intake, "refusals": refusals}
 
 
-def _pictures(examples: dict[str, Any], catalogue: Catalogue, neighbours: Path, config: Config) -> dict[str, Any]:
+def _pictures(
+    examples: dict[str, Any], catalogue: Catalogue, neighbours: Path, config: Configuration
+) -> dict[str, Any]:
     examples = gallery.shown(examples)
     pin_ids = catalogue.read("pins", ["pin_id"])["pin_id"]
     sample = gallery.sample_neighbours(neighbours, pin_ids, config.seed)

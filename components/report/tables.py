@@ -1,12 +1,11 @@
 """metrics.json and the configuration as the rows of the report; what was not measured says so and is never a 0."""
 
-import dataclasses
 import math
 from dataclasses import dataclass
 from typing import Any
 
+from components.configuration import PROFILES, Configuration
 from model.catalogue import SCHEMAS
-from model.config import PROFILES, Config
 from model.overrides import override
 
 # (path in metrics.json, label, its measures), in the order they are shown
@@ -95,10 +94,10 @@ def seconds(timing_s: dict[str, float]) -> list[tuple[str, float, float]]:
     return [(step, value, value / longest) for step, value in timing_s.items()]
 
 
-def settings(config: Config) -> list[tuple[str, list[Setting]]]:
+def settings(config: Configuration) -> list[tuple[str, list[Setting]]]:
     """The sections of the configuration tree; values outside any section stand first, as "run"."""
-    values = dataclasses.asdict(config)
-    profile = dataclasses.asdict(override(Config(), PROFILES.get(config.profile, {})))
+    values = config.to_dict()
+    profile = override(Configuration(), PROFILES.get(config.profile, {})).to_dict()
     sections: dict[str, list[Setting]] = {"run": []}
     for name, value in values.items():
         if isinstance(value, dict):

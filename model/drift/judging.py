@@ -1,6 +1,6 @@
 """From the samples of one look to measures: each with a value, what of it is sure, and where it stands to its limit.
 
-judge(samples, config.monitoring)    ->  [Measure("facts", "all", "brightness", 0.71, 0.63, 0.1, …), …]
+judge(samples, limits)    ->  [Measure("facts", "all", "brightness", 0.71, 0.63, 0.1, …), …]
 
 Shape legend: B reference vectors · N vectors of now · E vector dimension · K canaries
 """
@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from model.config import MonitoringConfig
+from model.drift.config import DriftLimits
 from model.drift.facts import LABELS, NUMBERS
 from model.drift.histograms import Histogram, of_labels, of_values
 from model.drift.shifts import Shift, least_share, shift_of_labels, shift_of_values
@@ -58,14 +58,14 @@ class Measure:
         return f"{self.group}/{self.scope}/{self.name}"
 
 
-def judge(samples: Samples, config: MonitoringConfig) -> list[Measure]:
+def judge(samples: Samples, limits: DriftLimits) -> list[Measure]:
     """All that can be measured; a fact that LEAST Pins of both samples do not have is left out."""
-    measures = [one for scope in samples.facts for one in _facts(samples, scope, config.max_shift)]
-    measures += [one for scope in samples.now_NE for one in _vectors(samples, scope, config)]
+    measures = [one for scope in samples.facts for one in _facts(samples, scope, limits.max_shift)]
+    measures += [one for scope in samples.now_NE for one in _vectors(samples, scope, limits)]
     if len(samples.canaries_before_KE) >= LEAST:
         lost = lost_neighbours(samples.canaries_before_KE, samples.canaries_now_KE)
-        measures.append(_measure("vectors", "all", "lost_neighbours", lost, config.max_lost_neighbours))
-    return [*measures, *_store(samples, config)]
+        measures.append(_measure("vectors", "all", "lost_neighbours", lost, limits.max_lost_neighbours))
+    return [*measures, *_store(samples, limits)]
 
 
 def _facts(samples: Samples, scope: str, limit: float) -> Iterator[Measure]:
@@ -83,25 +83,25 @@ def _facts(samples: Samples, scope: str, limit: float) -> Iterator[Measure]:
             yield _measure("facts", scope, name, shift_of_values(*values), limit, of_values(*values))
 
 
-def _vectors(samples: Samples, scope: str, config: MonitoringConfig) -> Iterator[Measure]:
+def _vectors(samples: Samples, scope: str, limits: DriftLimits) -> Iterator[Measure]:
     before_BE, now_NE = samples.before_BE, samples.now_NE[scope]
     if min(len(before_BE), len(now_NE)) < LEAST:
         return
-    yield _measure("vectors", scope, "centroid", shift_of_centroid(before_BE, now_NE), config.max_centroid)
+    yield _measure("vectors", scope, "centroid", shift_of_centroid(before_BE, now_NE), limits.max_centroid)
     sizes = lengths(before_BE), lengths(now_NE)
-    yield _measure("vectors", scope, "length", shift_of_values(*sizes), config.max_shift, of_values(*sizes))
+    yield _measure("vectors", scope, "length", shift_of_values(*sizes), limits.max_shift, of_values(*sizes))
 
 
-def _store(samples: Samples, config: MonitoringConfig) -> Iterator[Measure]:
+def _store(samples: Samples, limits: DriftLimits) -> Iterator[Measure]:
     if samples.asked:
         share = _share(samples.without_vector, samples.asked, "Pins have none")
-        yield _measure("store", "all", "without_vector", share, config.max_without_vector)
+        yield _measure("store", "all", "without_vector", share, limits.max_without_vector)
     for feature, rows in samples.differing.items():
         share = _share(rows, samples.pairs, "rows differ")
-        yield _measure("store", "all", f"skew/{feature}", share, config.max_skew)
+        yield _measure("store", "all", f"skew/{feature}", share, limits.max_skew)
     hours = samples.newest_vector_hours
     age = Shift(hours, hours, f"{hours:,.1f} hours")
-    yield _measure("store", "all", "newest_vector_hours", age, config.max_age_hours or None)
+    yield _measure("store", "all", "newest_vector_hours", age, limits.max_age_hours or None)
 
 
 def _share(hits: int, count: int, what: str) -> Shift:

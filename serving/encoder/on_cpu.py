@@ -7,7 +7,7 @@ import numpy as np
 import onnxruntime
 from tokenizers import Tokenizer
 
-from model.config import Config
+from model.config.folder import read_config
 from serving.encoder.export import exported
 from serving.encoder.inputs import PaddedIds, PinTexts, pin_texts, query_texts
 
@@ -19,7 +19,7 @@ class OnnxEncoder:
 
     def __init__(self, model_folder: Path, cache: Path, threads: int = 0) -> None:
         graphs = exported(model_folder, cache)
-        config = Config.from_json((model_folder / "config.json").read_text(encoding="utf-8"))
+        config = read_config(model_folder)
         self.image_size, self.context = config.vision.image_size, config.text.context
         self.tokenizer = Tokenizer.from_file(str(model_folder / "tokenizer.json"))
         self._pins = _session(graphs / "pins.onnx", threads)

@@ -12,9 +12,9 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image, ImageDraw
 
+from components.configuration import load
 from model.catalogue import Catalogue, CatalogueWriter
 from model.codes import NAMES
-from model.config import load
 from validation.report import Finding, Report
 
 PINS = 60

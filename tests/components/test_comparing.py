@@ -7,13 +7,13 @@ import pytest
 from served_pins import tiny_model
 
 from components.comparing import compare_with_champion
-from components.gate import judge
+from components.configuration import load
+from components.gate import GateConfig, judge
 from components.registry import CHAMPION, _log_model
 from components.settings import Settings
 from components.tracking import connect
 from model import embedding, neighbourhood, pixels
 from model.catalogue import Catalogue
-from model.config import GateConfig, load
 from model.preparation import prepare
 from model.sources.synthetic import SyntheticConfig, generate
 

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from components.gate import LEAST, judge
-from model.config import GateConfig
+from components.configuration import load
+from components.gate import LEAST, GateConfig, judge
 from model.errors import ConfigError
 
 METRICS = {
@@ -213,4 +213,4 @@ def test_too_slow_or_too_large_is_refused(ceiling, sentence):
 @pytest.mark.parametrize("wrong", [{"max_regression": -0.1}, {"max_regression": 1.1}, {"max_latency_growth": 0}])
 def test_ceilings_that_make_no_sense_are_refused(wrong):
     with pytest.raises(ConfigError, match=r"gate\.max_"):
-        GateConfig(**wrong)
+        load("demo", [f"gate.{key}={value}" for key, value in wrong.items()])

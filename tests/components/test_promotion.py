@@ -11,8 +11,10 @@ import pytest
 from feature_home import CREATED, Home, quantized, redis_server
 from promoted_pins import champion, crown, serving
 
+from components.configuration import load
 from components.feature_store import delete, open_store
 from components.promotion import events
+from components.promotion.config import PromotionConfig
 from components.promotion.places import state_folder, sync_lock
 from components.promotion.retiring import retire
 from components.promotion.rolling_back import rollback
@@ -20,7 +22,6 @@ from components.promotion.syncing import promote, sync
 from components.settings import Settings
 from components.spaces import published_space
 from components.warming import affine_of, stored_vectors
-from model.config import PromotionConfig
 from model.errors import ConfigError, RunError, StoreError, VectorIndexError
 from model.files import alone, remove
 from serving.index import IndexConfig, PinIndex
@@ -340,6 +341,6 @@ def test_a_publication_never_loses_what_another_writer_of_the_registry_did(home,
 
 def test_settings_that_do_not_fit_are_said():
     with pytest.raises(ConfigError, match=r"promotion\.min_index_recall is 2"):
-        PromotionConfig(min_index_recall=2)
+        load("demo", ["promotion.min_index_recall=2"])
     with pytest.raises(ConfigError, match=r"promotion\.recall_queries is 0"):
-        PromotionConfig(recall_queries=0)
+        load("demo", ["promotion.recall_queries=0"])

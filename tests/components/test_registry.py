@@ -13,11 +13,11 @@ import pytest
 import torch
 from PIL import Image
 
+from components.configuration import load
 from components.registry import CHAMPION, Registration, announce, register, version_of
 from components.settings import Settings
 from components.tracking import connect
 from model.checkpoint import save_model
-from model.config import load
 from model.embedding import Embedder
 from model.encoder import PinEncoder
 from model.errors import ModelError, StoreError

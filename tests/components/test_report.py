@@ -13,9 +13,9 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
+from components.configuration import load
 from components.report import gallery, plots, tables
 from components.report.rendering import render
-from model.config import load
 from model.errors import RunError
 
 PINS = 60

@@ -4,9 +4,9 @@ import json
 
 import pytest
 
+from components.configuration import load
 from components.settings import Settings
 from components.tracking import log_evidence, log_figures, log_report, tracked
-from model.config import load
 from model.errors import StoreError
 
 METRICS = {"fresh": {"search": {"recall@10": 0.25}}, "model": {"parameters": 7}, "catalogue": {"digest": "ab"}}

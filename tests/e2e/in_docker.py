@@ -16,10 +16,10 @@ import docker
 from docker.errors import ContainerError
 from kfp import local
 
+from components.configuration import load, parameters
 from components.image import IMAGE
 from components.progress import EVENTS, finished
 from model.catalogue import Catalogue
-from model.config import load
 from model.errors import PinclipError, RunError
 from pipelines.lineage import lineage, run_identity
 
@@ -74,7 +74,8 @@ def _run_pipeline() -> None:
     # So small a catalogue says little about quality; its features are to be published all the same.
     config, origin = load("smoke", ["gate.min_retention=0"]), lineage(Catalogue(OUT / "catalogue"))
     local.init(local.DockerRunner(**_confined()), pipeline_root=str(OUT / "artifacts"))
-    training(catalogue=origin["catalogue"], config=config.to_json(), run=run_identity(config, origin), lineage=origin)
+    settings = parameters(config, training.component_spec.inputs)
+    training(catalogue=origin["catalogue"], run=run_identity(config, origin), lineage=origin, **settings)
 
 
 def _report(client: docker.DockerClient, seconds: float) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 from rich.console import Console
 from tiny import KEPT
 
+from components.configuration import load
 from pipelines.display import display
 from pipelines.local import execute
 from pipelines.runs import claimed, publish
@@ -13,5 +14,5 @@ from pipelines.runs import claimed, publish
 out, behaviour = Path(sys.argv[1]), sys.argv[2]
 with claimed(out) as work:
     with display(Console()) as show:
-        execute("tiny:tiny", {"config": "{}", "behaviour": behaviour}, work, show)
+        execute("tiny:tiny", {"behaviour": behaviour}, load("smoke"), work, show)
     publish(work, out, {"behaviour": behaviour}, KEPT)

@@ -1,4 +1,4 @@
-"""Runs the real train step alone as `pinclip run` runs the whole pipeline: resumed.py ROOT CONFIG.
+"""Runs the real train step alone as `pinclip run` runs the whole pipeline: resumed.py ROOT SETTINGS.
 
 ROOT holds prepared/ and neighbours/; a finished run leaves ROOT/events.jsonl and ROOT/curves.jsonl.
 """
@@ -9,6 +9,7 @@ from pathlib import Path
 
 from kfp import dsl
 
+from components.configuration import Configuration
 from components.train import train
 from pipelines.local import execute
 from pipelines.runs import claimed
@@ -23,15 +24,38 @@ def given(root: str, prepared: dsl.Output[dsl.Dataset], neighbours: dsl.Output[d
 
 
 @dsl.pipeline(name="resumed")
-def pipeline(root: str, config: str) -> None:
+def pipeline(
+    root: str,
+    seed: int,
+    prepare_config: dict,
+    split_config: dict,
+    graph_config: dict,
+    vision_config: dict,
+    text_config: dict,
+    fusion_config: dict,
+    objective_config: dict,
+    train_config: dict,
+) -> None:
     data = given(root=root).outputs
-    train(prepared=data["prepared"], neighbours=data["neighbours"], config=config, run="the-same")
+    train(
+        prepared=data["prepared"],
+        neighbours=data["neighbours"],
+        seed=seed,
+        prepare_config=prepare_config,
+        split_config=split_config,
+        graph_config=graph_config,
+        vision_config=vision_config,
+        text_config=text_config,
+        fusion_config=fusion_config,
+        objective_config=objective_config,
+        train_config=train_config,
+    )
 
 
 if __name__ == "__main__":
-    root = Path(sys.argv[1])
+    root, config = Path(sys.argv[1]), Configuration.from_json(sys.argv[2])
     with claimed(root / "runs" / "a") as work:
-        execute("resumed:pipeline", {"root": str(root), "config": sys.argv[2]}, work, lambda event: None)
+        execute("resumed:pipeline", {"root": str(root)}, config, work, lambda event: None)
         (curves,) = (work / "artifacts").glob("*/train/model/curves.jsonl")
         for file in (work / "events.jsonl", curves):
             shutil.copy(file, root)

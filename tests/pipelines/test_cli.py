@@ -102,7 +102,7 @@ def test_compile_writes_the_settings_into_the_yaml(tmp_path):
     done = pinclip("compile", "--profile", "smoke", "--set", "train.epochs=3", "--out", "p.yaml", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     parameters = yaml.safe_load((tmp_path / "p.yaml").read_text())["root"]["inputDefinitions"]["parameters"]
-    assert '"epochs": 3' in parameters["config"]["defaultValue"]
+    assert parameters["train_config"]["defaultValue"]["epochs"] == 3
 
 
 def test_generate_writes_a_catalogue_and_says_what_next(tmp_path):

@@ -5,7 +5,7 @@ import socket
 import pytest
 from kfp_server import TOKEN, problems
 
-from model.config import load
+from components.configuration import load
 from model.errors import ClusterError, ConfigError
 from pipelines.cluster import Cluster, submit
 from pipelines.packages import package

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from model.config import load
+from components.configuration import load
 from model.errors import ConfigError
 from pipelines.configuration import configuration
 
@@ -47,7 +47,7 @@ def test_an_empty_file_changes_nothing(tmp_path):
         ("train: 3\n", "'train' is a section"),
         ("train: [\n", "no YAML at line"),
         ("- 1\n", "holds no sections"),
-        ("train:\n  epochs: many\n", "takes a value of type int"),
+        ("train:\n  epochs: many\n", "choose a valid integer"),
         ("profile: huge\n", "no profile 'huge'"),
     ],
 )

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from model.config import load
+from components.configuration import load
 from pipelines import doctor
 from pipelines.ui import is_free
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from model.config import load
+from components.configuration import load
 from pipelines.lineage import git_revision, run_identity
 
 
@@ -48,12 +48,14 @@ def test_the_same_inputs_have_one_name():
     name = run_identity(load("smoke"), origin)
     assert name.startswith("smoke-")
     assert run_identity(load("smoke"), origin | {"catalogue": "/elsewhere"}) == name
+    assert run_identity(load("smoke", ["monitoring.pins=9", "promotion.recall_queries=9"]), origin) == name
     others = [
         run_identity(load("smoke", ["seed=1"]), origin),
+        run_identity(load("smoke", ["gate.min_retention=0.5"]), origin),
         run_identity(load("smoke"), origin | {"git_rev": "abd"}),
         run_identity(load("smoke"), origin | {"catalogue_digest": "124"}),
     ]
-    assert len({name, *others}) == 4
+    assert len({name, *others}) == 5
 
 
 @pytest.mark.parametrize(

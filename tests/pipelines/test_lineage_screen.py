@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 from feature_home import CREATED, LINEAGE, quantized
 
+from components.configuration import load
 from components.gate import Verdict
 from components.promotion import events
 from components.registry import Registration
 from components.tracking import log_evidence, log_figures, tracked
-from model.config import load
 from model.errors import StoreError
 from pipelines.lineage_screen import show
 from serving.index import IndexConfig, PinIndex

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from components.configuration import load
 from model.errors import PinclipError, RunError
 from pipelines.local import PipelineFailed, execute
 from pipelines.runs import claimed
@@ -26,7 +27,7 @@ def run_tiny(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     shown: list[dict] = []
 
     def run(behaviour: str) -> list[dict]:
-        execute("tiny:tiny", {"config": "{}", "behaviour": behaviour}, work, shown.append)
+        execute("tiny:tiny", {"behaviour": behaviour}, load("smoke"), work, shown.append)
         return shown
 
     run.work, run.shown = work, shown

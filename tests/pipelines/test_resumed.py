@@ -9,12 +9,15 @@ import time
 from pathlib import Path
 
 import pytest
+import torch
+from safetensors.torch import save_file
 
+from components.configuration import load
 from components.settings import Settings
 from components.snapshots import KEPT, snapshot_file
 from model import neighbourhood, pixels
 from model.catalogue import Catalogue
-from model.config import load
+from model.config import TRAINED
 from model.preparation import prepare
 from model.snapshot import Snapshot
 from model.sources.synthetic import SyntheticConfig, generate
@@ -53,7 +56,7 @@ def start(root: Path) -> subprocess.Popen[str]:
 
 
 def test_the_same_command_goes_on_where_the_killed_one_was(root):
-    file = snapshot_file("the-same", "train", Settings(home=root / "home"))
+    file = snapshot_file("train", CONFIG, {}, Settings(home=root / "home"))
     killed = start(root)
     while not file.is_file():
         assert killed.poll() is None, killed.stdout.read()
@@ -83,10 +86,40 @@ def wait_for_silence(file: Path) -> int:
 
 def test_a_snapshot_that_nobody_came_back_for_goes_after_a_week(tmp_path):
     settings = Settings(home=tmp_path)
-    old, new = (snapshot_file(name, "train", settings) for name in ("old", "new"))
+    old, new = (snapshot_file(name, CONFIG, {}, settings) for name in ("old", "new"))
     old.parent.mkdir()
     for file, age in ((old, KEPT + 60), (new, KEPT - 60)):
         file.touch()
         os.utime(file, (time.time() - age,) * 2)
-    assert snapshot_file("this", "train-baseline", settings) == tmp_path / "snapshots/this-train-baseline.safetensors"
+    assert snapshot_file("train", CONFIG, {}, settings).parent == tmp_path / "snapshots"
     assert list(old.parent.iterdir()) == [new]
+
+
+def test_a_snapshot_is_found_again_whatever_the_gate_and_only_by_the_same_data_code_and_training(tmp_path):
+    settings, data = Settings(home=tmp_path), {"digest": "d", "git_rev": "r"}
+    first = snapshot_file("train", CONFIG, data, settings)
+    for other in ("gate.min_retention=0.5", "evaluation.max_queries=7", "quantization.bits=4", "monitoring.pins=9"):
+        assert snapshot_file("train", load("smoke", [*TINY, other]), data, settings) == first
+    others = [
+        snapshot_file("train-baseline", CONFIG, data, settings),
+        snapshot_file("train", CONFIG, data | {"digest": "e"}, settings),
+        snapshot_file("train", CONFIG, data | {"git_rev": "s"}, settings),
+        *(snapshot_file("train", load("smoke", [*TINY, one]), data, settings) for one in ("seed=1", "graph.top=3")),
+    ]
+    assert len({first, *others}) == 6
+
+
+def test_a_snapshot_that_is_passed_over_is_said_with_the_setting_that_differs(tmp_path, caplog):
+    settings, data = Settings(home=tmp_path), {"digest": "d", "git_rev": "r"}
+    file = snapshot_file("train", CONFIG, data, settings)
+    file.parent.mkdir()
+    metadata = {"config": CONFIG.only(TRAINED).to_json(), "step": "5", "curves": "[]"}
+    save_file({"task.w": torch.zeros(1)}, str(file), metadata)
+    snapshot_file("train", CONFIG, data, settings)
+    assert caplog.messages == []
+    snapshot_file("train", load("smoke", [*TINY, "train.epochs=41"]), data, settings)
+    snapshot_file("train", CONFIG, data | {"git_rev": "s"}, settings)
+    assert caplog.messages == [
+        f"The snapshot {file} is passed over: train.epochs is 40 there and 41 here.",
+        f"The snapshot {file} is passed over: it was made by another revision of the code.",
+    ]

@@ -31,7 +31,7 @@ def fill(work: Path) -> None:
     for name, text in files.items():
         (outputs / name).parent.mkdir(parents=True, exist_ok=True)
         (outputs / name).write_text(text)
-    (work / "request.json").write_text(json.dumps({"arguments": {"config": '{"seed": 1}'}}))
+    (work / "request.json").write_text(json.dumps({"config": {"seed": 1}}))
     (work / "pipeline.log").write_text("log")
     ends = [{"event": "end", "step": name, "seconds": 2.5, "peak_bytes": 100} for name in ("prepare", "train")]
     (work / "events.jsonl").write_text("".join(json.dumps(event) + "\n" for event in [{"event": "plan"}, *ends]))

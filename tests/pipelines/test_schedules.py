@@ -59,8 +59,7 @@ def test_apply_makes_what_the_file_says_and_the_second_time_nothing(server, host
     assert parameters["run"] == parameters["lineage"]["schedule"] == "nightly-[[ScheduledTime]]"
     assert "pipeline_spec" not in row
     (uploaded,) = server.uploads.values()
-    default = uploaded[0]["root"]["inputDefinitions"]["parameters"]["config"]["defaultValue"]
-    assert '"epochs": 2' in default
+    assert uploaded[0]["root"]["inputDefinitions"]["parameters"]["train_config"]["defaultValue"]["epochs"] == 2
 
 
 def test_a_changed_schedule_is_made_anew_before_the_old_one_goes_and_a_run_at_work_goes_on(server, host, tmp_path):

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from components.configuration import load
 from components.settings import Settings
-from model.config import load
 from pipelines import watching
 
 PINCLIP = Path(sys.executable).with_name("pinclip")

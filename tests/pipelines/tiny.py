@@ -6,13 +6,13 @@ KEPT = {"metrics.json": "first/metrics", "validation.json": "first/validation", 
 
 
 @dsl.component(base_image="python:3.11", install_kfp_package=False)
-def first(config: str, metrics: dsl.Output[dsl.Metrics], validation: dsl.Output[dsl.Artifact]) -> None:
+def first(seed: int, metrics: dsl.Output[dsl.Metrics], validation: dsl.Output[dsl.Artifact]) -> None:
     from pathlib import Path
 
     from components.progress import advance, step
 
     with step("first"):
-        advance(0.5, f"config {config}", loss=1.5, images_per_s=100.0)
+        advance(0.5, f"seed {seed}", loss=1.5, images_per_s=100.0)
         Path(validation.path).write_text('{"success": true, "failures": [], "warnings": []}')
         Path(metrics.path).write_text('{"model": {"parameters": 3}}')
 
@@ -44,6 +44,6 @@ def second(behaviour: str, metrics: dsl.Input[dsl.Metrics], version: dsl.Output[
 
 
 @dsl.pipeline(name="tiny")
-def tiny(config: str, behaviour: str) -> None:
-    begun = first(config=config)
+def tiny(seed: int, behaviour: str) -> None:
+    begun = first(seed=seed)
     second(behaviour=behaviour, metrics=begun.outputs["metrics"]).set_display_name("second")

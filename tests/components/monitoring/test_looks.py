@@ -11,13 +11,13 @@ import pytest
 from monitored_world import CONFIG
 from PIL import Image, ImageEnhance, ImageFilter
 
+from components.configuration import load
 from components.feature_store import open_store, quiet
 from components.monitoring.collecting import collect
 from components.monitoring.measuring import measure, track
 from components.monitoring.reference import reference_folder
 from components.settings import Settings
 from components.tracking import connect
-from model.config import MonitoringConfig
 from model.errors import CatalogueError, StoreError
 
 pytestmark = pytest.mark.timeout(180)
@@ -198,7 +198,7 @@ def test_a_catalogue_that_cannot_be_looked_at_is_told(world, webhook, monkeypatc
     monkeypatch.setenv("PINCLIP_HOME", str(world.settings.home))
     gone, collected = tmp_path / "<gone>", SimpleNamespace(path=str(tmp_path / "out"), metadata={})
     with pytest.raises(CatalogueError, match="There is no catalogue at"):
-        step.collect.python_func(str(gone), CONFIG.to_json(), {}, collected)
+        step.collect.python_func(str(gone), {}, {}, {}, collected)
     (notice,) = webhook.messages
     assert "the catalogue cannot be looked at: There is no catalogue at" in notice["text"]
     assert "<" not in json.dumps(notice)
@@ -209,4 +209,4 @@ def test_the_limits_are_checked():
 
     for wrong in ({"pins": 0}, {"max_shift": 1.5}, {"cooldown_hours": -1.0}, {"max_skew": -0.1}):
         with pytest.raises(ConfigError, match=r"monitoring\."):
-            MonitoringConfig(**wrong)
+            load("demo", [f"monitoring.{key}={value}" for key, value in wrong.items()])

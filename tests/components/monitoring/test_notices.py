@@ -8,10 +8,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from components.monitoring import webhook as sending
+from components.monitoring.config import MonitoringConfig
 from components.monitoring.cooldown import Cooldown
 from components.monitoring.noticing import SHOWN, message, notify
 from components.monitoring.webhook import send
-from model.config import MonitoringConfig
 from model.errors import StoreError
 
 CONFIG = MonitoringConfig()

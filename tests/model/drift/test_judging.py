@@ -6,12 +6,12 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from model.config import MonitoringConfig
+from model.drift.config import DriftLimits
 from model.drift.facts import LABELS, NUMBERS
 from model.drift.histograms import BARS, BINS, of_labels, of_values
 from model.drift.judging import LEAST, Samples, judge
 
-CONFIG = MonitoringConfig()
+LIMITS = DriftLimits()
 DIM = 16
 
 
@@ -46,8 +46,8 @@ def samples(seed: int, count: int = 600, **changed) -> Samples:
     return dataclasses.replace(seen, **changed)
 
 
-def over(seen: Samples, config: MonitoringConfig = CONFIG) -> set[str]:
-    return {one.key for one in judge(seen, config) if one.over}
+def over(seen: Samples, limits: DriftLimits = LIMITS) -> set[str]:
+    return {one.key for one in judge(seen, limits) if one.over}
 
 
 @pytest.mark.parametrize("count", [LEAST, 300, 3_000])
@@ -90,20 +90,20 @@ def test_the_store():
     assert over(samples(1, without_vector=90)) == {"store/all/without_vector"}
     assert over(samples(1, without_vector=30)) == set()  # 5 %: not surely more than allowed
     assert over(samples(1, differing={"pin_stats__saves": 40, "x": 0})) == {"store/all/skew/pin_stats__saves"}
-    assert over(samples(1), dataclasses.replace(CONFIG, max_age_hours=2.0)) == {"store/all/newest_vector_hours"}
-    assert over(samples(1), dataclasses.replace(CONFIG, max_age_hours=4.0)) == set()
+    assert over(samples(1), dataclasses.replace(LIMITS, max_age_hours=2.0)) == {"store/all/newest_vector_hours"}
+    assert over(samples(1), dataclasses.replace(LIMITS, max_age_hours=4.0)) == set()
 
 
 def test_too_few_pins_are_not_measured():
     few = samples(1, LEAST - 1, canaries_before_KE=np.zeros((5, DIM)), canaries_now_KE=np.zeros((5, DIM)))
-    assert {one.group for one in judge(few, CONFIG)} == {"store"}
-    assert not {one.scope for one in judge(samples(1), CONFIG)} - {"all"}
+    assert {one.group for one in judge(few, LIMITS)} == {"store"}
+    assert not {one.scope for one in judge(samples(1), LIMITS)} - {"all"}
 
 
 def test_facts_that_some_pins_lack():
     draw, widths = np.random.default_rng(1), pa.array([1.0] * 40 + [None] * 560)
     lacking = facts(draw, 600, width=widths)
-    found = {one.name: one for one in judge(samples(1, facts={"all": lacking}), CONFIG)}
+    found = {one.name: one for one in judge(samples(1, facts={"all": lacking}), LIMITS)}
     assert found["width"].value > 0.3  # of the forty that have it
 
 

@@ -1,0 +1,51 @@
+"""All settings as one tree: what makes and judges a model (model/config), and what the platform does with it.
+
+load("demo", ["train.epochs=2", "gate.min_fresh_search=0.3"])    ->  Configuration
+parameters(configuration)["train_config"]                        ->  {"epochs": 2, …}
+"""
+
+import json
+from collections.abc import Iterable
+from dataclasses import field
+from typing import Any
+
+from components.gate import GateConfig
+from components.monitoring.config import MonitoringConfig
+from components.promotion.config import PromotionConfig
+from model.config import PROFILES as MODEL_PROFILES
+from model.config import Config
+from model.config.presets import laid_over, preset
+from model.config.tree import VALUES
+from model.overrides import section
+
+# Seconds of training prove the chain, not the model.
+SMOKE_GATE = {"min_gain_over_clip": -1.0, "max_slice_gap": 1.0}
+PROFILES = MODEL_PROFILES | {"smoke": MODEL_PROFILES["smoke"] | {"gate": SMOKE_GATE}}
+OPERATIONS = ("promotion", "monitoring")  # no part of a run: what comes after it reads them
+
+
+@section
+class Configuration(Config):
+    gate: GateConfig = field(default_factory=GateConfig)
+    promotion: PromotionConfig = field(default_factory=PromotionConfig)
+    monitoring: MonitoringConfig = field(default_factory=MonitoringConfig)
+
+
+def load(profile: str = "demo", overrides: Iterable[str] = ()) -> Configuration:
+    """The profile's settings with `section.key=value` overrides applied in order.
+
+    Raises:
+        ConfigError: an unknown profile, an unknown key, or a value that does not fit.
+    """
+    return laid_over(preset(Configuration(), PROFILES, profile), overrides)
+
+
+def parameters(config: Configuration, inputs: Iterable[str]) -> dict[str, Any]:
+    """Those of a pipeline's `inputs` that are settings: `train_config` is the section `train`, `config` all as JSON.
+
+    A section is a parameter of its own, so that a step's inputs, its key in the cluster's cache, hold what it reads.
+    """
+    tree = json.loads(config.to_json())  # lists: KFP takes no tuples
+    known = {name if name in VALUES else f"{name}_config": value for name, value in tree.items()}
+    known["config"] = json.dumps(tree)  # on one line: KFP repeats a default in a comment, which a second would end
+    return {name: value for name, value in known.items() if name in set(inputs)}

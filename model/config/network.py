@@ -1,0 +1,83 @@
+"""The sections of the network: image tower, text tower, fusion."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from model.overrides import refuse_unless, section
+
+Width = Annotated[int, Field(ge=1, le=65_536)]
+Layers = Annotated[int, Field(ge=1, le=1_000)]
+Heads = Annotated[int, Field(ge=1, le=1_024)]
+
+
+@section
+class TowerConfig:
+    """Where a tower's weights come from. `pretrained` empty: from scratch, and the other three say nothing."""
+
+    pretrained: str = ""  # SigLIP 2, SigLIP or CLIP: a local folder or a name on the hub
+    trainable: Literal["frozen", "last", "full"] = "full"  # last: the last `trainable_layers` layers
+    trainable_layers: Layers = 4
+    # A pretrained layer's learning rate, as a share of that of the layer above.
+    layer_decay: float = Field(default=0.8, gt=0, le=1)
+
+
+@section
+class VisionConfig(TowerConfig):
+    """Hybrid funnel ViT: convolutional stem, transformer stages, tokens pooled 2x2 between stages.
+
+    Pretrained, the tower stands for stem and first stage, `patch` is its own, and each of `depths` is a stage on top.
+    """
+
+    image_size: int = Field(default=32, ge=1, le=4_096)  # pixels a side
+    patch: int = Field(default=8, ge=1, le=1_024)  # stem stride, pixels
+    width: Width = 128
+    depths: tuple[Layers, ...] = (2, 2)  # layers a stage; the token grid is halved between stages
+    heads: Heads = 2
+
+    def __post_init__(self) -> None:
+        refuse_unless(bool(self.depths or self.pretrained), "vision.depths is empty; give layers, e.g. 2,2.")
+        refuse_unless(self.width % self.heads == 0, f"vision.width {self.width} does not divide by {self.heads} heads.")
+        if self.pretrained:
+            return  # the tower is asked when it is there
+        stride = self.patch * 2 ** (len(self.depths) - 1)
+        refuse_unless(
+            self.image_size % stride == 0,
+            f"vision.image_size {self.image_size} does not divide by {stride} "
+            f"(patch {self.patch}, {len(self.depths)} stages); choose a multiple of {stride}.",
+        )
+        refuse_unless(self.patch in (4, 8, 16, 32), f"vision.patch is {self.patch}; choose 4, 8, 16 or 32.")
+
+
+@section
+class TextConfig(TowerConfig):
+    """A small transformer over BPE tokens trained on the catalogue; pretrained, its own layers and vocabulary count."""
+
+    vocabulary: int = Field(default=4_096, ge=257, le=10_000_000)  # the bytes and an end at least
+    context: int = Field(default=32, ge=2, le=65_536)  # tokens; longer texts are cut
+    width: Width = 128
+    layers: Layers = 2
+    heads: Heads = 2
+
+    def __post_init__(self) -> None:
+        refuse_unless(self.width % self.heads == 0, f"text.width {self.width} does not divide by {self.heads} heads.")
+
+
+@section
+class FusionConfig:
+    """Token-level transformer over [PIN], image and text tokens, and a gated global path beside it."""
+
+    dim: Width = 256  # of the Pin vector
+    prefixes: tuple[Width, ...] = (32, 64, 128, 256)  # nested Matryoshka prefixes, each usable alone
+    layers: Layers = 1
+    heads: Heads = 2
+    token_level: bool = True
+    global_level: bool = True
+
+    def __post_init__(self) -> None:
+        refuse_unless(self.token_level or self.global_level, "fusion needs token_level or global_level; both are off.")
+        rising = (0, *self.prefixes) == tuple(sorted({0, *self.prefixes}))
+        refuse_unless(
+            rising and self.prefixes[-1:] == (self.dim,),
+            f"fusion.prefixes {list(self.prefixes)} must rise and end at fusion.dim {self.dim}.",
+        )

@@ -1,0 +1,57 @@
+"""The sections of the training: what is minimised, and how."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from model.overrides import refuse_unless, section
+
+Weight = Annotated[float, Field(ge=0, le=1_000_000)]
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+@section
+class ObjectiveConfig:
+    """Weights of the alignment losses; a weight of 0 removes the loss and its cost."""
+
+    image_text: Weight = 10.0
+    neighbour: Weight = 1.0
+    text_fused: Weight = 1.0
+    # The kinds of text that images are aligned with.
+    image_texts: Annotated[tuple[Literal["long", "short", "query"], ...], Field(min_length=1)] = ("long", "short")
+    mask_neighbours: bool = True  # true neighbours in the batch are no negatives
+    image_text_loss: Literal["sigmoid", "softmax"] = "softmax"
+    fused_loss: Literal["sigmoid", "softmax"] = "sigmoid"  # of the neighbour and the text–fused alignment
+
+    def __post_init__(self) -> None:
+        weights = (self.image_text, self.neighbour, self.text_fused)
+        refuse_unless(sum(weights) > 0, "objective.image_text, neighbour and text_fused are all 0; choose one above 0.")
+
+
+@section
+class TrainConfig:
+    epochs: int = Field(default=30, ge=1, le=1_000_000)
+    batch_size: int = Field(default=128, ge=2, le=10_000_000)  # Pins a step over all workers
+    # Pins of a worker that pass the network at once (model/gradient_cache.py); 0: its whole batch
+    micro_batch: int = Field(default=0, ge=0, le=10_000_000)
+    optimizer: Literal["muon", "adamw"] = "muon"
+    learning_rate: float = Field(default=1e-3, gt=0, le=100)
+    weight_decay: float = Field(default=0.05, ge=0, le=100)
+    warmup: Share = 0.1  # share of all steps
+    hide_image: Share = 0.1  # share of Pins whose image fusion does not see in a step, so that texts alone suffice
+    hide_text: Share = 0.2  # the same for texts
+    workers: int = Field(default=1, ge=1, le=10_000)  # Ray Train workers
+    # That Ray reserves; the threads of one machine are shared by its workers.
+    cpus_per_worker: int = Field(default=1, ge=1, le=1_024)
+    # Times that dead workers are started again, from the last snapshot.
+    max_failures: int = Field(default=1, ge=0, le=1_000)
+    precision: Literal["auto", "bf16", "fp32"] = "auto"  # auto: bf16 where the processor computes in it
+    compile: bool = False  # the transformer blocks, by torch.compile
+    activation_checkpointing: bool = False  # blocks run again in the backward pass: less memory, a third more work
+    checkpoint_steps: int = Field(default=200, ge=1, le=1_000_000_000)
+
+    def __post_init__(self) -> None:
+        refuse_unless(
+            self.hide_image + self.hide_text <= 1,
+            "train.hide_image and train.hide_text are shares that add up to at most 1: fusion must see something.",
+        )
