@@ -121,3 +121,13 @@ def test_what_mlflow_refuses_is_one_sentence(settings, monkeypatch):
     monkeypatch.setenv("MLFLOW_RUN_ID", "0" * 32)
     with pytest.raises(StoreError, match=r"MLflow refused .* check PINCLIP_MLFLOW_URI"), tracked({}, settings):
         pass
+
+
+def test_mlflows_own_variables_of_another_place_change_nothing(settings, monkeypatch, logged):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
+    monkeypatch.setenv("MLFLOW_REGISTRY_URI", "http://127.0.0.1:9")
+    monkeypatch.setenv("MLFLOW_EXPERIMENT_ID", "4711")
+    monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", "of somebody else")
+    with tracked({"pinclip.run_id": "r4"}, settings) as (client, run):
+        experiment = client.get_run(run).info.experiment_id
+    assert experiment == logged[0].get_experiment_by_name("pinclip").experiment_id
