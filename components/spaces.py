@@ -12,10 +12,8 @@ from components.settings import Settings
 from components.tracking import connect
 from model.errors import StoreError
 
-IMPATIENT = {
-    "MLFLOW_HTTP_REQUEST_TIMEOUT": "8",
-    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
-}  # seconds of one try; tries more
+# Seconds of one try, and further tries.
+IMPATIENT = {"MLFLOW_HTTP_REQUEST_TIMEOUT": "8", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1"}
 
 
 def published(settings: Settings) -> tuple[dict[str, dict[str, Any]], str]:
@@ -68,6 +66,7 @@ def model_folder(uri: str, settings: Settings, copy_to: Path | None = None) -> P
         version = Path(mlflow.artifacts.download_artifacts(uri, dst_path=copy_to and str(copy_to)))
     except Exception as error:  # each store of files raises errors of its own
         reason = next(iter(str(error).splitlines()), type(error).__name__)
+        reason = reason.replace(settings.mlflow_uri, "its server")  # the address may hold a password
         raise StoreError(
             f"The files of {uri} cannot be read from MLflow ({reason}); see that its server answers and has them."
         ) from error

@@ -24,12 +24,10 @@ def unbound(claim: Object, classes: Sequence[Object], events: Sequence[Object]) 
     known = {one["metadata"]["name"]: one for one in classes}
     shared = " that knows ReadWriteMany" if SHARED in claim["spec"].get("accessModes", ()) else ""
     if wanted is None and not any(_is_default(one) for one in classes):
-        return (
-            f"The claim {name} names no storage class and the cluster has no default; name one{shared} in the overlay."
-        )
+        return f"The claim {name} names no storage class and none is the default; name one{shared} in the overlay."
     if wanted is not None and wanted not in known:
         there = ", ".join(sorted(known)) or "none"
-        return f"The claim {name} asks for the storage class {wanted}; choose one{shared} in the overlay, there is {there}."
+        return f"The claim {name} asks for the class {wanted}, and there is {there}; choose one{shared} in the overlay."
     if failure := next((one for one in reversed(events) if one.get("reason") == "ProvisioningFailed"), None):
         said = " ".join(str(failure.get("message", "")).split())[:200]
         return f"No volume can be made for the claim {name} ({said}); choose a storage class{shared} in the overlay."

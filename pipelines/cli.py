@@ -225,11 +225,22 @@ def serve(
     catalogue: Annotated[
         Path | None, typer.Option(help="Whose images the page shows. [the newest space's own]")
     ] = None,
+    wait: Annotated[
+        bool, typer.Option("--wait", help="Start before the first publication, and be ready then.")
+    ] = False,
 ) -> None:
     """Serve vectors, search and a page, and take new Pins as they come."""
     from pipelines.serving import serve
 
-    serve(space or [], host, port, catalogue)
+    serve(space or [], host, port, catalogue, wait)
+
+
+@app.command()
+def wait() -> None:
+    """Wait until the first features are published, for a server that needs them."""
+    from pipelines.serving import wait_for_publication
+
+    wait_for_publication()
 
 
 @app.command()

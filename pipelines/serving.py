@@ -1,7 +1,9 @@
 """`pinclip serve`: the near-real-time service on the spaces that this machine has published."""
 
 import os
+import time
 from collections.abc import Sequence
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -9,16 +11,19 @@ from rich.console import Console
 
 from components.ray_cluster import ray_cluster
 from components.settings import Settings
-from components.spaces import model_folder, published
+from components.spaces import model_folder, published, serving_space
 from model.errors import RunError, StoreError
 from pipelines.ui import is_free
-from serving.service.config import TOKEN, ServiceConfig, SpaceFiles
+from serving.service.config import TOKEN, Find, Opening, ServiceConfig, SpaceFiles
+
+LOOK = 10.0  # seconds between two looks for the first publication
 
 
-def serve(names: Sequence[str], host: str, port: int, catalogue: Path | None) -> None:
+def serve(names: Sequence[str], host: str, port: int, catalogue: Path | None, wait: bool = False) -> None:
     """Serves the named spaces, or all that are published, until Ctrl-C or SIGTERM.
 
-    Images are those of `catalogue`, or of the one that the newest space was made from, where it is still there.
+    Images are those of `catalogue`, or of the one that the newest space was made from, where it is still there. With
+    `wait`, it starts before there is anything to serve, and is ready once there is.
 
     Raises:
         ConfigError: an address that others reach, and no token.
@@ -28,26 +33,47 @@ def serve(names: Sequence[str], host: str, port: int, catalogue: Path | None) ->
     config = ServiceConfig(host=host, port=port, token=os.environ.get(TOKEN, ""), open_new=not names)
     if not is_free(port):
         raise RunError(f"Port {port} is taken; choose another --port.")
-    settings = Settings()
-    manifests, newest = published(settings)
-    chosen = _chosen(manifests, names)
-    files = [space_files(manifests[name], settings) for name in chosen]
-    newest = newest if newest in chosen else chosen[-1]
-    if catalogue is None and (made_from := Path(manifests[newest].get("catalogue", ""))).joinpath("pins").is_dir():
-        catalogue = made_from
+    find, chosen = partial(found, tuple(names), catalogue), "what will be published"
+    opening: Opening | Find = find
+    if not wait:
+        opening = find()
+        chosen = ", ".join(one.name for one in opening.spaces)
     console = Console()
-    console.print(f"Opening {', '.join(chosen)}; the first time takes a minute.", highlight=False)
+    console.print(f"Opening {chosen}; the first time takes a minute.", highlight=False)
     from serving.service.deployment import serve_until_stopped
 
     with ray_cluster(log=True):
-        says = f"http://{host}:{port} serves {', '.join(chosen)}; Ctrl-C ends it."
-        serve_until_stopped(files, newest, catalogue, config, lambda: console.print(says, highlight=False))
+        says = f"http://{host}:{port} serves {chosen}; Ctrl-C ends it."
+        serve_until_stopped(opening, config, lambda: console.print(says, highlight=False))
+
+
+def found(names: Sequence[str], catalogue: Path | None) -> Opening:
+    """What there is to serve.
+
+    Raises:
+        StoreError: nothing is published, not such a space, or a model that MLflow does not hand over.
+    """
+    settings = Settings()
+    manifests, newest = published(settings)
+    chosen = _chosen(manifests, names)
+    files = tuple(space_files(manifests[name], settings) for name in chosen)
+    newest = newest if newest in chosen else chosen[-1]
+    if catalogue is None and (made_from := Path(manifests[newest].get("catalogue", ""))).joinpath("pins").is_dir():
+        catalogue = made_from
+    return Opening(files, newest, catalogue)
 
 
 def space_files(manifest: dict[str, Any], settings: Settings) -> SpaceFiles:
     name = manifest["space"]
-    model = model_folder(manifest["model"], settings)
-    return SpaceFiles(name, settings.home / "feast", model, settings.home / "serving" / name)
+    return SpaceFiles(
+        name, settings.home / "feast", _model(manifest["model"], settings), settings.home / "serving" / name
+    )
+
+
+@cache
+def _model(uri: str, settings: Settings) -> Path:
+    """Fetched once: a look that fails at another space must not fill the disk."""
+    return model_folder(uri, settings)
 
 
 def _chosen(manifests: dict[str, dict[str, Any]], names: Sequence[str]) -> list[str]:
@@ -55,3 +81,20 @@ def _chosen(manifests: dict[str, dict[str, Any]], names: Sequence[str]) -> list[
         if name not in manifests:
             raise StoreError(f"The space {name} is not published; there are: {', '.join(manifests)}.")
     return [name for name in manifests if name in names or not names]
+
+
+def wait_for_publication(look: float = LOOK) -> None:
+    """Returns once features of some space serve; says what it waits for."""
+    settings, says = Settings(), ""
+    while True:
+        try:
+            if space := serving_space(settings):
+                Console().print(f"The space {space} serves.", highlight=False)
+                return
+            missing = f"No features are published in {settings.home / 'feast'} yet; run the training pipeline."
+        except StoreError as error:
+            missing = str(error)
+        if missing != says:
+            Console().print(f"Waiting: {missing}", highlight=False, soft_wrap=True)
+        says = missing
+        time.sleep(look)

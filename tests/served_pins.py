@@ -29,7 +29,7 @@ from model.embedding import Embedder
 from model.encoder import PinEncoder
 from model.files import write_json
 from model.text import tokenizer_for
-from serving.service.config import ServiceConfig, SpaceFiles
+from serving.service.config import Opening, ServiceConfig, SpaceFiles
 
 ROOT = Path(__file__).resolve().parents[1]
 TINY = (
@@ -146,7 +146,7 @@ def main() -> None:
     files = [SpaceFiles(**{n: v if n == "name" else Path(v) for n, v in one.items()}) for one in asked["files"]]
     folder = Path(asked["catalogue"]) if asked["catalogue"] else None
     with ray_cluster(places=2, log=True):
-        serve_until_stopped(files, files[-1].name, folder, ServiceConfig(**asked["config"]))
+        serve_until_stopped(Opening(tuple(files), files[-1].name, folder), ServiceConfig(**asked["config"]))
 
 
 if __name__ == "__main__":

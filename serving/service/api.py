@@ -47,7 +47,9 @@ def _add_health(app: FastAPI, served: Served, is_ready: Callable[[], bool]) -> N
 
     @app.get("/health/ready")
     async def ready() -> Response:
-        """Requests are taken: 200, or 503 once the service is stopping."""
+        """Requests are taken: 200; or 503 while there is nothing to serve, with what for, and once it is stopping."""
+        if served.waits_for:
+            return JSONResponse({"ready": False, "waits_for": served.waits_for}, 503)
         return JSONResponse({"ready": is_ready()}, 200 if is_ready() else 503)
 
     @app.get("/metrics")

@@ -1,5 +1,6 @@
 """What the service is given: its spaces, and what it takes at most."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -17,6 +18,19 @@ class SpaceFiles:
     feast_home: Path
     model_folder: Path
     state: Path  # a folder of the service's own: exported graphs, index, journal
+
+
+@dataclass(frozen=True)
+class Opening:
+    """What there is to serve when the service begins."""
+
+    spaces: tuple[SpaceFiles, ...]
+    newest: str  # the name of the one that is meant where none is named
+    catalogue: Path | None  # whose images the page shows
+
+
+# Looks for what there is to serve; raises a PinclipError with what is missing.
+Find = Callable[[], Opening]
 
 
 @dataclass(frozen=True)
@@ -43,6 +57,7 @@ class ServiceConfig:
     threads: int = 0  # of one forward pass; 0: as many as there are CPUs
     drain_s: float = 30.0  # that a stop waits for what was accepted
     save_s: float = 300.0  # between two snapshots of an index that has changed
+    look_s: float = 10.0  # between two looks for something to serve, while there is nothing
     follow_s: float = 1.0  # until a Pin that another service on the same folder has accepted is found here
     open_new: bool = True  # also serve a space that is promoted later
 
@@ -56,6 +71,7 @@ class ServiceConfig:
             "batch",
             "drain_s",
             "save_s",
+            "look_s",
             "follow_s",
         ):
             if getattr(self, name) <= 0:

@@ -7,16 +7,15 @@ import asyncio
 import logging
 import signal
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Any
 
 from ray import serve
 from ray.serve.config import BackpressureConfig
 
 from serving.service.api import api
-from serving.service.config import ServiceConfig, SpaceFiles
+from serving.service.config import Find, Opening, ServiceConfig
 from serving.service.guard import Guard
 from serving.service.served import Served
 
@@ -28,13 +27,16 @@ SPARE = 32  # requests beyond those at work that get as far as the guard, which 
 @serve.deployment
 @serve.ingress()
 class PinServer:
-    def __init__(self, files: Sequence[SpaceFiles], newest: str, catalogue: Path | None, config: ServiceConfig) -> None:
-        self.served = Served(files, newest, catalogue, config)
+    def __init__(self, opening: Opening | Find, config: ServiceConfig) -> None:
+        self.served = Served(config)
+        self.find = None if isinstance(opening, Opening) else opening
+        if isinstance(opening, Opening):
+            self.served.open(opening)
 
     def __serve_build_asgi_app__(self) -> Guard:
         app = api(self.served, lambda: not self.guard.closing)
         app.router.lifespan_context = self._keeping
-        self.guard = Guard(app, self.served.config, self.served.metrics)
+        self.guard = Guard(app, self.served.config, self.served.metrics, lambda: self.served.waits_for)
         return self.guard
 
     async def drain(self) -> None:
@@ -45,35 +47,40 @@ class PinServer:
 
     @asynccontextmanager
     async def _keeping(self, app: Any) -> Any:
-        """While the service runs: snapshots, and a look at what others have accepted."""
+        """While the service runs: what there is to serve, snapshots, and a look at what others have accepted."""
 
         async def every(seconds: float, work: Callable[[], None]) -> None:
             while True:
                 await asyncio.sleep(seconds)
                 await asyncio.to_thread(work)
 
+        async def opened(find: Find) -> None:
+            while self.served.waits_for:
+                await asyncio.to_thread(self.served.open_when_there, find)
+                await asyncio.sleep(config.look_s if self.served.waits_for else 0)
+
         config = self.served.config
         times = (config.save_s, self.served.save), (config.follow_s, self.served.follow)
         tasks = [asyncio.create_task(every(seconds, work)) for seconds, work in times]
+        tasks += [asyncio.create_task(opened(self.find))] if self.find else []
         yield
         for task in tasks:
             task.cancel()
 
 
 def serve_until_stopped(
-    files: Sequence[SpaceFiles],
-    newest: str,
-    catalogue: Path | None,
-    config: ServiceConfig,
-    started: Callable[[], None] = lambda: None,
+    opening: Opening | Find, config: ServiceConfig, started: Callable[[], None] = lambda: None
 ) -> None:
-    """Serves on the Ray that is there until SIGTERM or SIGINT; what was accepted by then gets its answer."""
+    """Serves on the Ray that is there until SIGTERM or SIGINT; what was accepted by then gets its answer.
+
+    opening: what to serve; or where to look for it, again and again: until it is found the service is not ready.
+    """
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     logging.getLogger("ray.serve").setLevel(logging.WARNING)
     serve.start(http_options={"host": config.host, "port": config.port}, logging_config=QUIET)
-    handle = serve.run(_replica(config).bind(files, newest, catalogue, config), name=NAME, route_prefix="/")
+    handle = serve.run(_replica(config).bind(opening, config), name=NAME, route_prefix="/")
     try:
         started()
         stop.wait()

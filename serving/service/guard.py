@@ -22,8 +22,15 @@ PROTECTED = "/v1/"  # the page, health and metrics say nothing that is worth a t
 
 
 class Guard:
-    def __init__(self, app: Callable[..., Awaitable[None]], config: ServiceConfig, metrics: Metrics) -> None:
-        self.app, self.config, self.metrics = app, config, metrics
+    def __init__(
+        self,
+        app: Callable[..., Awaitable[None]],
+        config: ServiceConfig,
+        metrics: Metrics,
+        waits_for: Callable[[], str] = lambda: "",
+    ) -> None:
+        """waits_for: what keeps the service from answering, as a sentence; empty when nothing does."""
+        self.app, self.config, self.metrics, self.waits_for = app, config, metrics, waits_for
         self.ongoing, self.closing = 0, False
         self._expected = f"Bearer {config.token}".encode()
 
@@ -71,6 +78,8 @@ class Guard:
             return _refused(401, says, {"WWW-Authenticate": "Bearer"})
         if self.closing:
             return _refused(503, "The service is stopping; ask another.", {"Retry-After": "5"})
+        if waits := self.waits_for():
+            return _refused(503, waits, {"Retry-After": "10"})
         if self.ongoing >= self.config.at_once:
             return _refused(429, f"{self.ongoing} requests are at work; ask again in a second.", {"Retry-After": "1"})
         length = headers.get(b"content-length", b"0")

@@ -10,7 +10,6 @@ import asyncio
 import logging
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
@@ -18,7 +17,7 @@ from ray import serve
 
 from model.errors import PinclipError
 from serving.encoder.inputs import PinTexts
-from serving.service.config import ServiceConfig, SpaceFiles
+from serving.service.config import Find, Opening, ServiceConfig, SpaceFiles
 from serving.service.metrics import Metrics
 from serving.service.pictures import Pictures
 from serving.service.ranking import Ranking
@@ -59,17 +58,37 @@ class ServedSpace:
 
 
 class Served:
-    """Everything a request may need."""
+    """Everything a request may need; nothing until it is opened."""
 
-    def __init__(self, files: Sequence[SpaceFiles], newest: str, catalogue: Path | None, config: ServiceConfig) -> None:
+    def __init__(self, config: ServiceConfig) -> None:
+        self.config, self.metrics, self.pictures, self.newest = config, Metrics(), Pictures(None), ""
+        self.spaces: dict[str, ServedSpace] = {}
+        self.ranking: Ranking | None = None
+        self.waits_for = "The service has not opened its spaces yet."  # a sentence; empty once requests are taken
+
+    def open(self, opening: Opening) -> None:
         """
         Raises:
             PinclipError: see PinSpace.open and Pictures.
         """
-        self.config, self.metrics, self.pictures, self.newest = config, Metrics(), Pictures(catalogue), newest
-        opened = [PinSpace.open(one, self.metrics, config.threads) for one in files]
-        self.spaces = {space.name: ServedSpace(space, config) for space in opened}
-        self.ranking = Ranking(files[0].feast_home)
+        self.pictures, self.newest = Pictures(opening.catalogue), opening.newest
+        opened = [PinSpace.open(one, self.metrics, self.config.threads) for one in opening.spaces]
+        self.spaces = {space.name: ServedSpace(space, self.config) for space in opened}
+        self.ranking = Ranking(opening.spaces[0].feast_home)
+        self.waits_for = ""
+
+    def open_when_there(self, find: Find) -> None:
+        """One look for something to serve; what is missing is said, in the log where it was not said before."""
+        said, log = self.waits_for, logging.getLogger("ray.serve")
+        try:
+            self.open(find())
+        except PinclipError as error:
+            self.waits_for = str(error)
+        except Exception as error:  # whatever it is must be seen, and the next look may find it gone
+            self.waits_for = f"The spaces cannot be opened ({type(error).__name__}); see the service's log."
+            log.exception("The spaces cannot be opened")
+        if self.waits_for not in ("", said):
+            log.warning("Not ready: %s", self.waits_for)
 
     def space(self, name: str | None) -> ServedSpace:
         """
@@ -88,7 +107,7 @@ class Served:
         """What others have accepted, and where `pin_ranking` stands now."""
         for served in self.spaces.values():
             served.space.follow()
-        space = self.ranking.moved_to()
+        space = self.ranking.moved_to() if self.ranking else None
         if space and (space in self.spaces or self._open(space)):
             self.newest = space
 

@@ -11,6 +11,7 @@ import socket
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import pytest
 
@@ -59,12 +60,10 @@ def test_files_come_by_the_server_though_it_offers_addresses_in_s3(server, tmp_p
     connect(Settings(home=tmp_path, mlflow_uri=uri))
     import mlflow
 
-    got = mlflow.artifacts.download_artifacts(
-        "mlflow-artifacts:/1/models/m-1/artifacts/weights", dst_path=str(tmp_path)
-    )
-    with open(got, "rb") as file:
-        assert file.read() == b"weights"
-    assert server.asked[-1] == "/api/2.0/mlflow-artifacts/artifacts/1/models/m-1/artifacts/weights"
+    file = "1/models/m-1/artifacts/weights"
+    got = mlflow.artifacts.download_artifacts(f"mlflow-artifacts:/{file}", dst_path=str(tmp_path))
+    assert Path(got).read_bytes() == b"weights"
+    assert server.asked[-1] == f"/api/2.0/mlflow-artifacts/artifacts/{file}"
     assert not [path for path in server.asked if "presigned" in path]
 
 

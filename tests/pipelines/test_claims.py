@@ -29,9 +29,14 @@ def claim(phase: str = "Pending", storage_class: str | None = None) -> dict:
     [
         (claim("Bound"), [], [], None),
         (claim("Lost"), [LOCAL], [], "is gone; restore it"),
-        (claim(), [NFS], [], "no default; name one that knows ReadWriteMany in the overlay"),
-        (claim(storage_class="shared.example.com"), [NFS, LOCAL], [], "shared.example.com; choose one that knows"),
-        (claim(storage_class="shared.example.com"), [], [], "there is none."),
+        (claim(), [NFS], [], "none is the default; name one that knows ReadWriteMany in the overlay"),
+        (
+            claim(storage_class="shared.example.com"),
+            [NFS, LOCAL],
+            [],
+            "class shared.example.com, and there is nfs,",
+        ),
+        (claim(storage_class="shared.example.com"), [], [], "there is none; choose one"),
         (claim(storage_class="standard"), [LOCAL], [FAILED], "(failed to provision volume with StorageClass"),
         (claim(storage_class="standard"), [LOCAL], [{"reason": "WaitForFirstConsumer"}], None),
         (claim(storage_class="nfs"), [NFS], [], "describe pvc pinclip-data"),

@@ -9,7 +9,7 @@ from components.registry import _log_model
 from components.tracking import connect
 from model.checkpoint import load_model
 from model.errors import ConfigError, RunError, StoreError
-from pipelines.serving import published, serve, space_files
+from pipelines.serving import found, published, serve, space_files, wait_for_publication
 
 
 @pytest.fixture
@@ -59,3 +59,28 @@ def free_port() -> int:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         return free.getsockname()[1]
+
+
+def test_waiting_ends_with_the_first_publication(home, monkeypatch, capsys):
+    looks = []
+
+    def sleep(seconds: float) -> None:
+        looks.append(seconds)
+        if len(looks) == 2:
+            home.new_space(1)
+
+    monkeypatch.setattr("pipelines.serving.time.sleep", sleep)
+    wait_for_publication()
+    said = capsys.readouterr().out.splitlines()
+    assert len(looks) == 2
+    assert said[0].startswith("Waiting: No features are published in ")
+    assert len(said) == 2 and said[1].endswith(" serves.")  # said once, however often it looks
+
+
+def test_what_there_is_to_serve_is_looked_for_anew_at_each_call(home, monkeypatch):
+    monkeypatch.setattr("pipelines.serving.model_folder", lambda uri, settings: home.root / "model")
+    with pytest.raises(StoreError, match="No space is published"):
+        found((), None)
+    name, _ = home.new_space(1)
+    opening = found((), None)
+    assert ([one.name for one in opening.spaces], opening.newest) == ([name], name)
