@@ -30,7 +30,17 @@ def section(kind: Kind) -> Kind:
     Made directly, a wrong value is pydantic's ValidationError; override() and read() say it in a sentence.
     """
     strict = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
+    kind.__eq__, kind.__repr__ = _equal, _shown  # type: ignore[assignment, method-assign]
     return typing.cast(Kind, dataclass(frozen=True, config=strict)(kind))
+
+
+def _equal(self: object, other: object) -> bool:
+    """Of parts too (with_only), which lack fields that a dataclass would compare."""
+    return type(self) is type(other) and vars(self) == vars(other)
+
+
+def _shown(self: object) -> str:
+    return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in vars(self).items())})"
 
 
 def override(node: Node, values: Mapping[str, Any], path: str = "") -> Node:

@@ -10,6 +10,7 @@ import pytest
 
 import model
 from model.checkpoint import load_model, parameters, save_model
+from model.config.folder import write_config
 from model.embedding import Embedder
 from model.encoder import PinEncoder
 from model.errors import ModelError
@@ -65,17 +66,17 @@ def test_weights_cut_short(folder, kept):
     assert re.search(r"model\.safetensors is corrupt \(.*\); copy it again", sentence(folder))
 
 
-@pytest.mark.parametrize("text", ["", "{", "[1]", '{"no_such": 1}', '{"text": {"width": "wide"}}', '{"text": 3}'])
+@pytest.mark.parametrize("text", ["", "{", "[1]", '{"no_such": 1}', '{"text": {"width": "wide"}}', '{"text": 3}', "3"])
 def test_a_configuration_that_is_none(folder, text):
     (folder / "config.json").write_text(text)
-    assert re.search(r"config\.json is no configuration of this version \(.*\); copy it again", sentence(folder))
+    assert re.search(r"config\.json does not say how to build the network \(.*\); copy it again", sentence(folder))
 
 
 @pytest.mark.parametrize(
     "changes", [{"text": {"layers": 2}}, {"vision": {"width": 64}}, {"fusion": {"token_level": False}}]
 )
 def test_weights_of_another_architecture(folder, config, changes):
-    (folder / "config.json").write_text(override(config, changes).to_json())
+    write_config(folder, override(config, changes))
     assert "holds another architecture than the config.json beside it" in sentence(folder)
 
 

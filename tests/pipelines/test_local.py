@@ -94,7 +94,7 @@ def test_a_killed_step_is_told_from_a_failed_one(run_tiny):
 
 def test_a_pipeline_that_cannot_start_fails_with_a_sentence(tmp_path):
     with pytest.raises(PipelineFailed, match="between two steps"):
-        execute("no_such_module:tiny", {}, tmp_path, lambda event: None)
+        execute("no_such_module:tiny", {}, load("smoke"), tmp_path, lambda event: None)
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
