@@ -1,7 +1,8 @@
 """A Kubeflow Pipelines server for tests: it keeps its state in memory and holds both sides to KFP's OpenAPI file.
 
 A request that the file does not know, with a parameter too many or a body that does not fit, is noted in `wrong` and
-refused with 400; so is an answer that does not fit. The token is asked for on every path.
+refused with 400; so is an answer that does not fit. What a KFP 2.16.1 in multi-user mode did (recorded on 28 November
+2026) it does as well; its files and lines at the tag 2.16.1 stand beside it. tests/kfp_driver.py runs what it is given.
 """
 
 import json
@@ -23,7 +24,11 @@ from jsonschema import Draft4Validator, FormatChecker
 
 OPENAPI = Path(__file__).parents[2] / "shared" / "schemas" / "kfp_api_v2beta1.swagger.json"
 PAGE = 2  # rows in an answer, whatever was asked for: whoever reads one page only shall notice
-TOKEN = "a-valid-token"
+TOKEN, NAMESPACE = "a-valid-token", "pinclip"
+OWNER = "system:serviceaccount:pinclip:ci"  # of every token here
+AUDIENCE = "pipelines.kubeflow.org"  # backend/src/apiserver/common/const.go:54
+# manifests/kustomize/base/installs/multi-user/api-service/params.env:2
+DEFAULT_ACCOUNT = "default-editor"
 
 formats = FormatChecker(formats=())
 
@@ -79,6 +84,9 @@ class KfpServer:
     """`calls` are the operations in order; `refuse` maps an operation to the status it is answered with."""
 
     def __init__(self) -> None:
+        self.version, self.multi_user = "2.16.1", True
+        self.audiences = {TOKEN: AUDIENCE}  # token -> whom it is for
+        self.failing: set[str] = set()  # the names of runs that end in FAILED
         self.calls: list[str] = []
         self.wrong: list[str] = []
         self.refuse: dict[str, int] = {}
@@ -101,7 +109,11 @@ class KfpServer:
         return act(at=at, query=query, body=body)
 
     def GetHealthz(self, **_: dict) -> dict:
-        return {"multi_user": False, "pipeline_store": "database"}
+        """apiserver/main.go:381 writes more than the OpenAPI file says; a build of one's own has "unknown" there."""
+        return {"multi_user": self.multi_user, "pipeline_store": "database"} | {
+            "tag_name": self.version,
+            "commit_sha": "unknown",
+        }
 
     def ListExperiments(self, query: dict, **_: dict) -> dict:
         return self._list("experiments", query)
@@ -127,7 +139,18 @@ class KfpServer:
 
     def CreateRun(self, body: dict, **_: dict) -> dict:
         self._check_arguments(body)
-        return self._add("runs", "run_id", body | {"state": "PENDING"})
+        account = body.get("service_account") or DEFAULT_ACCOUNT  # template/template.go:309, setDefaultServiceAccount
+        return self._add("runs", "run_id", body | {"state": "PENDING", "service_account": account})
+
+    def ListRuns(self, query: dict, **_: dict) -> dict:
+        return self._list("runs", query, experiment_id=query["experiment_id"])
+
+    def GetRun(self, at: dict, **_: dict) -> dict:
+        """A run is one state further at every look."""
+        run = self.rows["runs"][at["run_id"]]
+        end = "FAILED" if run["display_name"] in self.failing else "SUCCEEDED"
+        run["state"] = {"PENDING": "RUNNING", "RUNNING": end}.get(run["state"], run["state"])
+        return run
 
     def ListRecurringRuns(self, query: dict, **_: dict) -> dict:
         return self._list("recurring_runs", query, experiment_id=query["experiment_id"])
@@ -135,7 +158,7 @@ class KfpServer:
     def CreateRecurringRun(self, body: dict, **_: dict) -> dict:
         self._check_arguments(body)
         assert body["experiment_id"] in self.rows["experiments"]
-        return self._add("recurring_runs", "recurring_run_id", body)
+        return self._add("recurring_runs", "recurring_run_id", body | {"service_account": self._account(body)})
 
     def DisableRecurringRun(self, at: dict, **_: dict) -> dict:
         self.rows["recurring_runs"][at["recurring_run_id"]]["mode"] = "DISABLE"
@@ -149,6 +172,12 @@ class KfpServer:
         del self.rows["recurring_runs"][at["recurring_run_id"]]
         self.deleted[at["recurring_run_id"]] = query.get("propagation_policy", "")
         return {}
+
+    def _account(self, body: dict) -> str:
+        """Of a recurring run. The compiler has set the default before anybody looks at what was asked for, and only an
+        empty one is replaced: argocompiler/argo.go:156, template/v2_template.go:149; 2.17.0 asks first (:168)."""
+        asked = body.get("service_account") or DEFAULT_ACCOUNT
+        return asked if tuple(map(int, self.version.split(".")[:2])) >= (2, 17) else DEFAULT_ACCOUNT
 
     def _unknown(self, **_: dict) -> dict:
         raise AssertionError("this stand-in does not do that")
@@ -164,6 +193,7 @@ class KfpServer:
             assert predicate["operation"] in (1, "EQUALS"), predicate
             wanted[predicate["key"]] = predicate["stringValue"]
         rows = [row for row in self.rows[kind].values() if wanted.items() <= row.items()]
+        rows.sort(key=lambda row: row["created_at"], reverse=query.get("sort_by", "").endswith(" desc"))
         start = int(query.get("page_token") or 0)
         more = {"next_page_token": str(start + PAGE)} if len(rows) > start + PAGE else {}
         named = {"recurring_runs": "recurringRuns"}.get(kind, kind)  # the one list of KFP's in camel case
@@ -190,20 +220,21 @@ class Handler(BaseHTTPRequestHandler):
         content = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         if state.page:
             return self.reply(200, state.page, "text/html")
-        if self.headers.get("authorization") != f"Bearer {TOKEN}":
-            return self.reply(401, "Unauthorized", "text/plain")
         found, at = operation(self.command, url.path)
         name = found.get("operationId", f"{self.command} {url.path}")
+        query = dict(parse_qsl(url.query))
+        if gate := refusal(state, name, self.headers.get("authorization", ""), query):
+            return self.reply(gate[0], json.dumps({"code": gate[1], "message": gate[2], "details": []}))
         state.calls.append(name)
         if name in state.refuse:
             said = {"code": 13, "message": f"{name} refused\nby the test", "details": []}
             return self.reply(state.refuse[name], json.dumps(said))
         try:
-            query = dict(parse_qsl(url.query))
             body = self.body(content)
             check_request(found, query, body)
             answer = state.answer(name, at, query, body)
-            misfit = problems(found["responses"]["200"]["schema"], answer)
+            fields = {key: value for key, value in answer.items() if key not in ("tag_name", "commit_sha")}
+            misfit = problems(found["responses"]["200"]["schema"], fields)
             assert not misfit, f"the answer does not fit: {misfit}"
         except Exception as error:
             state.wrong.append(f"{name}: {type(error).__name__} {error}")
@@ -232,6 +263,31 @@ class Handler(BaseHTTPRequestHandler):
 
     def log_message(self, *_: object) -> None:
         pass
+
+
+def refusal(state: KfpServer, name: str, authorization: str, query: dict[str, str]) -> tuple[int, int, str] | None:
+    """Status, gRPC's code and message of a request that is let in nowhere; the words are those of the recorded ones.
+
+    healthz asks for no token. In single-user mode nobody is asked for anything.
+    """
+    if name.endswith("_GetHealthz") or not state.multi_user:
+        return None
+    audience = state.audiences.get(authorization.removeprefix("Bearer "))
+    if audience != AUDIENCE:
+        why = f'token audiences ["{audience}"] is invalid for the target audiences ["{AUDIENCE}"]'
+        why = f"[invalid bearer token, {why}]" if audience else "[invalid bearer token]"
+        return (
+            401,
+            16,
+            f"Failed to authorize with API: Unauthenticated: Review.Status.Authenticated is false. Error {why}",
+        )
+    namespace = query.get("namespace")
+    if name == "ExperimentService_ListExperiments" and not namespace:  # server/experiment_server.go:357
+        return 400, 3, "List experiments failed: An experiment cannot have an empty namespace in multi-user mode"
+    if namespace not in (None, "", NAMESPACE):
+        asked = f"Namespace:{namespace},Verb:list,Group:{AUDIENCE},Version:v1beta1,Resource:experiments,Subresource:,"
+        return 403, 7, f"User '{OWNER}' is not authorized with reason: (request: &ResourceAttributes{{{asked}}})"
+    return None
 
 
 def check_request(found: dict, query: dict[str, str], body: dict) -> None:
