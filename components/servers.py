@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterator
 
 from components.settings import Settings
-from model.errors import StoreError
+from model.errors import ServerAway, StoreError
 
 PATIENCE = 10.0  # seconds for a server to answer
 
@@ -13,10 +13,22 @@ def check_servers(settings: Settings) -> None:
     """Asks every server once.
 
     Raises:
-        StoreError: one does not answer, or refuses the user; the sentence has no password in it.
+        ServerAway: one does not answer; the sentence has no password in it.
+        StoreError: one refuses the user.
     """
     for _ in answering(settings):
         pass
+
+
+def is_away(settings: Settings) -> bool:
+    """Whether one does not answer; a refusal is an answer."""
+    try:
+        check_servers(settings)
+    except ServerAway:
+        return True
+    except StoreError:
+        return False
+    return False
 
 
 def answering(settings: Settings) -> Iterator[str]:
@@ -40,7 +52,7 @@ def _ask_mlflow(uri: str) -> None:
     try:
         answer = requests.get(url, headers=headers, auth=auth, timeout=PATIENCE)
     except requests.RequestException as error:
-        raise StoreError(
+        raise ServerAway(
             f"MLflow does not answer ({type(error).__name__}); see that the server of PINCLIP_MLFLOW_URI runs, then "
             "try again."
         ) from None
@@ -49,6 +61,8 @@ def _ask_mlflow(uri: str) -> None:
             f"MLflow refuses the password or token ({answer.status_code}); set MLFLOW_TRACKING_USERNAME and "
             "MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN, anew."
         )
+    if answer.status_code >= 500:
+        raise ServerAway(f"MLflow answers with {answer.status_code}; see that its database runs, then try again.")
     if not answer.ok:
         raise StoreError(
             f"MLflow answers with {answer.status_code}; check that PINCLIP_MLFLOW_URI names an MLflow server."
@@ -68,6 +82,6 @@ def _ask_redis(connection: str) -> None:
             "Redis refuses the password; write it anew into PINCLIP_REDIS, as in host:6379,password=…"
         ) from None
     except (RedisError, OSError, TypeError, ValueError, IndexError) as error:
-        raise StoreError(
+        raise ServerAway(
             f"Redis does not answer ({type(error).__name__}); see that PINCLIP_REDIS names one that runs."
         ) from None

@@ -47,6 +47,7 @@ class Access(BaseSettings):
 
 def _own_token() -> str:
     from kubernetes import client, config
+    from urllib3.exceptions import HTTPError
 
     account = _account((POD / "token").read_text(encoding="utf-8"))
     namespace, _, name = account.partition(":")
@@ -64,7 +65,7 @@ def _own_token() -> str:
             f"Kubernetes gives {name} no token for KFP ({error.status}); let it `create` serviceaccounts/token of its "
             "own name, or put a token into PINCLIP_KFP_TOKEN."
         ) from None
-    except Exception as error:  # whatever the configuration and urllib3 raise
+    except (config.ConfigException, HTTPError) as error:
         raise ClusterError(f"Kubernetes was asked for a token and does not answer ({type(error).__name__}).") from None
     return str(made.status.token)
 

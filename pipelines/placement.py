@@ -10,6 +10,7 @@ from kfp.dsl.pipeline_context import Pipeline
 from kfp.dsl.structures import RetryPolicy
 from kubernetes.utils.quantity import parse_quantity
 
+from components.patience import VARIABLE as RETRIES
 from components.pods import Secret, seconds
 from components.rayjob.settings import VARIABLE
 from model.errors import ConfigError
@@ -95,8 +96,9 @@ def _schedule(task: dsl.PipelineTask, step: Step) -> None:
             max_retry_count=step.retries.count,
             backoff_duration=f"{seconds(step.retries.wait)}s",
             backoff_factor=float(step.retries.factor),
-            backoff_max_duration=f"{step.retries.seconds(step.timeout)}s",
+            backoff_max_duration=f"{step.retries.longest(step.timeout)}s",
         )
+        task.set_env_variable(RETRIES, step.retries.model_dump_json(exclude={"total"}))
     if step.timeout:
         kubernetes.set_timeout(task, seconds(step.timeout))
     for label, value in step.node_selector.items():

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from pydantic import Field, model_validator
 
+from components.patience import Waits
 from components.pods import Cpu, Duration, Folder, Gpu, Memory, Name, Part, Secret, Toleration, seconds
 from components.rayjob.settings import RayJob
 from model.errors import ConfigError
@@ -23,15 +24,12 @@ class Resources(Part):
     memory: Memory | None = None
 
 
-class Retries(Part):
-    """Of a step that failed (docs/operations.md says which failures Argo counts)."""
+class Retries(Waits):
+    """Of a step that failed, by Argo; and inside the step, of what a server that is away broke off."""
 
-    count: int = Field(ge=0)
-    wait: Duration = "0s"  # before the first; each further one waits `factor` times as long
-    factor: int = Field(default=2, ge=1)  # Argo takes whole numbers
     total: Duration | None = None  # from the first try's start to the last one's end; left out: time for all of them
 
-    def seconds(self, timeout: str | None) -> int:
+    def longest(self, timeout: str | None) -> int:
         """Argo's backoff.maxDuration: after it no try is started, and the one at work is ended.
 
         It counts from the first try's start, so it is time for every try and for the waits between them.
@@ -40,8 +38,7 @@ class Retries(Part):
             return seconds(self.total)
         if timeout is None:
             return UNBOUNDED
-        waits = sum(seconds(self.wait) * self.factor**earlier for earlier in range(min(self.count, 64)))
-        return min((self.count + 1) * seconds(timeout) + waits, UNBOUNDED)
+        return min((self.count + 1) * seconds(timeout) + sum(self.pauses()), UNBOUNDED)
 
 
 class Volume(Part):

@@ -1,7 +1,7 @@
 """What KFP does with a run that it was given: the driver's inputs of every task, and its cache. No step is run.
 
     driver = Driver(server)
-    night = driver.fire(recurring_run_id, at)    # as the controller of recurring runs does
+    night = driver.fire(recurring_run_id)    # as the controller of recurring runs does
     night.ran, night.inputs["train"]["run"]
 
 Each rule has its place in kubeflow/pipelines at the tag 2.16.1 beside it.
@@ -12,7 +12,6 @@ import itertools
 import json
 import uuid
 from dataclasses import dataclass, field
-from datetime import datetime
 
 from kfp_server import KfpServer
 
@@ -32,14 +31,14 @@ class Driver:
         self.server, self.cache, self.artifacts = server, dict[str, dict[str, int]](), itertools.count(1)
         self.fired: dict[str, int] = {}
 
-    def fire(self, recurring_run_id: str, at: datetime) -> Done:
-        """A recurring run's next run. The time goes into Argo's parameters and labels; those of the pipeline are JSON
+    def fire(self, recurring_run_id: str) -> Done:
+        """A recurring run's next run. Its time goes into Argo's parameters and labels; those of the pipeline are JSON
         in the root DAG's arguments and stay as they were written: template/v2_template.go:128 (not formatted here),
         crd/controller/scheduledworkflow/util/scheduled_workflow.go:NewWorkflow (formats spec.arguments.parameters)."""
         row = self.server.rows["recurring_runs"][recurring_run_id]
         index = self.fired[recurring_run_id] = self.fired.get(recurring_run_id, 0) + 1
-        # :NextResourceName; the API gave the ScheduledWorkflow five letters of its own
-        name = f"{row['display_name'].replace('-', '')}{recurring_run_id[:5]}-{index}-{at:%s}"
+        # template/template.go:324, toSWFCRDResourceGeneratedName, and five letters of the Kubernetes API.
+        name = next_name(f"{row['display_name'].lower()[:25]}{recurring_run_id[:5]}", index)
         return self.drive(row, name)
 
     def run(self, run_id: str, workflow: str = "") -> Done:
@@ -79,6 +78,14 @@ class Driver:
         done.ran.append(node["taskInfo"]["name"])
         self.cache[key] = {name: next(self.artifacts) for name in names}
         return self.cache[key]
+
+
+def next_name(scheduled_workflow: str, index: int) -> str:
+    """crd/controller/scheduledworkflow/util/scheduled_workflow.go:NextResourceName, with Go's fnv.New32a."""
+    number = 0x811C9DC5
+    for byte in f"{scheduled_workflow}-{index}".encode():
+        number = ((number ^ byte) * 0x01000193) & 0xFFFFFFFF
+    return f"{scheduled_workflow}-{index}-{number}"
 
 
 def _parameter(one: dict, known: dict, done: Done) -> object:

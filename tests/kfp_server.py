@@ -119,7 +119,7 @@ class KfpServer:
         return self._list("experiments", query)
 
     def CreateExperiment(self, body: dict, **_: dict) -> dict:
-        return self._add("experiments", "experiment_id", body)
+        return self._add("experiments", "experiment_id", body | {"storage_state": "AVAILABLE"})
 
     def ListPipelines(self, query: dict, **_: dict) -> dict:
         return self._list("pipelines", query)
@@ -158,7 +158,14 @@ class KfpServer:
     def CreateRecurringRun(self, body: dict, **_: dict) -> dict:
         self._check_arguments(body)
         assert body["experiment_id"] in self.rows["experiments"]
-        return self._add("recurring_runs", "recurring_run_id", body | {"service_account": self._account(body)})
+        more = {
+            "service_account": self._account(body),
+            "status": "ENABLED",
+            "updated_at": datetime.now(UTC).isoformat(),
+        }
+        # gRPC's gateway writes an int64 as its digits.
+        row = self._add("recurring_runs", "recurring_run_id", body | more)
+        return row | {"max_concurrency": str(row["max_concurrency"])}
 
     def DisableRecurringRun(self, at: dict, **_: dict) -> dict:
         self.rows["recurring_runs"][at["recurring_run_id"]]["mode"] = "DISABLE"
@@ -184,7 +191,10 @@ class KfpServer:
 
     def _add(self, kind: str, key: str, row: dict) -> dict:
         number = str(uuid.uuid4())
-        self.rows[kind][number] = row | {key: number, "created_at": datetime.now(UTC).isoformat()}
+        more = {key: number, "created_at": datetime.now(UTC).isoformat()}
+        if kind != "pipeline_versions":  # which belong to a pipeline
+            more["namespace"] = NAMESPACE
+        self.rows[kind][number] = row | more
         return self.rows[kind][number]
 
     def _list(self, kind: str, query: dict, **where: str) -> dict:

@@ -25,6 +25,7 @@ from safetensors.numpy import save_file
 
 from components.monitoring.reference import read_reference
 from components.monitoring.store import Published, look_online
+from components.patience import patient
 from components.settings import Settings
 from components.spaces import model_folder, published
 from model.catalogue import TEXT_SIGNALS, Catalogue, CatalogueWriter, joined_texts
@@ -58,6 +59,7 @@ class Chosen:
         return self.all | self.new | self.canaries
 
 
+@patient
 def collect(
     catalogue: Path,
     config: Config,

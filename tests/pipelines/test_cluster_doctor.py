@@ -1,11 +1,12 @@
 """`pinclip doctor --cluster` on clusters of every kind: versions, labels, rights, names, and Argo's retries."""
 
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
 from pipelines import argo_retries
-from pipelines.cluster_doctor import cluster_checks, floor
+from pipelines.cluster_doctor import FLOORS, cluster_checks, floor
 from pipelines.profiles import read_profile
 
 CONFIG_MAP = "/api/v1/namespaces/kubeflow/configmaps/workflow-controller-configmap"
@@ -46,6 +47,13 @@ def test_a_cluster_as_it_should_be(server, host, kubernetes):
 )
 def test_floors(name, version, state):
     assert floor(name, version).state == state
+
+
+def test_the_floors_are_those_of_the_documentation():
+    text = (Path(__file__).parents[2] / "docs" / "operations.md").read_text()
+    for name, needed in FLOORS.items():
+        name = "Kubeflow Pipelines" if name == "KFP" else name
+        assert f"| {name} | {'.'.join(map(str, needed))} |" in text
 
 
 def test_the_account_that_runs_schedules_is_looked_at_where_kfp_takes_another_one(server, host, kubernetes):
