@@ -180,6 +180,7 @@ def compile_(
     typer.echo(f"Wrote {out}")
 
 
+app.command()(cluster_commands.doctor)
 app.command()(cluster_commands.submit)
 app.command()(cluster_commands.backfill)
 app.add_typer(cluster_commands.schedule, name="schedule")
@@ -201,26 +202,6 @@ def lineage(
     from pipelines.lineage_screen import show
 
     show(version)
-
-
-@app.command()
-def doctor(
-    profile: Profile = None,
-    set_: Set = None,
-    params: Params = None,
-    cluster: Annotated[bool, typer.Option("--cluster", help="Look at KFP and Kubernetes too (KUBECONFIG).")] = False,
-    deploy_profile: DeployProfile = "cluster",
-    host: cluster_commands.Host = None,
-) -> None:
-    """Check this machine, and a cluster, and say what to do."""
-    from pipelines.cluster_doctor import cluster_checks
-    from pipelines.configuration import configuration
-    from pipelines.doctor import examine
-    from pipelines.profiles import read_profile
-
-    more = cluster_checks(host, read_profile(deploy_profile)) if cluster else ()
-    if not examine(configuration(profile, params, set_ or []), more):
-        raise typer.Exit(1)
 
 
 @app.command()

@@ -1,5 +1,5 @@
-"""The commands that talk to a Kubeflow Pipelines server; pipelines/cli.py registers them. The token comes from
-PINCLIP_KFP_TOKEN and from nowhere else, so that it stands in no history and no process list.
+"""The commands that talk to a cluster; pipelines/cli.py registers them. The token for KFP is no option: it stands in no
+history and in no process list (pipelines/access.py says where it comes from).
 """
 
 from pathlib import Path
@@ -16,6 +16,25 @@ Name = Annotated[str, typer.Argument(help="Of a schedule, as `list` shows it.")]
 schedule = typer.Typer(
     help="Runs that repeat, as deploy/schedules.yaml has them.", no_args_is_help=True, rich_markup_mode=None
 )
+
+
+def doctor(
+    profile: Profile = None,
+    set_: Set = None,
+    params: Params = None,
+    cluster: Annotated[bool, typer.Option("--cluster", help="Look at KFP and Kubernetes too (KUBECONFIG).")] = False,
+    deploy_profile: DeployProfile = "cluster",
+    host: Host = None,
+) -> None:
+    """Check this machine, and a cluster, and say what to do."""
+    from pipelines.cluster_doctor import cluster_checks
+    from pipelines.configuration import configuration
+    from pipelines.doctor import examine
+    from pipelines.profiles import read_profile
+
+    more = cluster_checks(host, read_profile(deploy_profile)) if cluster else ()
+    if not examine(configuration(profile, params, set_ or []), more):
+        raise typer.Exit(1)
 
 
 def submit(

@@ -149,7 +149,7 @@ def _account(seen: View, account: str, namespace: str, why: str = "") -> Check:
     ]
     if lacking:
         more = f" and {len(lacking) - 3} more" if len(lacking) > 3 else ""
-        advice = f"bind the Role pinclip-pipeline to it in {namespace}"
+        advice = f"bind the Roles pinclip-pipeline and pinclip-runs to it in {namespace}"
         return Check("account", "fail", f"{account} may not {', '.join(lacking[:3])}{more}{why}", advice)
     return Check("account", "ok", f"{account} has the rights of a step{why}")
 

@@ -6,7 +6,8 @@ from types import SimpleNamespace
 
 import pytest
 from kfp_driver import Driver
-from kfp_server import TOKEN, problems
+from kfp_openapi import problems
+from kfp_server import TOKEN
 
 from model.config import load
 from model.errors import ClusterError, ConfigError

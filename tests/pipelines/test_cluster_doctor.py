@@ -65,7 +65,7 @@ def test_the_account_that_runs_schedules_is_looked_at_where_kfp_takes_another_on
         "default-editor may not create rayjobs, get rayjobs, list rayjobs and 11 more"
         " (KFP up to 2.16 runs schedules as this account)",
     )
-    assert default[2] == "bind the Role pinclip-pipeline to it in pinclip"
+    assert default[2] == "bind the Roles pinclip-pipeline and pinclip-runs to it in pinclip"
 
 
 def granted() -> set[tuple[str, str]]:

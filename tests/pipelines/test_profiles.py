@@ -10,13 +10,15 @@ from pathlib import Path
 
 import pytest
 import yaml
+from hypothesis import given
+from hypothesis import strategies as st
 
 from components.pods import seconds
 from components.rayjob.settings import VARIABLE, RayJob
 from model.config import load
 from model.errors import ConfigError
 from pipelines.packages import package
-from pipelines.profiles import PROFILES, UNBOUNDED, Profile, Step, read_profile
+from pipelines.profiles import PROFILES, UNBOUNDED, Profile, Retries, Step, read_profile
 
 ROOT = Path(__file__).parents[2]
 GOLDEN = ROOT / "tests" / "golden" / "training-cluster.yaml"
@@ -174,6 +176,25 @@ def test_retries_have_time_for_every_try_and_wait(tmp_path, step, total):
     (task,) = pipeline["root"]["dag"]["tasks"].values()
     assert task["retryPolicy"]["backoffMaxDuration"] == f"{total}s"
     assert task["retryPolicy"]["backoffFactor"].is_integer()  # Argo takes no other
+
+
+@given(
+    st.integers(0, 5),
+    st.integers(0, 900),
+    st.integers(1, 4),
+    st.integers(1, 9000),
+    st.lists(st.floats(0, 1), min_size=6),
+)
+def test_argo_starts_every_try_and_cuts_none(count, wait, factor, timeout, shares):
+    """As Argo does it (v3.7.8, workflow/controller/operator.go:1003 to 1060), each try failing within its timeout."""
+    retries = Retries(count=count, wait=f"{wait}s", factor=factor)
+    deadline, now = retries.longest(f"{timeout}s"), 0.0
+    for tried in range(count + 1):
+        now += shares[tried] * timeout
+        assert now <= deadline  # "Max duration limit exceeded", or the pod's own executionDeadline
+        if tried < count:
+            now += wait * factor**tried
+            assert now <= deadline  # "Backoff would exceed max duration limit"
 
 
 def test_scratch_space_may_be_in_memory(tmp_path):
