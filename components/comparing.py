@@ -9,6 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from components.patience import patient
 from components.registry import CHAMPION, version_of
 from components.settings import Settings
 from components.spaces import model_folder
@@ -19,6 +20,7 @@ from model.errors import PinclipError
 from model.parts import Each, in_turn
 
 
+@patient
 def compare_with_champion(
     *,
     prepared: Path,

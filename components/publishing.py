@@ -22,6 +22,7 @@ import pyarrow.parquet as pq
 
 from components.feature_store import apply, delete, feast_errors, feature_definitions, open_store
 from components.monitoring.reference import keep_reference
+from components.patience import patient
 from components.promotion.places import state_folder
 from components.promotion.switching import switch
 from components.registry import CHAMPION, Registration, announce, passed_gate, version_of
@@ -51,6 +52,7 @@ class Publication:
         write_json(path, asdict(self))
 
 
+@patient
 def publish(
     quantized: Path,
     prepared: Path,

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 from components.configuration import Configuration
 from components.gate import Verdict, judge
 from components.model_card.card import described
+from components.patience import patient
 from components.settings import Settings
 from components.tracking import carries, connect, log_evidence, log_figures, mlflow_errors, tracked
 from model.catalogue import TEXT_TYPES
@@ -63,6 +64,7 @@ class Registration:
         return Registration(**{**fields, "verdict": verdict})
 
 
+@patient
 def register(
     *,
     run_id: str,

@@ -7,7 +7,7 @@ from pathlib import Path
 from components.ray_cluster import check_cluster, has_cluster
 from components.settings import Settings
 from components.tracking import connect
-from model.errors import StoreError
+from model.errors import PinclipError, ServerAway, StoreError
 
 RUN_ID = "MLFLOW_RUN_ID"  # KFP sets it where it has opened the run itself
 PATIENCE = 10.0  # seconds for a server to answer
@@ -17,11 +17,23 @@ def check_servers(settings: Settings) -> None:
     """Asks every server once, and for the MLflow run that MLFLOW_RUN_ID wants joined.
 
     Raises:
-        StoreError: one does not answer, or refuses the user, or has no such run; no sentence has a password in it.
+        ServerAway: one does not answer; no sentence has a password in it.
+        StoreError: one refuses the user, or has no such run.
         RunError: the Ray of RAY_ADDRESS does not answer, or is of another version.
     """
     for _ in answering(settings):
         pass
+
+
+def is_away(settings: Settings) -> bool:
+    """Whether one does not answer; a refusal is an answer."""
+    try:
+        check_servers(settings)
+    except ServerAway:
+        return True
+    except PinclipError:
+        return False
+    return False
 
 
 def answering(settings: Settings) -> Iterator[str]:
@@ -51,7 +63,7 @@ def _ask_mlflow(uri: str) -> None:
     try:
         answer = requests.get(url, headers=headers, auth=auth, timeout=PATIENCE)
     except requests.RequestException as error:
-        raise StoreError(
+        raise ServerAway(
             f"MLflow does not answer ({type(error).__name__}); see that the server of PINCLIP_MLFLOW_URI runs, then "
             "try again."
         ) from None
@@ -60,6 +72,8 @@ def _ask_mlflow(uri: str) -> None:
             f"MLflow refuses the password or token ({answer.status_code}); set MLFLOW_TRACKING_USERNAME and "
             "MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN, anew."
         )
+    if answer.status_code >= 500:
+        raise ServerAway(f"MLflow answers with {answer.status_code}; see that its database runs, then try again.")
     if not answer.ok:
         raise StoreError(
             f"MLflow answers with {answer.status_code}; check that PINCLIP_MLFLOW_URI names an MLflow server."
@@ -99,6 +113,6 @@ def _ask_redis(connection: str) -> None:
             "Redis refuses the password; write it anew into PINCLIP_REDIS, as in host:6379,password=…"
         ) from None
     except (RedisError, OSError, TypeError, ValueError, IndexError) as error:
-        raise StoreError(
+        raise ServerAway(
             f"Redis does not answer ({type(error).__name__}); see that PINCLIP_REDIS names one that runs."
         ) from None

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from components.patience import patient
 from components.settings import Settings
 from model.config import Config
 from model.errors import StoreError
@@ -116,6 +117,7 @@ def log_evidence(
     client.log_dict(run, dict(lineage), "lineage.json")
 
 
+@patient
 def log_report(run: str, folder: Path, settings: Settings) -> None:
     """Puts report.html, plots/ and curves/ beside what log_evidence has logged.
 

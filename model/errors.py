@@ -9,6 +9,7 @@ PinclipError
 ├── ModelError         a model folder that is missing, corrupt or of another architecture
 ├── RerankError        candidates that cannot be put in order (not finite, lengths that differ, too few for the slots)
 ├── StoreError         the model registry or the feature store refuses or does not answer
+│   └── ServerAway     it does not answer, so that trying again later may help
 ├── VectorIndexError   an ANN index that is missing, corrupt or of another space, or vectors that do not fit it
 ├── ClusterError       a Kubeflow Pipelines server or a cluster that does not answer, or refuses
 └── RunError           a run folder that is missing, busy or incomplete
@@ -48,6 +49,10 @@ class RerankError(PinclipError):
 
 
 class StoreError(PinclipError):
+    pass
+
+
+class ServerAway(StoreError):
     pass
 
 

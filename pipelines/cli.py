@@ -180,6 +180,7 @@ def compile_(
     typer.echo(f"Wrote {out}")
 
 
+app.command()(cluster_commands.doctor)
 app.command()(cluster_commands.submit)
 app.command()(cluster_commands.backfill)
 app.add_typer(cluster_commands.schedule, name="schedule")
@@ -201,16 +202,6 @@ def lineage(
     from pipelines.lineage_screen import show
 
     show(version)
-
-
-@app.command()
-def doctor(profile: Profile = None, set_: Set = None, params: Params = None) -> None:
-    """Check this machine and say what to do."""
-    from pipelines.configuration import configuration
-    from pipelines.doctor import examine
-
-    if not examine(configuration(profile, params, set_ or [])):
-        raise typer.Exit(1)
 
 
 @app.command()

@@ -4,39 +4,26 @@ Everything goes through kfp.Client. What the server refuses, and a server that i
 """
 
 import json
-import logging
 import tempfile
 import warnings
-from collections.abc import Callable, Iterator
-from contextlib import redirect_stdout, suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import redirect_stdout
 from datetime import UTC, datetime
 from io import StringIO
 from pathlib import Path
 from typing import Any
 
-from pydantic import SecretStr
-from pydantic_settings import BaseSettings, SettingsConfigDict
-
 from components.configuration import Configuration
 from model.catalogue import Catalogue
 from model.errors import ClusterError, ConfigError, PinclipError
+from pipelines.access import Access, health, reason, refusal
+from pipelines.cluster_checks import check_profile
 from pipelines.lineage import lineage, run_identity, unread_lineage
 from pipelines.packages import Package, package
 from pipelines.profiles import Profile
 
-TIMEOUT = 15  # seconds a server has for its first answer
 EQUALS = 1  # the number of this operation in KFP's filters
 PAGE = 100  # the server may answer fewer at a time
-
-
-class Access(BaseSettings):
-    """PINCLIP_KFP_HOST, PINCLIP_KFP_TOKEN and PINCLIP_KFP_NAMESPACE; the token is told in no other way."""
-
-    model_config = SettingsConfigDict(env_prefix="PINCLIP_KFP_", env_ignore_empty=True, frozen=True)
-
-    host: str = ""  # https://kubeflow.example.com/pipeline
-    token: SecretStr | None = None
-    namespace: str = ""  # where several users share the server
 
 
 class Cluster:
@@ -45,14 +32,21 @@ class Cluster:
     def __init__(self, host: str | None) -> None:
         access = Access()
         self.host = (host or access.host).rstrip("/")
-        self.namespace = access.namespace
         if not self.host.startswith(("http://", "https://")):
             given = f"The host {self.host!r} is no address" if self.host else "There is no host"
             raise ConfigError(
                 f"{given}; name KFP's with --host or PINCLIP_KFP_HOST, e.g. https://kubeflow.example.com."
             )
-        token = access.token.get_secret_value() if access.token else None
-        self.client = self.call(_connected, self.host, token, self.namespace)
+        token = access.bearer()
+        said = self.call(health, self.host, token)
+        self.version = str(said.get("tag_name") or "unknown")
+        self.namespace = access.place() if said.get("multi_user") else ""
+        if said.get("multi_user") and not self.namespace:
+            raise ConfigError(
+                f"{self.host} is shared by several namespaces and none is named; set PINCLIP_KFP_NAMESPACE, e.g. to "
+                "pinclip."
+            )
+        self.client = self.call(_client, self.host, token, self.namespace)
 
     def call(self, function: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
         """Calls a method of the client; what kfp prints and warns of stays unsaid, its errors become one sentence."""
@@ -64,11 +58,15 @@ class Cluster:
                 warnings.simplefilter("ignore")
                 return function(*arguments, **named)
         except kfp_server_api.ApiException as error:
-            raise ClusterError(_refusal(self.host, error)) from None
+            raise ClusterError(refusal(self.host, error)) from None
         except (urllib3.exceptions.HTTPError, TimeoutError) as error:
             raise ClusterError(
-                f"{self.host} does not answer ({_reason(error)}); check --host and the network."
+                f"{self.host} does not answer ({reason(error)}); check --host and the network."
             ) from None
+
+    def check_token(self) -> None:
+        """The first question that KFP asks a token for; GetHealthz asks for none."""
+        self.call(self.client.list_experiments, page_size=1, namespace=self.namespace or None)
 
     def experiment(self, name: str) -> str:
         """Its id; created where there is none."""
@@ -77,11 +75,30 @@ class Cluster:
     def upload(self, package: Package) -> tuple[str, str]:
         """The ids of the pipeline and of its version; what the server has already is not sent again."""
         client, space = self.client, {"namespace": self.namespace or None}
-        pipeline = self._named(client.list_pipelines, "pipelines", package.name, **space)
+        pipeline = self.named(client.list_pipelines, "pipelines", package.name, **space)
         pipeline_id = pipeline.pipeline_id if pipeline else self._create(package.name)
         versions = client.list_pipeline_versions
-        version = self._named(versions, "pipeline_versions", package.version, pipeline_id=pipeline_id)
+        version = self.named(versions, "pipeline_versions", package.version, pipeline_id=pipeline_id)
         return pipeline_id, version.pipeline_version_id if version else self._upload(package, pipeline_id)
+
+    def start(
+        self, experiment_id: str, name: str, package: Package, arguments: Mapping[str, Any], account: str | None
+    ) -> Any:
+        """A run of its own; returns KFP's record of it."""
+        pipeline_id, version_id = self.upload(package)
+        return self.call(
+            self.client.run_pipeline,
+            experiment_id,
+            name,
+            params=dict(arguments),
+            pipeline_id=pipeline_id,
+            version_id=version_id,
+            service_account=account,
+        )
+
+    def address(self, run_id: str) -> str:
+        """Where a person looks at a run."""
+        return f"{self.host}/#/runs/details/{run_id}"
 
     def every(self, listing: Callable[..., Any], what: str, **where: Any) -> Iterator[Any]:
         """All pages of a listing; `what` is the answer's attribute that holds the rows."""
@@ -93,7 +110,7 @@ class Cluster:
             if not token:
                 return
 
-    def _named(self, listing: Callable[..., Any], what: str, name: str, **where: Any) -> Any:
+    def named(self, listing: Callable[..., Any], what: str, name: str, **where: Any) -> Any:
         """The one of that name, None where there is none."""
         equals = {"operation": EQUALS, "key": "display_name", "stringValue": name}
         return next(self.every(listing, what, filter=json.dumps({"predicates": [equals]}), **where), None)
@@ -112,74 +129,42 @@ class Cluster:
             return str(self.call(upload, str(path), package.version, pipeline_id=pipeline_id).pipeline_version_id)
 
 
-def _connected(host: str, token: str | None, namespace: str) -> Any:
-    """A client of a server that answers and takes the token.
-
-    Asked first, and once: kfp.Client would try a dead or refusing server for half a minute, and log every try.
-    """
-    import kfp_server_api
+def _client(host: str, token: str | None, namespace: str) -> Any:
     from kfp import Client
 
-    logging.getLogger("urllib3").setLevel(logging.ERROR)
-    configuration = kfp_server_api.Configuration(host=host)
-    configuration.retries = False
-    if token:
-        configuration.api_key, configuration.api_key_prefix = {"authorization": token}, {"authorization": "Bearer"}
-    health = kfp_server_api.HealthzServiceApi(kfp_server_api.ApiClient(configuration))
-    answer = health.healthz_service_get_healthz(_preload_content=False, _request_timeout=TIMEOUT)
-    try:
-        json.loads(answer.data)
-    except ValueError:
-        raise ClusterError(
-            f"{host} answers with a page, not as a KFP server; check --host, and PINCLIP_KFP_TOKEN if it is a login."
-        ) from None
     return Client(host=host, existing_token=token, **({"namespace": namespace} if namespace else {}))
 
 
-def _refusal(host: str, error: Any) -> str:
-    if error.status == 401:
-        return f"{host} does not know the token (401); put a valid one into PINCLIP_KFP_TOKEN."
-    if error.status == 403:
-        return f"{host} does not let the owner of the token do this (403); ask for the right, or use another token."
-    said = error.body or error.reason
-    with suppress(ValueError, TypeError, KeyError):
-        said = json.loads(error.body)["message"]
-    return f"{host} refused with {error.status}: {' '.join(str(said).split())[:300]}"
-
-
-def _reason(error: BaseException) -> str:
-    """The innermost words: "Connection refused" of a connection error of a retry error."""
-    text = str(getattr(error, "reason", None) or error)
-    return text.rpartition("] ")[2].rpartition(": ")[2].rstrip(")'\" ")
-
-
-def submit(host: str | None, experiment: str, catalogue: str, config: Configuration, profile: Profile) -> str:
-    """Starts one training run and returns where to look at it.
+def submit(
+    host: str | None,
+    experiment: str,
+    catalogue: str,
+    config: Configuration,
+    profile: Profile,
+    warn: Callable[[str], None] = lambda sentence: None,
+) -> tuple[Cluster, str]:
+    """Starts one training run; returns the server and the run's id.
 
     Args:
         catalogue: the folder as the steps see it; its digest goes into the lineage where this machine sees it too.
+        warn: told what will go wrong later (pipelines/cluster_checks.py).
 
     Raises:
         ConfigError: the profile does not fit the pipeline, or there is no host.
-        ClusterError: the server refuses or does not answer.
+        ClusterError: the server refuses or does not answer, or the cluster lacks what the profile names.
     """
     built = package("training", config, profile)
     cluster = Cluster(host)
+    for sentence in check_profile(profile, ["training"], cluster.namespace):
+        warn(sentence)
     now = f"{datetime.now(UTC):%Y%m%d%H%M%S}"
     try:
         origin = lineage(Catalogue(Path(catalogue)))
         run = run_identity(config, origin)
     except PinclipError:
         origin, run = unread_lineage(catalogue, f"submit-{now}"), f"{config.profile}-{now}"
-    experiment_id = cluster.experiment(experiment)
-    pipeline_id, version_id = cluster.upload(built)
-    started = cluster.call(
-        cluster.client.run_pipeline,
-        experiment_id,
-        f"{built.name} {run}",
-        params={"catalogue": catalogue, "run": run, "lineage": origin},
-        pipeline_id=pipeline_id,
-        version_id=version_id,
-        service_account=profile.service_account,
+    arguments = {"catalogue": catalogue, "run": run, "lineage": origin}
+    started = cluster.start(
+        cluster.experiment(experiment), f"{built.name} {run}", built, arguments, profile.service_account
     )
-    return f"{cluster.host}/#/runs/details/{started.run_id}"
+    return cluster, str(started.run_id)

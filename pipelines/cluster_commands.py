@@ -1,5 +1,5 @@
-"""The commands that talk to a Kubeflow Pipelines server; pipelines/cli.py registers them. The token comes from
-PINCLIP_KFP_TOKEN and from nowhere else, so that it stands in no history and no process list.
+"""The commands that talk to a cluster; pipelines/cli.py registers them. The token for KFP is no option: it stands in no
+history and in no process list (pipelines/access.py says where it comes from).
 """
 
 from pathlib import Path
@@ -11,11 +11,30 @@ from pipelines.options import DeployProfile, Params, Profile, Set
 
 Host = Annotated[str | None, typer.Option(help="Address of KFP's API. [PINCLIP_KFP_HOST]")]
 File = Annotated[Path | None, typer.Option(help="The schedules, as code. [deploy/schedules.yaml]")]
-Name = Annotated[str, typer.Argument(help="Of a schedule or a backfill, as `list` shows it.")]
+Name = Annotated[str, typer.Argument(help="Of a schedule, as `list` shows it.")]
 
 schedule = typer.Typer(
     help="Runs that repeat, as deploy/schedules.yaml has them.", no_args_is_help=True, rich_markup_mode=None
 )
+
+
+def doctor(
+    profile: Profile = None,
+    set_: Set = None,
+    params: Params = None,
+    cluster: Annotated[bool, typer.Option("--cluster", help="Look at KFP and Kubernetes too (KUBECONFIG).")] = False,
+    deploy_profile: DeployProfile = "cluster",
+    host: Host = None,
+) -> None:
+    """Check this machine, and a cluster, and say what to do."""
+    from pipelines.cluster_doctor import cluster_checks
+    from pipelines.configuration import configuration
+    from pipelines.doctor import examine
+    from pipelines.profiles import read_profile
+
+    more = cluster_checks(host, read_profile(deploy_profile)) if cluster else ()
+    if not examine(configuration(profile, params, set_ or []), more):
+        raise typer.Exit(1)
 
 
 def submit(
@@ -26,31 +45,41 @@ def submit(
     profile: Profile = None,
     set_: Set = None,
     params: Params = None,
+    follow: Annotated[bool, typer.Option("--follow", help="Stay until the run has ended, and say how.")] = False,
 ) -> None:
     """Run the whole pipeline once on a cluster."""
     from pipelines.cluster import submit
     from pipelines.configuration import configuration
+    from pipelines.following import Follower
     from pipelines.profiles import read_profile
 
     config = configuration(profile, params, set_ or [])
-    typer.echo(f"Submitted: {submit(host, experiment, catalogue, config, read_profile(deploy_profile))}")
+    cluster, run_id = submit(host, experiment, catalogue, config, read_profile(deploy_profile), _warn)
+    typer.echo(f"Submitted: {cluster.address(run_id)}")
+    if follow:
+        for line in Follower(cluster).to_the_end(run_id):
+            typer.echo(line)
 
 
 def backfill(
     first: Annotated[str, typer.Option("--from", help="The first day or time, e.g. 2026-11-01, UTC.")],
     last: Annotated[str, typer.Option("--to", help="The last one; it is included.")],
     schedule: Annotated[str | None, typer.Option(help="Its name; needed where there are several.")] = None,
+    catalogue: Annotated[
+        str | None, typer.Option(help="In place of the schedule's, e.g. /data/catalogues/%Y-%m-%d.")
+    ] = None,
     host: Host = None,
     file: File = None,
 ) -> None:
-    """Run a schedule for times that have passed.
+    """Run a schedule for times that have passed, and follow the runs to their end.
 
-    The runs carry the times they stand for; a time that has run already is the same run in MLflow.
+    The runs are named after the times they stand for. Given again, it leaves out what has run well.
     """
-    from pipelines.schedules import SCHEDULES, backfill
+    from pipelines.backfill import backfill
+    from pipelines.schedules import SCHEDULES
 
-    change = backfill(host, file or SCHEDULES, schedule, first, last)
-    typer.echo(f"{change.name}: {change.verdict}")
+    for line in backfill(host, file or SCHEDULES, schedule, first, last, catalogue):
+        typer.echo(line)
 
 
 @schedule.command()
@@ -59,12 +88,16 @@ def apply(host: Host = None, file: File = None) -> None:
 
     What is paused stays paused, and runs at work go on.
     """
-    from pipelines.schedules import SCHEDULES, changes
+    from pipelines.schedules import SCHEDULES, changes, lacking, other_account
 
     board, planned = changes(host, file or SCHEDULES)
+    for sentence in lacking(board, planned):
+        _warn(sentence)
     for change in planned:
-        board.carry_out(change)
+        warning = other_account(change, board.carry_out(change))
         typer.echo(f"{change.name}: {change.verdict}")
+        if warning:
+            _warn(f"{change.name}: {warning}")
 
 
 @schedule.command("list")
@@ -90,7 +123,7 @@ def resume(name: Name, host: Host = None, file: File = None) -> None:
 
 @schedule.command()
 def delete(name: Name, host: Host = None, file: File = None) -> None:
-    """Take a schedule or a backfill off the cluster; its runs stay.
+    """Take a schedule off the cluster; its runs stay.
 
     A schedule that is still in the file comes back with the next `apply`.
     """
@@ -100,6 +133,10 @@ def delete(name: Name, host: Host = None, file: File = None) -> None:
     for one in found:
         board.delete(one)
     typer.echo(f"{name}: deleted")
+
+
+def _warn(sentence: str) -> None:
+    typer.echo(sentence, err=True)
 
 
 def _set_paused(name: str, host: str | None, file: Path | None, paused: bool) -> None:

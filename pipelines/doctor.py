@@ -4,7 +4,7 @@ import os
 import re
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -36,9 +36,9 @@ class Check:
     advice: str = ""  # what to do; empty where nothing
 
 
-def examine(config: Config) -> bool:
-    """Prints the table; False when something will keep a run from working."""
-    checks = list(all_checks(config))
+def examine(config: Config, more: Iterable[Check] = ()) -> bool:
+    """Prints the table, `more` after this machine's; False when something will keep a run from working."""
+    checks = [*all_checks(config), *more]
     table = Table("", "check", "found", "what to do", box=None, padding=(0, 2))
     for check in checks:
         state = f"[{COLOURS[check.state]}]{check.state}[/]"

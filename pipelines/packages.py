@@ -35,13 +35,19 @@ class Package:
         return f"{self.name}-{hashlib.sha256(self.text.encode()).hexdigest()[:12]}"
 
 
-def package(pipeline: str, config: Configuration, profile: Profile) -> Package:
+def package(
+    pipeline: str, config: Configuration, profile: Profile, *, again: bool = False, own_name: bool = False
+) -> Package:
     """Compiles; the settings become the defaults of their parameters.
+
+    Args:
+        again: for runs that repeat: whatever reads the world outside is never cached (pipelines/recurring.py).
+        own_name: with `again`, the name that KFP gives a run takes the place of the parameter `run`.
 
     Raises:
         ConfigError: no such pipeline, or the profile does not fit it.
     """
-    component = _component(pipeline, profile)
+    component = _component(pipeline, profile, again, own_name)
     inputs = component.component_spec.inputs
     settings = parameters(config, inputs)
     required = [name for name, one in inputs.items() if not one.optional and name not in settings]
@@ -74,14 +80,16 @@ def write_package(out: Path, config: Configuration, profile: Profile, manifests:
     write_text(out, text)
 
 
-def _component(pipeline: str, profile: Profile) -> Any:
+def _component(pipeline: str, profile: Profile, again: bool = False, own_name: bool = False) -> Any:
     for name in (pipeline, *profile.pipelines):
         if name not in PIPELINES:
             raise ConfigError(f"There is no pipeline {name}; choose one of {', '.join(PIPELINES)}.")
     from pipelines.placement import placed
+    from pipelines.recurring import fresh
 
     module, function = PIPELINES[pipeline].split(":")
-    return placed(getattr(importlib.import_module(module), function), pipeline, profile)
+    defined = getattr(importlib.import_module(module), function)
+    return placed(fresh(defined, own_name) if again else defined, pipeline, profile)
 
 
 def _compile(component: Any, config: Configuration, **options: Any) -> str:

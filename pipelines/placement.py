@@ -7,12 +7,23 @@ from typing import Any
 from kfp import dsl, kubernetes
 from kfp.dsl.base_component import BaseComponent
 from kfp.dsl.pipeline_context import Pipeline
+from kfp.dsl.structures import RetryPolicy
 from kubernetes.utils.quantity import parse_quantity
 
+from components.patience import VARIABLE as RETRIES
 from components.pods import Secret, seconds
 from components.rayjob.settings import VARIABLE
 from model.errors import ConfigError
 from pipelines.profiles import Profile, Step, Volume
+
+
+class _Retry(RetryPolicy):
+    """What set_retry() makes, without its limit of an hour from the first try's start (kfp/dsl/structures.py)."""
+
+    def to_proto(self) -> Any:
+        proto = super().to_proto()
+        proto.backoff_max_duration.FromSeconds(int(str(self.backoff_max_duration).rstrip("s")))
+        return proto
 
 
 def placed(pipeline: Any, name: str, profile: Profile) -> BaseComponent:
@@ -81,8 +92,13 @@ def _compute(task: dsl.PipelineTask, step: Step) -> None:
 def _schedule(task: dsl.PipelineTask, step: Step) -> None:
     """Where the pod may run, for how long, and how often it is tried again."""
     if step.retries:
-        wait, longest = (f"{seconds(time)}s" for time in (step.retries.wait, step.retries.longest))
-        task.set_retry(step.retries.count, wait, step.retries.factor, longest)
+        task._task_spec.retry_policy = _Retry(
+            max_retry_count=step.retries.count,
+            backoff_duration=f"{seconds(step.retries.wait)}s",
+            backoff_factor=float(step.retries.factor),
+            backoff_max_duration=f"{step.retries.longest(step.timeout)}s",
+        )
+        task.set_env_variable(RETRIES, step.retries.model_dump_json(exclude={"total"}))
     if step.timeout:
         kubernetes.set_timeout(task, seconds(step.timeout))
     for label, value in step.node_selector.items():

@@ -8,13 +8,15 @@ from pathlib import Path
 
 from pydantic import Field, model_validator
 
-from components.pods import Cpu, Duration, Folder, Gpu, Memory, Name, Part, Secret, Toleration
+from components.patience import Waits
+from components.pods import Cpu, Duration, Folder, Gpu, Memory, Name, Part, Secret, Toleration, seconds
 from components.rayjob.settings import RayJob
 from model.errors import ConfigError
 from pipelines.checked_yaml import read
 from pipelines.lineage import CODE
 
 PROFILES = CODE / "deploy" / "profiles"
+UNBOUNDED = 10 * 365 * 24 * 3600  # seconds; Go's durations end at 292 years
 
 
 class Resources(Part):
@@ -22,11 +24,21 @@ class Resources(Part):
     memory: Memory | None = None
 
 
-class Retries(Part):
-    count: int = Field(ge=0)
-    wait: Duration = "0s"  # before the first; each further one waits `factor` times as long, `longest` at most
-    factor: float = Field(default=2.0, ge=1)
-    longest: Duration = "1h"
+class Retries(Waits):
+    """Of a step that failed, by Argo; and inside the step, of what a server that is away broke off."""
+
+    total: Duration | None = None  # from the first try's start to the last one's end; left out: time for all of them
+
+    def longest(self, timeout: str | None) -> int:
+        """Argo's backoff.maxDuration: after it no try is started, and the one at work is ended.
+
+        It counts from the first try's start, so it is time for every try and for the waits between them.
+        """
+        if self.total:
+            return seconds(self.total)
+        if timeout is None:
+            return UNBOUNDED
+        return min((self.count + 1) * seconds(timeout) + sum(self.pauses()), UNBOUNDED)
 
 
 class Volume(Part):
@@ -67,12 +79,15 @@ class Profile(Part):
     pipelines: dict[str, dict[str, Step]] = Field(default_factory=dict)
 
     @model_validator(mode="after")
-    def _rayjobs_fit(self) -> "Profile":
+    def _steps_fit(self) -> "Profile":
         if self.defaults.ray:
             raise ValueError("ray belongs to the steps that train, not to the defaults")
+        _check_retries("defaults", self.defaults)
         for pipeline, steps in self.pipelines.items():
             for name in steps:
-                self._check_ray(f"{pipeline}.{name}", self.step(pipeline, name))
+                step = self.step(pipeline, name)
+                _check_retries(f"{pipeline}.{name}", step)
+                self._check_ray(f"{pipeline}.{name}", step)
         return self
 
     def _check_ray(self, place: str, step: Step) -> None:
@@ -89,6 +104,18 @@ class Profile(Part):
     def step(self, pipeline: str, name: str) -> Step:
         own = self.pipelines.get(pipeline, {}).get(name, Step())
         return self.defaults.model_copy(update={key: getattr(own, key) for key in own.model_fields_set})
+
+
+def _check_retries(place: str, step: Step) -> None:
+    """Raises ValueError where `total` ends before a second try can begin."""
+    if not (step.retries and step.retries.total and step.retries.count):
+        return
+    needed = seconds(step.timeout or "0s") + seconds(step.retries.wait)
+    if seconds(step.retries.total) <= needed:
+        raise ValueError(
+            f"{place} would never be tried again: retries.total ({step.retries.total}) counts from the first try's "
+            f"start, and one timeout and the wait take {needed} s; leave total out"
+        )
 
 
 def read_profile(name: str) -> Profile:

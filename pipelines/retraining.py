@@ -56,11 +56,11 @@ def _main() -> None:
     asked = json.load(sys.stdin)
     try:
         profile = read_profile(asked["deploy_profile"])
-        address = submit(None, "pinclip", asked["catalogue"], Configuration.from_json(asked["config"]), profile)
+        cluster, run_id = submit(None, "pinclip", asked["catalogue"], Configuration.from_json(asked["config"]), profile)
     except PinclipError as error:
         sys.stderr.write(f"{error}\n")
         sys.exit(2)
-    sys.stdout.write(f"{address}\n")
+    sys.stdout.write(f"{cluster.address(run_id)}\n")
 
 
 if __name__ == "__main__":

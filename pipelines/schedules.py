@@ -1,4 +1,4 @@
-"""`pinclip schedule` and `pinclip backfill`: recurring runs on the cluster, made to agree with deploy/schedules.yaml.
+"""`pinclip schedule`: recurring runs on the cluster, made to agree with deploy/schedules.yaml.
 
 A recurring run cannot be changed, so one whose digest differs is made anew. The new one is there before the old one
 goes: a refusal, or a kill between the two, leaves a schedule standing, and the next `apply` tidies up.
@@ -6,18 +6,19 @@ goes: a refusal, or a kill between the two, leaves a schedule standing, and the 
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from model.errors import ConfigError
 from pipelines.cluster import Cluster
+from pipelines.cluster_checks import check_profile
 from pipelines.lineage import CODE
+from pipelines.profiles import read_profile
 from pipelines.schedule_file import Wanted, read_schedules, wanted
 
 SCHEDULES = CODE / "deploy" / "schedules.yaml"
-MARK = "pinclip {kind}, digest {digest}"  # opens the description of every recurring run made here
+MARK = "pinclip schedule, digest {digest}"  # opens the description of every recurring run made here
 APPLY = {  # a change's verdict, before it is carried out
     "unchanged": "as in the file",
     "double removed": "stands twice, apply removes one",
@@ -25,7 +26,7 @@ APPLY = {  # a change's verdict, before it is carried out
     "made anew": "differs from the file, apply makes it anew",
     "made": "apply makes it",
 }
-MARKED = re.compile(r"pinclip (schedule|backfill), digest (\w+)")
+MARKED = re.compile(r"pinclip schedule, digest (\w+)")
 
 
 @dataclass(frozen=True)
@@ -34,10 +35,10 @@ class Standing:
 
     id: str
     name: str
-    kind: str
     digest: str
     paused: bool
     cron: str
+    account: str  # that its runs will really have
 
 
 @dataclass(frozen=True)
@@ -82,11 +83,15 @@ class Board:
         rows = self.cluster.every(listing, "recurring_runs", experiment_id=self.experiment_id, sort_by="created_at")
         return [one for row in rows if (one := _standing(row))]
 
-    def carry_out(self, change: Change) -> None:
+    def carry_out(self, change: Change) -> str:
+        """Returns the account that the runs will have, as KFP tells it; "" where nothing stands any more."""
+        made = None
         if change.wanted and not change.kept:
-            self._create(change.wanted, paused=any(one.paused for one in change.removed))
+            made = self._create(change.wanted, paused=any(one.paused for one in change.removed))
         for one in change.removed:
             self.delete(one)
+        kept = change.kept.account if change.kept else ""
+        return str(made.service_account or "") if made else kept
 
     def delete(self, one: Standing) -> None:
         """ORPHAN: a run at work goes on. kfp.Client cannot say so, and by default the server would end it."""
@@ -97,15 +102,13 @@ class Board:
         client = self.cluster.client
         self.cluster.call(client.disable_recurring_run if paused else client.enable_recurring_run, one.id)
 
-    def _create(self, wish: Wanted, paused: bool) -> None:
+    def _create(self, wish: Wanted, paused: bool) -> Any:
         pipeline_id, version_id = self.cluster.upload(wish.package)
-        self.cluster.call(
+        return self.cluster.call(
             self.cluster.client.create_recurring_run,
             self.experiment_id,
             wish.name,
-            description=MARK.format(kind=wish.kind, digest=wish.digest),
-            start_time=wish.start,
-            end_time=wish.end,
+            description=MARK.format(digest=wish.digest),
             cron_expression=wish.schedule.cron,
             max_concurrency=wish.schedule.at_a_time,
             no_catchup=not wish.schedule.catch_up,
@@ -121,9 +124,21 @@ def _standing(row: Any) -> Standing | None:
     mark = MARKED.match(row.description or "")
     if not mark:
         return None
-    kind, digest = mark.groups()
     cron = row.trigger.cron_schedule.cron if row.trigger and row.trigger.cron_schedule else ""
-    return Standing(row.recurring_run_id, row.display_name, kind, digest, row.mode == "DISABLE", cron)
+    account = str(row.service_account or "")
+    return Standing(row.recurring_run_id, row.display_name, mark[1], row.mode == "DISABLE", cron, account)
+
+
+def other_account(change: Change, account: str) -> str:
+    """A sentence where the runs of a schedule will have another account than its profile names; else ""."""
+    asked = change.wanted.service_account if change.wanted else None
+    if not asked or account in ("", asked):
+        return ""
+    # KFP <= 2.16.1 takes its own default in the place of what it is asked for (v2_template.go, ScheduledWorkflow).
+    return (
+        f"KFP will run it as {account}, not as {asked}; give {account} the Roles of {asked} too, or use KFP 2.17 or "
+        f"newer. `pinclip doctor --cluster` says what {account} may do."
+    )
 
 
 def changes(host: str | None, file: Path) -> tuple[Board, list[Change]]:
@@ -131,23 +146,34 @@ def changes(host: str | None, file: Path) -> tuple[Board, list[Change]]:
     schedules = read_schedules(file)
     wishes = [wanted(name, schedule) for name, schedule in schedules.schedules.items()]
     board = Board(Cluster(host), schedules.experiment)
-    return board, plan(wishes, [one for one in board.standing() if one.kind == "schedule"])
+    return board, plan(wishes, board.standing())
+
+
+def lacking(board: Board, planned: Iterable[Change]) -> list[str]:
+    """What will go wrong with the schedules that stand after `apply`; raises ClusterError for what is not there."""
+    said: dict[str, None] = {}  # each once
+    for change in planned:
+        if change.wanted:
+            schedule = change.wanted.schedule
+            profile = read_profile(schedule.deploy_profile)
+            said |= dict.fromkeys(check_profile(profile, [schedule.pipeline], board.cluster.namespace))
+    return list(said)
 
 
 def overview(host: str | None, file: Path) -> list[str]:
-    """A line for every schedule and backfill: its name, when, whether it is paused, and what `apply` would do."""
+    """A line for every schedule: its name, when, whether it is paused, its runs' account, what `apply` would do."""
     board, planned = changes(host, file)
     says = {change.name: APPLY[change.verdict] for change in planned}
     standing = board.standing()
     missing = [f"{name}  not on the cluster  ({says[name]})" for name in sorted({*says} - {s.name for s in standing})]
     return missing + [
-        f"{one.name}  {one.cron}  {'paused' if one.paused else 'on'}  ({says.get(one.name, one.kind)})"
+        f"{one.name}  {one.cron}  {'paused' if one.paused else 'on'}  as {one.account}  ({says[one.name]})"
         for one in standing
     ]
 
 
 def named(host: str | None, file: Path, name: str) -> tuple[Board, list[Standing]]:
-    """All on the server that have the name, backfills too.
+    """All on the server that have the name.
 
     Raises:
         ConfigError: there is none.
@@ -159,49 +185,3 @@ def named(host: str | None, file: Path, name: str) -> tuple[Board, list[Standing
         there = ", ".join(sorted({one.name for one in standing})) or "none"
         raise ConfigError(f"{board.cluster.host} has no schedule {name}; there is {there}.")
     return board, found
-
-
-def backfill(host: str | None, file: Path, name: str | None, first: str, last: str) -> Change:
-    """Has KFP run a schedule for times that lie behind: a recurring run that starts and ends there, and catches up.
-
-    Args:
-        name: may be left out where the file holds one schedule.
-        first, last: dates or times, both included, UTC unless they say otherwise.
-
-    Raises:
-        ConfigError: a time or the name does not fit.
-        ClusterError: the server refuses or does not answer.
-    """
-    schedules = read_schedules(file)
-    if name not in schedules.schedules and (name or len(schedules.schedules) != 1):
-        said = f"There is no schedule {name} in {file}" if name else f"{file} holds several schedules"
-        raise ConfigError(f"{said}; choose one of {', '.join(schedules.schedules)} with --schedule.")
-    name = name or next(iter(schedules.schedules))
-    start, end = _window(first, last)
-    wish = wanted(name, schedules.schedules[name].model_copy(update={"catch_up": True}))
-    title = f"{name}-backfill-{first}-{last}"
-    wish = replace(wish, name=title, kind="backfill", start=start, end=end)
-    board = Board(Cluster(host), schedules.experiment)
-    (change,) = plan([wish], [one for one in board.standing() if one.name == title])
-    board.carry_out(change)
-    return change
-
-
-def _window(first: str, last: str) -> tuple[str, str]:
-    """RFC 3339. KFP runs what comes after the start, so it is a second earlier."""
-    start, end = _time(first, "--from"), _time(last, "--to")
-    if len(last) == len("2026-11-23"):
-        end += timedelta(days=1, seconds=-1)
-    if start > end:
-        raise ConfigError(f"--from {first} comes after --to {last}; turn them round.")
-    if end > datetime.now(UTC):
-        raise ConfigError(f"--to {last} is not over yet; choose a time that has passed, the schedule does the rest.")
-    return (start - timedelta(seconds=1)).isoformat(), end.isoformat()
-
-
-def _time(text: str, option: str) -> datetime:
-    try:
-        time = datetime.fromisoformat(text)
-    except ValueError:
-        raise ConfigError(f"{option} {text} is no date; write 2026-11-23 or 2026-11-23T02:00.") from None
-    return time.replace(tzinfo=time.tzinfo or UTC)

@@ -1,7 +1,8 @@
 """A Kubeflow Pipelines server for tests: it keeps its state in memory and holds both sides to KFP's OpenAPI file.
 
 A request that the file does not know, with a parameter too many or a body that does not fit, is noted in `wrong` and
-refused with 400; so is an answer that does not fit. The token is asked for on every path.
+refused with 400; so is an answer that does not fit. What a KFP 2.16.1 in multi-user mode did (recorded on 28 November
+2026) it does as well; its files and lines at the tag 2.16.1 stand beside it. tests/kfp_driver.py runs what it is given.
 """
 
 import json
@@ -12,73 +13,27 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from email import message_from_bytes
-from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
-from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
-import pytest
 import yaml
-from jsonschema import Draft4Validator, FormatChecker
+from kfp_openapi import check_request, openapi, operation, problems
 
-OPENAPI = Path(__file__).parents[2] / "shared" / "schemas" / "kfp_api_v2beta1.swagger.json"
 PAGE = 2  # rows in an answer, whatever was asked for: whoever reads one page only shall notice
-TOKEN = "a-valid-token"
-
-formats = FormatChecker(formats=())
-
-
-@formats.checks("date-time", raises=ValueError)
-def is_date_time(value: object) -> bool:
-    return datetime.fromisoformat(str(value)).tzinfo is not None
-
-
-def closed(schema: object) -> object:
-    """The schema with no room for keys that it does not name; an int64 may come as a number or as its digits."""
-    if isinstance(schema, list):
-        return [closed(one) for one in schema]
-    if not isinstance(schema, dict):
-        return schema
-    schema = {key: closed(value) for key, value in schema.items()}
-    if schema.get("format") == "int64":
-        schema["type"] = ["string", "integer"]
-    if isinstance(schema.get("properties"), dict) and schema.get("type") == "object":
-        schema.setdefault("additionalProperties", not schema["properties"])
-    return schema
-
-
-@cache
-def openapi() -> dict:
-    if not OPENAPI.is_file():
-        pytest.skip(f"{OPENAPI} is absent: KFP's OpenAPI file is lent beside the checkout, not part of it")
-    document = json.loads(OPENAPI.read_text())
-    return document | {"definitions": closed(document["definitions"])}
-
-
-def problems(schema: dict, value: object) -> list[str]:
-    whole = {"definitions": openapi()["definitions"], "allOf": [closed(schema)]}
-    errors = Draft4Validator(whole, format_checker=formats).iter_errors(value)
-    return [f"{'.'.join(map(str, error.absolute_path))}: {error.message}" for error in errors]
-
-
-def operation(method: str, path: str) -> tuple[dict, dict[str, str]]:
-    """The file's operation for a request, and the parameters in its path; the longest literal path wins."""
-    found = []
-    for template, methods in openapi()["paths"].items():
-        pattern = re.sub(r"\\\{([\w.]+)\\\}", lambda m: f"(?P<{m[1].replace('.', '_')}>[^/:]+)", re.escape(template))
-        match = re.fullmatch(pattern, path)
-        if match and method.lower() in methods:
-            found.append((template.count("{"), methods[method.lower()], match.groupdict()))
-    if not found:
-        return {}, {}
-    _, chosen, values = min(found, key=lambda one: one[0])
-    return chosen, {name: unquote(value) for name, value in values.items()}
+TOKEN, NAMESPACE = "a-valid-token", "pinclip"
+OWNER = "system:serviceaccount:pinclip:ci"  # of every token here
+AUDIENCE = "pipelines.kubeflow.org"  # backend/src/apiserver/common/const.go:54
+# manifests/kustomize/base/installs/multi-user/api-service/params.env:2
+DEFAULT_ACCOUNT = "default-editor"
 
 
 class KfpServer:
     """`calls` are the operations in order; `refuse` maps an operation to the status it is answered with."""
 
     def __init__(self) -> None:
+        self.version, self.multi_user = "2.16.1", True
+        self.audiences = {TOKEN: AUDIENCE}  # token -> whom it is for
+        self.failing: set[str] = set()  # the names of runs that end in FAILED
         self.calls: list[str] = []
         self.wrong: list[str] = []
         self.refuse: dict[str, int] = {}
@@ -101,13 +56,17 @@ class KfpServer:
         return act(at=at, query=query, body=body)
 
     def GetHealthz(self, **_: dict) -> dict:
-        return {"multi_user": False, "pipeline_store": "database"}
+        """apiserver/main.go:381 writes more than the OpenAPI file says; a build of one's own has "unknown" there."""
+        return {"multi_user": self.multi_user, "pipeline_store": "database"} | {
+            "tag_name": self.version,
+            "commit_sha": "unknown",
+        }
 
     def ListExperiments(self, query: dict, **_: dict) -> dict:
         return self._list("experiments", query)
 
     def CreateExperiment(self, body: dict, **_: dict) -> dict:
-        return self._add("experiments", "experiment_id", body)
+        return self._add("experiments", "experiment_id", body | {"storage_state": "AVAILABLE"})
 
     def ListPipelines(self, query: dict, **_: dict) -> dict:
         return self._list("pipelines", query)
@@ -127,7 +86,18 @@ class KfpServer:
 
     def CreateRun(self, body: dict, **_: dict) -> dict:
         self._check_arguments(body)
-        return self._add("runs", "run_id", body | {"state": "PENDING"})
+        account = body.get("service_account") or DEFAULT_ACCOUNT  # template/template.go:309, setDefaultServiceAccount
+        return self._add("runs", "run_id", body | {"state": "PENDING", "service_account": account})
+
+    def ListRuns(self, query: dict, **_: dict) -> dict:
+        return self._list("runs", query, experiment_id=query["experiment_id"])
+
+    def GetRun(self, at: dict, **_: dict) -> dict:
+        """A run is one state further at every look."""
+        run = self.rows["runs"][at["run_id"]]
+        end = "FAILED" if run["display_name"] in self.failing else "SUCCEEDED"
+        run["state"] = {"PENDING": "RUNNING", "RUNNING": end}.get(run["state"], run["state"])
+        return run
 
     def ListRecurringRuns(self, query: dict, **_: dict) -> dict:
         return self._list("recurring_runs", query, experiment_id=query["experiment_id"])
@@ -135,7 +105,14 @@ class KfpServer:
     def CreateRecurringRun(self, body: dict, **_: dict) -> dict:
         self._check_arguments(body)
         assert body["experiment_id"] in self.rows["experiments"]
-        return self._add("recurring_runs", "recurring_run_id", body)
+        more = {
+            "service_account": self._account(body),
+            "status": "ENABLED",
+            "updated_at": datetime.now(UTC).isoformat(),
+        }
+        # gRPC's gateway writes an int64 as its digits.
+        row = self._add("recurring_runs", "recurring_run_id", body | more)
+        return row | {"max_concurrency": str(row["max_concurrency"])}
 
     def DisableRecurringRun(self, at: dict, **_: dict) -> dict:
         self.rows["recurring_runs"][at["recurring_run_id"]]["mode"] = "DISABLE"
@@ -150,12 +127,21 @@ class KfpServer:
         self.deleted[at["recurring_run_id"]] = query.get("propagation_policy", "")
         return {}
 
+    def _account(self, body: dict) -> str:
+        """Of a recurring run. The compiler has set the default before anybody looks at what was asked for, and only an
+        empty one is replaced: argocompiler/argo.go:156, template/v2_template.go:149; 2.17.0 asks first (:168)."""
+        asked = body.get("service_account") or DEFAULT_ACCOUNT
+        return asked if tuple(map(int, self.version.split(".")[:2])) >= (2, 17) else DEFAULT_ACCOUNT
+
     def _unknown(self, **_: dict) -> dict:
         raise AssertionError("this stand-in does not do that")
 
     def _add(self, kind: str, key: str, row: dict) -> dict:
         number = str(uuid.uuid4())
-        self.rows[kind][number] = row | {key: number, "created_at": datetime.now(UTC).isoformat()}
+        more = {key: number, "created_at": datetime.now(UTC).isoformat()}
+        if kind != "pipeline_versions":  # which belong to a pipeline
+            more["namespace"] = NAMESPACE
+        self.rows[kind][number] = row | more
         return self.rows[kind][number]
 
     def _list(self, kind: str, query: dict, **where: str) -> dict:
@@ -164,6 +150,7 @@ class KfpServer:
             assert predicate["operation"] in (1, "EQUALS"), predicate
             wanted[predicate["key"]] = predicate["stringValue"]
         rows = [row for row in self.rows[kind].values() if wanted.items() <= row.items()]
+        rows.sort(key=lambda row: row["created_at"], reverse=query.get("sort_by", "").endswith(" desc"))
         start = int(query.get("page_token") or 0)
         more = {"next_page_token": str(start + PAGE)} if len(rows) > start + PAGE else {}
         named = {"recurring_runs": "recurringRuns"}.get(kind, kind)  # the one list of KFP's in camel case
@@ -190,20 +177,21 @@ class Handler(BaseHTTPRequestHandler):
         content = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         if state.page:
             return self.reply(200, state.page, "text/html")
-        if self.headers.get("authorization") != f"Bearer {TOKEN}":
-            return self.reply(401, "Unauthorized", "text/plain")
         found, at = operation(self.command, url.path)
         name = found.get("operationId", f"{self.command} {url.path}")
+        query = dict(parse_qsl(url.query))
+        if gate := refusal(state, name, self.headers.get("authorization", ""), query):
+            return self.reply(gate[0], json.dumps({"code": gate[1], "message": gate[2], "details": []}))
         state.calls.append(name)
         if name in state.refuse:
             said = {"code": 13, "message": f"{name} refused\nby the test", "details": []}
             return self.reply(state.refuse[name], json.dumps(said))
         try:
-            query = dict(parse_qsl(url.query))
             body = self.body(content)
             check_request(found, query, body)
             answer = state.answer(name, at, query, body)
-            misfit = problems(found["responses"]["200"]["schema"], answer)
+            fields = {key: value for key, value in answer.items() if key not in ("tag_name", "commit_sha")}
+            misfit = problems(found["responses"]["200"]["schema"], fields)
             assert not misfit, f"the answer does not fit: {misfit}"
         except Exception as error:
             state.wrong.append(f"{name}: {type(error).__name__} {error}")
@@ -234,20 +222,29 @@ class Handler(BaseHTTPRequestHandler):
         pass
 
 
-def check_request(found: dict, query: dict[str, str], body: dict) -> None:
-    """Raises AssertionError with what the OpenAPI file does not allow."""
-    assert found, "no such path"
-    parameters = found.get("parameters", [])
-    allowed = {one["name"]: one for one in parameters if one["in"] == "query"}
-    assert set(query) <= set(allowed), f"unknown in the query: {set(query) - set(allowed)}"
-    for name, value in query.items():
-        assert value in allowed[name].get("enum", [value]), f"{name}={value}"
-    for one in parameters:
-        if one["in"] == "body":
-            misfit = problems(one["schema"], body)
-            assert not misfit, misfit
-        if one["in"] == "formData" and one.get("required"):
-            assert body.get(one["name"]), f"no {one['name']}"
+def refusal(state: KfpServer, name: str, authorization: str, query: dict[str, str]) -> tuple[int, int, str] | None:
+    """Status, gRPC's code and message of a request that is let in nowhere; the words are those of the recorded ones.
+
+    healthz asks for no token. In single-user mode nobody is asked for anything.
+    """
+    if name.endswith("_GetHealthz") or not state.multi_user:
+        return None
+    audience = state.audiences.get(authorization.removeprefix("Bearer "))
+    if audience != AUDIENCE:
+        why = f'token audiences ["{audience}"] is invalid for the target audiences ["{AUDIENCE}"]'
+        why = f"[invalid bearer token, {why}]" if audience else "[invalid bearer token]"
+        return (
+            401,
+            16,
+            f"Failed to authorize with API: Unauthenticated: Review.Status.Authenticated is false. Error {why}",
+        )
+    namespace = query.get("namespace")
+    if name == "ExperimentService_ListExperiments" and not namespace:  # server/experiment_server.go:357
+        return 400, 3, "List experiments failed: An experiment cannot have an empty namespace in multi-user mode"
+    if namespace not in (None, "", NAMESPACE):
+        asked = f"Namespace:{namespace},Verb:list,Group:{AUDIENCE},Version:v1beta1,Resource:experiments,Subresource:,"
+        return 403, 7, f"User '{OWNER}' is not authorized with reason: (request: &ResourceAttributes{{{asked}}})"
+    return None
 
 
 class Listening(ThreadingHTTPServer):

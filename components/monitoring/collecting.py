@@ -27,6 +27,7 @@ from components.configuration import Configuration
 from components.monitoring.config import MonitoringConfig
 from components.monitoring.reference import read_reference
 from components.monitoring.store import Published, look_online
+from components.patience import patient
 from components.settings import Settings
 from components.spaces import model_folder, published
 from model.catalogue import TEXT_SIGNALS, Catalogue, CatalogueWriter, joined_texts
@@ -60,6 +61,7 @@ class Chosen:
         return self.all | self.new | self.canaries
 
 
+@patient
 def collect(
     catalogue: Path,
     config: Configuration,

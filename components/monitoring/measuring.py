@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from safetensors.numpy import load_file
 
+from components.patience import patient
 from components.settings import Settings
 from components.tracking import mlflow_errors, tracked
 from model.drift.config import DriftLimits
@@ -30,6 +31,7 @@ def measure(collected: Path, limits: DriftLimits) -> dict[str, Any]:
     return look | {"over": over, "measures": [asdict(one) | {"over": one.over, "key": one.key} for one in measures]}
 
 
+@patient
 def track(drift: dict[str, Any], page: Path, settings: Settings) -> str:
     """Writes values and sure parts into the experiment <experiment>-monitoring; returns the MLflow run's id.
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from components.feature_store import apply, feast_errors, open_store
+from components.patience import patient
 from components.promotion.candidates import Candidate, candidate, champion, crown
 from components.promotion.config import PromotionConfig
 from components.promotion.index import bring_index_up
@@ -48,6 +49,7 @@ class Synced:
         write_json(path, asdict(self))
 
 
+@patient
 def sync(config: PromotionConfig, settings: Settings, report: Report = lambda fraction, message: None) -> Synced:
     """Brings the champion's space up and lets it serve. Where it does already, what is new in its catalogue is added.
 

@@ -1,19 +1,29 @@
 """Submitting to a Kubeflow Pipelines server: tests/kfp_server.py holds every request to KFP's OpenAPI file."""
 
 import socket
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
-from kfp_server import TOKEN, problems
+from kfp_driver import Driver
+from kfp_openapi import problems
+from kfp_server import TOKEN
 
 from components.configuration import load
 from model.errors import ClusterError, ConfigError
+from model.sources.synthetic import SyntheticConfig, generate
+from pipelines.access import refusal
 from pipelines.cluster import Cluster, submit
 from pipelines.packages import package
 from pipelines.profiles import read_profile
 
+RECORDED = Path(__file__).parents[2].parent / "shared" / "cluster"
+
 
 def send(host: str | None, catalogue: str = "/data/catalogues/pins") -> str:
-    return submit(host, "pinclip", catalogue, load("smoke"), read_profile("cluster"))
+    """Returns where to look at the run."""
+    cluster, run_id = submit(host, "pinclip", catalogue, load("smoke"), read_profile("cluster"))
+    return cluster.address(run_id)
 
 
 @pytest.mark.parametrize(
@@ -103,8 +113,62 @@ def test_an_expired_or_absent_token_is_told(server, host, monkeypatch, token):
         ClusterError, match=r"does not know the token \(401\); put a valid one into PINCLIP_KFP_TOKEN"
     ) as said:
         send(host)
-    assert server.calls == []
+    assert server.changes() == []
     assert TOKEN not in str(said.value) and "\n" not in str(said.value)
+
+
+def test_a_token_that_was_made_for_the_cluster_alone_is_told_with_the_command(server, host, monkeypatch):
+    monkeypatch.setenv("PINCLIP_KFP_TOKEN", "an-account's-own")
+    server.audiences["an-account's-own"] = "https://kubernetes.default.svc.cluster.local"
+    with pytest.raises(ClusterError, match=r"kubectl create token ACCOUNT --audience pipelines\.kubeflow\.org"):
+        send(host)
+    assert server.changes() == []
+
+
+def test_a_namespace_that_is_not_named_is_told_by_its_variable(server, host, monkeypatch):
+    monkeypatch.delenv("PINCLIP_KFP_NAMESPACE")
+    with pytest.raises(ConfigError, match="shared by several namespaces and none is named; set PINCLIP_KFP_NAMESPACE"):
+        send(host)
+    server.multi_user = False
+    assert send(host)
+
+
+def test_a_foreign_namespace_is_told_with_who_asked_for_what(server, host, monkeypatch):
+    monkeypatch.setenv("PINCLIP_KFP_NAMESPACE", "other")
+    with pytest.raises(ClusterError) as said:
+        send(host)
+    assert "does not let system:serviceaccount:pinclip:ci list experiments in the namespace other" in str(said.value)
+    assert server.changes() == []
+
+
+@pytest.mark.parametrize(
+    ("recorded", "says"),
+    [
+        ("kfp-400-no-namespace", "was told none; set PINCLIP_KFP_NAMESPACE."),
+        ("kfp-401-wrong-audience", "--audience pipelines.kubeflow.org"),
+        ("kfp-403-foreign-namespace", "let system:serviceaccount:pinclip:ci list experiments in the namespace other"),
+    ],
+)
+def test_refusals_as_a_real_server_worded_them(recorded, says):
+    path = RECORDED / f"{recorded}.txt"
+    if not path.is_file():
+        pytest.skip(f"{path} is absent: what a real server said is lent beside the checkout, not part of it")
+    *body, status = path.read_text().rstrip().splitlines()
+    said = refusal("https://kfp", SimpleNamespace(status=int(status), body="\n".join(body), reason=""))
+    assert says in said
+    assert "\n" not in said and len(said) < 300
+
+
+def test_the_same_code_on_the_same_data_is_one_run_and_mostly_cached(server, host, tmp_path):
+    """Where the machine that submits sees the catalogue, as before: the second run joins the first."""
+    generate(SyntheticConfig(pins=12, boards=2), tmp_path / "catalogue")
+    driver = Driver(server)
+    for _ in range(2):
+        send(host, str(tmp_path / "catalogue"))
+    first, second = (driver.run(run) for run in server.rows["runs"])
+    assert first.inputs["train"]["run"] == second.inputs["train"]["run"]
+    assert len(first.ran) == 13
+    assert second.ran == ["compare", "register", "report", "publish"]  # whatever may depend on the champion
 
 
 def test_a_host_that_does_not_answer_is_told(monkeypatch, capfd):

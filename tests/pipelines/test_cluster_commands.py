@@ -21,22 +21,30 @@ def says(host, tmp_path, monkeypatch):
     return run
 
 
-def test_a_night_from_the_first_apply_to_a_backfill(says, server):
+def test_a_night_from_the_first_apply_to_a_backfill(says, server, monkeypatch):
     names = ("nightly-training", "hourly-sync", "hourly-monitoring")
     assert sorted(says("schedule list").splitlines()) == sorted(
         f"{name}  not on the cluster  (apply makes it)" for name in names
     )
     for verdict in ("made", "unchanged"):
-        assert sorted(says("schedule apply").splitlines()) == sorted(f"{name}: {verdict}" for name in names)
+        lines = says("schedule apply").splitlines()
+        assert sorted(line for line in lines if "KFP" not in line) == sorted(f"{name}: {verdict}" for name in names)
+        assert sum("KFP will run it as default-editor, not as pinclip-pipeline" in line for line in lines) == 3
     assert says("schedule pause nightly-training") == "nightly-training: paused\n"
-    assert "nightly-training  0 0 2 * * *  paused  (as in the file)" in says("schedule list").splitlines()
+    assert (
+        "nightly-training  0 0 2 * * *  paused  as default-editor  (as in the file)"
+        in says("schedule list").splitlines()
+    )
     assert says("schedule resume nightly-training") == "nightly-training: goes on\n"
-    assert "nightly-training  0 0 2 * * *  on  (as in the file)" in says("schedule list").splitlines()
-    backfilled = "nightly-training-backfill-2026-11-01-2026-11-07"
-    again = "backfill --schedule nightly-training --from 2026-11-01 --to 2026-11-07"
-    assert says(again) == f"{backfilled}: made\n"
+    assert (
+        "nightly-training  0 0 2 * * *  on  as default-editor  (as in the file)" in says("schedule list").splitlines()
+    )
+    monkeypatch.setattr("pipelines.backfill.PAUSE", 0.0)
+    again = "backfill --schedule nightly-training --from 2026-11-01 --to 2026-11-01"
+    assert says(again).splitlines()[-1] == "nightly-training-20261101020000: succeeded"
+    assert says(again) == "nightly-training-20261101020000: has run already\n"
     assert says("schedule delete nightly-training") == "nightly-training: deleted\n"
-    assert set(server.named("recurring_runs")) == {backfilled, "hourly-sync", "hourly-monitoring"}
+    assert set(server.named("recurring_runs")) == {"hourly-sync", "hourly-monitoring"}
     assert says("submit --catalogue /data/pins --profile smoke").startswith("Submitted: http://127.0.0.1:")
 
 

@@ -4,13 +4,15 @@ import copy
 
 import pytest
 import yaml
+from hypothesis import given
+from hypothesis import strategies as st
 
 from components.configuration import load
 from components.pods import seconds
 from components.rayjob.settings import VARIABLE, RayJob
 from model.errors import ConfigError
 from pipelines.packages import package
-from pipelines.profiles import PROFILES, Profile, Step, read_profile
+from pipelines.profiles import PROFILES, UNBOUNDED, Profile, Retries, Step, read_profile
 
 RAY = "{claim: c, path: /d, head: {cpu: 1, memory: 1Gi}, workers: {cpu: 1, memory: 1Gi}"  # not closed yet
 SEEN = "defaults: {volumes: [{claim: c, path: /d}]}\n"
@@ -127,8 +129,50 @@ def test_training_by_hand(cluster):
         "maxRetryCount": 3,
         "backoffDuration": "300s",
         "backoffFactor": 2.0,
-        "backoffMaxDuration": "1800s",
+        # Four tries of 72 h, and 5, 10 and 20 minutes between them.
+        "backoffMaxDuration": f"{4 * 72 * 3600 + (5 + 10 + 20) * 60}s",
     }
+
+
+@pytest.mark.parametrize(
+    ("step", "total"),
+    [
+        ("retries: {count: 2, wait: 20s}, timeout: 90s", 3 * 90 + 20 + 40),
+        ("retries: {count: 3, wait: 1m, factor: 1}, timeout: 2h", 4 * 7200 + 3 * 60),
+        ("retries: {count: 0}, timeout: 2h", 7200),
+        ("retries: {count: 2}, timeout: 2h", 3 * 7200),
+        ("retries: {count: 2, wait: 20s}", UNBOUNDED),  # each try may take as long as it likes
+        ("retries: {count: 200, wait: 1h}, timeout: 1h", UNBOUNDED),  # more than Go can count
+        ("retries: {count: 2, wait: 20s, total: 5m}, timeout: 90s", 300),
+    ],
+)
+def test_retries_have_time_for_every_try_and_wait(tmp_path, step, total):
+    """Argo counts from the first try's start: with 30 s, a step that failed after 6 s was not tried again."""
+    path = tmp_path / "p.yaml"
+    path.write_text(f"defaults: {{{step}}}")
+    pipeline, *_ = yaml.safe_load_all(package("sync", load("smoke"), read_profile(str(path))).text)
+    (task,) = pipeline["root"]["dag"]["tasks"].values()
+    assert task["retryPolicy"]["backoffMaxDuration"] == f"{total}s"
+    assert task["retryPolicy"]["backoffFactor"].is_integer()  # Argo takes no other
+
+
+@given(
+    st.integers(0, 5),
+    st.integers(0, 900),
+    st.integers(1, 4),
+    st.integers(1, 9000),
+    st.lists(st.floats(0, 1), min_size=6),
+)
+def test_argo_starts_every_try_and_cuts_none(count, wait, factor, timeout, shares):
+    """As Argo does it (v3.7.8, workflow/controller/operator.go:1003 to 1060), each try failing within its timeout."""
+    retries = Retries(count=count, wait=f"{wait}s", factor=factor)
+    deadline, now = retries.longest(f"{timeout}s"), 0.0
+    for tried in range(count + 1):
+        now += shares[tried] * timeout
+        assert now <= deadline  # "Max duration limit exceeded", or the pod's own executionDeadline
+        if tried < count:
+            now += wait * factor**tried
+            assert now <= deadline  # "Backoff would exceed max duration limit"
 
 
 def test_scratch_space_may_be_in_memory(tmp_path):
@@ -178,6 +222,9 @@ def test_a_secret_may_be_files(tmp_path):
         ("defaults: {requests: {memory: lots}}", "does not fit at defaults.requests.memory ('lots')"),
         ("defaults: {timeout: 90}", "does not fit at defaults.timeout (90)"),
         ("defaults: {retries: {count: -1}}", "does not fit at defaults.retries.count (-1)"),
+        ("defaults: {retries: {count: 1, factor: 1.5}}", "does not fit at defaults.retries.factor (1.5)"),
+        ("defaults: {retries: {count: 1, longest: 30s}}", "unknown key defaults.retries.longest; choose from count"),
+        ("defaults: {retries: {count: 2, wait: 20s, total: 30s}, timeout: 2h}", "defaults would never be tried again"),
         (ray(", que: x"), "unknown key pipelines.training.train.ray.que; did you mean queue?"),
         (ray(", secrets: [{name: s}]"), "fit at pipelines.training.train.ray.secrets.0: a secret needs either env"),
         (ray().replace("path: /d, ", ""), "lacks pipelines.training.train.ray.path; write it down."),

@@ -1,7 +1,6 @@
-"""Schedules as code: what `apply` does to a server, whatever stands there, and backfills of the past."""
+"""Schedules as code: what `apply` does to a server, whatever stands there, and what KFP makes of it night by night."""
 
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -9,11 +8,12 @@ import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
+from kfp_driver import Driver
 
 from model.errors import ClusterError, ConfigError
 from pipelines import packages
 from pipelines.schedule_file import read_schedules, wanted
-from pipelines.schedules import SCHEDULES, Standing, backfill, changes, named, overview, plan
+from pipelines.schedules import SCHEDULES, Standing, changes, named, other_account, overview, plan
 
 NIGHTLY = {
     "pipeline": "training",
@@ -55,8 +55,8 @@ def test_apply_makes_what_the_file_says_and_the_second_time_nothing(server, host
     assert row["trigger"] == {"cron_schedule": {"cron": "0 0 2 * * *"}}
     assert (row["mode"], row["no_catchup"], row["max_concurrency"]) == ("ENABLE", True, 1)
     parameters = row["runtime_config"]["parameters"]
-    # KFP fills the time in when it starts a run, of an uploaded version only: none may carry its pipeline along.
-    assert parameters["run"] == parameters["lineage"]["schedule"] == "nightly-[[ScheduledTime]]"
+    assert set(parameters) == {"catalogue", "lineage"}  # `run` is KFP's to say, night by night
+    assert parameters["lineage"]["schedule"] == "nightly"
     assert "pipeline_spec" not in row
     (uploaded,) = server.uploads.values()
     assert uploaded[0]["root"]["inputDefinitions"]["parameters"]["train_config"]["defaultValue"]["epochs"] == 2
@@ -129,10 +129,10 @@ def test_a_paused_schedule_stays_paused_even_when_made_anew(server, host, tmp_pa
     board.pause(one, True)
     assert apply(host, path) == {"hourly": "unchanged"}
     assert apply(host, file(tmp_path, hourly=tiny | {"cron": "0 5 * * * *"})) == {"hourly": "made anew"}
-    assert overview(host, path) == ["hourly  0 5 * * * *  paused  (as in the file)"]
+    assert overview(host, path) == ["hourly  0 5 * * * *  paused  as default-editor  (as in the file)"]
     board, (one,) = named(host, path, "hourly")
     board.pause(one, False)
-    assert overview(host, path) == ["hourly  0 5 * * * *  on  (as in the file)"]
+    assert overview(host, path) == ["hourly  0 5 * * * *  on  as default-editor  (as in the file)"]
 
 
 def test_the_overview_says_what_apply_would_do(server, host, tmp_path, tiny):
@@ -141,9 +141,9 @@ def test_the_overview_says_what_apply_would_do(server, host, tmp_path, tiny):
     path = file(tmp_path, a=tiny, b=tiny | {"at_a_time": 2}, d=tiny)
     assert overview(host, path) == [
         "d  not on the cluster  (apply makes it)",
-        "a  0 0 * * * *  on  (as in the file)",
-        "b  0 0 * * * *  on  (differs from the file, apply makes it anew)",
-        "c  0 0 * * * *  on  (not in the file, apply removes it)",
+        "a  0 0 * * * *  on  as default-editor  (as in the file)",
+        "b  0 0 * * * *  on  as default-editor  (differs from the file, apply makes it anew)",
+        "c  0 0 * * * *  on  as default-editor  (not in the file, apply removes it)",
     ]
 
 
@@ -157,59 +157,59 @@ def test_delete_takes_one_off_and_an_unknown_name_is_told(server, host, tmp_path
         named(host, path, "a")
 
 
-def test_a_backfill_catches_up_within_its_window_and_apply_leaves_it(server, host, tmp_path, tiny):
-    path = file(tmp_path, hourly=tiny)
+def test_every_night_is_a_run_of_its_own_and_learns_anew(server, host, tmp_path):
+    """On a real KFP 2.16.1 the second night's steps came from the cache and joined the first night's MLflow run."""
+    apply(host, file(tmp_path, nightly=NIGHTLY))
+    (number,) = server.rows["recurring_runs"]
+    driver = Driver(server)
+    first, second = (driver.fire(number) for _ in range(2))
+    for night in (first, second):
+        assert len(night.ran) == 13  # nothing of it from the cache
+        assert "[[" not in str(night.inputs) and "{{" not in str(night.inputs)
+        runs = {night.inputs[step]["run"] for step in ("train", "train-baseline", "register")}
+        assert runs == {night.workflow}
+        assert night.inputs["register"]["lineage"]["schedule"] == "nightly"
+    assert first.workflow != second.workflow
+
+
+def test_another_try_of_a_night_joins_it(server, host, tmp_path):
+    apply(host, file(tmp_path, nightly=NIGHTLY))
+    (row,) = server.rows["recurring_runs"].values()
+    first, retried = (Driver(server).drive(row, "nightlyabcde-1-99") for _ in range(2))
+    assert first.inputs["train"]["run"] == retried.inputs["train"]["run"] == "nightlyabcde-1-99"
+
+
+def test_monitoring_and_sync_look_anew_every_hour(server, host, tmp_path):
+    schedules = read_schedules(SCHEDULES).schedules
+    path = file(tmp_path, **{name: one.model_dump() for name, one in schedules.items() if name != "nightly-training"})
     apply(host, path)
-    change = backfill(host, path, None, "2026-11-01", "2026-11-03")
-    assert (change.name, change.verdict) == ("hourly-backfill-2026-11-01-2026-11-03", "made")
-    row = server.named("recurring_runs")[change.name]
-    # KFP runs what comes after the start and not after the end: midnight of the first day is in, of the fourth is out.
-    assert row["trigger"]["cron_schedule"] == {
-        "cron": "0 0 * * * *",
-        "start_time": "2026-10-31T23:59:59+00:00",
-        "end_time": "2026-11-03T23:59:59+00:00",
-    }
-    assert row["no_catchup"] is False
-    assert backfill(host, path, "hourly", "2026-11-01", "2026-11-03").verdict == "unchanged"
-    assert apply(host, path) == {"hourly": "unchanged"}
-    assert overview(host, path)[1] == f"{change.name}  0 0 * * * *  on  (backfill)"
+    driver = Driver(server)
+    for number in server.rows["recurring_runs"]:
+        first, second = (driver.fire(number) for _ in range(2))
+        assert first.ran == second.ran == list(first.inputs)
 
 
-def test_a_night_run_again_by_a_backfill_is_the_same_run_in_mlflow(server, host, tmp_path):
+@pytest.mark.parametrize(("version", "account"), [("2.16.1", "default-editor"), ("2.17.0", "pinclip-pipeline")])
+def test_the_account_that_will_run_is_compared_with_the_one_asked_for(server, host, tmp_path, version, account):
+    server.version = version
     path = file(tmp_path, nightly=NIGHTLY)
-    apply(host, path)
-    change = backfill(host, path, "nightly", "2026-11-01T02:00:00", "2026-11-01T02:00:00+00:00")
-    rows = server.named("recurring_runs")
-    night, again = rows["nightly"], rows[change.name]
-    assert night["runtime_config"] == again["runtime_config"]
-    assert again["trigger"]["cron_schedule"]["start_time"] == "2026-11-01T01:59:59+00:00"
-
-
-@pytest.mark.parametrize(
-    ("first", "last", "says"),
-    [
-        ("2026-11-03", "2026-11-01", "--from 2026-11-03 comes after --to 2026-11-01"),
-        ("yesterday", "2026-11-01", "--from yesterday is no date; write 2026-11-23"),
-        ("2026-11-01", f"{datetime.now(UTC) + timedelta(days=1):%Y-%m-%d}", "is not over yet"),
-    ],
-)
-def test_a_window_that_cannot_be_is_told_before_anything_is_sent(tmp_path, tiny, first, last, says):
-    with pytest.raises(ConfigError, match=says):
-        backfill(None, file(tmp_path, hourly=tiny), None, first, last)
-
-
-def test_which_schedule_to_backfill_must_be_clear(tmp_path, tiny):
-    path = file(tmp_path, a=tiny, b=tiny)
-    with pytest.raises(ConfigError, match="holds several schedules; choose one of a, b with --schedule"):
-        backfill(None, path, None, "2026-11-01", "2026-11-01")
-    with pytest.raises(ConfigError, match="There is no schedule c in"):
-        backfill(None, path, "c", "2026-11-01", "2026-11-01")
+    for _ in range(2):  # made, and looked at again
+        board, (change,) = changes(host, path)
+        warning = other_account(change, board.carry_out(change))
+        assert ("KFP will run it as default-editor, not as pinclip-pipeline" in warning) == (version == "2.16.1")
+    assert overview(host, path) == [f"nightly  0 0 2 * * *  on  as {account}  (as in the file)"]
 
 
 @pytest.mark.parametrize(
     ("change", "says"),
     [
         ({"cron": "0 2 * * *"}, r"schedules.nightly.cron \('0 2 \* \* \*'\): a schedule has six fields, seconds first"),
+        ({"cron": "0 0 25 * * *"}, r"schedules.nightly.cron \('0 0 25 \* \* \*'\): this is no time"),
+        ({"arguments": {"catalogue": "/data/[[ScheduledTime]]"}}, "FP fills no time into the arguments"),
+        (
+            {"settings": {"profile": "full"}},
+            "would fetch google/siglip2-base-patch16-224 from the internet; put a copy",
+        ),
         ({"crom": "x"}, "unknown key schedules.nightly.crom; did you mean cron?"),
         ({"pipeline": "training2"}, "There is no pipeline training2; choose one of training"),
         ({"deploy_profile": "moon"}, "There is no deploy profile moon; choose one of cluster, local"),
@@ -237,7 +237,6 @@ def test_the_digest_sees_all_that_the_server_is_told(tmp_path, tiny):
         for key, value in {"cron": "1 0 * * * *", "catch_up": True, "at_a_time": 3}.items()
     ]
     others += [replace(wish, arguments={"behaviour": "bug"}), replace(wish, service_account="other")]
-    others += [replace(wish, start="2026-11-01"), replace(wish, end="2026-11-01")]
     others += [replace(wish, package=replace(wish.package, text="another"))]
     assert len({one.digest for one in (wish, *others)}) == len(others) + 1
 
@@ -248,15 +247,13 @@ NAMES, DIGESTS = st.sampled_from("abc"), st.sampled_from("xyz")
 @given(st.dictionaries(NAMES, DIGESTS), st.lists(st.tuples(NAMES, DIGESTS, st.booleans())))
 def test_after_any_plan_every_wish_stands_once_and_a_second_plan_is_empty(wishes, there):
     wanted_ones = [SimpleNamespace(name=name, digest=digest) for name, digest in wishes.items()]
-    standing = [
-        Standing(str(i), name, "schedule", digest, paused, "") for i, (name, digest, paused) in enumerate(there)
-    ]
+    standing = [Standing(str(i), name, digest, paused, "", "") for i, (name, digest, paused) in enumerate(there)]
     planned = plan(wanted_ones, standing)
 
     gone = {one.id for change in planned for one in change.removed}
     after = [one for one in standing if one.id not in gone]
     after += [
-        Standing(f"new {change.name}", change.name, "schedule", change.wanted.digest, False, "")
+        Standing(f"new {change.name}", change.name, change.wanted.digest, False, "", "")
         for change in planned
         if change.wanted and not change.kept
     ]

@@ -1,0 +1,50 @@
+"""A pipeline that runs again and again: every run of it is another one, by its name and by the data that it reads.
+
+What a schedule hands over is the same every night. KFP writes the parameters of a pipeline of version 2 as JSON into
+the root DAG and fills no time into them: `[[ScheduledTime]]` stays as it stands (backend/src/apiserver/template/
+v2_template.go, ScheduledWorkflow; kubeflow/pipelines issue 12494). Seen on KFP 2.16.1: the second night trained nothing
+and joined the first one's MLflow run. So nothing that has to differ is a parameter:
+
+- `run` is the name of the run's Workflow. KFP's driver puts it into a task's constant, where it is the whole constant
+  (backend/src/v2/driver/resolve.go, `{{$.pipeline_job_resource_name}}`). KFP's retry of a run keeps the name.
+- What reads the world outside is never answered from the cache. All behind it misses the cache too: its key holds the
+  number of every input artifact, and a fresh artifact has a new one (backend/src/v2/metadata/converter.go,
+  toRuntimeArtifact; backend/src/v2/cacheutils/cache.go, GenerateCacheKey).
+"""
+
+import functools
+import inspect
+from typing import Any
+
+from kfp import dsl
+from kfp.dsl.base_component import BaseComponent
+from kfp.dsl.pipeline_context import Pipeline
+
+RUN = "run"  # the parameter that names a run
+
+
+def fresh(pipeline: Any, own_name: bool) -> BaseComponent:
+    """The pipeline with what reads the world outside never cached; the pipeline given stays as it is.
+
+    Args:
+        own_name: KFP's name of the run takes the place of the parameter `run`, where there is one.
+    """
+    body = pipeline.pipeline_func
+    signature = inspect.signature(body)
+    named = {RUN: dsl.PIPELINE_JOB_RESOURCE_NAME_PLACEHOLDER} if own_name and RUN in signature.parameters else {}
+    left = signature.replace(parameters=[one for name, one in signature.parameters.items() if name not in named])
+
+    @functools.wraps(body)
+    def anew(*arguments: Any, **more: Any) -> None:
+        body(**left.bind(*arguments, **more).arguments, **named)
+        for task in Pipeline.get_default_pipeline().tasks.values():
+            if _reads_outside(task):
+                task.set_caching_options(False)
+
+    anew.__signature__ = left  # type: ignore[attr-defined]
+    return dsl.pipeline(anew, name=pipeline.name, description=pipeline.description)
+
+
+def _reads_outside(task: dsl.PipelineTask) -> bool:
+    """Whether nothing comes to it from another step."""
+    return not task.dependent_tasks and all(channel.task_name is None for channel in task.channel_inputs)
