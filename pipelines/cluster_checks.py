@@ -41,7 +41,8 @@ def missing(seen: View, profile: Profile, pipelines: Iterable[str], namespace: s
     for account in sorted(map(str, accounts)):
         if _is_absent(seen, f"{core}/serviceaccounts/{account}"):
             yield f"The namespace {namespace} has no service account {account}; apply deploy/kustomize, or correct it."
-    secrets = {secret.name for part in (*steps, *rays) for secret in part.secrets}
+    secrets = {secret.name for step in steps for secret in step.secrets}
+    secrets |= {secret.name for ray in rays for secret in ray.secrets}
     for secret in sorted(secrets):
         if _is_absent(seen, f"{core}/secrets/{secret}"):
             yield f"The namespace {namespace} has no secret {secret}; create it (docs/operations.md, The secrets)."

@@ -155,9 +155,8 @@ def _account(seen: View, account: str, namespace: str, why: str = "") -> Check:
 
 
 def _retries(seen: View) -> Iterator[Check]:
-    found = policy(seen)
-    state = "warn" if found.wrong else "ok"
-    yield Check("retries", state, found.wrong or "Always", ADVICE if found.wrong else "")
+    wrong = policy(seen).wrong
+    yield Check("retries", "warn", wrong, ADVICE) if wrong else Check("retries", "ok", "Always")
 
 
 def _stuck(seen: View, namespace: str) -> Iterator[Check]:

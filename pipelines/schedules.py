@@ -136,8 +136,8 @@ def other_account(change: Change, account: str) -> str:
         return ""
     # KFP <= 2.16.1 takes its own default in the place of what it is asked for (v2_template.go, ScheduledWorkflow).
     return (
-        f"KFP will run it as {account}, not as {asked}; give {account} the Roles of {asked} too, or use KFP 2.17 or "
-        f"newer. `pinclip doctor --cluster` says what {account} may do."
+        f"KFP will run it as {account}, not as {asked}; give {account} the Roles of {asked} too, or use KFP 2.17 "
+        f"or newer. `pinclip doctor --cluster` says what {account} may do."
     )
 
 

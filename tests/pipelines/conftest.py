@@ -73,3 +73,22 @@ def quick_stacks():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(inspect, "stack", names)
         yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def compiled_once():
+    """What is submitted and scheduled is compiled once for all tests: a second each time, of the same text."""
+    from pipelines.packages import Package, package
+
+    known: dict[tuple, Package] = {}
+
+    def once(pipeline, config, profile, **how):
+        key = (pipeline, config.to_json(), profile.model_dump_json(), *sorted(how.items()))
+        if key not in known:
+            known[key] = package(pipeline, config, profile, **how)
+        return known[key]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("pipelines.cluster.package", once)
+        patch.setattr("pipelines.schedule_file.package", once)
+        yield
