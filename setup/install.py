@@ -21,7 +21,7 @@ from torch_source import Choice, Machine, NoTorch, choose, locked_version
 ROOT = Path(__file__).resolve().parents[1]
 LOCK = ROOT / "requirements.lock"
 SOURCES = (LOCK, ROOT / "pyproject.toml", *sorted((ROOT / "setup").glob("*.py")))
-NEEDED = {False: 3.5, True: 9.0}  # GiB on disk, without and with CUDA's libraries, unpacking included
+NEEDED = {False: 3.5, True: 9.0}  # GiB on disk, without and with CUDA's libraries; 2.8 and 6.5 were measured
 # Of pip's settings, what says where to find packages; uv has other names for it and does not read pip's.
 INDEXES = {
     "index-url": "UV_DEFAULT_INDEX",
