@@ -19,6 +19,7 @@ from pathlib import Path
 
 import numpy as np
 
+from components.configuration import Configuration
 from components.studies.data import StudyData
 from model.bootstrap import Bootstrap, ends
 from model.catalogue import Catalogue
@@ -119,7 +120,7 @@ def main() -> None:
     parser.add_argument("--saves", type=int, default=2_000, help="left out, at most")
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
-    config = Config.from_json((args.run / "config.json").read_text(encoding="utf-8"))
+    config = Configuration.from_json((args.run / "config.json").read_text(encoding="utf-8"))
     prepared, neighbours = StudyData.of(args.catalogue, args.clip).prepared(config), args.run / "neighbours"
     theirs = clip_space(clip_vectors(prepared, neighbours, args.clip, config))
     looks = read_looks(prepared, neighbours)

@@ -24,6 +24,7 @@ from model.catalogue import TEXT_SIGNALS, Catalogue, joined_texts
 from model.checkpoint import save_model
 from model.config import Config, load
 from model.encoder import PinEncoder
+from model.neighbourhood import read_training
 from model.overrides import override
 from model.text import train_tokenizer
 
@@ -79,7 +80,9 @@ def main() -> None:
         with clock.of("embed"):
             pins = embedding.embed(work / "prepared", work / "model", work / "vectors")
         with clock.of("quantize"):
-            quantization.quantize(work / "vectors", args.folder / "neighbours", work / "quantized", config)
+            quantization.quantize(
+                work / "vectors", read_training(args.folder / "neighbours"), work / "quantized", config
+            )
     show(clock, pins)
 
 

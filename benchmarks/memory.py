@@ -44,7 +44,7 @@ def run(step: str, pins: int, folder: Path, config: Config) -> None:
         case "embed":
             embedding.embed(prepared, model, vectors)
         case "quantize":
-            quantization.quantize(vectors, neighbours, quantized, config)
+            quantization.quantize(vectors, neighbourhood.read_training(neighbours), quantized, config)
         case "evaluate":
             evaluation.evaluate(prepared, neighbours, model, vectors, vectors, quantized, folder / "evaluation", config)
 

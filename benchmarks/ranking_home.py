@@ -23,13 +23,13 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
+from components.configuration import Configuration
 from components.gate import Verdict
 from components.publishing import Publication, publish
 from components.registry import Registration
 from components.settings import Settings
 from components.tracking import connect
 from model.catalogue import TIME, Catalogue, CatalogueWriter
-from model.config import Config
 from model.errors import RunError
 from model.neighbourhood import read_edges, read_fresh
 from model.preparation import prepare
@@ -81,7 +81,7 @@ def main() -> None:
     args = parser.parse_args()
     if args.out.exists():
         raise RunError(f"{args.out} is there already; name a new folder.")
-    config = Config.from_json((args.run / "config.json").read_text(encoding="utf-8"))
+    config = Configuration.from_json((args.run / "config.json").read_text(encoding="utf-8"))
     prepare(Catalogue(args.catalogue), args.out / "prepared", config.prepare)
     home = (args.out / "home").absolute()
     settings = Settings(home=home, mlflow_uri=f"sqlite:///{home}/mlflow.db", redis="")

@@ -7,7 +7,6 @@ are readable: whoever loads `models:/pinclip@challenger` finds vectors of that v
 import dataclasses
 import hashlib
 import json
-import os
 import shutil
 import warnings
 from collections.abc import Mapping
@@ -193,7 +192,7 @@ def _log_model(model_folder: Path, config: Configuration, tags: Mapping[str, str
     requirements = [f"{name}=={installed(name).split('+')[0]}" for name in PACKAGES]
     with warnings.catch_warnings(), TemporaryDirectory(prefix="pinclip-model-") as scratch:
         whole = Path(scratch) / "model"
-        shutil.copytree(model_folder.absolute(), whole, copy_function=os.symlink)
+        shutil.copytree(model_folder, whole)
         complete_config(whole, config)
         warnings.filterwarnings("ignore", message=".*input example was not provided.*")
         logged = mlflow.pyfunc.log_model(

@@ -18,7 +18,7 @@ def numbers(schema: dict, where: str = "") -> Iterator[tuple[str, dict]]:
         if "$ref" in one:
             yield from numbers(SCHEMA["$defs"][one["$ref"].rpartition("/")[2]], f"{key}.")
         one = one.get("items", one)
-        if one.get("type") in NUMBERS:
+        if one.get("type") in NUMBERS and "enum" not in one:
             yield f"{where}{key}", one
 
 
@@ -33,14 +33,13 @@ def test_every_number_has_a_least_and_a_greatest_value():
         assert {"maximum", "exclusiveMaximum"} & set(schema), name
 
 
-@pytest.mark.parametrize("name", BOUNDED)
-@pytest.mark.parametrize("value", ["-1e12", "1e12", "nan", "inf", "many", ""])
-def test_a_number_out_of_bounds_is_one_sentence_that_names_it(name, value):
-    value = value.replace("1e12", "1000000000000")
-    with pytest.raises(ConfigError) as refused:
-        load("demo", [f"{name}={value}"])
-    assert name in str(refused.value)
-    assert "\n" not in str(refused.value)
+@pytest.mark.parametrize("value", ["-1000000000000", "1000000000000", "nan", "inf", "many", ""])
+def test_a_number_out_of_bounds_is_one_sentence_that_names_it(value):
+    for name in BOUNDED:
+        with pytest.raises(ConfigError) as refused:
+            load("demo", [f"{name}={value}"])
+        assert name in str(refused.value)
+        assert "\n" not in str(refused.value)
 
 
 @pytest.mark.parametrize("value", [True, 1.5, None, "x", [1], {}])

@@ -9,6 +9,7 @@ from model.affine import Affine
 from model.config import clip_baseline
 from model.embedding import embed, read_queries
 from model.evaluation import Space, clip_space, evaluate, judge, pinclip_space
+from model.neighbourhood import read_training
 from model.overrides import override
 from model.quantization import quantize
 from model.tasks import ground, related_task, search_task, text_tasks
@@ -22,7 +23,7 @@ RECALL, RELATED = {"recall@1", "recall@10"}, {"recall@10", "ndcg@10"}
 def judged(tmp_path_factory, walked, trained, embedded, config):
     """(metrics, the evaluation folder): the trained model stands in for the baseline too."""
     root, seen = tmp_path_factory.mktemp("judged"), []
-    quantize(embedded, walked[1], root / "quantized", config)
+    quantize(embedded, read_training(walked[1]), root / "quantized", config)
     metrics = evaluate(
         *walked, trained[0], embedded, embedded, root / "quantized", root / "evaluation", config,
         lambda share, message: seen.append(share),
@@ -158,7 +159,7 @@ def test_a_task_that_cannot_be_measured_is_null(tmp_path, catalogue_of, picture,
         fit(*folders, tmp_path / name, settings, lambda point: None)
         embed(folders[0], tmp_path / name, tmp_path / f"{name}-vectors")
     vectors = tmp_path / "model-vectors"
-    quantize(vectors, folders[1], tmp_path / "quantized", config)
+    quantize(vectors, read_training(folders[1]), tmp_path / "quantized", config)
     metrics = evaluate(
         *folders, tmp_path / "model", vectors, tmp_path / "baseline-vectors", tmp_path / "quantized",
         tmp_path / "evaluation", config,

@@ -10,7 +10,7 @@ import pytest
 
 from model.affine import Affine, read_affine
 from model.embedding import read_vectors
-from model.neighbourhood import read_fresh
+from model.neighbourhood import build, read_training
 from model.overrides import override
 from model.quantization import QUANTILES, calibrate, keeping_most, quantize, read_codes
 from model.retrieval import top_k
@@ -70,7 +70,7 @@ def test_two_vectors_are_enough_to_calibrate():
 
 
 def test_codes_come_back_from_their_files(tmp_path, walked, embedded, config):
-    affine = quantize(embedded, walked[1], tmp_path / "quantized", config)
+    affine = quantize(embedded, read_training(walked[1]), tmp_path / "quantized", config)
     assert read_affine(tmp_path / "quantized") == affine
     assert set(json.loads((tmp_path / "quantized" / "quantization.json").read_text())) == {
         "scale", "zero_point", "bits", "dim",
@@ -83,22 +83,25 @@ def test_codes_come_back_from_their_files(tmp_path, walked, embedded, config):
     assert {len(code) for code in pq.read_table(tmp_path / "quantized" / shard)["vector"].to_pylist()} == {affine.dim}
 
 
-def test_fresh_pins_have_no_say_in_the_range(tmp_path, walked, embedded, config):
-    """Their vectors ten times as long: the range stays."""
-    before = quantize(embedded, walked[1], tmp_path / "before", config)
+@pytest.mark.parametrize("judge", ["fresh", "validation"])
+def test_what_is_not_trained_on_has_no_say_in_the_range(tmp_path, walked, embedded, config, judge):
+    """Vectors of fresh Pins, and of those that a study leaves out, ten times as long: the range stays."""
+    build(walked[0], tmp_path / "neighbours", override(config, {"split": {"judge": judge}}))
+    training = read_training(tmp_path / "neighbours")
+    before = quantize(embedded, training, tmp_path / "before", config)
     shutil.copytree(embedded, tmp_path / "vectors")
     shard = tmp_path / "vectors" / "pins" / "00000.parquet"
     table = pq.read_table(shard)
     vectors = as_matrix(table["pin"].combine_chunks()).copy()
-    vectors[read_fresh(walked[1])] *= 10
+    vectors[~training] *= 10
     column = pa.FixedSizeListArray.from_arrays(vectors.ravel(), vectors.shape[1])
     pq.write_table(table.set_column(1, "pin", column), shard)
-    assert quantize(tmp_path / "vectors", walked[1], tmp_path / "after", config) == before
+    assert quantize(tmp_path / "vectors", training, tmp_path / "after", config) == before
 
 
 def test_four_bits_on_fewer_pins(tmp_path, walked, embedded, config):
     config = override(config, {"quantization": {"bits": 4, "calibration_pins": 50}})
-    affine = quantize(embedded, walked[1], tmp_path / "quantized", config)
+    affine = quantize(embedded, read_training(walked[1]), tmp_path / "quantized", config)
     codes = read_codes(tmp_path / "quantized")
     assert affine.bits == 4
     assert -8 <= codes.min() <= codes.max() <= 7

@@ -7,6 +7,7 @@ import pytest
 
 from model.codes import NAMES
 from model.evaluation import judge, pinclip_space
+from model.neighbourhood import read_training
 from model.overrides import override
 from model.quantization import calibration_pins
 from model.quantization_study import _targets, study
@@ -17,7 +18,7 @@ from model.tasks import ground
 def studied(walked, embedded, config):
     space, seen = pinclip_space(embedded), []
     scopes = {"all": ground(*walked, False), "fresh": ground(*walked, True)}
-    learning = calibration_pins(walked[1], config)
+    learning = calibration_pins(read_training(walked[1]), config)
     result = study(
         space.tables, scopes, space.queries, learning, [16, 32], config, lambda share, said: seen.append(share)
     )
@@ -64,7 +65,7 @@ def test_finer_codes_find_more_of_what_float_found(studied):
 
 def test_a_large_scope_is_sampled(walked, embedded, config):
     space, config = pinclip_space(embedded), override(config, {"quantization": {"study_pins": 60}})
-    learning = calibration_pins(walked[1], config)
+    learning = calibration_pins(read_training(walked[1]), config)
     result = study(space.tables, {"all": ground(*walked, False)}, space.queries, learning, [32], config)
     assert max(figures["queries"] for entry in result["codes"] for figures in entry["tasks"].values()) <= 60
 
