@@ -6,7 +6,8 @@ v2_template.go, ScheduledWorkflow; kubeflow/pipelines issue 12494). Seen on KFP 
 and joined the first one's MLflow run. So nothing that has to differ is a parameter:
 
 - `run` is the name of the run's Workflow. KFP's driver puts it into a task's constant, where it is the whole constant
-  (backend/src/v2/driver/resolve.go, `{{$.pipeline_job_resource_name}}`). KFP's retry of a run keeps the name.
+  (backend/src/v2/driver/resolve.go, `{{$.pipeline_job_resource_name}}`). KFP's retry of a run keeps the name
+  (apiserver/resource/resource_manager.go, RetryRun).
 - What reads the world outside is never answered from the cache. All behind it misses the cache too: its key holds the
   number of every input artifact, and a fresh artifact has a new one (backend/src/v2/metadata/converter.go,
   toRuntimeArtifact; backend/src/v2/cacheutils/cache.go, GenerateCacheKey).
