@@ -4,6 +4,7 @@
     request.json            what to train
     model/                  what was trained
     outcome.json            the figures of the training, or the sentence with which it was refused
+    followed                the step's sign of life (components/rayjob/heartbeat.py)
 
 It goes when its outcome has been taken; one that nobody came back for goes after a week.
 """
@@ -16,6 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from components.rayjob.manifest import USER
 from components.snapshots import KEPT
 from model import errors
 from model.config import Config
@@ -72,8 +74,7 @@ class Work:
         if "figures" in outcome:
             figures: Figures = outcome["figures"]
             return figures
-        refusal: PinclipError = getattr(errors, outcome["refusal"])(outcome["message"])
-        raise refusal
+        raise refusal(outcome)
 
     def _shared(self, source: Path, name: str) -> Path:
         """Where the Ray pods see the folder."""
@@ -86,13 +87,21 @@ class Work:
         return self.folder / name
 
 
+def refusal(said: Figures) -> PinclipError:
+    """What the training refused with, from what it left or said of it."""
+    error: PinclipError = getattr(errors, said["refusal"])(said["message"])
+    return error
+
+
 @contextmanager
 def _writing(place: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
         reason = error.strerror or str(error)[:200]
-        raise RunError(f"Cannot copy to {place} ({reason}); make room there, or mend the rights.") from error
+        raise RunError(
+            f"Cannot copy to {place} ({reason}); make room there, or let user {USER} write to it."
+        ) from error
 
 
 def _sweep(folder: Path) -> None:
