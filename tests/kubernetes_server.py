@@ -9,6 +9,7 @@ import copy
 import json
 import re
 import socket
+import sys
 import threading
 import time
 import uuid
@@ -332,6 +333,10 @@ class Listening(ThreadingHTTPServer):
     daemon_threads = True
     state: KubernetesServer
     stopping = False
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        if not isinstance(sys.exception(), ConnectionError):  # a client that did not wait
+            super().handle_error(request, client_address)
 
 
 @contextmanager

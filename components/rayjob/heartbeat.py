@@ -38,18 +38,25 @@ def beating(folder: Path) -> Iterator[None]:
         thread.join(BEAT)
 
 
-def end_when_alone(folder: Path, end: Callable[[], None], alone: float = ALONE, look: float = BEAT) -> None:
-    """Starts a thread that calls end() once there has been no new sign for `alone` seconds."""
+@contextmanager
+def ending_when_alone(folder: Path, end: Callable[[], None]) -> Iterator[None]:
+    """Calls end(), from a thread, once there has been no new sign for ALONE seconds of the block."""
+    over = threading.Event()
 
     def watch() -> None:
         seen, since = _sign(folder), time.monotonic()
-        while time.monotonic() - since < alone:
-            time.sleep(look)
+        while time.monotonic() - since < ALONE:
+            if over.wait(BEAT):
+                return
             if (sign := _sign(folder)) != seen:
                 seen, since = sign, time.monotonic()
         end()
 
     threading.Thread(target=watch, daemon=True).start()
+    try:
+        yield
+    finally:
+        over.set()
 
 
 def _sign(folder: Path) -> str:

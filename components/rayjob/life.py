@@ -25,21 +25,21 @@ PAUSE = 1.0  # seconds between two looks at one that is being deleted
 GONE = 300.0  # seconds that KubeRay has to let one go
 
 
-def complete(kubernetes: Kubernetes, job: Object, ears: Ears, is_done: Callable[[], bool]) -> None:
+def complete(kubernetes: Kubernetes, job: Object, ears: Ears, outcome: Callable[[], str]) -> None:
     """Runs the RayJob to its end; what its training says goes to `ears`. There is none of its name afterwards.
 
-    `is_done` says whether the training's outcome is on the volume.
+    `outcome` reads it from the volume (Work.outcome).
 
     Raises:
         TrainingError: it failed, was stopped or was deleted by somebody else.
         ClusterError: the Kubernetes API refuses or does not answer, or KubeRay is too old.
     """
     with _deleted_afterwards(kubernetes, job["metadata"]["name"]):
-        _make_or_take_up(kubernetes, job, is_done)
-        _follow(kubernetes, job["metadata"]["name"], ears, is_done)
+        _make_or_take_up(kubernetes, job, outcome)
+        _follow(kubernetes, job["metadata"]["name"], ears, outcome)
 
 
-def _make_or_take_up(kubernetes: Kubernetes, job: Object, is_done: Callable[[], bool]) -> None:
+def _make_or_take_up(kubernetes: Kubernetes, job: Object, outcome: Callable[[], str]) -> None:
     name, end = job["metadata"]["name"], time.monotonic() + GONE
     while time.monotonic() < end:
         found = kubernetes.get(name)
@@ -49,7 +49,7 @@ def _make_or_take_up(kubernetes: Kubernetes, job: Object, is_done: Callable[[], 
                 return _tell(f"RayJob {name} made")
         elif found["metadata"].get("deletionTimestamp"):
             time.sleep(PAUSE)
-        elif status_of(found) in ENDED and not is_done():
+        elif status_of(found) in ENDED and not outcome():
             kubernetes.delete(name)  # it failed, or ended itself when nobody followed it
         else:
             return _tell(f"RayJob {name} taken up")
@@ -72,8 +72,8 @@ def _rehearse(kubernetes: Kubernetes, job: Object) -> None:
         )
 
 
-def _follow(kubernetes: Kubernetes, name: str, ears: Ears, is_done: Callable[[], bool]) -> None:
-    judge, starting, log, told = Judge(is_done, ears), Starting(), Log(kubernetes, ears), ""
+def _follow(kubernetes: Kubernetes, name: str, ears: Ears, outcome: Callable[[], str]) -> None:
+    judge, starting, log, told = Judge(outcome, ears), Starting(), Log(kubernetes, ears), ""
     with closing(log):
         while job := kubernetes.get(name):
             if status_of(job) != told:

@@ -13,9 +13,10 @@ from typing import Any
 
 from components import progress, ray_training
 from components.ray_cluster import has_cluster, ray_cluster
-from components.rayjob.heartbeat import end_when_alone
+from components.rayjob.heartbeat import ending_when_alone
 from components.rayjob.manifest import USER
 from components.rayjob.spoken import say, say_refusal
+from components.rayjob.work import read_outcome
 from model.config import Config
 from model.errors import PinclipError, RunError, TrainingError
 from model.files import remove, write_json, write_text
@@ -25,12 +26,13 @@ JOINING = 1500.0  # seconds that worker pods have to come up; less than KubeRay 
 
 def main(folder: Path) -> None:
     """Leaves an outcome, whatever ends the training: trying again at once would change nothing about it."""
-    if (folder / "outcome.json").is_file():
+    if read_outcome(folder) == "figures":
         return  # of an earlier try, whose end KubeRay did not see
     try:
+        remove(folder / "outcome.json")  # of one that lost its workers while its Ray cluster was taken from it
         _check_writable(folder)
-        end_when_alone(folder, _leave)
-        outcome = _outcome(folder)
+        with ending_when_alone(folder, _leave):
+            outcome = _outcome(folder)
         write_json(folder / "outcome.json", outcome)
     except OSError as error:
         reason = error.strerror or str(error)[:200]

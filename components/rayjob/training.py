@@ -47,7 +47,7 @@ def train(
     step = progress.current() or "train"
     name = _name(step, settings, config, (prepared, neighbours, snapshot))
     work, kubernetes, ears = Work(volume, name), Kubernetes(), Ears(report)
-    if work.is_done:  # the step was killed after its training had ended
+    if work.outcome:  # the step was killed after its training had ended
         kubernetes.delete(name)
         return work.take(out)
     _check_queue(kubernetes, settings)
@@ -56,8 +56,8 @@ def train(
     pod = os.environ.get("KFP_POD_NAME")  # set by KFP in every step
     job = manifest(settings, name, command, pods, ray_version, kubernetes.workflow(pod) if pod else None)
     with beating(work.folder):
-        life.complete(kubernetes, job, ears, lambda: work.is_done)
-    if ears.refusal and not work.is_done:
+        life.complete(kubernetes, job, ears, lambda: work.outcome)
+    if ears.refusal and not work.outcome:
         raise refusal(ears.refusal)
     return work.take(out)
 

@@ -32,25 +32,28 @@ class End:
 
 
 class Judge:
-    """Looks at one RayJob again and again; `is_done` says whether the training's outcome is on the volume."""
+    """Looks at one RayJob again and again; `outcome` reads the training's from the volume (Work.outcome)."""
 
-    def __init__(self, is_done: Callable[[], bool], ears: Ears) -> None:
-        self.is_done, self.ears = is_done, ears
+    def __init__(self, outcome: Callable[[], str], ears: Ears) -> None:
+        self.outcome, self.ears = outcome, ears
         self._since: dict[str, float] = {}  # what stands, since when
 
     def look(self, job: Object, pods: Sequence[Object], now: float) -> End | None:
         """Its end; None while it goes on. `now` is in seconds of a clock that does not jump."""
-        status, submitter = status_of(job), submitter_end(pods)
-        if self.is_done():
-            over = status in ENDED or submitter or self._stands("outcome", now, GRACE)
-            return End() if over else None
+        status, pod, submitter = status_of(job), head(pods), submitter_end(pods)
+        works = status in ("Initializing", "Running") and not job["spec"].get("suspend")
+        outcome = self.outcome()
+        # To its training, a Ray cluster that is taken away looks like dead workers; on the next one it goes on.
+        stays = status in ENDED or (works and pod is not None)
+        if outcome == "figures" or (outcome and stays):
+            return End() if status in ENDED or submitter or self._stands("outcome", now, GRACE) else None
         if memory := out_of_memory(pods):
             return memory
         if status in ENDED:
             return self._by_kuberay(job["status"], now)
-        if status not in ("Initializing", "Running") or job["spec"].get("suspend"):
-            return None  # in its queue, or between two tries
-        return self._by_pods(job["status"].get("rayClusterName", ""), head(pods), submitter, now)
+        if works:
+            return self._by_pods(job["status"].get("rayClusterName", ""), pod, submitter, now)
+        return None  # in its queue, or between two tries
 
     def _by_kuberay(self, status: Object, now: float) -> End | None:
         job_status = status.get("jobStatus", "")

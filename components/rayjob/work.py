@@ -52,8 +52,9 @@ class Work:
             write_json(self.folder / "request.json", request)
 
     @property
-    def is_done(self) -> bool:
-        return (self.folder / "outcome.json").is_file()
+    def outcome(self) -> str:
+        """Either "figures" or, of a training that failed, "refusal"; empty as long as there is none."""
+        return read_outcome(self.folder)
 
     def take(self, out: Path) -> Figures:
         """Moves the model to `out` and ends the folder.
@@ -63,7 +64,7 @@ class Work:
             TrainingError: it left no outcome.
             RunError: `out` cannot be written.
         """
-        if not self.is_done:
+        if not self.outcome:
             raise TrainingError(f"The training ended and left no outcome in {self.folder}; start the step again.")
         outcome = json.loads((self.folder / "outcome.json").read_text(encoding="utf-8"))
         if "figures" in outcome:
@@ -85,6 +86,14 @@ class Work:
             with replaced(self.folder / name) as scratch:
                 shutil.copytree(source, scratch)
         return self.folder / name
+
+
+def read_outcome(folder: Path) -> str:
+    try:
+        outcome = json.loads((folder / "outcome.json").read_text(encoding="utf-8"))
+    except OSError:  # a volume that fails for a while says nothing either
+        return ""
+    return "figures" if "figures" in outcome else "refusal"
 
 
 def refusal(said: Figures) -> PinclipError:

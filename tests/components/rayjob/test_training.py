@@ -200,6 +200,26 @@ def test_what_a_training_left_counts_for_more_than_its_pods(server, volume, walk
     server.until(lambda: server.jobs == {})
 
 
+def test_another_try_forgets_a_refusal_of_the_one_before(server, volume, walked, tmp_path, monkeypatch):
+    """Kueue took the Ray cluster away, and the training believed its workers dead."""
+    tries = iter([TrainingError("The training workers died."), None])
+
+    def train(*told: object) -> dict:
+        if error := next(tries):
+            raise error
+        (volume / "rayjobs" / name / "model").mkdir()
+        return {"steps": 3}
+
+    monkeypatch.setattr(remote.ray_training, "train", train)
+    name = training._name("train", asked(), CONFIG, (*walked, None))
+    work = Work(volume, name)
+    work.ask(*walked, CONFIG, "train", None, 2)
+    remote.main(work.folder)
+    assert work.outcome == "refusal"
+    remote.main(work.folder)
+    assert work.outcome == "figures"
+
+
 def test_a_volume_that_cannot_be_written_is_told(server, volume, walked, tmp_path):
     (volume / "rayjobs").write_text("in the way")
     with pytest.raises(RunError, match=r"^Cannot copy to .*/data/rayjobs/pinclip-train-.* \(.*\); make room there"):
@@ -276,17 +296,19 @@ def test_what_is_said_is_heard(capsys, monkeypatch):
     assert len(heard) == 2 and list(ears.tail) == [f"{MARK}" + '{"step": 4, "fra']
 
 
-def test_a_training_that_nobody_follows_ends_itself(tmp_path):
-    """A sign of life resets the clock, whatever the clocks of the nodes say."""
+def test_a_training_that_nobody_follows_ends_itself(tmp_path, monkeypatch):
+    """Every new sign is another quarter of an hour; after the training there is nothing to end."""
+    monkeypatch.setattr(heartbeat, "BEAT", 0.05)
+    monkeypatch.setattr(heartbeat, "ALONE", 0.5)
     ended = threading.Event()
-    began = time.monotonic()
-    with heartbeat.beating(tmp_path):
-        heartbeat.end_when_alone(tmp_path, ended.set, alone=0.4, look=0.05)
-        for _ in range(6):
-            time.sleep(0.15)
-            (tmp_path / heartbeat.FILE).write_text(f"{time.monotonic()}")
-            assert not ended.is_set()
-    assert ended.wait(5) and time.monotonic() - began > 1.2
+    with heartbeat.ending_when_alone(tmp_path, ended.set):
+        with heartbeat.beating(tmp_path):
+            assert not ended.wait(1.5)
+        assert ended.wait(10)
+    ended.clear()
+    with heartbeat.ending_when_alone(tmp_path, ended.set):
+        pass
+    assert not ended.wait(1.0)
 
 
 def test_a_step_gives_signs_as_long_as_it_follows(tmp_path, monkeypatch):
@@ -305,7 +327,7 @@ ALONE = """
 import sys, time
 from pathlib import Path
 from components.rayjob import heartbeat, remote
-heartbeat.end_when_alone.__defaults__ = (0.2, 0.02)
+heartbeat.ALONE, heartbeat.BEAT = 0.2, 0.02
 remote._outcome = lambda folder: time.sleep(60)
 remote.main(Path(sys.argv[1]))
 """

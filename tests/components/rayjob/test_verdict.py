@@ -31,18 +31,18 @@ def ended(code: int, reason: str = "Error") -> dict:
     return {"terminated": {"exitCode": code, "reason": reason}}
 
 
-def looks(*seen: tuple[float, dict, list], done: bool = False) -> list[End | None]:
-    judge = Judge(lambda: done, Ears(print))
+def looks(*seen: tuple[float, dict, list], outcome: str = "") -> list[End | None]:
+    judge = Judge(lambda: outcome, Ears(print))
     return [judge.look(told, pods, now) for now, told, pods in seen]
 
 
 def test_an_outcome_is_enough_once_the_submitter_has_ended():
-    assert looks((0, job(), [pod(RUNNING)]), (5, job(), [pod(ended(1))]), done=True) == [None, End()]
-    assert looks((0, job("Failed", reason="AppFailed"), []), done=True) == [End()]
+    assert looks((0, job(), [pod(RUNNING)]), (5, job(), [pod(ended(1))]), outcome="figures") == [None, End()]
+    assert looks((0, job("Failed", reason="AppFailed"), []), outcome="figures") == [End()]
 
 
 def test_an_outcome_does_not_wait_for_a_submitter_that_hangs():
-    assert looks((0, job("Running"), [pod(RUNNING)]), (GRACE, job("Running"), [pod(RUNNING)]), done=True) == [
+    assert looks((0, job("Running"), [pod(RUNNING)]), (GRACE, job("Running"), [pod(RUNNING)]), outcome="figures") == [
         None,
         End(),
     ]
@@ -74,6 +74,16 @@ def test_a_rayjob_that_kueue_suspends_has_not_failed():
     pods = [pod(ended(137), deletionTimestamp="2026-11-28T09:40:59Z")]
     one, two = job("Running", suspend=True), job("Suspending")
     assert looks(*[(now, told, pods) for now, told in ((0, one), (GRACE, one), (99, two), (999, two))]) == [None] * 4
+
+
+def test_a_refusal_does_not_count_while_the_ray_cluster_is_taken_away():
+    """Kueue suspends the RayJob, or its head is drained: to the training, its workers have died."""
+    leaving = [pod(ended(0), deletionTimestamp="2026-11-28T09:40:59Z")]
+    suspended, drained = job("Running", suspend=True), job("Running")
+    for told in (suspended, drained, job("Suspending"), job("Suspended", suspend=True), job("Retrying")):
+        assert looks((0, told, leaving), (GRACE, told, leaving), outcome="refusal") == [None, None]
+    assert looks((0, suspended, leaving), (GRACE, suspended, leaving), outcome="figures") == [None, End()]
+    assert looks((0, drained, [pod(ended(0))]), outcome="refusal") == [End()]
 
 
 def test_a_pod_that_is_being_deleted_does_not_speak_for_the_training():
@@ -111,7 +121,7 @@ def test_somebody_who_stopped_the_job_did_not_finish_it():
 
 def test_what_was_refused_in_the_log_needs_no_outcome():
     ears = Ears(print)
-    judge = Judge(lambda: False, ears)
+    judge = Judge(lambda: "", ears)
     assert judge.look(job(), [pod(ended(0))], 0) is None
     ears.hear(f'{MARK}{{"refusal": "RunError", "message": "m"}}')
     assert judge.look(job(), [pod(ended(0))], 1) == End()
@@ -192,13 +202,13 @@ class Recording:
 
 @pytest.mark.skipif(not RECORDED.is_file(), reason=f"{RECORDED} is absent: nothing to replay")
 @pytest.mark.parametrize("ray_job", ["pinclip-train-0abf718559dc", "pinclip-train-baseline-990a24d8cf47"])
-@pytest.mark.parametrize("done", [True, False])
-def test_the_recorded_hang_is_over_within_a_minute(monkeypatch, ray_job, done):
+@pytest.mark.parametrize("outcome", ["figures", "refusal", ""])
+def test_the_recorded_hang_is_over_within_a_minute(monkeypatch, ray_job, outcome):
     """Both trainings of it; with an outcome on the volume, and as if they had failed."""
     recording = Recording(ray_job)
     monkeypatch.setattr(life, "time", recording)
-    told = (recording, {"metadata": {"name": ray_job}}, Ears(print), lambda: done and recording.ended > 0)
-    if done:
+    told = (recording, {"metadata": {"name": ray_job}}, Ears(print), lambda: outcome if recording.ended else "")
+    if outcome:
         complete(*told)
     else:
         with pytest.raises(
