@@ -22,7 +22,7 @@ from components.rayjob.settings import RayJob, amount, asked
 from components.rayjob.spoken import Ears
 from components.rayjob.work import Work, refusal
 from model.config import Config
-from model.errors import ConfigError
+from model.errors import ConfigError, TrainingError
 
 COMMAND = ("python", "-m", "components.rayjob.remote")
 
@@ -56,7 +56,11 @@ def train(
     pod = os.environ.get("KFP_POD_NAME")  # set by KFP in every step
     job = manifest(settings, name, command, pods, ray_version, kubernetes.workflow(pod) if pod else None)
     with beating(work.folder):
-        life.complete(kubernetes, job, ears, lambda: work.outcome)
+        try:
+            life.complete(kubernetes, job, ears, lambda: work.outcome)
+        except TrainingError:
+            work.forget_outcome()
+            raise
     if ears.refusal and not work.outcome:
         raise refusal(ears.refusal)
     return work.take(out)

@@ -6,8 +6,8 @@ at the submitter (KubeRay 1.6.2: rayjob_controller.go lines 217 and 283, rayclus
 that ends within seconds of the last pod's start is enough for that, or an operator that restarts meanwhile.
 
 So, in this order:
+    a container ran out of memory, and no figures are there     failed: the same pods would do so again
     the outcome is on the volume, and the submitter has ended   over
-    a container ran out of memory                               failed: the same pods would do so again
     KubeRay says Complete or Failed                             over, failed
     the submitter has ended, and KubeRay does nothing           failed
     the head has gone, and KubeRay does nothing                 failed
@@ -43,12 +43,12 @@ class Judge:
         status, pod, submitter = status_of(job), head(pods), submitter_end(pods)
         works = status in ("Initializing", "Running") and not job["spec"].get("suspend")
         outcome = self.outcome()
+        if outcome != "figures" and (memory := out_of_memory(pods)):
+            return memory
         # To its training, a Ray cluster that is taken away looks like dead workers; on the next one it goes on.
         stays = status in ENDED or (works and pod is not None)
         if outcome == "figures" or (outcome and stays):
             return End() if status in ENDED or submitter or self._stands("outcome", now, GRACE) else None
-        if memory := out_of_memory(pods):
-            return memory
         if status in ENDED:
             return self._by_kuberay(job["status"], now)
         if works:

@@ -13,7 +13,7 @@ import json
 import shutil
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +55,11 @@ class Work:
     def outcome(self) -> str:
         """Either "figures" or, of a training that failed, "refusal"; empty as long as there is none."""
         return read_outcome(self.folder)
+
+    def forget_outcome(self) -> None:
+        """Of a training whose RayJob failed: the next one must not be judged by it."""
+        with suppress(OSError):
+            remove(self.folder / "outcome.json")
 
     def take(self, out: Path) -> Figures:
         """Moves the model to `out` and ends the folder.

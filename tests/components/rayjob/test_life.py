@@ -309,6 +309,14 @@ def test_a_kuberay_that_is_too_old_is_told_before_anything_is_made(server):
     assert server.made == []
 
 
+def test_a_cluster_that_takes_no_dry_run_gets_the_rayjob_unrehearsed(server):
+    """A webhook without `sideEffects: None` refuses every dry run."""
+    server.operator = trains
+    server.faults["create rayjobs"] = [400]
+    assert live() == [1, 2, 3]
+    assert server.count("create rayjobs") == 2 and len(server.made) == 1
+
+
 def test_an_api_that_does_not_answer_is_told(server, capsys):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))

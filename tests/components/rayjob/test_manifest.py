@@ -115,6 +115,14 @@ def test_by_hand():
     assert "nvidia.com/gpu" not in head["template"]["spec"]["containers"][0]["resources"]["limits"]
 
 
+def test_a_head_is_kept_off_the_nodes_with_gpus():
+    asked = settings(head=LEAST["head"] | {"node_selector": {"pool": "cpu"}, "tolerations": [{"key": "batch"}]})
+    head, worker = pods_of(made(asked))
+    assert head["spec"]["nodeSelector"] == {"pool": "cpu"}
+    assert head["spec"]["tolerations"] == [{"key": "batch", "operator": "Equal"}]
+    assert "nodeSelector" not in worker["spec"] and "tolerations" not in worker["spec"]
+
+
 def test_without_a_queue_it_starts_at_once():
     job = made(settings())
     assert job["spec"]["suspend"] is False

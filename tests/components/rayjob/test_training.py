@@ -220,6 +220,23 @@ def test_another_try_forgets_a_refusal_of_the_one_before(server, volume, walked,
     assert work.outcome == "figures"
 
 
+def test_the_next_try_is_not_judged_by_what_this_one_left(server, volume, walked, tmp_path, monkeypatch):
+    """Its workers ran out of memory; with more of it, the step is started again."""
+
+    def train(*told: object) -> dict:
+        if not server.made[1:]:
+            server.kill_for_memory(next(pod for pod in server.pods if pod.endswith("worker")), "ray-worker")
+            raise TrainingError("The training workers died.")
+        (next((volume / "rayjobs").iterdir()) / "model").mkdir()
+        return {"steps": 3}
+
+    monkeypatch.setattr(remote.ray_training, "train", train)
+    server.operator = KubeRay(here)
+    with pytest.raises(TrainingError, match="ran out of memory: OOMKilled, container ray-worker, limit 4Gi"):
+        training.train(*walked, tmp_path / "model", CONFIG, print)
+    assert training.train(*walked, tmp_path / "model", CONFIG, print) == {"steps": 3}
+
+
 def test_a_volume_that_cannot_be_written_is_told(server, volume, walked, tmp_path):
     (volume / "rayjobs").write_text("in the way")
     with pytest.raises(RunError, match=r"^Cannot copy to .*/data/rayjobs/pinclip-train-.* \(.*\); make room there"):

@@ -115,6 +115,13 @@ def test_out_of_memory_counts_before_and_after_the_restart_of_its_container():
     assert killed_hard is None  # a killed worker that Ray begins again
 
 
+def test_out_of_memory_says_more_than_a_training_whose_workers_died():
+    killed = pod(ended(137, "OOMKilled"), "worker", "ray-worker")
+    (end,) = looks((0, job("Running"), [pod(ended(0)), killed]), outcome="refusal")
+    assert "ran out of memory" in end.failure
+    assert looks((0, job("Running"), [pod(ended(0)), killed]), outcome="figures") == [End()]
+
+
 def test_somebody_who_stopped_the_job_did_not_finish_it():
     assert looks((0, job("Complete", jobStatus="STOPPED"), [])) == [End("STOPPED")]
 
