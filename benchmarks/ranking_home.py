@@ -25,10 +25,10 @@ import pyarrow as pa
 
 from components.configuration import Configuration
 from components.gate import Verdict
+from components.mlflow_client import connect
 from components.publishing import Publication, publish
 from components.registry import Registration
 from components.settings import Settings
-from components.tracking import connect
 from model.catalogue import TIME, Catalogue, CatalogueWriter
 from model.errors import RunError
 from model.neighbourhood import read_edges, read_fresh

@@ -9,11 +9,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from components.mlflow_client import connect, mlflow_errors
 from components.patience import patient
 from components.registry import CHAMPION, version_of
 from components.settings import Settings
 from components.spaces import model_folder
-from components.tracking import connect, mlflow_errors
 from model.comparison import Champion, alone, compare
 from model.config import Config
 from model.errors import PinclipError

@@ -6,17 +6,19 @@ worker that dies does. Without it a small Ray is started for this training and e
 
 import os
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from components import progress
-from components.ray_cluster import ray_cluster
+from components.ray_cluster import has_cluster, ray_cluster
 from model.config import Config
 from model.cpus import cpus
 from model.errors import PinclipError, TrainingError
 
+LOW_MEMORY = "running low on memory"  # what Ray's memory monitor says of a process that it has killed
 Report = Callable[[dict[str, Any]], None]
 
 
@@ -54,7 +56,7 @@ def train(
     work = Work(*folders, config, report, progress.current(), os.environ.get(progress.EVENTS), snapshot)
     with (
         ray_cluster(max(cpus(), needed), log=True),
-        tempfile.TemporaryDirectory(prefix="pinclip-ray-") as scratch,
+        _scratch(out.absolute()) as scratch,
     ):
         check_cpus(needed, int(ray.cluster_resources().get("CPU", 0)))
         trainer = TorchTrainer(
@@ -72,13 +74,20 @@ def train(
         try:
             result = trainer.fit().return_value
         except (ray.train.TrainingFailedError, ray.exceptions.RayError) as error:
-            raise TrainingError(
-                f"The training workers died: {_last_line(error)} Read the log of the run and give the same command "
-                "again: it goes on from the last snapshot."
-            ) from error
+            raise TrainingError(_why(error)) from error
     if "refusal" in result:
         raise result["refusal"]
     return result
+
+
+@contextmanager
+def _scratch(out: Path) -> Iterator[str]:
+    """Where Ray Train notes how far it is: on a cluster beside `out`, which all its nodes see, else in /tmp."""
+    beside = out.parent if has_cluster() else None
+    if beside:
+        beside.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="pinclip-ray-", dir=beside) as folder:
+        yield folder
 
 
 def _worker(settings: dict[str, Work]) -> dict[str, Any]:
@@ -120,6 +129,18 @@ def check_cpus(needed: int, present: int) -> None:
             f"The Ray cluster has {present} CPUs and the training needs {needed} (workers x cpus_per_worker + 1); "
             "lower train.workers or train.cpus_per_worker."
         )
+
+
+def _why(error: Exception) -> str:
+    if LOW_MEMORY in str(error):
+        return (
+            "A training worker was killed because its node ran out of memory; give the node more, or lower "
+            "train.batch_size, and start again: it goes on from the last snapshot."
+        )
+    return (
+        f"The training workers died: {_last_line(error)} Read the log of the run and give the same command again: it "
+        "goes on from the last snapshot."
+    )
 
 
 def _last_line(error: Exception) -> str:

@@ -19,10 +19,11 @@ from typing import TYPE_CHECKING, Any
 
 from components.configuration import Configuration
 from components.gate import Verdict, judge
+from components.mlflow_client import connect, mlflow_errors
 from components.model_card.card import described
 from components.patience import patient
 from components.settings import Settings
-from components.tracking import carries, connect, log_evidence, log_figures, mlflow_errors, tracked
+from components.tracking import carries, log_evidence, log_figures, tracked
 from model.catalogue import TEXT_TYPES
 from model.config.folder import complete_config
 from model.errors import ModelError

@@ -4,9 +4,9 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from components.mlflow_client import connect
 from components.ray_cluster import check_cluster, has_cluster
 from components.settings import Settings
-from components.tracking import connect
 from model.errors import PinclipError, ServerAway, StoreError
 
 RUN_ID = "MLFLOW_RUN_ID"  # KFP sets it where it has opened the run itself

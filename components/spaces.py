@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from components.feature_store import feast_errors, feature_definitions
+from components.mlflow_client import connect
 from components.settings import Settings
-from components.tracking import connect
 from model.errors import StoreError
 
 # Seconds of one try, and further tries.

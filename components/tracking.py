@@ -7,17 +7,16 @@ Every write may be repeated: the rerun of a killed run joins its MLflow run and 
 """
 
 import json
-import logging
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from components.mlflow_client import connect, mlflow_errors
 from components.patience import patient
 from components.settings import Settings
 from model.config import Config
-from model.errors import StoreError
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -25,34 +24,6 @@ if TYPE_CHECKING:
 BATCH = 1000  # metrics of one request, the server's limit
 PARAMS = 100  # parameters of one request, the server's limit
 DIGEST = 32  # characters of the catalogue's digest that MLflow has room for; the tag holds all 64
-
-
-def connect(settings: Settings) -> "MlflowClient":
-    """MLflow's client for the server or database of the settings, without telemetry or chatter."""
-    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
-    for way in ("DOWNLOAD", "UPLOAD"):  # files go through MLflow's server: nobody but the server has to reach its S3
-        os.environ.setdefault(f"MLFLOW_ENABLE_PROXY_MULTIPART_{way}", "false")
-    import mlflow
-
-    logging.getLogger("mlflow").setLevel(logging.WARNING)
-    settings.home.mkdir(parents=True, exist_ok=True)
-    mlflow.set_tracking_uri(settings.mlflow_uri)
-    mlflow.set_registry_uri(settings.mlflow_uri)
-    return mlflow.MlflowClient()
-
-
-@contextmanager
-def mlflow_errors() -> Iterator[None]:
-    """What MLflow refuses becomes a StoreError; the server's address stays out of it, for it may hold a password."""
-    from mlflow.exceptions import MlflowException
-
-    try:
-        yield
-    except MlflowException as error:
-        raise StoreError(
-            f"MLflow refused ({str(error).splitlines()[0]}); check PINCLIP_MLFLOW_URI and that its server answers."
-        ) from error
 
 
 @contextmanager

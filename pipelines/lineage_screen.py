@@ -12,13 +12,13 @@ from typing import Any
 
 from rich.console import Console
 
+from components.mlflow_client import connect, mlflow_errors
 from components.promotion import events
 from components.promotion.candidates import FORCED
 from components.promotion.places import state_folder
 from components.report import tables
 from components.settings import Settings
 from components.spaces import published
-from components.tracking import connect, mlflow_errors
 from model.errors import StoreError
 
 Row = tuple[str, str]

@@ -17,10 +17,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from components.gate import Verdict
+from components.mlflow_client import connect
 from components.publishing import publish
 from components.registry import Registration
 from components.settings import Settings
-from components.tracking import connect
 from model.catalogue import TIME, CatalogueWriter
 
 DIM = 16

@@ -1,14 +1,15 @@
 """A Kubernetes API server for tests, as far as RayJobs, pods and logs go: real HTTP, spoken to by the real client.
 
 It asks for the token, grants only what the Role of deploy/kustomize/base/accounts.yaml grants, and holds each RayJob
-against KubeRay's CRD where ../shared has it. What KubeRay's operator would do is for the test to say: `operator` is
-called in a thread of its own for every RayJob that is made.
+against KubeRay's CRD where ../shared has it. `operator` is called in a thread of its own for every RayJob that is made:
+tests/kuberay.py is one that behaves as KubeRay's; where a test needs a state of its own, it writes it down.
 """
 
 import copy
 import json
 import re
 import socket
+import sys
 import threading
 import time
 import uuid
@@ -28,6 +29,7 @@ Object = dict
 TOKEN, NAMESPACE = "a-valid-token", "pinclip"
 PATHS = {
     r"/apis/(?P<group>ray\.io)/v1/namespaces/(?P<namespace>[^/]+)/(?P<resource>rayjobs)(/(?P<name>[^/]+))?",
+    r"/apis/(?P<group>kueue\.x-k8s\.io)/v1beta2/namespaces/(?P<namespace>[^/]+)/(?P<resource>localqueues)/(?P<name>[^/]+)",
     r"/api/v1/namespaces/(?P<namespace>[^/]+)/(?P<resource>pods)(/(?P<name>[^/]+)/(?P<sub>log))?",
 }
 
@@ -60,14 +62,14 @@ class KubernetesServer:
         self.calls: list[str] = []
         self.wrong: list[str] = []
         self.faults: dict[str, list[int]] = {}
-        self.cut_watches: list[int] = []  # events, after which the next watches break
-        self.expired = 0  # the next watches are told that their version is too old
-        self.stays = 0.0  # seconds that a deleted RayJob stays, as it does for its finalizer
+        self.slow: dict[str, float] = {}  # seconds that the answer to a call takes
+        self.unknown: set[str] = set()  # fields of a RayJob's spec that the CRD of an older KubeRay drops
+        self.queues: set[str] = set()
+        self.made: list[Object] = []
         self.jobs: dict[str, Object] = {}
         self.pods: dict[str, Object] = {}
         self.logs: dict[str, Log] = {}
-        self.events: list[tuple[int, Object]] = []
-        self.version, self.changed = 0, threading.Condition(threading.RLock())
+        self.changed = threading.Condition(threading.RLock())
 
     def count(self, call: str) -> int:
         return self.calls.count(call)
@@ -84,19 +86,38 @@ class KubernetesServer:
         with self.changed:
             if name in self.jobs:  # deleted under its hands
                 self.jobs[name].setdefault("status", {}).update(status)
-                self._note("MODIFIED", self.jobs[name])
+                self.changed.notify_all()
 
     def start(self, name: str, ray_cluster: str) -> str:
         """The RayJob runs: its Ray cluster has a head, whose submitter writes a log. Returns the pod's name."""
         pod = f"{ray_cluster}-head"
-        with self.changed:
-            labels = {"ray.io/cluster": ray_cluster, "ray.io/node-type": "head"}
-            box = {"name": "ray-job-submitter", "image": "i", "imageID": "", "ready": True, "restartCount": 0}
-            box["state"] = {"running": {"startedAt": now()}}
-            self.pods[pod] = {"metadata": {"name": pod, "labels": labels}, "status": {"containerStatuses": [box]}}
-            self.logs[pod] = Log()
+        running = {"running": {"startedAt": now()}}
+        self.put_pod(pod, ray_cluster, "head", {"ray-head": running, "ray-job-submitter": running})
         self.update(name, jobDeploymentStatus="Running", jobStatus="RUNNING", rayClusterName=ray_cluster)
         return pod
+
+    def put_pod(
+        self, name: str, ray_cluster: str, node: str, states: dict[str, Object], phase: str = "Running"
+    ) -> None:
+        """A pod as the API shows it, less what nobody here reads; it is ready when all its containers run."""
+        boxes = [
+            {"name": box, "image": "i", "imageID": "", "ready": "running" in state, "restartCount": 0}
+            | {"state": state, "lastState": {}}
+            for box, state in states.items()
+        ]
+        ready = str(all(box["ready"] for box in boxes))
+        conditions = [{"type": "PodScheduled", "status": "True"}, {"type": "Ready", "status": ready}]
+        labels = {"ray.io/cluster": ray_cluster, "ray.io/node-type": node}
+        limits = {"containers": [{"name": box, "resources": {"limits": {"memory": "4Gi"}}} for box in states]}
+        status = {"phase": phase, "conditions": conditions, "containerStatuses": boxes}
+        with self.changed:
+            self.pods[name] = {"metadata": {"name": name, "labels": labels}, "spec": limits, "status": status}
+            self.logs.setdefault(name, Log())
+
+    def state(self, pod: str, box: str) -> Object:
+        """The status of a container, to be changed in place."""
+        (found,) = (one for one in self.pods[pod]["status"]["containerStatuses"] if one["name"] == box)
+        return found
 
     def write(self, pod: str, *lines: str) -> None:
         with self.changed:
@@ -109,17 +130,24 @@ class KubernetesServer:
         """The head's container cannot start."""
         pod = self.start(name, ray_cluster)
         with self.changed:
-            waiting = {"waiting": {"reason": reason, "message": message}}
-            self.pods[pod]["status"]["containerStatuses"][0]["state"] = waiting
+            for box in ("ray-head", "ray-job-submitter"):
+                self.state(pod, box)["state"] = {"waiting": {"reason": reason, "message": message}}
         self.update(name, jobDeploymentStatus="Initializing", jobStatus="")
 
-    def end(self, pod: str) -> None:
-        """The submitter's container ends."""
+    def end(self, pod: str, code: int = 0, reason: str = "") -> None:
+        """The submitter's container ends; its pod is not ready any more, and stays (restartPolicy Never)."""
         with self.changed:
-            state = {"terminated": {"exitCode": 0, "finishedAt": now()}}
-            self.pods[pod]["status"]["containerStatuses"][0]["state"] = state
+            said = {"exitCode": code, "reason": reason or ("Error" if code else "Completed"), "finishedAt": now()}
+            self.state(pod, "ray-job-submitter").update(state={"terminated": said}, ready=False)
+            self.pods[pod]["status"]["conditions"][1]["status"] = "False"
             self.logs[pod].ended = True
             self.changed.notify_all()
+
+    def kill_for_memory(self, pod: str, box: str) -> None:
+        """As the kernel does: the container is started again, and its last state says why it ended."""
+        with self.changed:
+            killed = {"terminated": {"exitCode": 137, "reason": "OOMKilled", "finishedAt": now()}}
+            self.state(pod, box).update(lastState=killed, restartCount=1)
 
     def evict(self, pod: str) -> None:
         with self.changed:
@@ -129,7 +157,7 @@ class KubernetesServer:
 
     # What the API does
 
-    def create_rayjobs(self, body: Object, **_: object) -> Object:
+    def create_rayjobs(self, body: Object, query: dict | None = None, **_: object) -> Object:
         name = body["metadata"]["name"]
         if name in self.jobs:
             raise Refused(409, f'rayjobs.ray.io "{name}" already exists')
@@ -137,8 +165,12 @@ class KubernetesServer:
             for error in jsonschema.Draft202012Validator(crd_schema("ray.io", "v1", "RayJob")).iter_errors(body):
                 raise Refused(422, f"{error.json_path}: {error.message}")
         meta = {"uid": str(uuid.uuid4()), "namespace": NAMESPACE, "creationTimestamp": now()}
-        self.jobs[name] = copy.deepcopy(body) | {"metadata": body["metadata"] | meta}
-        self._note("ADDED", self.jobs[name])
+        job = copy.deepcopy(body) | {"metadata": body["metadata"] | meta}
+        job["spec"] = {key: value for key, value in job["spec"].items() if key not in self.unknown}
+        if (query or {}).get("dryRun") == "All":
+            return job
+        self.jobs[name] = job
+        self.made.append(job)
         if self.operator:
             threading.Thread(target=self.operator, args=(self, name), daemon=True).start()
         return self.jobs[name]
@@ -146,39 +178,37 @@ class KubernetesServer:
     def get_rayjobs(self, name: str, **_: object) -> Object:
         return self._job(name)
 
+    def get_localqueues(self, name: str, **_: object) -> Object:
+        if name not in self.queues:
+            raise Refused(404, f'localqueues.kueue.x-k8s.io "{name}" not found')
+        return {"kind": "LocalQueue", "metadata": {"name": name}}
+
     def list_pods(self, query: dict, **_: object) -> Object:
-        wanted = dict(part.split("=") for part in query["labelSelector"].split(","))
-        items = [pod for pod in self.pods.values() if wanted.items() <= pod["metadata"]["labels"].items()]
+        if field := query.get("fieldSelector"):
+            items = [pod for name, pod in self.pods.items() if field == f"metadata.name={name}"]
+        else:
+            wanted = dict(part.split("=") for part in query["labelSelector"].split(","))
+            items = [pod for pod in self.pods.values() if wanted.items() <= pod["metadata"]["labels"].items()]
         return {"kind": "PodList", "apiVersion": "v1", "metadata": {}, "items": items}
 
     def delete_rayjobs(self, name: str, **_: object) -> Object:
         job = self._job(name)
         job["metadata"]["deletionTimestamp"] = now()
-        self._note("MODIFIED", job)
-        if self.stays:
-            threading.Timer(self.stays, self._remove, [name]).start()
-        else:
-            self._remove(name)
+        if not job["metadata"].get("finalizers"):  # else it stays until KubeRay has taken its own off
+            self.remove(name)
         return {"kind": "Status", "apiVersion": "v1", "status": "Success"}
 
-    def _remove(self, name: str) -> None:
+    def remove(self, name: str) -> None:
         with self.changed:
             job = self.jobs.pop(name)
             for pod in [pod for pod in self.pods if pod.startswith(job.get("status", {}).get("rayClusterName") or "?")]:
                 self.evict(pod)
-            self._note("DELETED", job)
+            self.changed.notify_all()
 
     def _job(self, name: str) -> Object:
         if name not in self.jobs:
             raise Refused(404, f'rayjobs.ray.io "{name}" not found')
         return self.jobs[name]
-
-    def _note(self, kind: str, job: Object) -> None:
-        with self.changed:
-            self.version += 1
-            job["metadata"]["resourceVersion"] = str(self.version)
-            self.events.append((self.version, {"type": kind, "object": copy.deepcopy(job)}))
-            self.changed.notify_all()
 
 
 def now() -> str:
@@ -202,14 +232,13 @@ class Handler(BaseHTTPRequestHandler):
         try:
             found = next(filter(None, (re.fullmatch(pattern, url.path) for pattern in PATHS)), None)
             at = {"group": "", "sub": None} | (found.groupdict() if found else {})
-            verb = self.verb(at, query)
+            verb = self.verb(at)
             call = " ".join(filter(None, [verb, at.get("resource"), at["sub"]]))
             state.calls.append(call)
+            time.sleep(state.slow.get(call, 0.0))
             self.check(state, at, call, verb)
             body = json.loads(content) if content else {}
-            if verb == "watch":
-                self.watch(state, query)
-            elif at["sub"] == "log":
+            if at["sub"] == "log":
                 self.log(state, at["name"], query)
             else:
                 with state.changed:
@@ -227,9 +256,9 @@ class Handler(BaseHTTPRequestHandler):
 
     do_GET = do_POST = do_DELETE = answer
 
-    def verb(self, at: dict, query: dict) -> str:
+    def verb(self, at: dict) -> str:
         if self.command == "GET":
-            return "watch" if query.get("watch") in ("True", "true") else "get" if at.get("name") else "list"
+            return "get" if at.get("name") else "list"
         return {"POST": "create", "DELETE": "delete"}[self.command]
 
     def check(self, state: KubernetesServer, at: dict, call: str, verb: str) -> None:
@@ -244,38 +273,11 @@ class Handler(BaseHTTPRequestHandler):
         if (at["group"], resource, verb) not in state.role:
             raise Refused(403, f'the account cannot {verb} resource "{resource}"')
 
-    def watch(self, state: KubernetesServer, query: dict) -> None:
-        """Events after the version; ends after its time, or breaks in the middle of one where the test says so."""
-        seen, name = int(query["resourceVersion"]), query["fieldSelector"].removeprefix("metadata.name=")
-        left = state.cut_watches.pop(0) if state.cut_watches else None
-        end = time.monotonic() + float(query["timeoutSeconds"])
-        self.begin("application/json")
-        if state.expired:
-            state.expired -= 1
-            said = {"kind": "Status", "code": 410, "reason": "Expired", "message": "too old resource version"}
-            self.chunk(json.dumps({"type": "ERROR", "object": said}) + "\n")
-            self.finish_stream()
-            return
-        while time.monotonic() < end and not self.server.stopping:
-            with state.changed:
-                state.changed.wait(0.05)
-                news = [event for version, event in state.events if version > seen]
-                seen = state.version
-            for event in news:
-                if event["object"]["metadata"]["name"] != name:
-                    continue
-                if left == 0:
-                    self.cut('{"type": "MODI')
-                    return
-                self.chunk(json.dumps(event) + "\n")
-                left = None if left is None else left - 1
-        self.finish_stream()
-
     def log(self, state: KubernetesServer, pod: str, query: dict) -> None:
         log = state.logs.get(pod)
         if log is None:
             raise Refused(404, f'pods "{pod}" not found')
-        if "waiting" in state.pods[pod]["status"]["containerStatuses"][0]["state"]:
+        if "waiting" in state.state(pod, "ray-job-submitter")["state"]:
             raise Refused(400, f'container "ray-job-submitter" in pod "{pod}" is waiting to start')
         assert query["container"] == "ray-job-submitter" and query["timestamps"] == "True", query
         left = log.cut_after.pop(0) if log.cut_after else None
@@ -331,6 +333,10 @@ class Listening(ThreadingHTTPServer):
     daemon_threads = True
     state: KubernetesServer
     stopping = False
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        if not isinstance(sys.exception(), ConnectionError):  # a client that did not wait
+            super().handle_error(request, client_address)
 
 
 @contextmanager

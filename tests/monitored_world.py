@@ -11,8 +11,8 @@ from served_pins import tiny_model
 
 from components.configuration import load
 from components.gate import Verdict
+from components.mlflow_client import connect
 from components.registry import Registration, _log_model
-from components.tracking import connect
 from model.affine import Affine
 from model.catalogue import TEXT_SIGNALS, Catalogue, CatalogueWriter, joined_texts
 from model.embedding import Embedder

@@ -14,9 +14,10 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from safetensors.numpy import load_file
 
+from components.mlflow_client import mlflow_errors
 from components.patience import patient
 from components.settings import Settings
-from components.tracking import mlflow_errors, tracked
+from components.tracking import tracked
 from model.drift.config import DriftLimits
 from model.drift.judging import Measure, Samples, judge
 

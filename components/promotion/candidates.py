@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from components.gate import Verdict
+from components.mlflow_client import connect, mlflow_errors
 from components.registry import CHAMPION, Registration, version_of
 from components.settings import Settings
-from components.tracking import connect, mlflow_errors
 from model.errors import StoreError
 
 LINEAGE = ("git_rev", "catalogue", "catalogue_digest", "dvc_md5", "schedule")

@@ -8,11 +8,11 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from components.feature_store import writing
+from components.mlflow_client import connect, mlflow_errors
 from components.promotion import events
 from components.promotion.events import PROMOTED, RETIRED, ROLLED_BACK, SERVED, Event
 from components.settings import Settings
 from components.spaces import published_space, serving_space
-from components.tracking import connect, mlflow_errors
 
 if TYPE_CHECKING:
     from feast import FeatureStore

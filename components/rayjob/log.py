@@ -3,57 +3,62 @@
 import sys
 from contextvars import copy_context
 from threading import Event, Thread
-from typing import Any
 
-from components.rayjob.api import Kubernetes, passes
-from components.rayjob.manifest import SUBMITTER
+from components.rayjob.api import PASSING, Kubernetes
 from components.rayjob.spoken import Ears
+from components.rayjob.verdict import head, submitter_end
 from model.errors import ClusterError
 
 PAUSE = 1.0  # seconds between two looks
-REST = 30.0  # seconds that the rest of the log has to come after the end
+REST = 10.0  # seconds that the rest of the log has to come after the end
 
 
-class LogReader:
-    """Reads the log of one Ray cluster; a RayJob that is tried again has a new one."""
+class Log:
+    """Reads the log of one Ray cluster at a time; a RayJob that is tried again has a new one."""
 
+    def __init__(self, kubernetes: Kubernetes, ears: Ears) -> None:
+        self.kubernetes, self.ears = kubernetes, ears
+        self._reader: _Reader | None = None
+
+    def read(self, ray_cluster: str) -> None:
+        """Lets the log of another cluster be; without a name, there is none to read yet."""
+        if ray_cluster and (self._reader is None or self._reader.ray_cluster != ray_cluster):
+            self.close()
+            self._reader = _Reader(self.kubernetes, ray_cluster, self.ears)
+
+    def finish(self) -> None:
+        """Waits for the rest of it; the training has ended."""
+        if self._reader:
+            self._reader.ended.set()
+            self._reader.thread.join(REST)
+
+    def close(self) -> None:
+        """Nobody waits for it any more."""
+        if self._reader:
+            self._reader.ended.set()
+
+
+class _Reader:
     def __init__(self, kubernetes: Kubernetes, ray_cluster: str, ears: Ears) -> None:
         self.kubernetes, self.ray_cluster, self.ears = kubernetes, ray_cluster, ears
         self._last = ""  # time stamp of the last line heard: a stream begins at the beginning
-        self._waiting = ""
-        self._ended = Event()
+        self.ended = Event()
         # With this context, the thread speaks for the step that started it.
-        self._thread = Thread(target=copy_context().run, args=(self._read_along,), daemon=True)
-        self._thread.start()
-
-    def finish(self) -> None:
-        """Waits for the rest of the log; its Ray cluster has ended."""
-        self._ended.set()
-        self._thread.join(REST)
-
-    def leave(self) -> None:
-        """Lets the log be; nobody waits for it any more."""
-        self._ended.set()
+        self.thread = Thread(target=copy_context().run, args=(self._read_along,), daemon=True)
+        self.thread.start()
 
     def _read_along(self) -> None:
         try:
             while True:
-                last_look = self._ended.is_set()
-                pod = self.kubernetes.head(self.ray_cluster)
-                whole = pod is None or self._read(pod.metadata.name, follow=not last_look)
-                self._tell_why(pod)
-                if whole and (last_look or (pod and _has_ended(pod))):
+                last_look = self.ended.is_set()
+                pods = self.kubernetes.pods(self.ray_cluster)
+                pod = head(pods)
+                whole = pod is None or self._read(pod["metadata"]["name"], follow=not last_look)
+                if whole and (last_look or submitter_end(pods)):  # all of it was there to be read
                     return
-                self._ended.wait(PAUSE)
+                self.ended.wait(PAUSE)
         except ClusterError as error:  # the training goes on without being heard
             sys.stdout.write(f"Its log cannot be read: {error}\n")
-
-    def _tell_why(self, pod: Any | None) -> None:
-        """Repeats, as a line of the log, what Kubernetes says keeps the head from starting; once."""
-        waiting = _waits_for(pod) if pod else ""
-        if waiting and waiting != self._waiting:
-            self.ears.hear(f"The head of Ray waits: {waiting}")
-        self._waiting = waiting
 
     def _read(self, pod: str, follow: bool) -> bool:
         """Whether the stream went to its end."""
@@ -68,22 +73,9 @@ class LogReader:
         except ApiException as error:
             if error.status in (400, 404):  # the container has not started, or its pod has gone
                 return True
-            if not passes(error):
+            if error.status not in PASSING:
                 raise ClusterError(f"the Kubernetes API answered with {error.status}.") from None
             return False
         except HTTPError:
             return False
         return True
-
-
-def _has_ended(pod: Any) -> bool:
-    """Whether all of the log was there to be read when the pod was looked at."""
-    return any(one.name == SUBMITTER and one.state.terminated for one in pod.status.container_statuses or [])
-
-
-def _waits_for(pod: Any) -> str:
-    """No node with room, an image that cannot be pulled, a secret that is missing; empty when nothing is said."""
-    unscheduled = [one for one in pod.status.conditions or [] if one.type == "PodScheduled" and one.status == "False"]
-    waiting = [one.state.waiting for one in pod.status.container_statuses or [] if one.state.waiting]
-    said = [f"{one.reason}: {one.message}" for one in (*unscheduled, *waiting) if one.message]
-    return " ".join(said[0].split())[:300] if said else ""

@@ -20,16 +20,29 @@ SUBMITTER = "ray-job-submitter"  # KubeRay's name of the container with the trai
 STARTING = 1800  # seconds that all pods have to come up; a claim or a secret that is missing ends it here
 LOG_KEPT = 600  # seconds that the head stays after the end, so that its log can be read
 USER = 10001  # of deploy/Dockerfile
+STORE = 0.9  # of /dev/shm is Ray's object store: one that does not fit goes to the disk
+# No sidecar of Istio in a Ray pod: it never ends, and its mutual TLS is between Ray's nodes. New Istios read the label,
+# old ones the annotation.
+NO_SIDECAR = {"sidecar.istio.io/inject": "false"}
 
 
-def manifest(asked: RayJob, name: str, command: Sequence[str], pods: int, ray_version: str) -> Object:
-    """The RayJob `name` that runs `command` on its head once it has one; `pods` is the number of its worker pods."""
+def manifest(
+    asked: RayJob, name: str, command: Sequence[str], pods: int, ray_version: str, owner: Object | None = None
+) -> Object:
+    """The RayJob `name` that runs `command` on its head once it has one.
+
+    `pods` is the number of its worker pods, `owner` the ownerReference of what it goes with at the latest.
+    """
     labels = {"app.kubernetes.io/name": "pinclip-training", "app.kubernetes.io/part-of": "pinclip"}
     workers = {"groupName": "workers", "replicas": pods, "minReplicas": pods, "maxReplicas": pods}
     return {
         "apiVersion": "ray.io/v1",
         "kind": "RayJob",
-        "metadata": {"name": name, "labels": labels | ({QUEUE: asked.queue} if asked.queue else {})},
+        "metadata": {
+            "name": name,
+            "labels": labels | ({QUEUE: asked.queue} if asked.queue else {}),
+            **({"ownerReferences": [_owned(owner)]} if owner else {}),
+        },
         "spec": {
             "entrypoint": shlex.join(command),
             "submissionMode": "SidecarMode",
@@ -50,8 +63,15 @@ def manifest(asked: RayJob, name: str, command: Sequence[str], pods: int, ray_ve
     }
 
 
+def _owned(owner: Object) -> Object:
+    """By a Workflow that others control, and that waits for nobody when it is deleted."""
+    return {key: owner[key] for key in ("apiVersion", "kind", "name", "uid")}
+
+
 def _group(asked: RayJob, node: Node, name: str, start: dict[str, str]) -> Object:
-    return {"rayStartParams": start, "template": {"spec": _pod(asked, node, name)}}
+    store = {"object-store-memory": str(int(node.shared_bytes * STORE))}
+    kept_alone: Object = {"labels": dict(NO_SIDECAR), "annotations": dict(NO_SIDECAR)}
+    return {"rayStartParams": start | store, "template": {"metadata": kept_alone, "spec": _pod(asked, node, name)}}
 
 
 def _pod(asked: RayJob, node: Node, name: str) -> Object:
@@ -69,6 +89,8 @@ def _pod(asked: RayJob, node: Node, name: str) -> Object:
     }
     if asked.service_account:
         pod["serviceAccountName"] = asked.service_account
+    if asked.image_pull_secrets:
+        pod["imagePullSecrets"] = [{"name": name} for name in asked.image_pull_secrets]
     if node.node_selector:
         pod["nodeSelector"] = dict(node.node_selector)
     if node.tolerations:
@@ -108,7 +130,7 @@ def _volumes(asked: RayJob, node: Node) -> tuple[list[Object], list[Object]]:
     places: list[tuple[str, str, Object]] = [
         ("data", asked.path, {"persistentVolumeClaim": {"claimName": asked.claim}}),
         ("tmp", "/tmp", {"emptyDir": {"sizeLimit": node.storage}}),
-        ("shared-memory", "/dev/shm", {"emptyDir": {"medium": "Memory", "sizeLimit": node.shared_memory}}),
+        ("shared-memory", "/dev/shm", {"emptyDir": {"medium": "Memory", "sizeLimit": str(node.shared_bytes)}}),
     ]
     places += [
         (f"secret-{one.name.replace('.', '-')}", one.path, {"secret": {"secretName": one.name}})

@@ -19,6 +19,10 @@ from components.pods import Cpu, Duration, Folder, Gpu, Memory, Name, Part, Secr
 from model.errors import ConfigError
 
 VARIABLE = "PINCLIP_RAYJOB"
+# Below these Ray does not get up: a head of 300m CPU is killed by its liveness probe at every start.
+LEAST_CPU = "500m"
+LEAST_MEMORY = "1Gi"
+LEAST_SHARED = "128Mi"  # of which 90 % are the object store; Ray refuses one of less than 75 MiB
 
 
 class Node(Part):
@@ -27,14 +31,31 @@ class Node(Part):
     cpu: Cpu
     memory: Memory
     storage: Memory = "10Gi"  # /tmp: Ray's logs and what it spills
-    shared_memory: Memory = "2Gi"  # /dev/shm: Ray's object store; counted against `memory`
+    shared_memory: Memory | None = None  # /dev/shm: Ray's object store; of `memory`, and a quarter of it if left out
     gpu: Gpu | None = None
     node_selector: dict[str, str] = Field(default_factory=dict)
     tolerations: tuple[Toleration, ...] = ()
 
+    @property
+    def shared_bytes(self) -> int:
+        return int(amount(self.shared_memory) if self.shared_memory else amount(self.memory) / 4)
+
+    @model_validator(mode="after")
+    def _ray_gets_up(self) -> "Node":
+        _require("cpu", self.cpu, LEAST_CPU)
+        if self.shared_memory:
+            _require("shared_memory", self.shared_memory, LEAST_SHARED)
+        if self.shared_bytes > amount(self.memory) / 2:
+            raise ValueError(
+                f"shared_memory {self.shared_memory} is more than half of memory {self.memory}, against which it "
+                "counts; give memory more or shared_memory less"
+            )
+        return self
+
 
 class RayJob(Part):
     image: str | None = None  # the profile's, when left out
+    image_pull_secrets: tuple[Name, ...] = ()
     service_account: Name | None = None
     queue: Name | None = None  # Kueue's LocalQueue: all pods start together, when there is room for all
     claim: Name  # a ReadWriteMany volume that step and Ray pods see at `path`; the training works in <path>/rayjobs
@@ -50,7 +71,24 @@ class RayJob(Part):
     def _head_learns_nothing(self) -> "RayJob":
         if self.head.gpu:
             raise ValueError("no training runs on the head; give the gpu to workers")
+        _require("head.memory", self.head.memory, LEAST_MEMORY)
+        _require("workers.memory", self.workers.memory, LEAST_MEMORY)
         return self
+
+
+def amount(quantity: str) -> float:
+    """Of a Cpu or a Memory: "500m" -> 0.5, "2Gi" -> 2147483648."""
+    number = quantity.rstrip("mKMGTPEi")
+    unit = quantity[len(number) :]
+    if unit == "m":
+        return float(number) / 1000
+    power = " KMGTPE".index(unit[0]) if unit else 0
+    return float(number) * (1024 if unit.endswith("i") else 1000) ** power
+
+
+def _require(key: str, given: str, least: str) -> None:
+    if amount(given) < amount(least):
+        raise ValueError(f"{key} is {given}, and Ray does not get up with less than {least}; give it more")
 
 
 def is_asked() -> bool:

@@ -7,6 +7,7 @@ import hashlib
 import importlib.metadata
 import json
 import math
+import os
 import re
 from pathlib import Path
 from typing import Any
@@ -15,10 +16,11 @@ from components import progress
 from components.ray_training import Report, check_cpus, cpus_needed
 from components.rayjob import life
 from components.rayjob.api import Kubernetes
+from components.rayjob.heartbeat import beating
 from components.rayjob.manifest import manifest
-from components.rayjob.settings import RayJob, asked
+from components.rayjob.settings import RayJob, amount, asked
 from components.rayjob.spoken import Ears
-from components.rayjob.work import Work
+from components.rayjob.work import Work, refusal
 from model.config import Config
 from model.errors import ConfigError, TrainingError
 
@@ -31,7 +33,8 @@ def train(
     """As ray_training.train, by what PINCLIP_RAYJOB says.
 
     Raises:
-        ConfigError: the settings do not fit, or the snapshot lies where the Ray pods do not see it.
+        ConfigError: the settings do not fit, the queue does not exist, or the snapshot lies where the Ray pods do not
+            see it.
         TrainingError: the pods are too small for the training, or the RayJob failed.
         ClusterError: the Kubernetes API refuses or does not answer.
         RunError: the volume cannot be written to.
@@ -43,27 +46,39 @@ def train(
     pods = _pods(settings, config)
     step = progress.current() or "train"
     name = _name(step, settings, config, (prepared, neighbours, snapshot))
-    work, kubernetes = Work(volume, name), Kubernetes()
-    if work.is_done:  # the step was killed after its training had ended
+    work, kubernetes, ears = Work(volume, name), Kubernetes(), Ears(report)
+    if work.outcome:  # the step was killed after its training had ended
         kubernetes.delete(name)
-    else:
-        work.ask(prepared, neighbours, config, step, snapshot, pods + 1)
-        ray_version = importlib.metadata.version("ray")
-        job = manifest(settings, name, (*COMMAND, str(work.folder)), pods, ray_version)
+        return work.take(out)
+    _check_queue(kubernetes, settings)
+    work.ask(prepared, neighbours, config, step, snapshot, pods + 1)
+    command, ray_version = (*COMMAND, str(work.folder)), importlib.metadata.version("ray")
+    pod = os.environ.get("KFP_POD_NAME")  # set by KFP in every step
+    job = manifest(settings, name, command, pods, ray_version, kubernetes.workflow(pod) if pod else None)
+    with beating(work.folder):
         try:
-            life.complete(kubernetes, job, Ears(report))
+            life.complete(kubernetes, job, ears, lambda: work.outcome)
         except TrainingError:
-            if not work.is_done:  # what the training left counts for more than what became of its pods
-                raise
+            work.forget_outcome()
+            raise
+    if ears.refusal and not work.outcome:
+        raise refusal(ears.refusal)
     return work.take(out)
+
+
+def _check_queue(kubernetes: Kubernetes, settings: RayJob) -> None:
+    if settings.queue and kubernetes.has_queue(settings.queue) is False:
+        raise ConfigError(
+            f"There is no LocalQueue {settings.queue} in the namespace {kubernetes.namespace}, and the RayJob would "
+            "wait for ever; make it (deploy/kustomize/queue), or take ray.queue out of the deploy profile."
+        )
 
 
 def _pods(settings: RayJob, config: Config) -> int:
     """Worker pods: one a Ray Train worker, or as many workers in a pod as it has GPUs."""
     node = settings.workers
     pods = math.ceil(config.train.workers / (node.gpu.count if node.gpu else 1))
-    cpus = math.ceil(float(node.cpu[:-1]) / 1000 if node.cpu.endswith("m") else float(node.cpu))  # as KubeRay counts
-    check_cpus(cpus_needed(config), pods * cpus)
+    check_cpus(cpus_needed(config), pods * math.ceil(amount(node.cpu)))  # rounded as KubeRay does
     return pods
 
 

@@ -4,6 +4,7 @@
     request.json            what to train
     model/                  what was trained
     outcome.json            the figures of the training, or the sentence with which it was refused
+    followed                the step's sign of life (components/rayjob/heartbeat.py)
 
 It goes when its outcome has been taken; one that nobody came back for goes after a week.
 """
@@ -12,10 +13,11 @@ import json
 import shutil
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from components.rayjob.manifest import USER
 from components.snapshots import KEPT
 from model import errors
 from model.config import Config
@@ -50,8 +52,14 @@ class Work:
             write_json(self.folder / "request.json", request)
 
     @property
-    def is_done(self) -> bool:
-        return (self.folder / "outcome.json").is_file()
+    def outcome(self) -> str:
+        """Either "figures" or, of a training that failed, "refusal"; empty as long as there is none."""
+        return read_outcome(self.folder)
+
+    def forget_outcome(self) -> None:
+        """Of a training whose RayJob failed: the next one must not be judged by it."""
+        with suppress(OSError):
+            remove(self.folder / "outcome.json")
 
     def take(self, out: Path) -> Figures:
         """Moves the model to `out` and ends the folder.
@@ -61,7 +69,7 @@ class Work:
             TrainingError: it left no outcome.
             RunError: `out` cannot be written.
         """
-        if not self.is_done:
+        if not self.outcome:
             raise TrainingError(f"The training ended and left no outcome in {self.folder}; start the step again.")
         outcome = json.loads((self.folder / "outcome.json").read_text(encoding="utf-8"))
         if "figures" in outcome:
@@ -72,8 +80,7 @@ class Work:
         if "figures" in outcome:
             figures: Figures = outcome["figures"]
             return figures
-        refusal: PinclipError = getattr(errors, outcome["refusal"])(outcome["message"])
-        raise refusal
+        raise refusal(outcome)
 
     def _shared(self, source: Path, name: str) -> Path:
         """Where the Ray pods see the folder."""
@@ -86,13 +93,29 @@ class Work:
         return self.folder / name
 
 
+def read_outcome(folder: Path) -> str:
+    try:
+        outcome = json.loads((folder / "outcome.json").read_text(encoding="utf-8"))
+    except OSError:  # a volume that fails for a while says nothing either
+        return ""
+    return "figures" if "figures" in outcome else "refusal"
+
+
+def refusal(said: Figures) -> PinclipError:
+    """What the training refused with, from what it left or said of it."""
+    error: PinclipError = getattr(errors, said["refusal"])(said["message"])
+    return error
+
+
 @contextmanager
 def _writing(place: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
         reason = error.strerror or str(error)[:200]
-        raise RunError(f"Cannot copy to {place} ({reason}); make room there, or mend the rights.") from error
+        raise RunError(
+            f"Cannot copy to {place} ({reason}); make room there, or let user {USER} write to it."
+        ) from error
 
 
 def _sweep(folder: Path) -> None:

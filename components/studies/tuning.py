@@ -12,13 +12,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from components.mlflow_client import mlflow_errors
 from components.ray_cluster import ray_cluster
 from components.settings import Settings
 from components.studies.data import StudyData, digest_of
 from components.studies.space import Space, apply, current, written
 from components.studies.tables import MAIN
 from components.studies.trials import Clock, Progress, Record, Task, Trial, task_of, work_on
-from components.tracking import carries, mlflow_errors, tracked
+from components.tracking import carries, tracked
 from model.config import Config
 from model.files import remove
 from model.overrides import override

@@ -9,9 +9,9 @@ from served_pins import tiny_model
 from components.comparing import compare_with_champion
 from components.configuration import load
 from components.gate import GateConfig, judge
+from components.mlflow_client import connect
 from components.registry import CHAMPION, _log_model
 from components.settings import Settings
-from components.tracking import connect
 from model import embedding, neighbourhood, pixels
 from model.catalogue import Catalogue
 from model.preparation import prepare

@@ -14,9 +14,9 @@ import torch
 from PIL import Image
 
 from components.configuration import load
+from components.mlflow_client import connect
 from components.registry import CHAMPION, Registration, announce, register, version_of
 from components.settings import Settings
-from components.tracking import connect
 from model.checkpoint import save_model
 from model.embedding import Embedder
 from model.encoder import PinEncoder

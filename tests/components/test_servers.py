@@ -5,9 +5,9 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
+from components.mlflow_client import connect
 from components.servers import answering, check_servers
 from components.settings import Settings
-from components.tracking import connect
 from model.errors import RunError, StoreError
 
 

@@ -15,9 +15,9 @@ from pathlib import Path
 
 import pytest
 
+from components.mlflow_client import connect
 from components.settings import Settings
 from components.spaces import IMPATIENT, model_folder
-from components.tracking import connect
 from model.errors import StoreError
 
 

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pytest
 from PIL import Image, ImageEnhance
 
-from components.tracking import connect
+from components.mlflow_client import connect
 from model.affine import read_affine
 from model.catalogue import Catalogue, CatalogueWriter
 from model.quantization import read_codes

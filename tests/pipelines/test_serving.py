@@ -5,8 +5,8 @@ import socket
 import pytest
 from served_pins import tiny_model
 
+from components.mlflow_client import connect
 from components.registry import _log_model
-from components.tracking import connect
 from model.checkpoint import load_model
 from model.errors import ConfigError, RunError, StoreError
 from pipelines.serving import found, published, serve, space_files, wait_for_publication

@@ -13,11 +13,11 @@ from PIL import Image, ImageEnhance, ImageFilter
 
 from components.configuration import load
 from components.feature_store import open_store, quiet
+from components.mlflow_client import connect
 from components.monitoring.collecting import collect
 from components.monitoring.measuring import measure, track
 from components.monitoring.reference import reference_folder
 from components.settings import Settings
-from components.tracking import connect
 from model.errors import CatalogueError, StoreError
 
 pytestmark = pytest.mark.timeout(180)

@@ -5,11 +5,13 @@ import shlex
 
 import jsonschema
 import pytest
+from kubernetes.utils.quantity import parse_quantity
 from manifest_policy import violations
 from manifests import crd_schema, objects, validate
+from pydantic import ValidationError
 
 from components.rayjob.manifest import QUEUE, manifest
-from components.rayjob.settings import RayJob
+from components.rayjob.settings import RayJob, amount
 from components.rayjob.training import _name, _pods
 from model.config import load
 from model.errors import TrainingError
@@ -23,6 +25,7 @@ LEAST = {
     "head": {"cpu": 1, "memory": "4Gi"},
     "workers": {"cpu": 4, "memory": "8Gi"},
 }
+WORKFLOW = {"apiVersion": "argoproj.io/v1alpha1", "kind": "Workflow", "name": "w-1", "uid": "u-1"}
 SECRETS = [{"name": "hub", "env": {"token": "HF_TOKEN"}}, {"name": "ca.crt", "path": "/etc/ca"}]
 EIGHT = override(load("smoke"), {"train": {"workers": 8}})
 
@@ -112,10 +115,81 @@ def test_by_hand():
     assert "nvidia.com/gpu" not in head["template"]["spec"]["containers"][0]["resources"]["limits"]
 
 
+def test_a_head_is_kept_off_the_nodes_with_gpus():
+    asked = settings(head=LEAST["head"] | {"node_selector": {"pool": "cpu"}, "tolerations": [{"key": "batch"}]})
+    head, worker = pods_of(made(asked))
+    assert head["spec"]["nodeSelector"] == {"pool": "cpu"}
+    assert head["spec"]["tolerations"] == [{"key": "batch", "operator": "Equal"}]
+    assert "nodeSelector" not in worker["spec"] and "tolerations" not in worker["spec"]
+
+
 def test_without_a_queue_it_starts_at_once():
     job = made(settings())
     assert job["spec"]["suspend"] is False
     assert QUEUE not in job["metadata"]["labels"]
+
+
+def templates(job: dict) -> list[dict]:
+    spec = job["spec"]["rayClusterSpec"]
+    return [group["template"] for group in (spec["headGroupSpec"], *spec["workerGroupSpecs"])]
+
+
+def test_istio_is_kept_out_of_its_pods():
+    for template in templates(made(settings())):
+        for where in ("labels", "annotations"):
+            assert template["metadata"][where] == {"sidecar.istio.io/inject": "false"}
+
+
+def test_private_images_are_pulled_with_the_secrets_that_the_profile_names():
+    for template in templates(made(settings(image_pull_secrets=["registry", "mirror"]))):
+        assert template["spec"]["imagePullSecrets"] == [{"name": "registry"}, {"name": "mirror"}]
+    assert all("imagePullSecrets" not in template["spec"] for template in templates(made(settings())))
+
+
+@pytest.mark.parametrize(
+    ("node", "shared", "store"),
+    [
+        ({"memory": "8Gi"}, 2 * 2**30, 1932735283),  # a quarter, and of that 90 %
+        ({"memory": "8Gi", "shared_memory": "1Gi"}, 2**30, 966367641),
+        ({"memory": "8G", "shared_memory": "500M"}, 500_000_000, 450_000_000),
+    ],
+)
+def test_the_object_store_fits_into_shared_memory(node, shared, store):
+    """Ray would take 30 % of the memory, and where /dev/shm is smaller, a file on the disk."""
+    (group,) = made(settings(workers={"cpu": 4} | node))["spec"]["rayClusterSpec"]["workerGroupSpecs"]
+    assert group["rayStartParams"]["object-store-memory"] == str(store)
+    (volume,) = (one for one in group["template"]["spec"]["volumes"] if one["name"] == "shared-memory")
+    assert volume["emptyDir"]["sizeLimit"] == str(shared)
+
+
+@pytest.mark.parametrize(
+    ("node", "told"),
+    [
+        ({"head": {"cpu": "300m", "memory": "4Gi"}}, "cpu is 300m, and Ray does not get up with less than 500m"),
+        ({"head": {"cpu": 1, "memory": "900Mi"}}, "head.memory is 900Mi, and Ray does not get up with less than 1Gi"),
+        ({"workers": {"cpu": ".4", "memory": "4Gi"}}, "cpu is .4, and Ray does not get up with less than 500m"),
+        ({"workers": {"cpu": 1, "memory": "512Mi"}}, "workers.memory is 512Mi, and Ray does not get up with less than"),
+        (
+            {"workers": {"cpu": 1, "memory": "4Gi", "shared_memory": "64Mi"}},
+            "shared_memory is 64Mi, and Ray does not get up with less than 128Mi",
+        ),
+        (
+            {"workers": {"cpu": 1, "memory": "4Gi", "shared_memory": "3Gi"}},
+            "shared_memory 3Gi is more than half of memory 4Gi",
+        ),
+    ],
+)
+def test_sizes_that_ray_cannot_start_with_are_told(node, told):
+    with pytest.raises(ValidationError, match=told):
+        settings(**node)
+
+
+def test_it_goes_with_its_run():
+    """Deleted with the Workflow at the latest; it neither controls it nor holds up its deletion."""
+    owner = WORKFLOW | {"controller": True, "blockOwnerDeletion": True}
+    job = manifest(settings(), "pinclip-train-0123456789ab", ["python"], 1, "2.60.0", owner)
+    assert job["metadata"]["ownerReferences"] == [WORKFLOW]
+    assert "ownerReferences" not in made(settings())["metadata"]
 
 
 def test_secrets_are_referred_to():
@@ -164,20 +238,20 @@ def test_the_queue_covers_all_that_the_shipped_profile_asks_for():
     """Kueue admits nothing that asks for a resource its queue does not have, or for more than it has."""
     (queue,) = (node for node in objects("queue") if node["kind"] == "ClusterQueue")
     (group,) = queue["spec"]["resourceGroups"]
-    flavor = group["flavors"][-1]  # the last, which has GPUs
-    quota = {one["name"]: one["nominalQuota"] for one in flavor["resources"]}
-    assert set(quota) == set(group["coveredResources"])
+    quotas = [
+        {one["name"]: amount(str(one["nominalQuota"])) for one in flavor["resources"]} for flavor in group["flavors"]
+    ]
+    assert all(set(quota) == set(group["coveredResources"]) for quota in quotas)
     head, worker = (pod["spec"]["containers"][0]["resources"]["requests"] for pod in pods_of(made(cluster())))
     workers = load("full").train.workers
-    asked = {name: amount(worker[name]) * workers + amount(head.get(name, 0)) for name in worker}
-    assert all(asked[name] <= amount(quota[name]) for name in asked), asked
+    assert all(amount(head[name]) <= quotas[0][name] for name in head)
+    asked, quota = {name: amount(worker[name]) * workers for name in worker}, quotas[-1]  # the last flavor has GPUs
+    assert all(asked[name] <= quota[name] for name in asked), asked
 
 
-def amount(quantity: str | float) -> float:
-    text = str(quantity)
-    units = {"Gi": 2**30, "Ti": 2**40, "m": 1e-3}
-    unit = next((unit for unit in units if text.endswith(unit)), "")
-    return float(text.removesuffix(unit)) * units.get(unit, 1)
+@pytest.mark.parametrize(("text", "value"), [("500m", 0.5), (".5", 0.5), ("2", 2), ("2Gi", 2**31), ("100M", 10**8)])
+def test_an_amount_is_read_as_kubernetes_reads_it(text, value):
+    assert amount(text) == value == float(parse_quantity(text))
 
 
 def test_what_the_step_is_handed_is_short_and_names_no_secret_value():

@@ -1,19 +1,24 @@
 """The train step with a RayJob, whole: the real entrypoint on a real Ray, started by a stand-in for KubeRay."""
 
 import contextlib
+import errno
+import io
 import json
 import os
 import shlex
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
 
 import pytest
+from kuberay import KubeRay
 from kubernetes_server import KubernetesServer
 from safetensors.torch import load_file
 
 from components import progress
-from components.rayjob import remote, training
+from components.rayjob import heartbeat, remote, training
 from components.rayjob.settings import VARIABLE, asked, is_asked
 from components.rayjob.spoken import MARK, Ears, say
 from components.rayjob.work import Work
@@ -55,9 +60,8 @@ def volume(tmp_path, monkeypatch):
     return tmp_path / "data"
 
 
-def kuberay(server: KubernetesServer, name: str) -> None:
-    """Runs the entrypoint as a process here; its output is the submitter's log, its exit the status."""
-    pod = server.start(name, "ray-a")
+def in_a_process(server: KubernetesServer, name: str, pod: str) -> int:
+    """Runs the entrypoint as a process here; its output is the submitter's log."""
     command = shlex.split(server.jobs[name]["spec"]["entrypoint"])
     assert command[0] == "python"
     environment = {key: value for key, value in os.environ.items() if key not in ("RAY_ADDRESS", progress.EVENTS)}
@@ -71,10 +75,16 @@ def kuberay(server: KubernetesServer, name: str) -> None:
     )
     for line in process.stdout:
         server.write(pod, line.rstrip("\n"))
-    done = process.wait() == 0
-    server.end(pod)
-    last = {"jobDeploymentStatus": "Complete", "jobStatus": "SUCCEEDED"}
-    server.update(name, **(last if done else {"jobDeploymentStatus": "Failed", "reason": "AppFailed"}))
+    return process.wait()
+
+
+def here(server: KubernetesServer, name: str, pod: str) -> int:
+    """Runs the entrypoint in this process, with its output in the submitter's log."""
+    said = io.StringIO()
+    with contextlib.redirect_stdout(said):
+        remote.main(Path(shlex.split(server.jobs[name]["spec"]["entrypoint"])[-1]))
+    server.write(pod, *said.getvalue().splitlines())
+    return 0
 
 
 def test_the_same_training_as_in_this_process(server, volume, walked, tmp_path, monkeypatch):
@@ -82,7 +92,7 @@ def test_the_same_training_as_in_this_process(server, volume, walked, tmp_path, 
     alone = fit(*walked, tmp_path / "alone", CONFIG, lambda point: None)
     events = tmp_path / "events.jsonl"
     monkeypatch.setenv(progress.EVENTS, str(events))
-    server.operator = kuberay
+    server.operator = KubeRay(in_a_process)
     with progress.step("train-baseline"):
         out = tmp_path / "out" / "model"
         figures = training.train(
@@ -96,22 +106,71 @@ def test_the_same_training_as_in_this_process(server, volume, walked, tmp_path, 
     assert {event["step"] for event in said} == {"train-baseline"}
     assert [event["event"] for event in said] == ["start", *["progress"] * (len(said) - 2), "end"]
     assert said[-2]["fraction"] == 1.0 and "loss" in said[-2]
-    assert server.jobs == {} and list((volume / "rayjobs").iterdir()) == []
+    server.until(lambda: server.jobs == {})
+    assert list((volume / "rayjobs").iterdir()) == []
 
 
 def test_a_mistake_comes_out_as_its_sentence(server, volume, walked, tmp_path, monkeypatch):
     """The entrypoint in this process, without Ray: what is refused is an outcome, and no try is wasted on it."""
     large = override(CONFIG, {"train": {"batch_size": 512}})
     monkeypatch.setattr(remote.ray_training, "train", lambda *told: fit(*told))
-
-    def operator(server: KubernetesServer, name: str) -> None:
-        remote.main(Path(shlex.split(server.jobs[name]["spec"]["entrypoint"])[-1]))
-        server.update(name, jobDeploymentStatus="Complete", jobStatus="SUCCEEDED")
-
-    server.operator = operator
+    server.operator = KubeRay(here)
     with pytest.raises(TrainingError, match=r"^train\.batch_size is 512, but there are \d+ training Pins; choose"):
         training.train(*walked, tmp_path / "model", large, print)
     assert list((volume / "rayjobs").iterdir()) == [] and not (tmp_path / "model").exists()
+
+
+def test_a_mistake_in_our_code_comes_out_as_one_sentence_too(server, volume, walked, tmp_path, monkeypatch):
+    """KubeRay would only begin it again on another Ray cluster."""
+    monkeypatch.setattr(remote.ray_training, "train", lambda *told: {}["weights"])
+    server.operator = KubeRay(here)
+    with pytest.raises(TrainingError, match=r"^The training broke off \(KeyError: 'weights'\); its log above has the"):
+        training.train(*walked, tmp_path / "model", CONFIG, print)
+    assert len(server.made) == 1
+
+
+def test_a_volume_that_the_ray_pods_cannot_write_to_is_told_in_the_log(server, volume, walked, tmp_path, monkeypatch):
+    """One sentence, and no other try on another Ray cluster."""
+
+    def full(path: Path, text: str) -> None:
+        raise OSError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(remote, "write_text", full)
+    server.operator = KubeRay(here)
+    with pytest.raises(
+        RunError, match=r"^The Ray pods cannot write to .* \(Permission denied\); make room there, or let"
+    ):
+        training.train(*walked, tmp_path / "model", CONFIG, print)
+    assert len(server.made) == 1
+
+
+def test_a_queue_that_does_not_exist_is_told_before_anything_is_made(server, volume, walked, tmp_path, monkeypatch):
+    told = json.loads(os.environ[VARIABLE]) | {"queue": "night"}
+    monkeypatch.setenv(VARIABLE, json.dumps(told))
+    server.role.add(("kueue.x-k8s.io", "localqueues", "get"))
+    with pytest.raises(
+        ConfigError, match=r"^There is no LocalQueue night in the namespace pinclip, and the RayJob would"
+    ):
+        training.train(*walked, tmp_path / "model", CONFIG, print)
+    assert server.made == [] and not (volume / "rayjobs").exists()
+    server.queues.add("night")
+    training._check_queue(training.Kubernetes(), asked())
+    server.role.discard(("kueue.x-k8s.io", "localqueues", "get"))  # then it is for the operator of the queue to know
+    training._check_queue(training.Kubernetes(), asked())
+
+
+def test_a_rayjob_belongs_to_the_workflow_of_its_step(server, volume, walked, tmp_path, monkeypatch):
+    """To the Workflow and not to the pod, or a pod that is deleted would take a training along."""
+    server.put_pod("step", "none", "none", {"main": {"running": {}}})
+    owner = {"apiVersion": "argoproj.io/v1alpha1", "kind": "Workflow", "name": "w-1", "uid": "u-1", "controller": True}
+    server.pods["step"]["metadata"]["ownerReferences"] = [owner]
+    monkeypatch.setenv("KFP_POD_NAME", "step")
+    monkeypatch.setattr(remote.ray_training, "train", lambda *told: {}["no matter"])
+    server.operator = KubeRay(here)
+    with pytest.raises(TrainingError):
+        training.train(*walked, tmp_path / "model", CONFIG, print)
+    del owner["controller"]
+    assert server.made[0]["metadata"]["ownerReferences"] == [owner]
 
 
 def test_a_training_that_ended_while_the_step_was_dead_is_taken_without_another(server, volume, walked, tmp_path):
@@ -129,16 +188,53 @@ def test_a_training_that_ended_while_the_step_was_dead_is_taken_without_another(
 def test_what_a_training_left_counts_for_more_than_its_pods(server, volume, walked, tmp_path):
     """It was done when its head was lost; another try of KubeRay finds that and trains no more."""
 
-    def operator(server: KubernetesServer, name: str) -> None:
+    def training_of(server: KubernetesServer, name: str, pod: str) -> int:
         folder = Path(shlex.split(server.jobs[name]["spec"]["entrypoint"])[-1])
-        (folder / "model").mkdir()
+        (folder / "model").mkdir(exist_ok=True)
         (folder / "outcome.json").write_text(json.dumps({"figures": {"steps": 3}}))
         remote.main(folder)
-        server.update(name, jobDeploymentStatus="Failed", reason="AppFailed", message="Ray head pod not found.")
+        return 1
 
-    server.operator = operator
+    server.operator = KubeRay(training_of)
     assert training.train(*walked, tmp_path / "model", CONFIG, print) == {"steps": 3}
-    assert server.jobs == {}
+    server.until(lambda: server.jobs == {})
+
+
+def test_another_try_forgets_a_refusal_of_the_one_before(server, volume, walked, tmp_path, monkeypatch):
+    """Kueue took the Ray cluster away, and the training believed its workers dead."""
+    tries = iter([TrainingError("The training workers died."), None])
+
+    def train(*told: object) -> dict:
+        if error := next(tries):
+            raise error
+        (volume / "rayjobs" / name / "model").mkdir()
+        return {"steps": 3}
+
+    monkeypatch.setattr(remote.ray_training, "train", train)
+    name = training._name("train", asked(), CONFIG, (*walked, None))
+    work = Work(volume, name)
+    work.ask(*walked, CONFIG, "train", None, 2)
+    remote.main(work.folder)
+    assert work.outcome == "refusal"
+    remote.main(work.folder)
+    assert work.outcome == "figures"
+
+
+def test_the_next_try_is_not_judged_by_what_this_one_left(server, volume, walked, tmp_path, monkeypatch):
+    """Its workers ran out of memory; with more of it, the step is started again."""
+
+    def train(*told: object) -> dict:
+        if not server.made[1:]:
+            server.kill_for_memory(next(pod for pod in server.pods if pod.endswith("worker")), "ray-worker")
+            raise TrainingError("The training workers died.")
+        (next((volume / "rayjobs").iterdir()) / "model").mkdir()
+        return {"steps": 3}
+
+    monkeypatch.setattr(remote.ray_training, "train", train)
+    server.operator = KubeRay(here)
+    with pytest.raises(TrainingError, match="ran out of memory: OOMKilled, container ray-worker, limit 4Gi"):
+        training.train(*walked, tmp_path / "model", CONFIG, print)
+    assert training.train(*walked, tmp_path / "model", CONFIG, print) == {"steps": 3}
 
 
 def test_a_volume_that_cannot_be_written_is_told(server, volume, walked, tmp_path):
@@ -215,3 +311,47 @@ def test_what_is_said_is_heard(capsys, monkeypatch):
     assert [point["step"] for point in heard] == [1, 3]
     ears.hear(f"{MARK}" + '{"step": 4, "fra')  # cut off: a line like any other
     assert len(heard) == 2 and list(ears.tail) == [f"{MARK}" + '{"step": 4, "fra']
+
+
+def test_a_training_that_nobody_follows_ends_itself(tmp_path, monkeypatch):
+    """Every new sign is another quarter of an hour; after the training there is nothing to end."""
+    monkeypatch.setattr(heartbeat, "BEAT", 0.05)
+    monkeypatch.setattr(heartbeat, "ALONE", 0.5)
+    ended = threading.Event()
+    with heartbeat.ending_when_alone(tmp_path, ended.set):
+        with heartbeat.beating(tmp_path):
+            assert not ended.wait(1.5)
+        assert ended.wait(10)
+    ended.clear()
+    with heartbeat.ending_when_alone(tmp_path, ended.set):
+        pass
+    assert not ended.wait(1.0)
+
+
+def test_a_step_gives_signs_as_long_as_it_follows(tmp_path, monkeypatch):
+    monkeypatch.setattr(heartbeat, "BEAT", 0.02)
+    signs = set()
+    with heartbeat.beating(tmp_path):
+        while len(signs) < 4:
+            time.sleep(0.01)
+            signs.add((tmp_path / heartbeat.FILE).read_text() if (tmp_path / heartbeat.FILE).exists() else "")
+    last = (tmp_path / heartbeat.FILE).read_text()
+    time.sleep(0.1)
+    assert (tmp_path / heartbeat.FILE).read_text() == last
+
+
+ALONE = """
+import sys, time
+from pathlib import Path
+from components.rayjob import heartbeat, remote
+heartbeat.ALONE, heartbeat.BEAT = 0.2, 0.02
+remote._outcome = lambda folder: time.sleep(60)
+remote.main(Path(sys.argv[1]))
+"""
+
+
+def test_it_leaves_without_an_outcome_and_as_if_it_had_succeeded(tmp_path):
+    """KubeRay would begin a failed one again, and a step that comes back must find nothing to take for a verdict."""
+    done = subprocess.run([sys.executable, "-c", ALONE, str(tmp_path)], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0 and "No step has followed this training" in done.stdout
+    assert list(tmp_path.iterdir()) == []

@@ -2,12 +2,12 @@
 
 import pytest
 
+from components.mlflow_client import connect
 from components.settings import Settings
 from components.studies.pages import tuning_page
 from components.studies.plots import tuning_plot
 from components.studies.space import Choices, Range
 from components.studies.tuning import Scored, Search, best_settings, score, tune
-from components.tracking import connect
 
 
 @pytest.fixture
