@@ -11,7 +11,7 @@ FULL = GIB / 4  # bytes; with less than this free nothing large was unpacked
 AGAIN = "give the command again, it goes on where it was"
 MIRROR = "name your mirror: PIP_INDEX_URL=https://…/simple"
 UNREACHED = re.compile(
-    r"Failed to fetch|[Cc]onnection (?:refused|error|reset)|resolve host|dns error|timed out|NewConnectionError|retries"
+    r"Failed to fetch|Retrying|[Cc]onnection (?:broken|refused|error|reset)|resolve host|dns error|timed out"
 )
 LACKING = re.compile(
     r"(?:no version of|No matching distribution found for|requirement|Because) ([\w.-]+ ?(?:\[[\w,]+\])?==[\w.+]+)"
@@ -34,5 +34,6 @@ def sentence(what: str, said: str, folder: Path) -> str:
         place = ADDRESS.search(text)
         return f"{what}: {place[0] if place else 'the package index'} does not answer; check the network, or {MIRROR}."
     if lacking := LACKING.search(text) or UNKNOWN.search(text):
-        return f"{what}: the package index lacks {lacking[1]}; have your mirror fetch it, or {MIRROR}."
+        silent = "does not answer, or " if "from versions: none" in text else ""  # pip says no more than that
+        return f"{what}: the package index {silent}lacks {lacking[1]}; have your mirror fetch it, or {MIRROR}."
     return f"{what} ({text[-300:].strip()}); see above."

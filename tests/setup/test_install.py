@@ -127,7 +127,12 @@ def test_a_companys_mirror_is_named_once(monkeypatch):
             "× No solution found:\n ╰─▶ Because there is no version of ray[data]==2.60.0 and you require ray",
             "the package index lacks ray[data]==2.60.0; have your mirror fetch it",
         ),
-        ("ERROR: No matching distribution found for uv==0.13.8", "lacks uv==0.13.8; have your mirror"),
+        ("ERROR: No matching distribution found for uv==0.13.8", "index lacks uv==0.13.8; have your mirror"),
+        (
+            "ERROR: Could not find a version (from versions: none)\nERROR: No matching distribution found for uv==0.13.8",
+            "index does not answer, or lacks uv==0.13.8; have your mirror",
+        ),
+        ("WARNING: Retrying (Retry(total=4)) after connection broken by 'ProxyError('", "does not answer; check the"),
         ("Because kfp was not found in the package registry and you require kfp", "lacks kfp; have your mirror"),
         ("failed to copy: No space left on device (os error 28)", "is full; free some and give the command again"),
         ("something nobody has seen", "(something nobody has seen); see above"),
