@@ -1,6 +1,6 @@
 """Deploy profiles: what each step asks of a cluster. deploy/profiles/local.yaml asks for nothing.
 
-A profile sets nothing that changes a result: the model's settings are in model/config.py. Kubernetes' own words are
+A profile sets nothing that changes a result: the model's settings are in model/config/. Kubernetes' own words are
 kept (requests, limits, tolerations); times are written 90s, 15m or 2h.
 """
 

@@ -68,23 +68,26 @@ def read_space(path: Path, config: Config) -> Space:
 
 
 def apply(config: Config, values: dict[str, Any]) -> Config:
-    """The configuration with settings by their dotted names; numbers are rounded to three digits, as they are shown."""
+    """The configuration with settings by their dotted names; numbers are rounded to three digits, as they are shown, and
+    to whole ones where the setting is one.
+    """
     tree: dict[str, Any] = {}
     for key, value in values.items():
         *sections, name = key.split(".")
         section = tree
         for part in sections:
             section = section.setdefault(part, {})
-        section[name] = float(f"{value:.3g}") if isinstance(value, float) else value
+        value = float(f"{value:.3g}") if isinstance(value, float) else value
+        section[name] = round(value) if isinstance(value, float) and type(current(config, key)) is int else value
     changed: Config = override(config, tree)
     return changed
 
 
 def current(config: Config, key: str) -> Any:
-    """The value of a setting by its dotted name."""
+    """The value of a setting by its dotted name; None where there is no such setting."""
     node: Any = config
     for part in key.split("."):
-        node = getattr(node, part)
+        node = getattr(node, part, None)
     return node
 
 

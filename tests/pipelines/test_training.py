@@ -11,6 +11,7 @@ from components.configuration import load
 from model.config import TRAINED
 from pipelines.packages import package
 from pipelines.profiles import read_profile
+from pipelines.runs import KEPT
 
 ROOT = Path(__file__).parents[2]
 LOCAL = read_profile("local")
@@ -98,6 +99,20 @@ def test_tasks_and_what_each_waits_for(compiled):
     names = {key: task["taskInfo"]["name"] for key, task in tasks.items()}
     found = {names[key]: {names[d] for d in task.get("dependentTasks", [])} for key, task in tasks.items()}
     assert found == DEPENDENCIES
+
+
+def test_a_run_keeps_what_the_steps_have_as_outputs(compiled):
+    """What is not kept is big, or told already: the prepared catalogue, the baseline's folders, KFP's own figures."""
+    document = yaml.safe_load(compiled)
+    tasks, components = document["root"]["dag"]["tasks"], document["components"]
+    outputs = {
+        f"{key}/{name}"
+        for key, task in tasks.items()
+        for name in components[task["componentRef"]["name"]]["outputDefinitions"]["artifacts"]
+    }
+    kept = {"/".join(source.split("/")[:2]) for source in KEPT.values()}
+    assert kept <= outputs
+    assert outputs - kept == {"train-2/model", "embed-2/vectors", "evaluate/metrics"}
 
 
 def ancestors(name: str) -> set[str]:

@@ -43,7 +43,7 @@ def test_ranges_and_choices(tmp_path):
         ("train.learning_rate: {from: 0.1, to: 0.01}", "give rising numbers"),
         ("train.learning_rate: {from: 0, to: 1, log: true}", "above 0 where log"),
         ("train.learning_rat: {from: 0.1, to: 1}", "did you mean train.learning_rate"),
-        ("train.hide_text: {from: 0.5, to: 2}", "shares that add up to at most 1"),
+        ("train.hide_text: {from: 0.5, to: 0.95}", "shares that add up to at most 1"),
         ("split.fresh_share: {from: 0.1, to: 0.2}", "decides who is judged; leave it out"),
         ("seed: {choices: [1, 2]}", "decides who is judged; leave it out"),
     ],
@@ -58,6 +58,10 @@ def test_what_cannot_be_searched_is_refused(tmp_path, text, says):
 def test_a_missing_file_is_one_sentence(tmp_path):
     with pytest.raises(ConfigError, match=r"Cannot read the space .* check --space"):
         read_space(tmp_path / "nowhere.yaml", load("demo"))
+
+
+def test_a_whole_number_drawn_from_a_range_is_rounded():
+    assert apply(load("demo"), {"train.batch_size": 70.6}).train.batch_size == 71
 
 
 @given(st.floats(1e-5, 0.5), st.sampled_from([64, 128]))
