@@ -13,7 +13,9 @@ from pathlib import Path
 
 from model.errors import ClusterError, ConfigError
 from pipelines.cluster import Cluster
+from pipelines.cluster_checks import check_profile
 from pipelines.following import DONE, ENDED, PAUSE, Follower
+from pipelines.profiles import read_profile
 from pipelines.schedule_file import Schedule, Wanted, read_schedules, wanted_at
 
 LIMIT = 400  # runs
@@ -38,7 +40,7 @@ def backfill(
 
     Raises:
         ConfigError: a time or the name does not fit, or nothing would have run.
-        ClusterError: the server refuses or does not answer, or a run failed.
+        ClusterError: the server refuses or does not answer, what the profile names is missing, or a run failed.
     """
     schedules = read_schedules(file)
     if name not in schedules.schedules and (name or len(schedules.schedules) != 1):
@@ -47,8 +49,10 @@ def backfill(
     name = name or next(iter(schedules.schedules))
     schedule = schedules.schedules[name]
     wishes = wanted_at(name, schedule, _times(schedule, first, last), catalogue)
-    nights = [_Night(wish) for wish in wishes]
-    yield from _follow(_Runs(Cluster(host), schedules.experiment), nights, schedule.at_a_time)
+    cluster = Cluster(host)
+    yield from check_profile(read_profile(schedule.deploy_profile), [schedule.pipeline], cluster.namespace)
+    runs = _Runs(cluster, schedules.experiment)
+    yield from _follow(runs, [_Night(wish) for wish in wishes], schedule.at_a_time)
 
 
 class _Runs:

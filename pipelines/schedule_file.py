@@ -97,8 +97,7 @@ def wanted(name: str, schedule: Schedule) -> Wanted:
     profile = read_profile(schedule.deploy_profile)
     config = from_tree(schedule.settings)
     built = package(schedule.pipeline, config, profile, again=True, own_name=True)
-    if "catalogue" in built.inputs:  # it trains, or has a training started
-        _check_weights(name, config, profile)
+    _check_weights(name, built, config, profile)
     return Wanted(name, schedule, built, _arguments(name, schedule, built, {}), profile.service_account)
 
 
@@ -111,8 +110,9 @@ def wanted_at(name: str, schedule: Schedule, times: Iterable[datetime], catalogu
     Raises:
         ConfigError: as wanted().
     """
-    profile = read_profile(schedule.deploy_profile)
-    built = package(schedule.pipeline, from_tree(schedule.settings), profile, again=True)
+    profile, config = read_profile(schedule.deploy_profile), from_tree(schedule.settings)
+    built = package(schedule.pipeline, config, profile, again=True)
+    _check_weights(name, built, config, profile)
     runs = []
     for time in times:
         place = {"catalogue": time.strftime(catalogue)} if catalogue else {}
@@ -122,12 +122,12 @@ def wanted_at(name: str, schedule: Schedule, times: Iterable[datetime], catalogu
     return runs
 
 
-def _check_weights(name: str, config: Config, profile: Profile) -> None:
+def _check_weights(name: str, built: Package, config: Config, profile: Profile) -> None:
     """Raises ConfigError for pretrained towers that every night would fetch from the internet, if it is let out at all.
 
-    Whoever wants that says HF_HUB_OFFLINE: "0" in the profile's `defaults.env`.
+    Whoever wants that says HF_HUB_OFFLINE: "0" in the profile's `defaults.env`. What takes no catalogue trains nothing.
     """
-    if profile.defaults.env.get(OFFLINE) == "0":
+    if profile.defaults.env.get(OFFLINE) == "0" or "catalogue" not in built.inputs:
         return
     for section, weights in {"vision": config.vision.pretrained, "text": config.text.pretrained}.items():
         if weights and not weights.startswith("/"):

@@ -139,7 +139,7 @@ class KfpServer:
     def _add(self, kind: str, key: str, row: dict) -> dict:
         number = str(uuid.uuid4())
         more = {key: number, "created_at": datetime.now(UTC).isoformat()}
-        if kind != "pipeline_versions":  # which belong to a pipeline
+        if kind in ("experiments", "pipelines", "recurring_runs"):  # the others belong to one of these
             more["namespace"] = NAMESPACE
         self.rows[kind][number] = row | more
         return self.rows[kind][number]
