@@ -18,7 +18,7 @@ from model.config import Config
 from model.cpus import cpus
 from model.errors import PinclipError, TrainingError
 
-LOW_MEMORY = ("low on memory", "out of memory issue")  # Ray's memory monitor says so of a process that it has killed
+LOW_MEMORY = "running low on memory"  # Ray's memory monitor says so of a process that it has killed
 Report = Callable[[dict[str, Any]], None]
 
 
@@ -132,7 +132,7 @@ def check_cpus(needed: int, present: int) -> None:
 
 
 def _why(error: Exception) -> str:
-    if any(text in str(error) for text in LOW_MEMORY):
+    if LOW_MEMORY in str(error):
         return (
             "A training worker was killed because its node ran out of memory; give the node more, or lower "
             "train.batch_size, and start again: it goes on from the last snapshot."
