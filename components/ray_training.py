@@ -18,7 +18,7 @@ from model.config import Config
 from model.cpus import cpus
 from model.errors import PinclipError, TrainingError
 
-LOW_MEMORY = "running low on memory"  # what Ray's memory monitor says of a process that it has killed
+LOW_MEMORY = "running low on memory"  # Ray's memory monitor says so of a process that it has killed
 Report = Callable[[dict[str, Any]], None]
 
 
