@@ -76,6 +76,15 @@ def test_redis_has_room_for_a_log_written_anew(folder):
     assert 2 * used <= parse_quantity(box["resources"]["limits"]["memory"])
 
 
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_rays_object_store_fits_the_encoders_shared_memory(folder):
+    """Ray takes 30 % of the memory that it sees (ray_constants.py, DEFAULT_OBJECT_STORE_MEMORY_PROPORTION)."""
+    pod = pod_spec(the(folder, "Deployment", "encoder"))
+    (shm,) = (one["emptyDir"]["sizeLimit"] for one in pod["volumes"] if one["name"] == "shm")
+    (box,) = containers(pod)
+    assert parse_quantity(shm) >= parse_quantity("0.3") * parse_quantity(box["resources"]["limits"]["memory"])
+
+
 def flavors() -> list[dict]:
     (queue,) = (node for node in objects("queue") if node["kind"] == "ClusterQueue")
     (group,) = queue["spec"]["resourceGroups"]
