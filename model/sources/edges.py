@@ -65,6 +65,7 @@ class BoardImporter:
         """
         tally, columns = source.tally, spec.columns
         schema = pa.schema([BOARDS.field(name) for name in columns if columns[name].name not in source.absent])
+        read_time = time_reader(spec.formats.get("saved_at"))
         earlier, ids = len(self._boards), _Ids(self._boards, spec.prefix)
         for batch in scan(source, quarantine, ROWS):
             rows, boards, pins = self._edges(spec, batch, ids, tally, quarantine)
@@ -73,10 +74,7 @@ class BoardImporter:
                 "board_id": [ids.names[board] for board in boards],
                 "pin_id": [self.pins.ids[pin] for pin in pins],
                 "title": [_optional("title", word, cell, tally) for cell in cells.get("title", ())],
-                "saved_at": [
-                    _optional("saved_at", time_reader(spec.formats.get("saved_at")), cell, tally)
-                    for cell in cells.get("saved_at", ())
-                ],
+                "saved_at": [_optional("saved_at", read_time, cell, tally) for cell in cells.get("saved_at", ())],
             }
             if rows:
                 writer.write("boards", pa.table([kept[name] for name in schema.names], schema=schema))

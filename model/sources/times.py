@@ -32,6 +32,7 @@ COMPACT = re.compile(
 MAIL = re.compile(
     r"(?:[A-Z][a-z]{2}, )?\d{1,2} [A-Z][a-z]{2} \d{4} \d\d:\d\d(?::\d\d)? (?:[+-]\d{4}|GMT|UTC|UT|Z|[ECMP][SD]T)"
 )
+PLAIN = re.compile(r"(?!0000)\d{4}-\d\d-\d\d(?:[ T]\d\d:\d\d:\d\d(?:\.\d{6}|\.\d{3})?(?:Z|[+-]\d\d:\d\d)?)?")
 NUMBER = re.compile(r"[+-]?\d+(?:\.\d+)?")
 ZERO = re.compile(r"0000-00-00(?:[T ]00:00:00(?:\.0+)?)?")  # MySQL's mark of a missing date
 AMBIGUOUS = re.compile(r"\d{1,2}[/.-]\d{1,2}[/.-]\d{2,4}\b.*")
@@ -74,6 +75,11 @@ def moment(cell: Any) -> datetime | None:
     Raises:
         BadValue: why it is none.
     """
+    if type(cell) is str and PLAIN.fullmatch(cell):  # the usual one, at a tenth of the time
+        try:
+            return _utc(datetime.fromisoformat(cell))
+        except ValueError:
+            raise BadValue(_why(cell)) from None
     return _filled(cell, _guessed)
 
 
