@@ -114,6 +114,14 @@ def scan(source: Source, quarantine: Quarantine, rows: int) -> Iterator[Batch]:
             yield batch
 
 
+def first_rows(source: Source, rows: int) -> Chunk:
+    """At most `rows` rows of the first file that has any."""
+    for file in source.files:
+        for chunk in _chunks(file, source, rows):
+            return chunk
+    raise SpecError(f"{', '.join(source.table.globs)} in {source.root} holds no rows; export the table again.")
+
+
 def require_rows(source: Source) -> None:
     """After the scan: a table of which nothing was kept is a mistake, unless it is optional.
 
