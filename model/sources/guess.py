@@ -58,10 +58,13 @@ def guess(tables: Sequence[Path], root: Path) -> str:
     lines += [image_line, *_pin_columns(pins, {pin_id, image or ""})]
     known = Spellings({key: True for cell in _ids(pins, pin_id, root) if (key := _key(cell)) is not None})
     boards, queries, unused = list[str](), list[str](), list[str]()
+    board_ids = set[str]()
     for sample in samples:
         if sample is pins:
             continue
         kind, found = _other(sample, known, pin_id)
+        if kind == "boards":
+            found += _prefix(sample, found, board_ids)
         {"boards": boards, "queries": queries, "annotations": lines, "unused": unused}[kind].extend(found)
     titled = any(line.strip().startswith("title:") for line in boards)
     if boards:
@@ -109,7 +112,8 @@ def _pins_table(samples: Sequence[Sample]) -> Sample:
     unique = [sample for sample in samples if any(map(roles.is_unique, sample.columns.values()))]
     if not unique:
         raise SpecError("none of the tables looks like Pins: no column of pictures, and none of ids that are unique.")
-    return max(unique, key=lambda sample: len(sample.columns))
+    described = (*roles.TITLES, *roles.DESCRIPTIONS, *roles.CAPTIONS)
+    return max(unique, key=lambda sample: (roles.by_name(sample.columns, described) is not None, len(sample.columns)))
 
 
 def _pin_id(pins: Sample, image: str | None) -> str:
@@ -202,6 +206,16 @@ def _other(sample: Sample, known: Spellings, pin_id: str) -> tuple[str, list[str
     title = roles.by_name([name for name in rest if name != board], roles.BOARD_TITLES)
     lines += [f"    title: {_name(title)}"] if title else []
     return "boards", lines + [f"  {line}" for line in _time("saved_at", sample, rest, roles.SAVED)]
+
+
+def _prefix(sample: Sample, lines: list[str], earlier: set[str]) -> list[str]:
+    """A prefix where the table numbers its boards like an earlier one; adds its ids to `earlier`."""
+    board = yaml.safe_load("\n".join(lines))[0]["board_id"]
+    found = {key for cell in sample.columns[board] if (key := _key(cell))}
+    shared = bool(found & earlier)
+    earlier |= found
+    name = re.sub(r"\W.*", "", Path(sample.table).stem) or "boards"
+    return [f"    prefix: {name}-  # an earlier table has boards of the same ids"] if shared else []
 
 
 def _pin_column(sample: Sample, known: Spellings, pin_id: str) -> str | None:
