@@ -1,20 +1,42 @@
 """`pinclip import` and `pinclip generate`: a catalogue with a progress bar and a table of what went into it."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from model.errors import CatalogueError
+from model.errors import CatalogueError, SpecError
+from model.files import write_text
 
 
-def import_tables(spec: Path, out: Path, root: Path | None) -> None:
+def guess_spec(tables: Sequence[Path], out: Path | None, root: Path | None) -> None:
+    """Prints a first spec for the tables, or writes it to `out`, which must not be there."""
+    from model.sources.guess import guess
+
+    if not tables:
+        raise SpecError("--guess needs tables to look at, e.g. pinclip import --guess items.parquet boards.csv.")
+    if out is None:
+        typer.echo(guess(tables, root or Path()), nl=False)
+        return
+    if out.exists():
+        raise SpecError(f"{out} exists; choose another --out for the guessed spec, or move it away.")
+    write_text(out, guess(tables, root or out.parent))
+    catalogue = out.with_suffix("").name
+    typer.echo(f"Wrote {out}; check it, then: pinclip import --spec {out} --out catalogues/{catalogue}")
+
+
+def import_tables(spec: Path | None, out: Path | None, root: Path | None, tables: Sequence[Path]) -> None:
     from model.sources.importer import import_catalogue
     from model.sources.spec import load_spec
 
+    if tables:
+        raise SpecError(f"{tables[0]} is not asked for; name tables in the spec, or add --guess to get a first one.")
+    if spec is None or out is None:
+        raise SpecError("pinclip import needs --spec and --out; --guess TABLES… writes a first spec.")
     console = Console()
     with _progress(console, "import") as report:
         result = import_catalogue(load_spec(spec, root), out, report)

@@ -31,16 +31,23 @@ Parallel = Annotated[int | None, typer.Option(help="Trials at a time, one thread
 
 @app.command("import")
 def import_(
-    spec: Annotated[Path, typer.Option(help="YAML file that maps your tables to a catalogue; see specs/.")],
-    out: Annotated[Path, typer.Option(help="The catalogue folder to write.")],
+    tables: Annotated[list[Path] | None, typer.Argument(help="With --guess: the tables to look at.")] = None,
+    spec: Annotated[
+        Path | None, typer.Option(help="YAML file that maps your tables to a catalogue; see docs/specs.md.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="The catalogue folder to write; with --guess, the spec.")] = None,
     root: Annotated[
         Path | None, typer.Option(help="Where the spec's relative paths start. [the spec's folder]")
     ] = None,
+    guess: Annotated[bool, typer.Option("--guess", help="Write a first spec for TABLES instead.")] = False,
 ) -> None:
     """Turn your tables and images into a catalogue."""
-    from pipelines.catalogues import import_tables
+    from pipelines.catalogues import guess_spec, import_tables
 
-    import_tables(spec, out, root)
+    if guess:
+        guess_spec(tables or [], out, root)
+    else:
+        import_tables(spec, out, root, tables or [])
 
 
 @app.command()

@@ -6,86 +6,86 @@ from typing import Any
 
 import pyarrow as pa
 
-from model.catalogue import BOARDS, QUERIES, CatalogueWriter
+from model.catalogue import BOARDS, CatalogueWriter
 from model.errors import SpecError
-from model.sources.pins import named
+from model.sources.keys import Spellings, plain
+from model.sources.pairs import QueryClicks, Seen
 from model.sources.report import Quarantine, Tally
-from model.sources.spec import BoardTitles, Column
+from model.sources.spec import BoardTitles, Rows
 from model.sources.tables import Batch, Source, require_rows, scan
-from model.sources.values import BadValue, count, moment, text
+from model.sources.times import time_reader
+from model.sources.values import BadValue, count, named, text, word
 
 ROWS = 16_384
+Progress = Callable[[float, str], None]
 
 
-class QueryClicks:
-    """Clicks summed by (query, pin_id); batches are summed first, so that millions of clicks stay small."""
+class PinRows:
+    """The imported Pins: the row of each id as tables write it, and the ids as the catalogue has them."""
 
-    def __init__(self) -> None:
-        self._parts: list[pa.Table] = []
+    def __init__(self, rows: Mapping[str, int], prefix: str) -> None:
+        self._rows = rows
+        self.spellings = Spellings(rows)
+        self.ids = [prefix + pin_id for pin_id in rows]
 
-    def add(self, clicks: Mapping[tuple[str, str], int]) -> None:
-        queries, pins = [query for query, _ in clicks], [pin_id for _, pin_id in clicks]
-        self._parts.append(pa.table([queries, pins, list(clicks.values())], schema=QUERIES))
+    def row(self, cell: Any, tally: Tally) -> int:
+        """The row of the Pin that a cell names.
 
-    def write(self, writer: CatalogueWriter) -> int:
-        """Writes one row a (query, Pin) in order of first appearance; returns how many."""
-        if not self._parts:
-            return 0
-        # One thread: the order of groups is that of their first rows.
-        grouped = pa.concat_tables(self._parts).group_by(["query", "pin_id"], use_threads=False)
-        summed = grouped.aggregate([("clicks", "sum")]).rename_columns({"clicks_sum": "clicks"})
-        writer.write("queries", summed.select(QUERIES.names))
-        return summed.num_rows
+        Raises:
+            BadValue: it names none.
+        """
+        if type(cell) is str and cell in self._rows:
+            return self._rows[cell]
+        pin_id = named("pin_id", text, cell)
+        if pin_id is None:
+            raise BadValue("no pin_id")
+        found = self.spellings.find(pin_id)
+        if found is None:
+            tally.example = tally.example or self.spellings.example(pin_id)
+            raise BadValue("no such Pin in the catalogue")
+        return self._rows[found]
 
 
 class BoardImporter:
     """Writes one row a (board, Pin) and, where the spec asks for it, collects the titles as queries."""
 
-    def __init__(self, pins: Mapping[str, int], titles: BoardTitles | None, clicks: QueryClicks) -> None:
+    def __init__(self, pins: PinRows, titles: BoardTitles | None, clicks: QueryClicks) -> None:
         self.pins, self.titles, self.clicks = pins, titles, clicks
-        self.titled = 0  # board rows that became query rows
-        self._boards: dict[str, int] = {}
-        self._seen: set[int] = set()
+        self.kept = self.titled = 0  # board rows, and those that became query rows
+        self._boards: dict[str, int] = {}  # id as in the catalogue -> its number
+        self._seen = Seen()
 
     def run(
-        self,
-        columns: Mapping[str, Column],
-        source: Source,
-        writer: CatalogueWriter,
-        quarantine: Quarantine,
-        report: Callable[[float, str], None],
+        self, spec: Rows, source: Source, writer: CatalogueWriter, quarantine: Quarantine, report: Progress
     ) -> None:
         """Streams one boards table of the spec.
 
         Raises:
             SpecError: none of its rows could be kept.
         """
+        tally, columns = source.tally, spec.columns
         schema = pa.schema([BOARDS.field(name) for name in columns if columns[name].name not in source.absent])
+        read_time = time_reader(spec.formats.get("saved_at"))
+        earlier, ids = len(self._boards), _Ids(self._boards, spec.prefix)
         for batch in scan(source, quarantine, ROWS):
-            asked = self._asked(batch)
-            rows, clicks = [], Counter[tuple[str, str]]()
-            for (place, record), is_query in zip(batch.records(), asked, strict=True):
-                try:
-                    row = self._row(columns, record)
-                except BadValue as bad:
-                    quarantine.refuse(source.tally, _edge_key(record, columns, "board_id", place), str(bad))
-                    continue
-                rows.append(row)
-                if is_query and row.get("title"):
-                    clicks[row["title"], row["pin_id"]] += 1
+            rows, boards, pins = self._edges(spec, batch, ids, tally, quarantine)
+            cells = {name: [batch.columns[columns[name].name][row] for row in rows] for name in columns}
+            kept = {
+                "board_id": [ids.names[board] for board in boards],
+                "pin_id": [self.pins.ids[pin] for pin in pins],
+                "title": [_optional("title", word, cell, tally) for cell in cells.get("title", ())],
+                "saved_at": [_optional("saved_at", read_time, cell, tally) for cell in cells.get("saved_at", ())],
+            }
             if rows:
-                writer.write("boards", pa.Table.from_pylist(rows, schema=schema))
-            self.clicks.add(clicks)
-            self.titled += clicks.total()
-            source.tally.kept += len(rows)
-            report(batch.done, f"{source.tally.kept:,} of {source.tally.read:,} board rows kept")
+                writer.write("boards", pa.table([kept[name] for name in schema.names], schema=schema))
+            self._ask(batch, rows, kept["title"], pins)
+            tally.kept += len(rows)
+            report(batch.done, f"{tally.kept:,} of {tally.read:,} board rows kept")
+        self.kept += tally.kept
+        shared = sum(board < earlier for board in ids.met)
+        if shared:
+            tally.notes.append(f"{shared:,} board ids are in an earlier table too; write a prefix: if they are others")
         require_rows(source)
-
-    def _asked(self, batch: Batch) -> list[bool]:
-        """Whether each row's title becomes a query."""
-        if self.titles is None or self.titles.where is None:
-            return [self.titles is not None] * len(batch.numbers)
-        return self.titles.where.keep(batch.columns)
 
     def title_tally(self) -> Tally:
         """Board rows that became queries, of all that were kept.
@@ -93,76 +93,116 @@ class BoardImporter:
         Raises:
             SpecError: there are boards, and no title became a query.
         """
-        kept = len(self._seen)
-        if kept and not self.titled:
+        if self.kept and not self.titled:
             where = f" and fits where {self.titles.where.text}" if self.titles and self.titles.where else ""
             raise SpecError(f"queries from board_titles gave nothing: no board row has a title{where}; check both.")
-        dropped = Counter({"not chosen, or without a title": kept - self.titled}) if kept > self.titled else Counter()
-        return Tally("queries from board_titles", kept, self.titled, dropped)
+        left = self.kept - self.titled
+        dropped = Counter({"not chosen, or without a title": left}) if left else Counter[str]()
+        return Tally("queries from board_titles", self.kept, self.titled, dropped)
 
-    def _row(self, columns: Mapping[str, Column], record: Mapping[str, Any]) -> dict[str, Any]:
-        board_id = _required("board_id", columns, record)
-        pin_id = _pin(columns, record, self.pins)
-        row = {"board_id": board_id, "pin_id": pin_id}
-        if "title" in columns:
-            row["title"] = named("title", text, record[columns["title"].name])
-        if "saved_at" in columns:
-            row["saved_at"] = named("saved_at", moment, record[columns["saved_at"].name])
-        # Board and Pin numbers in one int: a set of these is a third of a set of string pairs.
-        edge = self._boards.setdefault(board_id, len(self._boards)) << 32 | self.pins[pin_id]
-        if edge in self._seen:
-            raise BadValue("the Pin is on this board already")
-        self._seen.add(edge)
-        return row
+    def _edges(
+        self, spec: Rows, batch: Batch, ids: "_Ids", tally: Tally, quarantine: Quarantine
+    ) -> tuple[list[int], list[int], list[int]]:
+        """Rows of the batch that are kept, their boards and their Pins; the others go to quarantine, in order."""
+        board_cells, pin_cells = (batch.columns[spec.columns[name].name] for name in ("board_id", "pin_id"))
+        found: list[tuple[int, int, int]] = []
+        refused: list[tuple[int, str]] = []
+        for row, (board_cell, pin_cell) in enumerate(zip(board_cells, pin_cells, strict=True)):
+            try:
+                found.append((row, ids.number(board_cell), self.pins.row(pin_cell, tally)))
+            except BadValue as bad:
+                refused.append((row, str(bad)))
+        rows, boards, pins = (list(column) for column in zip(*found, strict=True)) if found else ([], [], [])
+        is_new = self._seen.new(boards, pins).tolist()
+        refused += [(row, "the Pin is on this board already") for row, new in zip(rows, is_new, strict=True) if not new]
+        for row, reason in sorted(refused):
+            key = _key(board_cells[row], pin_cells[row])
+            quarantine.refuse(tally, key, reason, batch.place(row))
+        if all(is_new):
+            return rows, boards, pins
+        kept = [edge for edge, new in zip(found, is_new, strict=True) if new]
+        return [row for row, _, _ in kept], [board for _, board, _ in kept], [pin for _, _, pin in kept]
+
+    def _ask(self, batch: Batch, rows: list[int], titles: list[str | None], pins: list[int]) -> None:
+        """Titles of the kept rows that the spec chooses become queries."""
+        if self.titles is None or not titles:
+            return
+        where = self.titles.where
+        asked = where.keep(batch.columns) if where else [True] * len(batch.numbers)
+        chosen = Counter(
+            (title, self.pins.ids[pin])
+            for row, title, pin in zip(rows, titles, pins, strict=True)
+            if title and asked[row]
+        )
+        self.clicks.add(chosen)
+        self.titled += chosen.total()
+
+
+class _Ids:
+    """Numbers of boards by the cells that name them."""
+
+    def __init__(self, boards: dict[str, int], prefix: str) -> None:
+        self._boards, self._prefix = boards, prefix
+        self._by_text: dict[str, int] = {}
+        self.names = list(boards)
+        self.met: set[int] = set()
+
+    def number(self, cell: Any) -> int:
+        if type(cell) is str and cell in self._by_text:
+            return self._by_text[cell]
+        written = named("board_id", word, cell)
+        if written is None:
+            raise BadValue("no board_id")
+        board_id = self._prefix + plain(written)
+        number = self._boards.setdefault(board_id, len(self._boards))
+        if number == len(self.names):
+            self.names.append(board_id)
+        self.met.add(number)
+        self._by_text[written] = number
+        return number
 
 
 def import_queries(
-    columns: Mapping[str, Column],
-    source: Source,
-    pins: Mapping[str, int],
-    clicks: QueryClicks,
-    quarantine: Quarantine,
-    report: Callable[[float, str], None],
+    spec: Rows, source: Source, pins: PinRows, clicks: QueryClicks, quarantine: Quarantine, report: Progress
 ) -> None:
     """Streams one queries table; a row without a clicks column is one click.
 
     Raises:
         SpecError: none of its rows could be kept.
     """
+    tally = source.tally
     for batch in scan(source, quarantine, ROWS):
+        columns = {name: batch.columns[column.name] for name, column in spec.columns.items()}
+        counts = columns.get("clicks", [1] * len(batch.numbers))
         summed = Counter[tuple[str, str]]()
-        for place, record in batch.records():
+        for index, cells in enumerate(zip(columns["query"], columns["pin_id"], counts, strict=True)):
             try:
-                query, pin_id = _required("query", columns, record), _pin(columns, record, pins)
-                cell = record[columns["clicks"].name] if "clicks" in columns else None
-                summed[query, pin_id] += named("clicks", count, cell) or 1
+                query = named("query", lambda cell: word(cell, marks=False), cells[0])
+                if query is None:
+                    raise BadValue("no query")
+                pin_id = pins.ids[pins.row(cells[1], tally)]
+                summed[query, pin_id] += named("clicks", count, cells[2]) or 1
             except BadValue as bad:
-                quarantine.refuse(source.tally, _edge_key(record, columns, "query", place), str(bad))
+                quarantine.refuse(tally, _key(cells[0], cells[1]), str(bad), batch.place(index))
                 continue
-            source.tally.kept += 1
+            tally.kept += 1
         clicks.add(summed)
-        report(batch.done, f"{source.tally.kept:,} of {source.tally.read:,} query rows kept")
+        report(batch.done, f"{tally.kept:,} of {tally.read:,} query rows kept")
     require_rows(source)
 
 
-def _required(name: str, columns: Mapping[str, Column], record: Mapping[str, Any]) -> str:
-    value = named(name, text, record[columns[name].name])
-    if value is None:
-        raise BadValue(f"no {name}")
-    return value
-
-
-def _pin(columns: Mapping[str, Column], record: Mapping[str, Any], pins: Mapping[str, int]) -> str:
-    pin_id = _required("pin_id", columns, record)
-    if pin_id not in pins:
-        raise BadValue("no such Pin in the catalogue")
-    return pin_id
-
-
-def _edge_key(record: Mapping[str, Any], columns: Mapping[str, Column], name: str, place: str) -> str:
-    """`board → pin` or `query → pin`; the place of a row that lacks one."""
+def _optional(name: str, read: Callable[[Any], Any], cell: Any, tally: Tally) -> Any:
     try:
-        end, pin_id = text(record[columns[name].name]), text(record[columns["pin_id"].name])
+        return read(cell)
+    except BadValue as bad:
+        tally.left_empty[f"{name} {bad}"] += 1
+        return None
+
+
+def _key(end_cell: Any, pin_cell: Any) -> str | None:
+    """`board → pin` or `query → pin`; nothing for a row that lacks one."""
+    try:
+        end, pin_id = text(end_cell), text(pin_cell)
     except BadValue:
-        return place
-    return f"{end} → {pin_id}" if end and pin_id else place
+        return None
+    return f"{end} → {pin_id}" if end and pin_id else None

@@ -4,7 +4,7 @@
     report.rows()
 
 Beside pins/, boards/ and queries/ the catalogue gets `import.json` (the report) and `quarantine.parquet` (table, key,
-reason: one row a refused row).
+reason, place: one row a refused row).
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -15,12 +15,14 @@ from model.catalogue import SCHEMAS, CatalogueWriter
 from model.config import PrepareConfig
 from model.errors import CatalogueError
 from model.files import replaced
-from model.sources.edges import BoardImporter, QueryClicks, import_queries
+from model.sources.checks import Column
+from model.sources.edges import BoardImporter, PinRows, import_queries
 from model.sources.images import ImageFinder
 from model.sources.lookups import LookupTable
+from model.sources.pairs import QueryClicks
 from model.sources.pins import PinReader, import_pins
 from model.sources.report import ImportReport, Quarantine, Tally
-from model.sources.spec import Annotations, BoardTitles, Column, Lookup, Rows, Spec, Table
+from model.sources.spec import Annotations, BoardTitles, Lookup, Rows, Spec, Table
 from model.sources.tables import Source, open_source, require_rows
 
 Progress = Callable[[float, str], None]
@@ -88,17 +90,18 @@ def _import(spec: Spec, plan: _Plan, writer: CatalogueWriter, quarantine: Quaran
 
     lookups = {name: LookupTable(lookup, source, quarantine) for name, (lookup, source) in plan.lookups.items()}
     images = ImageFinder(spec.root / spec.pins.image.folder, PrepareConfig().max_image_bytes)
-    reader = PinReader(spec.pins, images, lookups, plan.pins.absent)
+    reader = PinReader(spec.pins, images, lookups, plan.pins.absent, plan.pins.tally)
     import_pins(reader, plan.pins, writer, quarantine, part(0.0, 0.8))
+    pins = PinRows(reader.known, spec.pins.prefix)
     for table in lookups.values():
-        table.settle(reader.known)
+        table.settle(pins.spellings)
         require_rows(table.source)
     clicks = QueryClicks()
-    boards = BoardImporter(reader.known, plan.titles, clicks)
+    boards = BoardImporter(pins, plan.titles, clicks)
     for rows, source in plan.boards:
-        boards.run(rows.columns, source, writer, quarantine, part(0.8, 0.9))
+        boards.run(rows, source, writer, quarantine, part(0.8, 0.9))
     for rows, source in plan.queries:
-        import_queries(rows.columns, source, reader.known, clicks, quarantine, part(0.9, 1.0))
+        import_queries(rows, source, pins, clicks, quarantine, part(0.9, 1.0))
     written = clicks.write(writer)
     tallies = [source.tally for source in plan.sources()]
     if plan.titles:

@@ -1,22 +1,26 @@
 """The Pins of a spec's table, row by row: ids, images, texts; a row that breaks the contract is refused whole."""
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import pyarrow as pa
 
-from model.catalogue import PINS, CatalogueWriter
+from model.catalogue import PINS, SLICE_PREFIX, CatalogueWriter
 from model.errors import CatalogueError
+from model.sources.checks import Column
 from model.sources.images import ImageFinder
+from model.sources.lists import looks_like_a_list, texts
 from model.sources.lookups import LookupTable
-from model.sources.report import Quarantine
-from model.sources.spec import Annotations, Column, Lookup, Pins
+from model.sources.report import Quarantine, Tally
+from model.sources.spec import Annotations, Lookup, Pins
 from model.sources.tables import Source, scan
-from model.sources.values import BadValue, flag, moment, text, texts
+from model.sources.times import time_reader
+from model.sources.values import BadValue, flag, named, text, word
 
 ROWS = 64  # images held at once while a batch is read
-READ: Mapping[str, Callable[[Any], Any]] = {"created_at": moment, "consent": flag}  # every other column: text
+REQUIRED_IF_WRITTEN = ("consent",)  # a word that is no yes and no no must not count as no answer
 
 
 @dataclass
@@ -27,7 +31,8 @@ class PinReader:
     images: ImageFinder
     lookups: Mapping[str, LookupTable]
     absent: frozenset[str]  # optional columns no file has: the catalogue has no such column either
-    known: dict[str, int] = field(default_factory=dict)  # pin_id -> its row
+    tally: Tally
+    known: dict[str, int] = field(default_factory=dict)  # id in the table -> its row; without the prefix
 
     def schema(self) -> pa.Schema:
         names = ["pin_id", "image", *self.pins.columns, *(["annotations"] if self.pins.annotations else [])]
@@ -52,22 +57,51 @@ class PinReader:
             raise BadValue("duplicate pin_id, the first one is kept")
         column = self.pins.image.column
         image = self.images.of_pin(pin_id) if column is None else self.images.of_cell(record[column.name])
-        cells = {name: self._cell(name, source, record, pin_id) for name, source in self.pins.columns.items()}
+        left_empty = Counter[str]()
+        cells = {
+            name: self._cell(name, source, record, pin_id, left_empty) for name, source in self.pins.columns.items()
+        }
         if self.pins.annotations:
-            cells["annotations"] = self._annotations(self.pins.annotations, record, pin_id)
-        return {"pin_id": pin_id, "image": image, **cells}
+            cells["annotations"] = self._annotations(self.pins.annotations, record, pin_id, left_empty)
+        self.tally.left_empty += left_empty
+        return {"pin_id": self.pins.prefix + pin_id, "image": image, **cells}
 
-    def _cell(self, name: str, source: Column | Lookup, record: Mapping[str, Any], pin_id: str) -> Any:
+    def remember(self, row: Mapping[str, Any]) -> None:
+        self.known[row["pin_id"].removeprefix(self.pins.prefix)] = len(self.known)
+
+    def _cell(
+        self, name: str, source: Column | Lookup, record: Mapping[str, Any], pin_id: str, left_empty: Counter[str]
+    ) -> Any:
         if isinstance(source, Lookup):
             return next(iter(self.lookups[name].of(pin_id)), None)
-        return named(name, READ.get(name, text), record[source.name])
+        try:
+            return named(name, self._reader(name), record[source.name])
+        except BadValue as bad:
+            if name in REQUIRED_IF_WRITTEN:
+                raise
+            left_empty[str(bad)] += 1
+            return None
 
-    def _annotations(self, source: Annotations | Lookup, record: Mapping[str, Any], pin_id: str) -> list[str]:
+    def _reader(self, name: str) -> Callable[[Any], Any]:
+        if name == "consent":
+            return flag
+        if name == "created_at":
+            return time_reader(self.pins.formats.get(name))
+        return word if name == "group_id" or name.startswith(SLICE_PREFIX) else text
+
+    def _annotations(
+        self, source: Annotations | Lookup, record: Mapping[str, Any], pin_id: str, left_empty: Counter[str]
+    ) -> list[str]:
         if isinstance(source, Lookup):
             return self.lookups["annotations"].of(pin_id)
         found: list[str] = []
         for column in source.columns:
-            found += named("annotations", lambda cell: texts(cell, source.separator), record[column.name])
+            try:
+                found += texts(record[column.name], source.separator, source.format)
+            except BadValue as bad:
+                left_empty[f"annotations {bad}"] += 1
+            if not source.separator and not source.format:
+                self.tally.listlike += looks_like_a_list(record[column.name])
         return list(dict.fromkeys(found))
 
     def _is_absent(self, source: Column | Lookup | None) -> bool:
@@ -87,15 +121,16 @@ def import_pins(
         CatalogueError: there was none.
     """
     schema, tally = reader.schema(), source.tally
+    id_column = reader.pins.pin_id.name
     for batch in scan(source, quarantine, ROWS):
         rows = []
         for place, record in batch.records():
             try:
                 row = reader.row(record)
             except BadValue as bad:
-                quarantine.refuse(tally, _key(record[reader.pins.pin_id.name], place), str(bad))
+                quarantine.refuse(tally, _key(record[id_column]), str(bad), place)
                 continue
-            reader.known[row["pin_id"]] = len(reader.known)
+            reader.remember(row)
             rows.append(row)
         if rows:
             writer.write("pins", pa.Table.from_pylist(rows, schema=schema))
@@ -107,16 +142,8 @@ def import_pins(
         raise CatalogueError(f"No Pin came out of {files} in {source.root}: {why}; check the spec's pins section.")
 
 
-def named(name: str, read: Callable[[Any], Any], cell: Any) -> Any:
-    """`read(cell)`; a refusal says which catalogue column it was."""
+def _key(pin_id: Any) -> str | None:
     try:
-        return read(cell)
-    except BadValue as bad:
-        raise BadValue(f"{name} {bad}") from None
-
-
-def _key(pin_id: Any, place: str) -> str:
-    try:
-        return text(pin_id) or place
+        return text(pin_id)
     except BadValue:
-        return place
+        return None

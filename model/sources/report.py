@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 
 from model.files import write_json
 
-QUARANTINE = pa.schema([("table", pa.string()), ("key", pa.string()), ("reason", pa.string())])
+QUARANTINE = pa.schema([(name, pa.string()) for name in ("table", "key", "reason", "place")])
 FLUSH = 65_536  # rows held before they are written; a table of unknown Pins can refuse millions
 
 
@@ -24,10 +24,21 @@ class Tally:
     kept: int = 0
     dropped: Counter[str] = field(default_factory=Counter)
     notes: list[str] = field(default_factory=list)
+    left_empty: Counter[str] = field(default_factory=Counter)  # optional values of kept rows that could not be read
+    listlike: int = 0  # annotations that were taken as one word
+    extra_lines: int = 0  # line breaks within the quotes of a text file
+    example: str = ""  # of an id that no Pin has
 
     @property
     def reason(self) -> str:
-        return "; ".join([f"{rows:,} × {why}" for why, rows in self.dropped.most_common()] + self.notes)
+        """Why rows and values are not in the catalogue, and what else a reader should know."""
+        parts = [f"{rows:,} × {why}" for why, rows in self.dropped.most_common()]
+        parts += [f"{cells:,} × {why} (left empty)" for why, cells in self.left_empty.most_common()]
+        if self.listlike:
+            parts.append(f"{self.listlike:,} annotations look like a list written as text; write separator: or format:")
+        if self.extra_lines:
+            parts.append(f"its rows hold {self.extra_lines:,} line breaks within quotes")
+        return "; ".join(parts + self.notes)
 
 
 @dataclass(frozen=True)
@@ -50,20 +61,22 @@ class ImportReport:
 
 
 class Quarantine:
-    """Refused rows as (table, key, reason), streamed to a Parquet file; an empty file says nothing was refused.
+    """Refused rows as (table, key, reason, place), streamed to a Parquet file; an empty file: nothing was refused.
 
     with Quarantine(folder / "quarantine.parquet") as quarantine:
-        quarantine.refuse(tally, "pin 7", "no such image file")
+        quarantine.refuse(tally, "pin 7", "no such image file", "items.csv line 8")
     """
 
     def __init__(self, path: Path) -> None:
         self.path, self.count = path, 0
         self._pending: list[dict[str, str]] = []
 
-    def refuse(self, tally: Tally, key: str, reason: str) -> None:
+    def refuse(self, tally: Tally, key: str | None, reason: str, place: str) -> None:
+        """`key` names the row by its ids; without it the place does."""
         tally.dropped[reason] += 1
         self.count += 1
-        self._pending.append({"table": tally.label.partition("[")[0], "key": key, "reason": reason})
+        table = tally.label.partition("[")[0]
+        self._pending.append({"table": table, "key": key or place, "reason": reason, "place": place})
         if len(self._pending) >= FLUSH:
             self._flush()
 

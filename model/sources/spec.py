@@ -1,15 +1,18 @@
 """An import spec: a YAML file that says which tables hold Pins, boards and queries, and what their columns mean.
 
+docs/specs.md explains every key, with an example each; in short:
+
     pins:
-      table: items.parquet              # a glob or a list of globs: .parquet, .csv, .tsv (also .tsv000, .tsv001, …)
+      table: items.parquet              # a glob, a list of globs, a folder of parts; see model/sources/parts.py
       where: licence != "unknown"       # optional, see model/sources/where.py
       pin_id: id
       image: image                      # a column of bytes or of file paths
                                         #   {column: file, folder: images}   paths relative to a folder
                                         #   {folder: images}                 files named <pin_id>.jpg, .png, …
       title: title                      # likewise description, caption, group_id, created_at, consent
+                                        #   created_at: {column: time, format: ms}, see model/sources/times.py
       annotations: tags                 # a list column, or text; [tags, labels] joins columns
-                                        #   {column: tags, separator: ","}   text cut into a list
+                                        #   {column: tags, separator: ","}   text cut into a list, or format: json
                                         #   {table: keywords.csv, key: id, value: keyword, by: confidence}
       slices: {vendor: vendor}          # for the fairness report: a column, or a {table: …} as above: its first value
     boards:                             # one mapping, or a list of them
@@ -17,30 +20,30 @@
     queries:                            # likewise; from: board_titles asks every board's title
       {table: clicks.csv, query: keyword, pin_id: item, clicks: clicks}
 
-A column written `name?` may be absent. `optional: true` lets a whole table be absent or give nothing.
+A column written `name?` may be absent. `optional: true` lets a whole table be absent or give nothing. `prefix:` goes
+before a table's ids. How its files are written (delimiter, quotes, escape, missing): model/sources/dialect.py.
 """
 
-import difflib
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import yaml
 
 from model.catalogue import SLICE_PREFIX
 from model.errors import SpecError
+from model.sources.checks import Column, choice, mapping, named_column, text, wrong
+from model.sources.dialect import DIALECT_KEYS, Dialect, read_dialect
+from model.sources.lists import LIST_FORMATS
+from model.sources.times import check_time_format
 from model.sources.where import Where, parse, parse_mapping
 
 PIN_COLUMNS = ("title", "description", "caption", "group_id", "created_at", "consent")
-TABLE_KEYS = ("table", "where", "optional")
-
-
-@dataclass(frozen=True)
-class Column:
-    name: str
-    optional: bool = False
+TIMES = ("created_at", "saved_at")
+TABLE_KEYS = ("table", "where", *DIALECT_KEYS)
+ROW_KEYS = (*TABLE_KEYS, "optional")
 
 
 @dataclass(frozen=True)
@@ -49,6 +52,7 @@ class Table:
     globs: tuple[str, ...]
     where: Where | None
     optional: bool
+    dialect: Dialect = field(default_factory=Dialect)
 
 
 @dataclass(frozen=True)
@@ -74,6 +78,7 @@ class Image:
 class Annotations:
     columns: tuple[Column, ...]
     separator: str | None
+    format: str | None = None  # json or python
 
 
 @dataclass(frozen=True)
@@ -83,6 +88,8 @@ class Pins:
     image: Image
     columns: Mapping[str, Column | Lookup]  # catalogue column -> where from; slices as slice_<name>
     annotations: Annotations | Lookup | None
+    formats: Mapping[str, str] = field(default_factory=dict)  # catalogue column -> how its times are written
+    prefix: str = ""  # of the Pins' ids in the catalogue
 
 
 @dataclass(frozen=True)
@@ -91,6 +98,8 @@ class Rows:
 
     table: Table
     columns: Mapping[str, Column]
+    formats: Mapping[str, str] = field(default_factory=dict)
+    prefix: str = ""  # of the boards' ids
 
 
 @dataclass(frozen=True)
@@ -125,11 +134,6 @@ def load_spec(path: Path, root: Path | None = None) -> Spec:
         raise SpecError(f"{path}: {error}") from None
 
 
-def hint(name: str, known: Iterable[str], called: str = "known keys") -> str:
-    near = difflib.get_close_matches(name, list(known), n=1, cutoff=0.7)
-    return (f"did you mean {near[0]!r}? " if near else "") + f"{called}: {', '.join(known)}."
-
-
 def _read_yaml(path: Path) -> Any:
     try:
         return yaml.safe_load(path.read_text(encoding="utf-8"))
@@ -145,96 +149,118 @@ def _read_yaml(path: Path) -> Any:
 
 
 def _spec(tree: Any, path: Path, root: Path) -> Spec:
-    top = _mapping(tree, "the spec", ("pins", "boards", "queries"), required=("pins",))
-    boards = tuple(
-        _rows(section, label, {"board_id": True, "pin_id": True, "title": False, "saved_at": False})
-        for label, section in _sections(top, "boards")
-    )
-    queries = tuple(_queries(section, label) for label, section in _sections(top, "queries"))
+    top = mapping(tree, "the spec", ("pins", "boards", "queries", *DIALECT_KEYS), required=("pins",))
+    base = read_dialect(top, "the spec", Dialect())
+    boards = tuple(_boards(section, label, base) for label, section in _sections(top, "boards"))
+    queries = tuple(_queries(section, label, base) for label, section in _sections(top, "queries"))
     from_titles = sum(isinstance(source, BoardTitles) for source in queries)
     if from_titles > 1:
         raise SpecError("queries: `from: board_titles` stands there twice; join the filters with `or`.")
     if from_titles and not any("title" in board.columns for board in boards):
         raise SpecError("queries from board_titles need boards with a title; add `title:` to boards.")
-    return Spec(path, root, _pins(top["pins"]), boards, queries)
+    return Spec(path, root, _pins(top["pins"], base), boards, queries)
 
 
-def _pins(value: Any) -> Pins:
-    known = ("table", "where", "pin_id", "image", *PIN_COLUMNS, "annotations", "slices")
-    section = _mapping(value, "pins", known, required=("table", "pin_id", "image"))
-    columns: dict[str, Column | Lookup] = {
-        name: _column(section[name], f"pins.{name}") for name in PIN_COLUMNS if name in section
-    }
+def _pins(value: Any, base: Dialect) -> Pins:
+    known = (*TABLE_KEYS, "pin_id", "prefix", "image", *PIN_COLUMNS, "annotations", "slices")
+    section = mapping(value, "pins", known, required=("table", "pin_id", "image"))
+    plain, formats = _columns(section, "pins", PIN_COLUMNS)
+    columns: dict[str, Column | Lookup] = {**plain}
     slices = section.get("slices", {})
-    for name, source in _mapping(slices, "pins.slices", slices).items():
+    for name, source in mapping(slices, "pins.slices", slices).items():
         if not re.fullmatch(r"\w+", name):
             raise SpecError(f"pins.slices: {name!r} is no slice name; use letters, digits and _.")
         where = f"slices.{name}"
-        columns[SLICE_PREFIX + name] = _lookup(source, where) if isinstance(source, dict) else _column(source, where)
+        is_lookup = isinstance(source, dict)
+        columns[SLICE_PREFIX + name] = _lookup(source, where, base) if is_lookup else named_column(source, where)
     return Pins(
-        _table(section, "pins"),
-        _column(section["pin_id"], "pins.pin_id"),
+        _table(section, "pins", base),
+        named_column(section["pin_id"], "pins.pin_id"),
         _image(section["image"]),
         columns,
-        _annotations(section["annotations"]) if "annotations" in section else None,
+        _annotations(section["annotations"], base) if "annotations" in section else None,
+        formats,
+        _prefix(section, "pins"),
     )
 
 
 def _image(value: Any) -> Image:
     if not isinstance(value, dict):
-        return Image(_column(value, "pins.image"), ".")
-    section = _mapping(value, "pins.image", ("column", "folder"))
+        return Image(named_column(value, "pins.image"), ".")
+    section = mapping(value, "pins.image", ("column", "folder"))
     if not section:
-        _wrong("pins.image", value, "a column, or {column: …, folder: …}")
-    column = _column(section["column"], "pins.image.column") if "column" in section else None
-    return Image(column, _text(section.get("folder", "."), "pins.image.folder"))
+        wrong("pins.image", value, "a column, or {column: …, folder: …}")
+    column = named_column(section["column"], "pins.image.column") if "column" in section else None
+    return Image(column, text(section.get("folder", "."), "pins.image.folder"))
 
 
-def _annotations(value: Any) -> Annotations | Lookup:
+def _annotations(value: Any, base: Dialect) -> Annotations | Lookup:
     where = "pins.annotations"
     if isinstance(value, dict) and "table" in value:
-        return _lookup(value, "annotations")
+        return _lookup(value, "annotations", base)
     if not isinstance(value, dict):
         value = {"column": value}
-    section = _mapping(value, where, ("column", "separator"), required=("column",))
+    section = mapping(value, where, ("column", "separator", "format"), required=("column",))
     names = section["column"] if isinstance(section["column"], list) else [section["column"]]
-    separator = _text(section["separator"], f"{where}.separator") if "separator" in section else None
-    return Annotations(tuple(_column(name, where) for name in names), separator)
+    separator = text(section["separator"], f"{where}.separator") if "separator" in section else None
+    format = choice(section["format"], f"{where}.format", LIST_FORMATS) if "format" in section else None
+    if separator and format:
+        raise SpecError(f"{where} has a separator and a format; write one of them.")
+    return Annotations(tuple(named_column(name, where) for name in names), separator, format)
 
 
-def _lookup(value: Any, label: str) -> Lookup:
-    section = _mapping(value, label, (*TABLE_KEYS, "key", "value", "by"), required=("table", "key", "value"))
-    by = _column(section["by"], f"{label}.by") if "by" in section else None
-    key, found = _column(section["key"], f"{label}.key"), _column(section["value"], f"{label}.value")
-    return Lookup(_table(section, label), key, found, by)
+def _lookup(value: Any, label: str, base: Dialect) -> Lookup:
+    section = mapping(value, label, (*ROW_KEYS, "key", "value", "by"), required=("table", "key", "value"))
+    by = named_column(section["by"], f"{label}.by") if "by" in section else None
+    key, found = named_column(section["key"], f"{label}.key"), named_column(section["value"], f"{label}.value")
+    return Lookup(_table(section, label, base), key, found, by)
 
 
-def _queries(value: Any, label: str) -> Rows | BoardTitles:
+def _boards(value: Any, label: str, base: Dialect) -> Rows:
+    known = (*ROW_KEYS, "board_id", "prefix", "pin_id", "title", "saved_at")
+    section = mapping(value, label, known, required=("table", "board_id", "pin_id"))
+    columns, formats = _columns(section, label, ("board_id", "pin_id", "title", "saved_at"))
+    return Rows(_table(section, label, base), columns, formats, _prefix(section, label))
+
+
+def _queries(value: Any, label: str, base: Dialect) -> Rows | BoardTitles:
     if isinstance(value, dict) and "from" in value:
-        section = _mapping(value, label, ("from", "where"))
+        section = mapping(value, label, ("from", "where"))
         if section["from"] != "board_titles":
-            _wrong(f"{label}.from", section["from"], "board_titles; for queries of a table write `table:`")
+            wrong(f"{label}.from", section["from"], "board_titles; for queries of a table write `table:`")
         return BoardTitles(_where(section, label))
-    return _rows(value, label, {"query": True, "pin_id": True, "clicks": False})
+    section = mapping(value, label, (*ROW_KEYS, "query", "pin_id", "clicks"), required=("table", "query", "pin_id"))
+    return Rows(_table(section, label, base), _columns(section, label, ("query", "pin_id", "clicks"))[0])
 
 
-def _rows(value: Any, label: str, columns: Mapping[str, bool]) -> Rows:
-    """`columns`: catalogue column -> required."""
-    required = [name for name, needed in columns.items() if needed]
-    section = _mapping(value, label, (*TABLE_KEYS, *columns), required=("table", *required))
-    named = {name: _column(section[name], f"{label}.{name}") for name in columns if name in section}
-    return Rows(_table(section, label), named)
+def _columns(section: Mapping[str, Any], label: str, names: Iterable[str]) -> tuple[dict[str, Column], dict[str, str]]:
+    """The columns that the section names, and the formats of its times."""
+    columns, formats = dict[str, Column](), dict[str, str]()
+    for name in names:
+        value, where = section.get(name), f"{label}.{name}"
+        if name in TIMES and isinstance(value, dict):
+            value = mapping(value, where, ("column", "format"), required=("column",))
+            if "format" in value:
+                formats[name] = check_time_format(value["format"], f"{where}.format")
+            value = value["column"]
+        if name in section:
+            columns[name] = named_column(value, where)
+    return columns, formats
 
 
-def _table(section: Mapping[str, Any], label: str) -> Table:
+def _prefix(section: Mapping[str, Any], label: str) -> str:
+    return text(section["prefix"], f"{label}.prefix") if "prefix" in section else ""
+
+
+def _table(section: Mapping[str, Any], label: str, base: Dialect) -> Table:
     globs = section["table"] if isinstance(section["table"], list) else [section["table"]]
     optional = section.get("optional", False)
     if not isinstance(optional, bool):
-        _wrong(f"{label}.optional", optional, "true or false")
+        wrong(f"{label}.optional", optional, "true or false")
     if not globs:
-        _wrong(f"{label}.table", globs, "a glob or a list of globs")
-    named = tuple(_text(glob, f"{label}.table") for glob in globs)
-    return Table(label, named, _where(section, label), optional)
+        wrong(f"{label}.table", globs, "a glob or a list of globs")
+    named = tuple(text(glob, f"{label}.table") for glob in globs)
+    return Table(label, named, _where(section, label), optional, read_dialect(section, label, base))
 
 
 def _where(section: Mapping[str, Any], label: str) -> Where | None:
@@ -244,7 +270,7 @@ def _where(section: Mapping[str, Any], label: str) -> Where | None:
     try:
         if isinstance(value, dict) and value and all(isinstance(key, str) for key in value):
             return parse_mapping(value)
-        return parse(_text(value, f"{label}.where"))
+        return parse(text(value, f"{label}.where"))
     except SpecError as error:
         raise SpecError(f"{label}: {error}" if label not in str(error) else str(error)) from None
 
@@ -255,30 +281,3 @@ def _sections(top: Mapping[str, Any], key: str) -> list[tuple[str, Any]]:
     if isinstance(value, list):
         return [(f"{key}[{number}]", section) for number, section in enumerate(value)]
     return [(key, value)]
-
-
-def _mapping(value: Any, where: str, known: Iterable[str], required: Iterable[str] = ()) -> dict[str, Any]:
-    if not isinstance(value, dict):
-        _wrong(where, value, "keys and values, e.g. `table: items.parquet`")
-    for key in value:
-        if key not in known:
-            raise SpecError(f"{where} has no key {key!r}; {hint(str(key), known)}")
-    for key in required:
-        if key not in value:
-            raise SpecError(f"{where} needs the key {key!r}; add it.")
-    return value
-
-
-def _column(value: Any, where: str) -> Column:
-    name = _text(value, where)
-    return Column(name.removesuffix("?"), name.endswith("?"))
-
-
-def _text(value: Any, where: str) -> str:
-    if not isinstance(value, str) or not value:
-        _wrong(where, value, "a text (a name that looks like a number, yes or no goes in quotes)")
-    return value
-
-
-def _wrong(where: str, value: Any, takes: str) -> NoReturn:
-    raise SpecError(f"{where} is {value!r}; it takes {takes}.")

@@ -1,29 +1,21 @@
-"""Parquet, CSV and TSV files as a stream of small batches; every file and column is checked before the first row.
+"""The tables of a spec as a stream of small batches; every file and column is checked before the first row."""
 
-CSV cells stay text: the delimiter is the one the header uses most (Unsplash ships tabs in .csv files), a row that
-cannot be split into the header's columns is refused and the rest goes on.
-"""
-
-import csv
-import glob
-import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
-from model.catalogue import TIME
 from model.errors import SpecError
+from model.sources.checks import Column, hint
+from model.sources.chunks import Chunk
+from model.sources.columnar import arrow_chunks, arrow_columns, parquet_chunks, parquet_columns
+from model.sources.delimited import csv_chunks, csv_columns
+from model.sources.dialect import Dialect
+from model.sources.jsonlines import json_chunks, json_columns
+from model.sources.parts import find_files, folder_columns, kind
 from model.sources.report import Quarantine, Tally
-from model.sources.spec import Column, Table, hint
-
-TEXT_TABLE = re.compile(r"\.(csv|tsv)\d*$", re.IGNORECASE)
-PARQUET_TABLE = re.compile(r"\.(parquet|pq)$", re.IGNORECASE)
-DELIMITERS = (",", "\t", ";")
+from model.sources.spec import Table
 
 
 @dataclass(frozen=True)
@@ -42,35 +34,43 @@ class Source:
 class Batch:
     """Rows of one file as plain Python cells."""
 
-    file: str
-    numbers: list[int]  # rows counted from 1, the header not counted
+    label: str  # what a number counts: "items.parquet row", "boards.csv line"
+    numbers: list[int]  # rows counted from 1; lines of text files, with the header as line 1
     columns: dict[str, list[Any]]
     done: float  # share of the table read so far, 0 to 1
 
     def records(self) -> Iterator[tuple[str, dict[str, Any]]]:
         """(place, {column: cell}) a row."""
-        for number, cells in zip(self.numbers, zip(*self.columns.values(), strict=True), strict=True):
-            yield f"{self.file} row {number}", dict(zip(self.columns, cells, strict=True))
+        for index, cells in enumerate(zip(*self.columns.values(), strict=True)):
+            yield self.place(index), dict(zip(self.columns, cells, strict=True))
+
+    def place(self, index: int) -> str:
+        return f"{self.label} {self.numbers[index]}"
 
     def select(self, keep: Sequence[bool]) -> "Batch":
         columns = {name: _kept(cells, keep) for name, cells in self.columns.items()}
-        return Batch(self.file, _kept(self.numbers, keep), columns, self.done)
+        return replace(self, numbers=_kept(self.numbers, keep), columns=columns)
 
 
 def open_source(table: Table, root: Path, columns: Iterable[Column]) -> Source:
     """Finds the files and checks that each has the columns and those of the filter.
 
     Raises:
-        SpecError: no file, a file of another kind or unreadable, a missing column.
+        SpecError: no file, a file of another kind or unreadable, a missing column, one name for two columns.
     """
     wanted = {column.name: True for column in columns if column.optional}
     wanted |= {column.name: False for column in columns if not column.optional}
     wanted |= dict.fromkeys(table.where.columns if table.where else (), False)
     tally = Tally(table.label)
-    files = _files(table, root)
+    files = find_files(table.globs, root, table.label)
+    if not files and not table.optional:
+        raise SpecError(
+            f"no file in {root} matches {', '.join(table.globs)} ({table.label}); "
+            "check the glob, or give the folder the spec's paths start at with --root."
+        )
     missing: Counter[str] = Counter()
     for file in files:
-        names = _columns(file)
+        names = table_columns(file, root, table.dialect, tuple(wanted))
         for name in set(wanted) - set(names):
             if not wanted[name]:
                 raise SpecError(f"{file} has no column {name!r} ({table.label}); {hint(name, names, 'its columns')}")
@@ -82,20 +82,44 @@ def open_source(table: Table, root: Path, columns: Iterable[Column]) -> Source:
     return Source(table, root, files, tuple(wanted), absent, tally)
 
 
+def table_columns(file: Path, root: Path, dialect: Dialect, wanted: Sequence[str] = ()) -> list[str]:
+    """The file's columns and those in the names of its folders.
+
+    Raises:
+        SpecError: it is unreadable, or names a column twice.
+    """
+    names = _file_columns(file, dialect, wanted)
+    return [*names, *(name for name in folder_columns(file, root) if name not in names)]
+
+
 def scan(source: Source, quarantine: Quarantine, rows: int) -> Iterator[Batch]:
     """Streams the rows that the filter takes, at most `rows` at a time; counts them in the source's tally."""
-    tally, where = source.tally, source.table.where
+    tally, where, missing = source.tally, source.table.where, source.table.dialect.missing
     for number, file in enumerate(source.files):
-        read = _parquet if PARQUET_TABLE.search(file.name) else _csv
-        for batch in read(file, source, quarantine, rows):
-            tally.read += len(batch.numbers)
-            chosen = batch
+        label = _label(file, source.root)
+        for chunk in _chunks(file, source, rows):
+            tally.read += len(chunk.numbers) + len(chunk.refused)
+            tally.extra_lines += chunk.extra_lines
+            for line, reason in chunk.refused:
+                quarantine.refuse(tally, None, reason, f"{label} {line}")
+            if missing:
+                chunk.columns = {name: _without(missing, cells) for name, cells in chunk.columns.items()}
+            batch = Batch(label, chunk.numbers, chunk.columns, (number + chunk.done) / len(source.files))
             if where is not None:
                 chosen = batch.select(where.keep(batch.columns))
                 left = len(batch.numbers) - len(chosen.numbers)
                 if left:
                     tally.dropped[f"not chosen by where {where.text}"] += left
-            yield Batch(chosen.file, chosen.numbers, chosen.columns, (number + batch.done) / len(source.files))
+                batch = chosen
+            yield batch
+
+
+def first_rows(source: Source, rows: int) -> Chunk:
+    """At most `rows` rows of the first file that has any."""
+    for file in source.files:
+        for chunk in _chunks(file, source, rows):
+            return chunk
+    raise SpecError(f"{', '.join(source.table.globs)} in {source.root} holds no rows; export the table again.")
 
 
 def require_rows(source: Source) -> None:
@@ -110,147 +134,55 @@ def require_rows(source: Source) -> None:
     if tally.read == 0:
         raise SpecError(f"{names} in {source.root} holds no rows ({tally.label}); export the table again.")
     raise SpecError(
-        f"{tally.label}: none of the {tally.read} rows of {names} was kept ({tally.reason}); "
+        f"{tally.label}: none of the {tally.read} rows of {names} was kept ({tally.reason}{tally.example}); "
         "check the spec's columns and filter."
     )
 
 
-def _files(table: Table, root: Path) -> tuple[Path, ...]:
-    found = {  # Path.glob refuses absolute globs
-        root / name
-        for pattern in table.globs
-        for name in glob.glob(pattern, root_dir=root, recursive=True)  # noqa: PTH207
-    }
-    files = tuple(sorted(file for file in found if file.is_file()))
-    if not files and not table.optional:
-        raise SpecError(
-            f"no file in {root} matches {', '.join(table.globs)} ({table.label}); "
-            "check the glob, or give the folder the spec's paths start at with --root."
-        )
-    for file in files:
-        if not TEXT_TABLE.search(file.name) and not PARQUET_TABLE.search(file.name):
-            raise SpecError(f"{file} is no table ({table.label}); tables end in .parquet, .csv or .tsv.")
-    return files
-
-
-def _columns(file: Path) -> list[str]:
-    names: list[str]
-    if PARQUET_TABLE.search(file.name):
-        try:
-            return list(pq.read_schema(file).names)
-        except (pa.ArrowException, OSError) as error:
-            raise _unreadable(file, error) from None
-    try:
-        with _open_text(file) as lines:
-            names = next(_reader(lines), [])
-            "".join(names).encode("utf-8")
-    except UnicodeEncodeError:
-        raise SpecError(f"the first line of {file} is no UTF-8 text; save the file as UTF-8.") from None
-    except (csv.Error, OSError) as error:
-        raise _unreadable(file, error) from None
-    if not names:
-        raise SpecError(f"{file} is empty; its first line must name the columns.")
+def _file_columns(file: Path, dialect: Dialect, wanted: Sequence[str]) -> list[str]:
+    match kind(file):
+        case "parquet":
+            names = parquet_columns(file)
+        case "arrow":
+            names = arrow_columns(file)
+        case "json":
+            names = json_columns(file, wanted)
+        case _:
+            names = csv_columns(file, dialect)
     repeated = [name for name, times in Counter(names).items() if times > 1]
     if repeated:
         raise SpecError(f"{file} names the column {repeated[0]!r} twice; rename one.")
     return names
 
 
-def _parquet(file: Path, source: Source, quarantine: Quarantine, rows: int) -> Iterator[Batch]:
-    # Small buffered reads: with pre-buffering a row group's images would all be in memory at once.
-    try:
-        with pq.ParquetFile(file, pre_buffer=False, buffer_size=1 << 20) as table:
-            present = [name for name in source.columns if name in table.schema_arrow.names]
-            total, first = max(1, table.metadata.num_rows), 1
-            for batch in table.iter_batches(batch_size=rows, columns=present):
-                numbers = list(range(first, first + batch.num_rows))
-                first += batch.num_rows
-                columns = {name: _cells(batch.column(name)) for name in present}
-                empty = [None] * batch.num_rows
-                whole = {name: columns.get(name, empty) for name in source.columns}
-                yield Batch(file.name, numbers, whole, min(1.0, (first - 1) / total))
-    except (pa.ArrowException, OSError) as error:
-        raise _unreadable(file, error) from None
+def _chunks(file: Path, source: Source, rows: int) -> Iterator[Chunk]:
+    """The file's rows with every column of the source: from the file, from its folders' names, or without a value."""
+    dialect = source.table.dialect
+    names = set(_file_columns(file, dialect, source.columns))
+    held = [name for name in source.columns if name in names]
+    match kind(file):
+        case "parquet":
+            chunks = parquet_chunks(file, held, rows)
+        case "arrow":
+            chunks = arrow_chunks(file, held, rows)
+        case "json":
+            chunks = json_chunks(file, held, rows)
+        case _:
+            chunks = csv_chunks(file, held, rows, dialect)
+    folders = folder_columns(file, source.root)
+    for chunk in chunks:
+        others = {name: [folders.get(name)] * len(chunk.numbers) for name in source.columns if name not in names}
+        cells = {**chunk.columns, **others}
+        yield replace(chunk, columns={name: cells[name] for name in source.columns})
 
 
-def _cells(column: pa.Array) -> list[Any]:
-    if pa.types.is_timestamp(column.type):
-        column = column.cast(TIME, safe=False)  # nanoseconds do not fit Python's datetime
-    try:
-        return column.to_pylist()
-    except UnicodeDecodeError:  # as bytes, so that only the rows that are no UTF-8 are refused
-        is_list = pa.types.is_list(column.type) or pa.types.is_large_list(column.type)
-        return column.cast(pa.list_(pa.binary()) if is_list else pa.binary()).to_pylist()
+def _label(file: Path, root: Path) -> str:
+    name = str(file.relative_to(root)) if file.is_relative_to(root) else file.name
+    return f"{name} {'line' if kind(file) in ('csv', 'json') else 'row'}"
 
 
-def _csv(file: Path, source: Source, quarantine: Quarantine, rows: int) -> Iterator[Batch]:
-    size = max(1, file.stat().st_size)
-    with _open_text(file) as lines:
-        reader = _reader(lines)
-        header = next(reader)
-        at = {name: header.index(name) for name in source.columns if name in header}
-        numbers: list[int] = []
-        kept: list[list[str]] = []
-        for number, cells in _records(file, reader, source.tally, quarantine, len(header)):
-            numbers.append(number)
-            kept.append(cells)
-            if len(kept) == rows:
-                yield _text_batch(file, numbers, kept, source, at, lines.buffer.tell() / size)
-                numbers, kept = [], []
-        if kept:
-            yield _text_batch(file, numbers, kept, source, at, 1.0)
-
-
-def _text_batch(
-    file: Path, numbers: list[int], kept: list[list[str]], source: Source, at: dict[str, int], done: float
-) -> Batch:
-    columns = {name: [row[at[name]] for row in kept] if name in at else [None] * len(kept) for name in source.columns}
-    return Batch(file.name, numbers, columns, done)
-
-
-def _records(
-    file: Path, reader: Any, tally: Tally, quarantine: Quarantine, width: int
-) -> Iterator[tuple[int, list[str]]]:
-    """Rows of the header's width with their numbers; others are counted as read and refused."""
-    number = 0
-    while True:
-        line = reader.line_num + 1
-        try:
-            cells = next(reader, None)
-            problem = None if cells is None or len(cells) == width else "its number of values is not the header's"
-        except csv.Error as error:
-            if reader.line_num > line:  # the open quote has swallowed the lines after it
-                raise SpecError(f"{file}, line {line}: a quoted value does not end properly ({error}).") from None
-            cells, problem = [""], f"no readable CSV row ({error})"
-        if cells is None:
-            return
-        if not cells:
-            continue  # a blank line
-        number += 1
-        if problem:
-            tally.read += 1
-            quarantine.refuse(tally, f"{file.name} row {number}", problem)
-        else:
-            yield number, cells
-
-
-def _open_text(file: Path) -> Any:
-    # Bytes that are no UTF-8 come through as surrogates, so that only their rows are refused.
-    return file.open(encoding="utf-8-sig", errors="surrogateescape", newline="")
-
-
-def _reader(lines: Any) -> Any:
-    """A strict csv reader over an open file, standing at the header."""
-    first = lines.readline()
-    lines.seek(0)
-    # Ties go to the first: a file of one column has no delimiter to find.
-    delimiter = max(DELIMITERS, key=first.count)
-    return csv.reader(lines, delimiter=delimiter, strict=True)
-
-
-def _unreadable(file: Path, error: Exception) -> SpecError:
-    reason = " ".join(str(error).split())
-    return SpecError(f"{file} cannot be read ({reason}); check the file or export it again.")
+def _without(missing: frozenset[str], cells: list[Any]) -> list[Any]:
+    return [None if isinstance(cell, str) and cell.strip() in missing else cell for cell in cells]
 
 
 def _kept(cells: list[Any], keep: Sequence[bool]) -> list[Any]:

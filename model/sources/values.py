@@ -1,72 +1,60 @@
 """One cell of a user's table as a catalogue value; a cell that does not fit raises BadValue with the reason.
 
-Parquet hands over typed values, CSV strings; both come through the same functions. None, NaN, "nan" and blank text
-are all "no value".
+Parquet hands over typed values, CSV strings; both come through the same functions. None, NaN, "nan", `\\N`, `<NA>` and
+blank text are "no value" everywhere; NULL, None and their kin only where such a word is not to be expected (`marks`):
+a query may well be `null`, a board cannot.
 """
 
 import math
-from datetime import UTC, date, datetime
+import unicodedata
+from collections.abc import Callable
+from datetime import date
 from decimal import Decimal
 from typing import Any
 
-MISSING = ("", "nan", "NaN")
+MISSING = frozenset(("", "nan", "NaN", "\\N", "<NA>"))
+MARKS = MISSING | {
+    "NULL", "null", "Null", "None", "<null>", "<NULL>", "(null)", "NaT", "-nan", "-NaN", "N/A", "n/a", "#N/A"
+}  # fmt: skip
 YES = ("true", "t", "yes", "y", "1")
 NO = ("false", "f", "no", "n", "0")
+LONGEST = 76  # digits of Arrow's widest decimal
+EXACT = 2**53  # floats beyond it are not one whole number but several
 
 
 class BadValue(ValueError):
     """Why a row is refused; generic (no cell contents), so that equal reasons count together."""
 
 
-def text(value: Any) -> str | None:
+def text(value: Any, marks: bool = False) -> str | None:
     """Trimmed text. Numbers as a reader would write them: an id that pandas made 12.0 is "12" again."""
     if isinstance(value, bytes | str):
         value = _utf8(value).strip()
-        return None if value in MISSING else value
+        return None if value in (MARKS if marks else MISSING) else value
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return None
     if isinstance(value, bool):
         return str(value).lower()
-    if isinstance(value, float) and value.is_integer():
-        return str(int(value))
-    if isinstance(value, int | float | Decimal):
+    if isinstance(value, float | Decimal):
+        return _number(value)
+    if isinstance(value, int):
         return str(value)
     if isinstance(value, date):  # a datetime is a date
         return value.isoformat()
     if isinstance(value, list):
-        return ", ".join(texts(value)) or None
+        parts = [text(part, marks) for part in value]
+        return ", ".join(dict.fromkeys(part for part in parts if part)) or None
     raise BadValue("is no text")
 
 
-def texts(value: Any, separator: str | None = None) -> list[str]:
-    """A list cell, or one string cut at `separator`, without blanks and repeats, order kept."""
-    if isinstance(value, list):
-        parts = value
-    else:
-        whole = text(value) or ""
-        parts = whole.split(separator) if separator else [whole]
-    return list(dict.fromkeys(part for part in map(text, parts) if part))
-
-
-def moment(value: Any) -> datetime | None:
-    """A date or a time, in UTC where the cell names no zone."""
-    try:
-        if isinstance(value, date) and not isinstance(value, datetime):
-            value = datetime(value.year, value.month, value.day)
-        if not isinstance(value, datetime):
-            written = text(value)
-            if written is None:
-                return None
-            value = datetime.fromisoformat(written)
-        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
-    except BadValue:
-        raise
-    except (ValueError, OverflowError):
-        raise BadValue("is no ISO 8601 date") from None
+def word(value: Any, marks: bool = True) -> str | None:
+    """A name that rows share (board, group, slice, query): in one Unicode form, NFC."""
+    written = text(value, marks)
+    return written if written is None or written.isascii() else unicodedata.normalize("NFC", written)
 
 
 def flag(value: Any) -> bool | None:
-    written = text(value)
+    written = text(value, marks=True)
     if written is None:
         return None
     if written.lower() in YES:
@@ -77,13 +65,18 @@ def flag(value: Any) -> bool | None:
 
 
 def number(value: Any) -> float | None:
-    written = text(value)
-    if written is None:
-        return None
-    try:
-        parsed = float(written)
-    except ValueError:
-        raise BadValue("is no number") from None
+    if isinstance(value, int | float) and not isinstance(value, bool):  # text refuses floats that are no exact key
+        parsed = float(value)
+        if math.isnan(parsed):
+            return None
+    else:
+        written = text(value, marks=True)
+        if written is None:
+            return None
+        try:
+            parsed = float(written)
+        except ValueError:
+            raise BadValue("is no number") from None
     if not math.isfinite(parsed):
         raise BadValue("is no finite number")
     return parsed
@@ -94,9 +87,32 @@ def count(value: Any) -> int | None:
     parsed = number(value)
     if parsed is None:
         return None
-    if parsed < 1 or parsed != int(parsed) or parsed >= 2**53:
+    if parsed < 1 or parsed != int(parsed) or parsed >= EXACT:
         raise BadValue("is no whole number of at least 1")
     return int(parsed)
+
+
+def named(name: str, read: Callable[[Any], Any], cell: Any) -> Any:
+    """`read(cell)`; a refusal says which catalogue column it was."""
+    try:
+        return read(cell)
+    except BadValue as bad:
+        raise BadValue(f"{name} {bad}") from None
+
+
+def _number(value: float | Decimal) -> str | None:
+    """One spelling a number: Decimal("100.000"), 100.0 and 100 are "100"."""
+    if isinstance(value, Decimal) and value.is_nan():
+        return None
+    if not (value.is_finite() if isinstance(value, Decimal) else math.isfinite(value)):
+        raise BadValue("is no finite number")
+    if isinstance(value, Decimal) and value.adjusted() > LONGEST:
+        raise BadValue("is a number of too many digits")
+    if isinstance(value, float) and abs(value) >= EXACT:
+        raise BadValue("is a number too large for its floating-point column; export the column as text or integers")
+    if value == int(value):
+        return str(int(value))
+    return f"{value.normalize():f}" if isinstance(value, Decimal) else str(value)
 
 
 def _utf8(value: bytes | str) -> str:

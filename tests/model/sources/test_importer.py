@@ -52,7 +52,7 @@ def run(root, spec=None, report=lambda fraction, message: None):
 
 
 def refused(out):
-    return [tuple(row.values()) for row in pq.read_table(out / "quarantine.parquet").to_pylist()]
+    return [(row["table"], row["key"], row["reason"]) for row in pq.read_table(out / "quarantine.parquet").to_pylist()]
 
 
 def pins(catalogue, *columns):
@@ -143,8 +143,13 @@ pins:
   group_id: group
   slices: {vendor: vendor}
 """
-    catalogue, _, quarantine = run(data, spec)
-    assert pins(catalogue, "annotations", "created_at", "consent", "group_id", "slice_vendor") == [
+    catalogue, rows, quarantine = run(data, spec)
+    found = pins(catalogue, "annotations", "created_at", "consent", "group_id", "slice_vendor")
+    assert [(pin["pin_id"], pin["created_at"], pin["annotations"]) for pin in found[2:]] == [
+        ("3", None, ["x"]),  # an optional value that cannot be read does not cost the Pin
+        ("5", datetime(2020, 1, 2, tzinfo=UTC), ["x"]),
+    ]
+    assert found[:2] == [
         {
             "pin_id": "1",
             "annotations": ["x", "y", "z"],
@@ -163,11 +168,11 @@ pins:
         },
     ]
     assert [row[1:] for row in quarantine] == [
-        ("3", "created_at is no ISO 8601 date"),
         ("4", "consent is neither true nor false"),
-        ("5", "annotations is no UTF-8 text"),
         ("6", "no such image file"),
     ]
+    assert "1 × created_at is no date that can be read; write its format" in rows["pins"]["reason"]
+    assert "1 × annotations is no UTF-8 text (left empty)" in rows["pins"]["reason"]
     assert catalogue.count("boards") == catalogue.count("queries") == 0
 
 
@@ -197,10 +202,13 @@ pins:
     ]
     assert (rows["annotations"]["read"], rows["annotations"]["kept"]) == (6, 4)
     assert "1 × of Pins that are not in the catalogue" in rows["annotations"]["reason"]
-    assert ("annotations", "words.csv row 6", "no key or no value") in quarantine
+    assert ("annotations", "words.csv line 7", "no key or no value") in quarantine
     (data / "words.csv").write_text("id,word,score\n1,a,many\n1,b,1\n")
     spec = spec.replace("where: score >= 1 and score < 50, ", "")
-    assert ("annotations", "words.csv row 1", "a value is no number") in run(data, spec)[2]
+    catalogue, rows, quarantine = run(data, spec)
+    assert pins(catalogue, "annotations")[0]["annotations"] == ["b", "a"]  # without a readable score: last
+    assert rows["annotations"]["reason"] == "1 × by is no number (left empty)"
+    assert quarantine == []
 
 
 def test_boards_from_two_tables_and_repeats(data):
@@ -209,7 +217,7 @@ def test_boards_from_two_tables_and_repeats(data):
         "queries", "  - {table: more.csv, board_id: board, pin_id: item, saved_at: when}\nqueries"
     )
     catalogue, rows, quarantine = run(data, spec)
-    assert catalogue.read("boards", ["board_id", "pin_id", "title", "saved_at"]).to_pylist()[-1] == {
+    assert catalogue.read("boards", ["board_id", "pin_id", "title", "saved_at"]).to_pylist()[-2] == {
         "board_id": "d",
         "pin_id": "1",
         "title": None,
@@ -218,10 +226,14 @@ def test_boards_from_two_tables_and_repeats(data):
     assert quarantine == [
         ("boards", "b → 1", "the Pin is on this board already"),
         ("boards", "d → 1", "the Pin is on this board already"),
-        ("boards", "d → 2", "saved_at is no ISO 8601 date"),
-        ("boards", "more.csv row 5", "no board_id"),
+        ("boards", "more.csv line 6", "no board_id"),
     ]
-    assert (rows["boards[0]"]["kept"], rows["boards[1]"]["kept"]) == (3, 1)
+    assert (rows["boards[0]"]["kept"], rows["boards[1]"]["kept"]) == (3, 2)
+    assert (
+        "1 × saved_at is no date that can be read; write its format, e.g. '%d %B %Y' (left empty)"
+        in (rows["boards[1]"]["reason"])
+    )
+    assert "1 board ids are in an earlier table too" in rows["boards[1]"]["reason"]
 
 
 ids = st.sampled_from(["a", "b", "c", "", " a"])
@@ -256,7 +268,7 @@ def test_queries_of_a_table_are_summed(data):
     ]
     assert quarantine == [
         ("queries", "red → 9", "no such Pin in the catalogue"),
-        ("queries", "clicks.tsv row 5", "no query"),
+        ("queries", "clicks.tsv line 6", "no query"),
         ("queries", "red → 2", "clicks is no whole number of at least 1"),
     ]
     assert rows["queries"]["reason"].endswith("2 distinct (query, pin) pairs in all")

@@ -3,7 +3,8 @@
 import pytest
 
 from model.errors import SpecError
-from model.sources.spec import Annotations, BoardTitles, Column, Image, Lookup, load_spec
+from model.sources.checks import Column
+from model.sources.spec import Annotations, BoardTitles, Image, Lookup, load_spec
 
 GOOD = """
 pins:

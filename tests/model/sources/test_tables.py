@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from model.errors import SpecError
+from model.sources.checks import Column
 from model.sources.report import Quarantine
-from model.sources.spec import Column, Table
+from model.sources.spec import Table
 from model.sources.tables import open_source, require_rows, scan
 from model.sources.where import parse
 
@@ -60,7 +61,7 @@ def test_rows_of_another_width_are_refused_with_their_number(tmp_path):
     (tmp_path / "t.csv").write_text('id,title\n1,a\n2,b,c\n3\n4,"x"y\n5,e\n')
     found, refused, tally = read(tmp_path, "t.csv")
     assert found == [("1",), ("5",)]
-    assert [row["key"] for row in refused] == ["t.csv row 2", "t.csv row 3", "t.csv row 4"]
+    assert [row["key"] for row in refused] == ["t.csv line 3", "t.csv line 4", "t.csv line 5"]
     assert refused[0]["reason"] == "its number of values is not the header's"
     assert (tally.read, tally.dropped.total()) == (5, 3)
 

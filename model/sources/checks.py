@@ -1,0 +1,53 @@
+"""What every reader of a spec asks of a value: a mapping of known keys, a text, a column's name."""
+
+import difflib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+from model.errors import SpecError
+
+
+@dataclass(frozen=True)
+class Column:
+    name: str
+    optional: bool = False
+
+
+def hint(name: str, known: Iterable[str], called: str = "known keys") -> str:
+    near = difflib.get_close_matches(name, list(known), n=1, cutoff=0.7)
+    return (f"did you mean {near[0]!r}? " if near else "") + f"{called}: {', '.join(known)}."
+
+
+def mapping(value: Any, where: str, known: Iterable[str], required: Iterable[str] = ()) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        wrong(where, value, "keys and values, e.g. `table: items.parquet`")
+    for key in value:
+        if key not in known:
+            raise SpecError(f"{where} has no key {key!r}; {hint(str(key), known)}")
+    for key in required:
+        if key not in value:
+            raise SpecError(f"{where} needs the key {key!r}; add it.")
+    return value
+
+
+def named_column(value: Any, where: str) -> Column:
+    """`name`, or `name?` for one that may be absent."""
+    name = text(value, where)
+    return Column(name.removesuffix("?"), name.endswith("?"))
+
+
+def text(value: Any, where: str) -> str:
+    if not isinstance(value, str) or not value:
+        wrong(where, value, "a text (a name that looks like a number, yes or no goes in quotes)")
+    return value
+
+
+def choice(value: Any, where: str, known: Iterable[str]) -> str:
+    if value not in known:
+        raise SpecError(f"{where} is {value!r}; {hint(str(value), known, 'it takes')}")
+    return str(value)
+
+
+def wrong(where: str, value: Any, takes: str) -> NoReturn:
+    raise SpecError(f"{where} is {value!r}; it takes {takes}.")
