@@ -87,7 +87,8 @@ def _import(spec: Spec, plan: _Plan, writer: CatalogueWriter, quarantine: Quaran
         return lambda done, message: report(start + (end - start) * done, message)
 
     lookups = {name: LookupTable(lookup, source, quarantine) for name, (lookup, source) in plan.lookups.items()}
-    images = ImageFinder(spec.root / spec.pins.image.folder, PrepareConfig().max_image_bytes)
+    where = spec.pins.image
+    images = ImageFinder(spec.root / where.folder, PrepareConfig().max_image_bytes, where.is_base64)
     reader = PinReader(spec.pins, images, lookups, plan.pins.absent)
     import_pins(reader, plan.pins, writer, quarantine, part(0.0, 0.8))
     for table in lookups.values():

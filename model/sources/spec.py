@@ -7,6 +7,7 @@
       image: image                      # a column of bytes or of file paths
                                         #   {column: file, folder: images}   paths relative to a folder
                                         #   {folder: images}                 files named <pin_id>.jpg, .png, …
+                                        #   {column: image, encoding: base64}  bytes as text, also data:image/…
       title: title                      # likewise description, caption, group_id, created_at, consent
       annotations: tags                 # a list column, or text; [tags, labels] joins columns
                                         #   {column: tags, separator: ","}   text cut into a list
@@ -68,6 +69,7 @@ class Lookup:
 class Image:
     column: Column | None  # None: files named by pin_id
     folder: str  # relative to the root
+    is_base64: bool = False  # the column holds the bytes as text
 
 
 @dataclass(frozen=True)
@@ -183,11 +185,13 @@ def _pins(value: Any) -> Pins:
 def _image(value: Any) -> Image:
     if not isinstance(value, dict):
         return Image(_column(value, "pins.image"), ".")
-    section = _mapping(value, "pins.image", ("column", "folder"))
+    section = _mapping(value, "pins.image", ("column", "folder", "encoding"))
     if not section:
         _wrong("pins.image", value, "a column, or {column: …, folder: …}")
     column = _column(section["column"], "pins.image.column") if "column" in section else None
-    return Image(column, _text(section.get("folder", "."), "pins.image.folder"))
+    if "encoding" in section and (section["encoding"] != "base64" or column is None or "folder" in section):
+        _wrong("pins.image", value, "{column: …, encoding: base64} where the column holds pictures as text")
+    return Image(column, _text(section.get("folder", "."), "pins.image.folder"), "encoding" in section)
 
 
 def _annotations(value: Any) -> Annotations | Lookup:

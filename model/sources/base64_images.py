@@ -1,0 +1,51 @@
+"""Pictures that a table holds as base64 text, alone or as `data:image/png;base64,…`."""
+
+import base64
+import binascii
+import re
+from typing import Any
+
+from model.formats import format_of
+from model.sources.values import BadValue, text
+
+_DATA_URI = re.compile(r"^data:[\w.+/;=-]{0,200};base64,", re.IGNORECASE)
+_LETTERS = re.compile(r"[A-Za-z0-9+/]+")
+_HEAD = 344  # letters that are enough to know a format: 258 bytes
+_SHORTEST = 64  # letters: no picture is shorter, file names without an ending may well be
+
+
+def decoded(cell: Any, limit: int) -> bytes:
+    """The bytes; line breaks, the URL-safe letters and a missing `=` at the end are as good.
+
+    Raises:
+        BadValue: there is none, it is no base64, or it stands for more than `limit` bytes.
+    """
+    written = text(cell)
+    if written is None:
+        raise BadValue("no image")
+    if len(written) > 2 * limit + 1000:
+        raise BadValue(f"the image is larger than {limit:,} bytes")
+    letters = _letters(written)
+    try:
+        return base64.b64decode(letters + "=" * (-len(letters) % 4), validate=True)
+    except (binascii.Error, ValueError):
+        raise BadValue("the image is no base64") from None
+
+
+def looks_like_base64(cell: str | bytes) -> bool:
+    """A data URI, or letters that decode to the beginning of a picture."""
+    head = cell[:_HEAD]
+    if isinstance(head, bytes):
+        head = head.decode("ascii", "replace")
+    if _DATA_URI.match(head.lstrip()):
+        return True
+    letters = _letters(head)
+    if len(letters) < _SHORTEST or not _LETTERS.fullmatch(letters):
+        return False
+    return format_of(base64.b64decode(letters[: len(letters) // 4 * 4])) is not None
+
+
+def _letters(written: str) -> str:
+    """Without what stands around the data, in the standard alphabet."""
+    body = _DATA_URI.sub("", written.lstrip(), count=1)
+    return "".join(body.split()).translate(str.maketrans("-_", "+/")).rstrip("=")
