@@ -40,6 +40,7 @@ class UnreadableImage(Exception):
     def __init__(self, reason: str, detail: str = "") -> None:
         super().__init__(f"{reason} ({detail})" if detail else reason)
         self.reason = reason
+        self.place: int | None = None  # among the images that were read together
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,8 @@ from pathlib import Path
 from stat import S_ISREG
 from typing import Any
 
+from model.base64_images import decoded, looks_like_base64
 from model.formats import FORMATS, format_of, missing_reader
-from model.sources.base64_images import decoded, looks_like_base64
 from model.sources.image_folder import NamedFiles
 from model.sources.values import BadValue, text
 
@@ -35,7 +35,7 @@ class ImageFinder:
         if isinstance(cell, dict):
             cell = cell.get("bytes") or cell.get("path")
         if self.is_base64:
-            return self._checked(decoded(cell, self.limit))
+            return self._checked(self._decoded(cell))
         if isinstance(cell, bytes | str) and looks_like_base64(cell):
             raise BadValue("the image looks like base64; write {column: image, encoding: base64}")
         if isinstance(cell, bytes):
@@ -46,6 +46,17 @@ class ImageFinder:
         if "://" in name:
             raise BadValue("the image is a web address, not a file")
         return self._read(self._named(name))
+
+    def _decoded(self, cell: Any) -> bytes:
+        written = text(cell)
+        if written is None:
+            raise BadValue("no image")
+        if len(written) > 2 * self.limit + 1000:
+            raise BadValue(f"the image is larger than {self.limit:,} bytes")
+        try:
+            return decoded(written)
+        except ValueError:
+            raise BadValue("the image is no base64") from None
 
     def of_pin(self, pin_id: str) -> bytes:
         """The file <pin_id>.jpg, .png, … or without an ending, here or in a folder below; endings in either case."""

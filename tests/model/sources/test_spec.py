@@ -102,7 +102,10 @@ PINS = "table: a.csv, pin_id: id, image: image"
         (f"pins: {{{PINS}, annotations: {{table: k.csv, key: id}}}}", "annotations needs the key 'value'"),
         ("pins: {table: a.csv, pin_id: id, image: {}}", "pins.image is {}"),
         ("pins: {table: a.csv, pin_id: id, image: {folders: x}}", "did you mean 'folder'?"),
-        ("pins: {table: a.csv, pin_id: id, image: {column: i, encoding: hex}}", "it takes {column: …, encoding: base64}"),
+        (
+            "pins: {table: a.csv, pin_id: id, image: {column: i, encoding: hex}}",
+            "it takes {column: …, encoding: base64}",
+        ),
         ("pins: {table: a.csv, pin_id: id, image: {encoding: base64}}", "it takes {column: …, encoding: base64}"),
         ("pins: {table: [], pin_id: id, image: image}", "pins.table is []"),
         (f"pins: {{{PINS}, where: 3}}", "pins.where is 3"),
