@@ -22,7 +22,7 @@ _GUESSES = 8  # continuations that are tried: most pictures that end early diffe
 
 def lacks_end(data: bytes) -> bool:
     """Whether no end marker follows the last scan; a thumbnail's before it does not count."""
-    return data.rfind(_END) < data.rfind(_SCAN)
+    return not data.endswith(_END) and data.rfind(_END) < data.rfind(_SCAN)
 
 
 def closed(data: bytes) -> bytes:

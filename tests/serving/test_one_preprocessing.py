@@ -99,7 +99,7 @@ def prepared(odd, embedder, onnx_model, tmp_path_factory):
     with CatalogueWriter(root / "catalogue") as writer:
         schema = pa.schema([field for field in PINS if field.name in odd[0]])
         writer.write("pins", pa.Table.from_pylist(odd, schema=schema))
-        asked = [{"query": text, "pin_id": "pin 0", "clicks": 1} for text in TEXTS]
+        asked = [{"query": text, "pin_id": "pin 0", "clicks": 1} for text in TEXTS if text is not None]
         writer.write("queries", pa.Table.from_pylist(asked, schema=QUERIES))
     summary = prepare(Catalogue(root / "catalogue"), root / "prepared", PrepareConfig())
     assert summary["pins"]["kept"] == COUNT
