@@ -25,12 +25,13 @@ def without_metadata(data: bytes) -> bytes:
 
     An ancillary chunk may have any checksum or end with the file; a broken critical chunk stays broken.
     """
+    bits, colours = (*data[24:26], 0, 0)[:2]  # of the header, which may be missing
     parts = [_SIGNATURE]
     for kind, body, whole in _chunks(data):
         if _is_critical(kind):
             parts.append(whole)
         elif kind == b"tRNS":
-            parts.append(_transparency(body, bits=data[24], colours=data[25]))
+            parts.append(_transparency(body, bits, colours))
         elif kind == b"eXIf" or _tells_orientation(kind, body):
             parts.append(_chunk(kind, body))
     return b"".join(parts)

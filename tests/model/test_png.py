@@ -54,7 +54,12 @@ def test_a_text_behind_the_picture_may_be_cut():
 
 def test_the_picture_itself_is_still_checked():
     place = PLAIN.index(b"IHDR") + 17  # its checksum
-    for data in (PLAIN[:place] + b"\0\0\0\0" + PLAIN[place + 4 :], PLAIN[: len(PLAIN) // 2], with_chunks(PLAIN[:33])):
+    for data in (
+        PLAIN[:place] + b"\0\0\0\0" + PLAIN[place + 4 :],
+        PLAIN[: len(PLAIN) // 2],
+        with_chunks(PLAIN[:33]),
+        PLAIN[:8] + chunk(b"tRNS"),
+    ):
         with pytest.raises(UnreadableImage, match="truncated"):
             open_image(data)
 
