@@ -2,10 +2,13 @@
 
     model = mlflow.pyfunc.load_model("models:/pinclip@challenger")
     model.predict([{"image": jpeg_bytes, "title": "A red chair"}, {"query": "chairs"}])
+    model.predict({"query": ["chairs", "tables"]})
+    model.predict(pq.read_table(pins).to_pandas())
 
 A row with `query` is encoded as a search query, any other as a Pin, of which the image or the texts may be missing.
-The answer has one column, `vector`: the L2-normalised vector of each row. This file is stored with every version
-(models from code) and run where the version is loaded; the pipeline itself never imports it.
+Texts are cleaned and images decoded as the prepare step does it. The answer has one column, `vector`: the
+L2-normalised vector of each row, under the index of the input. This file is stored with every version (models from
+code) and run where the version is loaded; the pipeline itself never imports it.
 """
 
 from pathlib import Path
@@ -16,6 +19,8 @@ import numpy as np
 import pandas as pd
 
 from model.catalogue import TEXT_SIGNALS
+from model.fields import FIELDS, Row, UnreadableField, read_row
+from model.images import UnreadableImage
 
 
 class PinModel(mlflow.pyfunc.PythonModel):
@@ -25,26 +30,48 @@ class PinModel(mlflow.pyfunc.PythonModel):
         self.embedder = Embedder(Path(context.artifacts["model"]))
 
     def predict(self, context: Any, model_input: pd.DataFrame, params: dict[str, Any] | None = None) -> pd.DataFrame:
-        rows = [_present(row) for row in model_input.to_dict("records")]
-        _refuse_empty(rows)
-        queries = [i for i, row in enumerate(rows) if "query" in row]
-        pins = [i for i, row in enumerate(rows) if "query" not in row]
+        """
+        Raises:
+            ValueError: a row that cannot be read, by its place, column and type; or no known column at all.
+        """
+        table = _rows_of(model_input)
+        rows = [_read(number, row) for number, row in enumerate(table.to_dict("records"))]
+        queries = [i for i, row in enumerate(rows) if row.query]
+        pins = [i for i, row in enumerate(rows) if not row.query]
         vectors = np.zeros((len(rows), self.embedder.dim), dtype=np.float32)
-        vectors[queries] = self.embedder.queries([rows[i]["query"] for i in queries])
-        texts = [{name: rows[i][name] for name in TEXT_SIGNALS if name in rows[i]} for i in pins]
-        vectors[pins] = self.embedder.pins([rows[i].get("image") for i in pins], texts)
-        return pd.DataFrame({"vector": vectors.tolist()})
+        vectors[queries] = self.embedder.queries([rows[i].query for i in queries])
+        vectors[pins] = self._pins(rows, pins)
+        return pd.DataFrame({"vector": vectors.tolist()}, index=table.index)
+
+    def _pins(self, rows: list[Row], pins: list[int]) -> np.ndarray:
+        try:
+            return self.embedder.pins([rows[i].image for i in pins], [rows[i].texts for i in pins])
+        except UnreadableImage as error:
+            raise ValueError(f"Row {pins[error.place or 0]}: the 'image' cannot be used: {error}.") from None
 
 
-def _present(row: dict[Any, Any]) -> dict[Any, Any]:
-    """The row without its missing values, which pandas may write as None or NaN."""
-    return {name: value for name, value in row.items() if isinstance(value, (str, bytes)) and value}
+def _rows_of(table: pd.DataFrame) -> pd.DataFrame:
+    """The known columns."""
+    known = [name for name in FIELDS if name in table.columns]
+    if not known:
+        given = f"; given were {', '.join(map(str, table.columns))}" if len(table.columns) else ""
+        raise ValueError(f"None of this model's columns is there: {', '.join(FIELDS)}{given}.")
+    if known == ["query"] and len(table) == 1 and isinstance(table["query"].iloc[0], list):
+        return pd.DataFrame({"query": table["query"].iloc[0]})  # MLflow makes one row of {"query": ["a", "b"]}
+    return table[known]
 
 
-def _refuse_empty(rows: list[dict[Any, Any]]) -> None:
-    for number, row in enumerate(rows):
-        if not row:
-            raise ValueError(f"Row {number} is empty; give an image, a text ({', '.join(TEXT_SIGNALS)}) or a query.")
+def _read(number: int, row: dict[Any, Any]) -> Row:
+    try:
+        read = read_row(row)
+    except UnreadableField as error:
+        raise ValueError(f"Row {number}: {error}") from None
+    others = [*(["image"] if read.image else []), *read.texts]
+    if read.query and others:
+        raise ValueError(f"Row {number} has a query and {', '.join(others)}; give a query alone, or a Pin without one.")
+    if not read.query and not others:
+        raise ValueError(f"Row {number} is empty; give an image, a text ({', '.join(TEXT_SIGNALS)}) or a query.")
+    return read
 
 
 mlflow.models.set_model(PinModel())

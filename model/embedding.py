@@ -21,8 +21,9 @@ import torch
 
 from model.catalogue import TEXT_SIGNALS, TEXT_TYPES, Catalogue, joined_texts
 from model.checkpoint import load_model
+from model.cleaning import RawTexts, clean, clean_texts
 from model.files import remove, replaced, write_json
-from model.images import to_pixels
+from model.images import UnreadableImage, to_pixels
 from model.kernel_cache import keep_few_kernels
 from model.parts import Each, in_turn
 from model.pixels import Pixels
@@ -52,15 +53,13 @@ class Embedder:
     def dim(self) -> int:
         return self.config.fusion.dim
 
-    def pins(self, images: Sequence[bytes | None], texts: Sequence[dict[str, str]]) -> np.ndarray:
+    def pins(self, images: Sequence[bytes | None], texts: Sequence[RawTexts]) -> np.ndarray:
         """Pin vectors (n, E) float32 from encoded images (None: missing) and texts by signal name ({}: missing).
 
         Raises:
-            UnreadableImage: an image that model.images refuses.
+            UnreadableImage: an image that model.images refuses; its `place` is set.
         """
-        size = self.config.vision.image_size
-        blank = np.zeros((size, size, 3), dtype=np.uint8)
-        pixels = [blank if image is None else to_pixels(image, size) for image in images]
+        pixels = self._decoded(images)
         present = np.array([image is not None for image in images])
         blocks = [
             self.block(np.stack(pixels[i : i + BLOCK]), present[i : i + BLOCK], texts[i : i + BLOCK])[0]
@@ -69,20 +68,20 @@ class Embedder:
         return np.concatenate(blocks) if blocks else np.zeros((0, self.dim), dtype=np.float32)
 
     def queries(self, texts: Sequence[str]) -> np.ndarray:
-        """Query vectors (n, E) float32, in the Pins' space."""
+        """Query vectors (n, E) float32, in the Pins' space; queries are cleaned as those of a catalogue."""
         kind = TEXT_TYPES.index("query")
         blocks = [
-            self._text_vectors(self._pack([(text, kind) for text in texts[i : i + BLOCK]]))
+            self._text_vectors(self._pack([(clean(text), kind) for text in texts[i : i + BLOCK]]))
             for i in range(0, len(texts), BLOCK)
         ]
         return np.concatenate(blocks) if blocks else np.zeros((0, self.dim), dtype=np.float32)
 
     @torch.inference_mode()
     def block(
-        self, pixels: np.ndarray, has_image: np.ndarray, texts: Sequence[dict[str, str]]
+        self, pixels: np.ndarray, has_image: np.ndarray, texts: Sequence[RawTexts]
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """(pin, image, text) vectors, each (n, E), of at most BLOCK Pins in one forward pass."""
-        shown = [(i, n, t[n]) for i, t in enumerate(texts) for n in TEXT_SIGNALS if t.get(n)]
+        """(pin, image, text) vectors, each (n, E), of at most BLOCK Pins in one forward pass; it cleans the texts."""
+        shown = [(i, name, text) for i, named in enumerate(texts) for name, text in clean_texts(named).items()]
         packed = self._pack([(text, TEXT_TYPES.index(name)) for _, name, text in shown])
         owner = np.array([i for i, _, _ in shown], dtype=np.int64)
         image_nE, tokens = self.encoder.encode_images(torch.from_numpy(pixels).to(self.device))
@@ -94,6 +93,17 @@ class Embedder:
         with_text = np.isin(np.arange(len(texts)), owner)
         text[with_text] = text_NE.cpu().numpy()[first[with_text]]
         return pin_nE.cpu().numpy(), image_nE.cpu().numpy(), text
+
+    def _decoded(self, images: Sequence[bytes | None]) -> list[np.ndarray]:
+        size, limits = self.config.vision.image_size, self.config.prepare
+        blank, pixels = np.zeros((size, size, 3), dtype=np.uint8), []
+        for place, image in enumerate(images):
+            try:
+                pixels.append(blank if image is None else to_pixels(image, size, limits))
+            except UnreadableImage as error:
+                error.place = place
+                raise
+        return pixels
 
     @torch.inference_mode()
     def _text_vectors(self, texts: Texts) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Image bytes from strangers into pixels: five formats, limits read from the header before anything is decoded.
+"""Image bytes from strangers into pixels: limits are read from the header before anything is decoded.
 
 open_image(data)    ->  an RGB picture, upright, transparency on white
 to_pixels(data, 64) ->  uint8 (64, 64, 3), as the image tower reads it
@@ -12,11 +12,11 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
+from model import jpeg, png
+from model.colours import as_rgb, wide_as_rgb
 from model.config import PrepareConfig
+from model.formats import format_of, missing_reader
 
-FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP")
-# How a file of each format begins: a broken file of a known format is not "unknown".
-_BEGINNINGS = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"RIFF", b"GIF87a", b"GIF89a", b"BM")
 _BOMBS = (Image.DecompressionBombError, Image.DecompressionBombWarning)
 _ORIENTATION_TAG = 0x0112
 # EXIF orientation 1..8 -> what makes the picture upright; 1 and nonsense need nothing.
@@ -34,11 +34,13 @@ _FACTS_SIDE = 64  # brightness and contrast are measured on a square of this sid
 
 
 class UnreadableImage(Exception):
-    """`reason`: "empty", "too many bytes", "unknown format", "too many pixels", "too small" or "truncated"."""
+    """`reason`: "empty", "too many bytes", "unknown format", "no reader for HEIF", "too many pixels", "too small"
+    or "truncated"."""
 
     def __init__(self, reason: str, detail: str = "") -> None:
         super().__init__(f"{reason} ({detail})" if detail else reason)
         self.reason = reason
+        self.place: int | None = None  # among the images that were read together
 
 
 @dataclass(frozen=True)
@@ -78,48 +80,77 @@ def image_facts(data: bytes, limits: PrepareConfig | None = None) -> ImageFacts:
     """Measures the image; one that cannot be read says why in `reason`."""
     digest = hashlib.sha256(data).hexdigest()
     try:
-        image = _open(data, limits or PrepareConfig())
+        opened = _open(data, limits or PrepareConfig())
     except UnreadableImage as error:
         return ImageFacts(False, error.reason, None, None, None, len(data), digest, None, None)
-    # Read now: decoding as a draft changes `size`. A phone's MPO is a JPEG with a second picture behind it.
-    header = ("JPEG" if image.format == "MPO" else image.format, *image.size)
+    header = (opened.format, *opened.image.size)  # read now: decoding as a draft changes `size`
     try:
-        luma = np.asarray(_squeezed(image, _FACTS_SIDE).convert("L"), dtype=np.float64) / 255
+        luma = np.asarray(_squeezed(opened, _FACTS_SIDE).convert("L"), dtype=np.float64) / 255
     except UnreadableImage as error:
         return ImageFacts(False, error.reason, *header, len(data), digest, None, None)
     return ImageFacts(True, None, *header, len(data), digest, float(luma.mean()), float(luma.std()))
 
 
-def _open(data: bytes, limits: PrepareConfig) -> Image.Image:
+@dataclass(frozen=True)
+class _Opened:
+    """An image whose header was read: `data` is what Pillow reads, without what it would stumble over."""
+
+    data: bytes
+    format: str
+    image: Image.Image
+
+
+def _open(data: bytes, limits: PrepareConfig) -> _Opened:
     """Reads the header only, and holds it against the limits."""
     if not data:
         raise UnreadableImage("empty")
     if len(data) > limits.max_image_bytes:
         raise UnreadableImage("too many bytes", f"{len(data):,}")
-    try:
-        image = Image.open(io.BytesIO(data), formats=FORMATS)
-    except _BOMBS:
-        raise UnreadableImage("too many pixels") from None
-    except Exception:  # plugins raise whatever broken bytes lead them to
-        raise UnreadableImage("truncated" if data.startswith(_BEGINNINGS) else "unknown format") from None
+    name = format_of(data)
+    if name is None:
+        raise UnreadableImage("unknown format")
+    if install := missing_reader(name):
+        raise UnreadableImage(f"no reader for {name}", install)
+    if name == "PNG":
+        data = png.without_metadata(data)
+    image = _header(data, name)
     width, height = image.size
     if width * height > limits.max_image_pixels:
         raise UnreadableImage("too many pixels", f"{width}x{height}")
     if min(width, height) < limits.min_image_side:
         raise UnreadableImage("too small", f"{width}x{height}")
-    return image
+    return _Opened(data, name, image)
 
 
-def _squeezed(image: Image.Image, size: int) -> Image.Image:
-    # A JPEG decoder halves for free while it decodes: much faster, and the resize below still has pixels to average.
-    image.draft(None, (size * _DRAFT_MARGIN, size * _DRAFT_MARGIN))
-    return _decode(image).resize((size, size), Image.Resampling.BILINEAR, reducing_gap=float(_DRAFT_MARGIN))
+def _header(data: bytes, name: str) -> Image.Image:
+    if name == "HEIF":
+        from pillow_heif import register_heif_opener  # an extra of this project
 
-
-def _decode(image: Image.Image) -> Image.Image:
+        register_heif_opener()
     try:
+        return Image.open(io.BytesIO(data), formats=(name,))
+    except _BOMBS:
+        raise UnreadableImage("too many pixels") from None
+    except Exception:  # plugins raise whatever broken bytes lead them to
+        raise UnreadableImage("truncated") from None
+
+
+def _squeezed(opened: _Opened, size: int) -> Image.Image:
+    # A JPEG decoder halves for free while it decodes: much faster, and the resize below still has pixels to average.
+    draft = (size * _DRAFT_MARGIN, size * _DRAFT_MARGIN)
+    return _decode(opened, draft).resize((size, size), Image.Resampling.BILINEAR, reducing_gap=float(_DRAFT_MARGIN))
+
+
+def _decode(opened: _Opened, draft: tuple[int, int] | None = None) -> Image.Image:
+    image = opened.image
+    try:
+        if opened.format == "JPEG" and jpeg.lacks_end(opened.data):
+            image = _header(jpeg.closed(opened.data), "JPEG")
+        if draft:
+            image.draft(None, draft)
         image.load()
-        picture = _as_rgb(image)
+        is_wide = opened.format == "PNG" and png.has_wide_transparency(opened.data)
+        picture = wide_as_rgb(png.wide_pixels(opened.data), image.info["transparency"]) if is_wide else as_rgb(image)
     except Exception:  # the bytes end early or make no sense; Pillow names it in a dozen ways
         raise UnreadableImage("truncated") from None
     turn = _UPRIGHT.get(_orientation(image))
@@ -132,12 +163,3 @@ def _orientation(image: Image.Image) -> int:
         return int(image.getexif().get(_ORIENTATION_TAG, 1))
     except Exception:
         return 1
-
-
-def _as_rgb(image: Image.Image) -> Image.Image:
-    if image.mode.startswith("I"):  # 16 bits a pixel; Pillow would clip at 255 instead of scaling
-        image = Image.fromarray((np.asarray(image).astype(np.uint32) >> 8).astype(np.uint8))
-    if image.has_transparency_data:
-        layer = image.convert("RGBA")
-        image = Image.alpha_composite(Image.new("RGBA", layer.size, "white"), layer)
-    return image.convert("RGB")

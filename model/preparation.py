@@ -30,6 +30,7 @@ from model.cpus import cpus
 from model.errors import CatalogueError
 from model.facts import pin_facts, with_copies
 from model.files import replaced, write_json
+from model.formats import FORMATS, HEIF_EXTRA
 from model.images import ImageFacts, image_facts
 from model.ledger import NO_CONSENT, Ledger
 from model.reading import batches, read, refused_by_import
@@ -47,7 +48,8 @@ _MENDING = {
     "too many bytes": "shrink the images or raise prepare.max_image_bytes",
     "too many pixels": "shrink the images or raise prepare.max_image_pixels",
     "too small": "give larger images or lower prepare.min_image_side",
-    "unknown format": "give JPEG, PNG, WEBP, GIF or BMP bytes in the image column",
+    "unknown format": f"give {', '.join(FORMATS)} bytes in the image column",
+    "no reader for HEIF": f"run {HEIF_EXTRA}",
 }
 
 

@@ -89,7 +89,8 @@ def _import(spec: Spec, plan: _Plan, writer: CatalogueWriter, quarantine: Quaran
         return lambda done, message: report(start + (end - start) * done, message)
 
     lookups = {name: LookupTable(lookup, source, quarantine) for name, (lookup, source) in plan.lookups.items()}
-    images = ImageFinder(spec.root / spec.pins.image.folder, PrepareConfig().max_image_bytes)
+    where = spec.pins.image
+    images = ImageFinder(spec.root / where.folder, PrepareConfig().max_image_bytes, where.is_base64)
     reader = PinReader(spec.pins, images, lookups, plan.pins.absent, plan.pins.tally)
     import_pins(reader, plan.pins, writer, quarantine, part(0.0, 0.8))
     pins = PinRows(reader.known, spec.pins.prefix)

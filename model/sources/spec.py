@@ -9,6 +9,7 @@ docs/specs.md explains every key, with an example each; in short:
       image: image                      # a column of bytes or of file paths
                                         #   {column: file, folder: images}   paths relative to a folder
                                         #   {folder: images}                 files named <pin_id>.jpg, .png, …
+                                        #   {column: image, encoding: base64}  bytes as text, also data:image/…
       title: title                      # likewise description, caption, group_id, created_at, consent
                                         #   created_at: {column: time, format: ms}, see model/sources/times.py
       annotations: tags                 # a list column, or text; [tags, labels] joins columns
@@ -72,6 +73,7 @@ class Lookup:
 class Image:
     column: Column | None  # None: files named by pin_id
     folder: str  # relative to the root
+    is_base64: bool = False  # the column holds the bytes as text
 
 
 @dataclass(frozen=True)
@@ -187,11 +189,13 @@ def _pins(value: Any, base: Dialect) -> Pins:
 def _image(value: Any) -> Image:
     if not isinstance(value, dict):
         return Image(named_column(value, "pins.image"), ".")
-    section = mapping(value, "pins.image", ("column", "folder"))
+    section = mapping(value, "pins.image", ("column", "folder", "encoding"))
     if not section:
         wrong("pins.image", value, "a column, or {column: …, folder: …}")
     column = named_column(section["column"], "pins.image.column") if "column" in section else None
-    return Image(column, text(section.get("folder", "."), "pins.image.folder"))
+    if "encoding" in section and (section["encoding"] != "base64" or column is None or "folder" in section):
+        wrong("pins.image", value, "{column: …, encoding: base64} where the column holds pictures as text")
+    return Image(column, text(section.get("folder", "."), "pins.image.folder"), "encoding" in section)
 
 
 def _annotations(value: Any, base: Dialect) -> Annotations | Lookup:

@@ -9,10 +9,11 @@ from dataclasses import dataclass
 import numpy as np
 from tokenizers import Tokenizer
 
-from model.catalogue import TEXT_SIGNALS, TEXT_TYPES
+from model.catalogue import TEXT_TYPES
+from model.cleaning import RawTexts, clean, clean_texts
 from model.text import encode_texts
 
-PinTexts = dict[str, str]  # by signal name; a Pin without texts has an empty one
+PinTexts = dict[str, str]  # clean, by signal name; a Pin without texts has an empty one
 
 
 @dataclass(frozen=True)
@@ -44,13 +45,15 @@ class PaddedIds:
         return slots_BT
 
 
-def pin_texts(tokenizer: Tokenizer, texts: Sequence[PinTexts], context: int) -> tuple[PaddedIds, np.ndarray]:
-    """(the texts of all Pins, their slots (B, T))."""
-    shown = [(pin, name) for pin, named in enumerate(texts) for name in TEXT_SIGNALS if named.get(name)]
-    types = [TEXT_TYPES.index(name) for _, name in shown]
-    ids = PaddedIds.of(tokenizer, [texts[pin][name] for pin, name in shown], types, context)
-    return ids, ids.slots([pin for pin, _ in shown], len(texts))
+def pin_texts(tokenizer: Tokenizer, texts: Sequence[RawTexts], context: int) -> tuple[PaddedIds, np.ndarray]:
+    """(the texts of all Pins, cleaned; their slots (B, T))."""
+    shown = [(pin, name, text) for pin, named in enumerate(texts) for name, text in clean_texts(named).items()]
+    types = [TEXT_TYPES.index(name) for _, name, _ in shown]
+    ids = PaddedIds.of(tokenizer, [text for _, _, text in shown], types, context)
+    return ids, ids.slots([pin for pin, _, _ in shown], len(texts))
 
 
 def query_texts(tokenizer: Tokenizer, queries: Sequence[str], context: int) -> PaddedIds:
-    return PaddedIds.of(tokenizer, queries, [TEXT_TYPES.index("query")] * len(queries), context)
+    return PaddedIds.of(
+        tokenizer, [clean(query) for query in queries], [TEXT_TYPES.index("query")] * len(queries), context
+    )

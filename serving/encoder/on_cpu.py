@@ -7,9 +7,10 @@ import numpy as np
 import onnxruntime
 from tokenizers import Tokenizer
 
+from model.cleaning import RawTexts
 from model.config.folder import read_config
 from serving.encoder.export import exported
-from serving.encoder.inputs import PaddedIds, PinTexts, pin_texts, query_texts
+from serving.encoder.inputs import PaddedIds, pin_texts, query_texts
 
 
 class OnnxEncoder:
@@ -20,12 +21,12 @@ class OnnxEncoder:
     def __init__(self, model_folder: Path, cache: Path, threads: int = 0) -> None:
         graphs = exported(model_folder, cache)
         config = read_config(model_folder)
-        self.image_size, self.context = config.vision.image_size, config.text.context
+        self.image_size, self.limits, self.context = config.vision.image_size, config.prepare, config.text.context
         self.tokenizer = Tokenizer.from_file(str(model_folder / "tokenizer.json"))
         self._pins = _session(graphs / "pins.onnx", threads)
         self._queries = _session(graphs / "queries.onnx", threads)
 
-    def pins(self, pixels_BSS3: np.ndarray, has_image_B: np.ndarray, texts: Sequence[PinTexts]) -> np.ndarray:
+    def pins(self, pixels_BSS3: np.ndarray, has_image_B: np.ndarray, texts: Sequence[RawTexts]) -> np.ndarray:
         ids, slots_BT = pin_texts(self.tokenizer, texts, self.context)
         pictures = {"pixels": pixels_BSS3, "has_image": has_image_B, "slots": slots_BT}
         return self._pins.run(None, pictures | _feed(ids))[0]

@@ -9,7 +9,8 @@ from typing import Protocol
 
 import numpy as np
 
-from serving.encoder.inputs import PinTexts
+from model.cleaning import RawTexts
+from model.config import PrepareConfig
 
 
 class Encoder(Protocol):
@@ -17,9 +18,10 @@ class Encoder(Protocol):
 
     name: str  # for people: "ONNX Runtime" or "PyTorch on cuda"
     image_size: int
+    limits: PrepareConfig  # of pictures: those that the model's own catalogue was prepared with
 
-    def pins(self, pixels_BSS3: np.ndarray, has_image_B: np.ndarray, texts: Sequence[PinTexts]) -> np.ndarray:
-        """Pin vectors (B, E), float32 of length 1, from uint8 pixels (anything where there is no image)."""
+    def pins(self, pixels_BSS3: np.ndarray, has_image_B: np.ndarray, texts: Sequence[RawTexts]) -> np.ndarray:
+        """Pin vectors (B, E), float32 of length 1; pixels are uint8 (anything where there is no image), texts raw."""
         ...
 
     def queries(self, texts: Sequence[str]) -> np.ndarray:

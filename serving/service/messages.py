@@ -5,6 +5,8 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
+from model.formats import FORMATS
+
 PinId = Annotated[str, StringConstraints(min_length=1, max_length=512)]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 
@@ -17,11 +19,11 @@ class PinIn(Message):
     """An image, texts, or both."""
 
     pin_id: PinId
-    image: str | None = Field(None, description="JPEG, PNG, WebP, GIF or BMP, base64.")
+    image: str | None = Field(None, description=f"{', '.join(FORMATS)}; base64, or data:image/png;base64,…")
     title: str | None = None
     description: str | None = None
     caption: str | None = None
-    annotations: list[str] | str | None = None
+    annotations: list[str | None] | str | None = None
     time: datetime | None = Field(
         None, description="When the Pin became what it is; an older push never overwrites. [now]"
     )

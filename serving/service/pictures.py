@@ -11,15 +11,9 @@ from threading import Lock
 import pyarrow.parquet as pq
 
 from model.catalogue import Catalogue
+from model.formats import MEDIA_TYPES, format_of
 
 KEPT_BYTES = 64_000_000
-KINDS = {
-    b"\xff\xd8\xff": "image/jpeg",
-    b"\x89PNG": "image/png",
-    b"RIFF": "image/webp",
-    b"GIF8": "image/gif",
-    b"BM": "image/bmp",
-}
 
 
 class Pictures:
@@ -51,7 +45,7 @@ class Pictures:
             self._kept[pin_id] = data
             while sum(map(len, self._kept.values())) > KEPT_BYTES and len(self._kept) > 1:
                 self._kept.popitem(last=False)
-        return data, next((kind for start, kind in KINDS.items() if data.startswith(start)), "application/octet-stream")
+        return data, MEDIA_TYPES.get(format_of(data) or "", "application/octet-stream")
 
     def _learn(self, number: int, shard: pq.ParquetFile) -> None:
         columns = [name for name in ("pin_id", "title") if name in shard.schema_arrow.names]

@@ -1,7 +1,7 @@
 """Requests into Pins and pictures. Every mistake is a Refused: a status and one sentence."""
 
 import base64
-import binascii
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.parser import BytesParser
 from email.policy import HTTP
@@ -10,9 +10,11 @@ from typing import Any, TypeVar
 import numpy as np
 from pydantic import ValidationError
 
-from model.catalogue import TEXT_SIGNALS, joined_texts
-from model.config import PrepareConfig
+from model.base64_images import decoded
+from model.catalogue import TEXT_SIGNALS
+from model.cleaning import clean, clean_texts
 from model.images import UnreadableImage, to_pixels
+from serving.encoder import Encoder
 from serving.service.config import ServiceConfig
 from serving.service.messages import Message, PinIn, PinsIn
 from serving.service.space import NewPin
@@ -54,38 +56,48 @@ def pins_of(body: bytes, content_type: str, config: ServiceConfig) -> list[PinIn
     return pins
 
 
-def new_pin(pin: PinIn, image_size: int, config: ServiceConfig) -> NewPin:
+def new_pin(pin: PinIn, encoder: Encoder, config: ServiceConfig) -> NewPin:
     """Decodes the picture: work for a thread.
 
     Raises:
         Refused: 422, a picture that is none; or 413, one or a text that is too large.
     """
-    given = {name: value for name in TEXT_SIGNALS if (value := getattr(pin, name))}
-    texts = dict(zip(given, joined_texts(list(given.values())), strict=True))
-    for name, text in texts.items():
-        check_text(f"{name} of Pin {pin.pin_id!r}", text, config)
-    if not pin.image and not any(text.strip() for text in texts.values()):
+    given = {name: getattr(pin, name) for name in TEXT_SIGNALS}
+    for name, value in given.items():
+        _check_length(f"{name} of Pin {pin.pin_id!r}", value or "", config)
+    texts = clean_texts(given)
+    if not pin.image and not texts:
         raise Refused(422, f"Pin {pin.pin_id!r} has neither image nor text; send one of them.")
-    pixels_SS3 = picture(pin.image, f"Pin {pin.pin_id!r}", image_size, config) if pin.image else None
+    pixels_SS3 = picture(pin.image, f"Pin {pin.pin_id!r}", encoder, config) if pin.image else None
     return NewPin(pin.pin_id, pixels_SS3, texts, _time(pin))
 
 
-def picture(image: str, whose: str, size: int, config: ServiceConfig) -> np.ndarray:
-    """uint8 (size, size, 3)."""
+def picture(image: str, whose: str, encoder: Encoder, config: ServiceConfig) -> np.ndarray:
+    """uint8 (S, S, 3), within the limits of the service and those that the model's catalogue was prepared with."""
     try:
-        data = base64.b64decode(image, validate=True)
-    except (binascii.Error, ValueError):
+        data = decoded(image)
+    except ValueError:
         raise Refused(422, f"The image of {whose} is not base64.") from None
+    limits = replace(
+        encoder.limits,
+        max_image_bytes=min(encoder.limits.max_image_bytes, config.max_image_bytes),
+        max_image_pixels=min(encoder.limits.max_image_pixels, config.max_pixels),
+    )
     try:
-        limits = PrepareConfig(max_image_bytes=config.max_image_bytes, max_image_pixels=config.max_pixels)
-        return to_pixels(data, size, limits)
+        return to_pixels(data, encoder.image_size, limits)
     except UnreadableImage as error:
         status = 413 if error.reason.startswith("too many") else 422
         raise Refused(status, f"The image of {whose} cannot be used: {error}.") from None
 
 
-def check_text(whose: str, text: str, config: ServiceConfig) -> None:
-    if len(text) > config.max_text:
+def words(text: str | None, config: ServiceConfig) -> str:
+    """What is searched for, cleaned as the queries of a catalogue; "" where nothing is left."""
+    _check_length("text", text or "", config)
+    return clean(text)
+
+
+def _check_length(whose: str, text: str | list[str | None], config: ServiceConfig) -> None:
+    if sum(len(part or "") for part in ([text] if isinstance(text, str) else text)) > config.max_text:
         raise Refused(413, f"The {whose} is longer than {config.max_text:,} characters; send less.")
 
 

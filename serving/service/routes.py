@@ -21,7 +21,7 @@ from serving.service.messages import (
     SpaceOut,
     SpacesOut,
 )
-from serving.service.reading import Refused, check_text, new_pin, parsed, picture, pins_of
+from serving.service.reading import Refused, new_pin, parsed, picture, pins_of, words
 from serving.service.served import Served, ServedSpace
 
 
@@ -33,8 +33,7 @@ class Routes:
         """Encodes Pins and stores them: when this answers, ranking reads their vectors and search finds them."""
         chosen = self.served.space(space)
         given = pins_of(await request.body(), request.headers.get("content-type", ""), self.config)
-        size = chosen.space.encoder.image_size
-        new = [await asyncio.to_thread(new_pin, pin, size, self.config) for pin in given]
+        new = [await asyncio.to_thread(new_pin, pin, chosen.space.encoder, self.config) for pin in given]
         accepted = await asyncio.gather(*map(chosen.accept, new))
         pins = [
             PinOut(pin_id=pin.pin_id, stored=one.stored, vector=one.vector_E.tolist())
@@ -86,14 +85,13 @@ class Routes:
 
     async def _vector(self, chosen: ServedSpace, asked: SearchIn) -> np.ndarray:
         """float32 (E,)"""
-        text, weight = (asked.text or "").strip(), asked.image_weight
+        text, weight = words(asked.text, self.config), asked.image_weight
         if not text and not asked.image:
             raise Refused(422, "Search for a text, an image, or both.")
-        check_text("text", text, self.config)
         if not asked.image:
             return await chosen.words(text)
-        size = chosen.space.encoder.image_size
-        seen_E = await chosen.picture(await asyncio.to_thread(picture, asked.image, "the search", size, self.config))
+        pixels_SS3 = await asyncio.to_thread(picture, asked.image, "the search", chosen.space.encoder, self.config)
+        seen_E = await chosen.picture(pixels_SS3)
         if not text:
             return seen_E
         return unit_length((weight * seen_E + (1 - weight) * await chosen.words(text))[None])[0]

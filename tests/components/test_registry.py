@@ -3,12 +3,14 @@
 import io
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 import torch
 from PIL import Image
@@ -195,6 +197,79 @@ def test_the_loaded_version_encodes_like_the_model_folder(registering, model_fol
     assert np.array_equal(np.stack(model.predict(pd.DataFrame(rows))["vector"]), expected)
     with pytest.raises(ValueError, match="Row 1 is empty"):
         model.predict([{"query": "chairs"}, {"query": ""}])
+
+
+@pytest.fixture(scope="module")
+def loaded(registering):
+    import mlflow
+
+    return mlflow.pyfunc.load_model(registering("good").uri)
+
+
+ROWS = {
+    "image": [None, bytearray(b"JPEG"), None, memoryview(b"JPEG")],
+    "title": ["a red chair", None, " a\nred chair", float("nan")],
+    "annotations": [["chair", None], None, np.array(["chair"], dtype=object), ()],
+    "price": [1, 2, 3, 4],
+}
+
+
+def test_rows_come_back_under_the_callers_index(loaded, model_folder):
+    table = pd.DataFrame(ROWS, index=[7, 11, 13, 2])
+    table["image"] = [value if value is None else type(value)(jpeg()) for value in table["image"]]
+    answer = loaded.predict(table)
+    assert list(answer.index) == [7, 11, 13, 2]
+    texts = [{"title": "a red chair", "annotations": ["chair"]}, {}] * 2
+    expected = Embedder(model_folder).pins([None, jpeg(), None, jpeg()], texts)
+    assert np.array_equal(np.stack(answer["vector"]), expected)
+
+
+def test_a_catalogue_as_pyarrow_pandas_and_rows_read_it(loaded, model_folder):
+    table = pa.table(
+        {
+            "pin_id": ["a", "b", "c"],
+            "image": [jpeg()] * 3,
+            "title": ["a red chair", None, None],
+            "caption": pa.nulls(3, pa.string()),
+            "annotations": [["chair", "red"], None, []],
+        }
+    )
+    expected = Embedder(model_folder).pins([jpeg()] * 3, table.to_pylist())
+    without_captions = table.to_pandas().assign(caption=np.nan)  # a float column for pandas
+    arrow_types = table.to_pandas(types_mapper=pd.ArrowDtype)
+    for rows in (table.to_pandas(), arrow_types, table.to_pylist(), without_captions):
+        assert np.array_equal(np.stack(loaded.predict(rows)["vector"]), expected)
+
+
+def test_many_queries_in_the_forms_that_mlflow_takes(loaded, model_folder):
+    expected = Embedder(model_folder).queries(["a", "b"])
+    for asked in ({"query": ["a", "b"]}, [{"query": "a"}, {"query": "b"}], pd.Series(["a", "b"], name="query")):
+        assert np.array_equal(np.stack(loaded.predict(asked)["vector"]), expected)
+
+
+@pytest.mark.parametrize(
+    ("asked", "sentence"),
+    [
+        (pd.DataFrame({"text": ["red bicycle"]}), "columns is there: image, title, description, caption, annotations"),
+        (["a", "b"], "columns is there: image"),
+        (pd.DataFrame(index=[1, 2]), "columns is there: image"),
+        (pd.DataFrame({"query": ["a", ""]}), "Row 1 is empty"),
+        (pd.DataFrame({"query": ["a", "nan"]}), "Row 1 is empty"),
+        (pd.DataFrame({"title": ["a", 7]}), "Row 1: 'title' is int; it takes a text."),
+        (pd.DataFrame({"title": [["a", "b"]]}), "Row 0: 'title' is list; it takes a text."),
+        (pd.DataFrame({"image": ["a.png"]}), "Row 0: 'image' is str; it takes the bytes of an image file."),
+        (pd.DataFrame({"image": [None, b"GIF89a"], "title": "x"}), "Row 1: the 'image' cannot be used: truncated."),
+        (pd.DataFrame({"query": ["a"], "title": ["b"]}), "Row 0 has a query and title; give a query alone"),
+    ],
+)
+def test_what_cannot_be_encoded_is_one_sentence(loaded, asked, sentence):
+    with pytest.raises(ValueError, match=re.escape(sentence)) as caught:
+        loaded.predict(asked)
+    assert "\n" not in str(caught.value)
+
+
+def test_no_rows_give_no_rows(loaded):
+    assert list(loaded.predict(pd.DataFrame({"title": []})).columns) == ["vector"]
 
 
 def test_the_version_holds_no_pickle_and_loads_without_this_checkout(registering, tmp_path):

@@ -108,7 +108,7 @@ def test_bad_pins_are_refused_one_by_one(data):
     catalogue, report, quarantine = run(data)
     assert pins(catalogue, "title") == [{"pin_id": "1", "title": "kept"}, {"pin_id": "3", "title": None}]
     assert quarantine == [
-        ("pins", "1", "unknown image format: no JPEG, PNG, WebP, GIF or BMP"),
+        ("pins", "1", "unknown image format: no JPEG, PNG, WEBP, GIF, BMP, AVIF, TIFF or HEIF"),
         ("pins", "1", "duplicate pin_id, the first one is kept"),
         ("pins", "items.parquet row 4", "no pin_id"),
         ("pins", "items.parquet row 5", "no pin_id"),

@@ -74,6 +74,8 @@ pins:
     cut = load("pins: {table: a.csv, pin_id: id, image: {folder: i}, annotations: {column: tags, separator: ';'}}")
     assert cut.pins.annotations == Annotations((Column("tags"),), ";")
     assert cut.pins.image == Image(None, "i")
+    as_text = load("pins: {table: a.csv, pin_id: id, image: {column: picture, encoding: base64}}")
+    assert as_text.pins.image == Image(Column("picture"), ".", is_base64=True)
 
 
 PINS = "table: a.csv, pin_id: id, image: image"
@@ -101,6 +103,11 @@ PINS = "table: a.csv, pin_id: id, image: image"
         (f"pins: {{{PINS}, annotations: {{table: k.csv, key: id}}}}", "annotations needs the key 'value'"),
         ("pins: {table: a.csv, pin_id: id, image: {}}", "pins.image is {}"),
         ("pins: {table: a.csv, pin_id: id, image: {folders: x}}", "did you mean 'folder'?"),
+        (
+            "pins: {table: a.csv, pin_id: id, image: {column: i, encoding: hex}}",
+            "it takes {column: …, encoding: base64}",
+        ),
+        ("pins: {table: a.csv, pin_id: id, image: {encoding: base64}}", "it takes {column: …, encoding: base64}"),
         ("pins: {table: [], pin_id: id, image: image}", "pins.table is []"),
         (f"pins: {{{PINS}, where: 3}}", "pins.where is 3"),
         (f"pins: {{{PINS}, where: 'a = 1'}}", "pins: where 'a = 1': expected"),

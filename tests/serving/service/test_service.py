@@ -59,6 +59,25 @@ def test_a_form_is_taken_as_well(service):
     np.testing.assert_allclose(vector, answer.json()["pins"][0]["vector"], atol=1e-6)
 
 
+def test_texts_and_pictures_are_read_as_a_catalogues_are(service):
+    """The same Pin as the prepare step leaves it and as a shop has it."""
+    clean = {"title": "teal circle", "annotations": ["a", "b"], "image": as_text(drawn(2))}
+    raw = {
+        "title": "\ufeff teal\u202e\ncircle\0",
+        "caption": "null",
+        "annotations": ["a", None, "nan", "b ", "a"],
+        "image": f"data:image/png;base64,{as_text(drawn(2))}",
+    }
+    pins = [{"pin_id": name, **fields} for name, fields in (("clean", clean), ("raw", raw))]
+    vectors = [service.post("/v1/pins", {"pins": [pin]}).json()["pins"][0]["vector"] for pin in pins]
+    assert vectors[0] == vectors[1]
+    found = [
+        service.post("/v1/search", {"text": text}).json()["results"] for text in ("teal circle", " teal\ncircle\0")
+    ]
+    assert found[0] == found[1]
+    assert service.post("/v1/search", {"text": "nan"}).status_code == 422
+
+
 def test_an_older_push_is_answered_and_not_stored(service):
     def pushed(time: str, title: str) -> bool:
         pin = {"pin_id": "twice", "title": title, "time": time}
