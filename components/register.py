@@ -17,13 +17,15 @@ def register(
     lineage: dict,
     version: dsl.Output[dsl.Artifact],
     card: dsl.Output[dsl.Markdown],
+    verdict: dsl.Output[dsl.Metrics],
 ) -> None:
+    """`verdict` shows in KFP's pages whether the gate let the version pass, why, and what serves now."""
     from components.progress import step
 
     with step("register"):
         from pathlib import Path
 
-        from components import registry
+        from components import outcome, registry
         from components.model_card.card import model_card
         from components.settings import Settings
         from model.config import Config
@@ -52,3 +54,5 @@ def register(
             settings=Settings(),
         )
         registration.write(Path(version.path))
+        verdict.metadata.update(outcome.figures(registration, Settings()))
+        outcome.tell_registered(registration, Settings())
