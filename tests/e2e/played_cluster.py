@@ -149,7 +149,7 @@ class Played(KfpServer):
     # KFP
 
     def GetHealthz(self, **_: dict) -> dict:
-        return {"multi_user": True, "pipeline_store": "database"}
+        return super().GetHealthz() | {"multi_user": True}
 
     def CreateRun(self, body: dict, **_: dict) -> dict:
         row = super().CreateRun(body)
@@ -182,10 +182,12 @@ class Played(KfpServer):
             self.play(row)
 
     def play(self, row: dict) -> None:
-        reference_ = row["pipeline_version_reference"]["pipeline_version_id"]
-        inputs = self.uploads[reference_][0]["root"]["inputDefinitions"]["parameters"]
-        config = json.loads(inputs["config"]["defaultValue"])
-        threading.Thread(target=self._play, args=(row, config), daemon=True).start()
+        version = row["pipeline_version_reference"]["pipeline_version_id"]
+        inputs = self.uploads[version][0]["root"]["inputDefinitions"]["parameters"]
+        settings = {name: one["defaultValue"] for name, one in inputs.items() if name.endswith("config")}
+        whole = json.loads(settings.pop("config", "{}"))
+        whole |= {name.removesuffix("_config"): section for name, section in settings.items()}
+        threading.Thread(target=self._play, args=(row, whole), daemon=True).start()
 
     def _play(self, row: dict, config: dict) -> None:
         run = row["run_id"]
