@@ -10,7 +10,7 @@ export GOMP_SPINCOUNT := 1000
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-matrix run test lint fast lock image e2e-docker e2e-services
+.PHONY: help setup setup-matrix run test lint fast lock image e2e-docker e2e-services e2e-cluster
 
 help: ## what there is
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile
@@ -51,3 +51,7 @@ e2e-docker: setup image ## the whole smoke pipeline in containers of that image
 
 e2e-services: setup ## the pipeline against PostgreSQL, S3, MLflow and Redis, all real, started here
 	$(BIN)/python tests/e2e/on_servers.py
+
+IMAGE ?= pinclip-python:lab
+e2e-cluster: setup ## the whole on your cluster, by KUBECONFIG; IMAGE=… that its nodes have, ARGS=--delete to clean up
+	$(BIN)/python -m tests.e2e.on_cluster --image "$(IMAGE)" $(ARGS)

@@ -18,7 +18,7 @@ def publish(
     with step("publish"):
         from pathlib import Path
 
-        from components import publishing
+        from components import outcome, publishing
         from components.registry import Registration
         from components.settings import Settings
 
@@ -26,3 +26,4 @@ def publish(
         folders = Path(quantized.path), Path(prepared.path)
         publication = publishing.publish(*folders, registration, lineage, Settings(), advance)
         publication.write(Path(published.path))
+        outcome.tell_published(registration, publication, Settings())

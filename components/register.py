@@ -29,13 +29,15 @@ def register(
     gate_config: dict,
     version: dsl.Output[dsl.Artifact],
     card: dsl.Output[dsl.Markdown],
+    verdict: dsl.Output[dsl.Metrics],
 ) -> None:
+    """`verdict` shows in KFP's pages whether the gate let the version pass, why, and what serves now."""
     from components.progress import step
 
     with step("register"):
         from pathlib import Path
 
-        from components import registry
+        from components import outcome, registry
         from components.configuration import Configuration
         from components.model_card.card import model_card
         from components.settings import Settings
@@ -79,3 +81,5 @@ def register(
             settings=Settings(),
         )
         registration.write(Path(version.path))
+        verdict.metadata.update(outcome.figures(registration, Settings()))
+        outcome.tell_registered(registration, Settings())

@@ -1,0 +1,368 @@
+"""A Kubernetes API server for tests that keeps whatever object it is told, for real kubectl and the real client.
+
+It knows no rules of its own: no schema, no admission. `react` is called for every object that is made, as the
+controllers of a cluster would notice it; tests say there what becomes of it.
+"""
+
+import copy
+import json
+import re
+import threading
+import uuid
+from base64 import b64encode
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from urllib.parse import parse_qsl, urlsplit
+
+import yaml
+
+Object = dict
+Key = tuple[str, str, str, str]  # group, plural, namespace ("" of what has none), name
+VERSION = "v1.34.4"
+# (group, version) -> plural -> (kind, namespaced)
+KINDS: dict[tuple[str, str], dict[str, tuple[str, bool]]] = {
+    ("", "v1"): {
+        "namespaces": ("Namespace", False),
+        "pods": ("Pod", True),
+        "secrets": ("Secret", True),
+        "configmaps": ("ConfigMap", True),
+        "services": ("Service", True),
+        "serviceaccounts": ("ServiceAccount", True),
+        "persistentvolumeclaims": ("PersistentVolumeClaim", True),
+        "resourcequotas": ("ResourceQuota", True),
+        "limitranges": ("LimitRange", True),
+        "events": ("Event", True),
+    },
+    ("apps", "v1"): {"deployments": ("Deployment", True), "statefulsets": ("StatefulSet", True)},
+    ("batch", "v1"): {"jobs": ("Job", True), "cronjobs": ("CronJob", True)},
+    ("autoscaling", "v2"): {"horizontalpodautoscalers": ("HorizontalPodAutoscaler", True)},
+    ("policy", "v1"): {"poddisruptionbudgets": ("PodDisruptionBudget", True)},
+    ("networking.k8s.io", "v1"): {"networkpolicies": ("NetworkPolicy", True), "ingresses": ("Ingress", True)},
+    ("rbac.authorization.k8s.io", "v1"): {"roles": ("Role", True), "rolebindings": ("RoleBinding", True)},
+    ("storage.k8s.io", "v1"): {"storageclasses": ("StorageClass", False)},
+    ("authorization.k8s.io", "v1"): {
+        "selfsubjectaccessreviews": ("SelfSubjectAccessReview", False),
+        "subjectaccessreviews": ("SubjectAccessReview", False),
+    },
+    ("kubeflow.org", "v1"): {"profiles": ("Profile", False)},
+    ("argoproj.io", "v1alpha1"): {"workflows": ("Workflow", True)},
+    ("ray.io", "v1"): {"rayjobs": ("RayJob", True), "rayclusters": ("RayCluster", True)},
+    ("kueue.x-k8s.io", "v1beta2"): {
+        "localqueues": ("LocalQueue", True),
+        "workloads": ("Workload", True),
+        "clusterqueues": ("ClusterQueue", False),
+        "resourceflavors": ("ResourceFlavor", False),
+    },
+}
+PATH = re.compile(
+    r"/(?:api|apis/(?P<group>[^/]+))/(?P<version>v[^/]+)(?:/namespaces/(?P<namespace>[^/]+)(?=/[a-z]))?"
+    r"/(?P<plural>[a-z]+)(?:/(?P<name>[^/]+)(?:/(?P<sub>[a-z]+))?)?$"
+)
+
+
+class ApiServer:
+    """`objects` by key; `logs` by (namespace, pod, container); `refused` are (verb, plural) that a review denies."""
+
+    def __init__(self, react: Callable[["ApiServer", Object], None] = lambda server, made: None) -> None:
+        self.react = react
+        self.objects: dict[Key, Object] = {}
+        self.logs: dict[tuple[str, str, str], str] = {}
+        self.refused: set[tuple[str, str]] = set()
+        self.refused_accounts: set[tuple[str, str]] = set()  # (account, plural)
+        self.kinds = copy.deepcopy(KINDS)
+        self.calls: list[str] = []
+        self.wrong: list[str] = []
+        self.broken: list[int] = []  # statuses of the next answers
+        self.lock, self.version = threading.RLock(), 0
+
+    def without(self, *groups: str) -> "ApiServer":
+        """A cluster on which the parts of these API groups are not installed."""
+        self.kinds = {key: kinds for key, kinds in self.kinds.items() if key[0] not in groups}
+        return self
+
+    def put(self, whole: Object, plural: str = "") -> Object:
+        """Makes or replaces an object, as anybody on the cluster might."""
+        group, _, version = whole["apiVersion"].rpartition("/")
+        plural = plural or next(p for p, (kind, _) in self.kinds[group, version].items() if kind == whole["kind"])
+        meta = whole["metadata"]
+        given = whole.pop("stringData", {})
+        with self.lock:
+            if given:
+                whole.setdefault("data", {}).update({k: b64encode(v.encode()).decode() for k, v in given.items()})
+            self.version += 1
+            key = (group, plural, meta.get("namespace", ""), meta["name"])
+            meta.setdefault("uid", str(uuid.uuid4()))
+            meta.setdefault("creationTimestamp", now())
+            meta |= {"resourceVersion": str(self.version), "generation": 1}
+            self.objects[key] = whole
+        return whole
+
+    def made(self, whole: Object) -> Object:
+        self.put(whole)
+        self.react(self, whole)
+        return whole
+
+    def all(self, plural: str, namespace: str = "") -> list[Object]:
+        with self.lock:
+            return [one for key, one in self.objects.items() if key[1] == plural and namespace in ("", key[2])]
+
+    def one(self, plural: str, name: str, namespace: str = "") -> Object | None:
+        return next((one for one in self.all(plural, namespace) if one["metadata"]["name"] == name), None)
+
+    def remove(self, plural: str, name: str, namespace: str = "") -> None:
+        """With all that lies in it, where it is a namespace, and all that it owns."""
+        with self.lock:
+            found = [key for key in self.objects if key[1] == plural and key[3] == name and namespace in ("", key[2])]
+            for key in found:
+                uid = self.objects.pop(key)["metadata"]["uid"]
+                inside = [k for k in self.objects if plural == "namespaces" and k[2] == name]
+                owned = [k for k, o in self.objects.items() if any(r["uid"] == uid for r in owners(o))]
+                for group, kind, where, below in {*inside, *owned}:
+                    if (group, kind, where, below) in self.objects:
+                        self.remove(kind, below, where)
+
+
+def owners(whole: Object) -> list[Object]:
+    return whole["metadata"].get("ownerReferences", [])
+
+
+def now() -> str:
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+class Refused(Exception):
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class Handler(BaseHTTPRequestHandler):
+    server: "Listening"
+    protocol_version = "HTTP/1.1"
+
+    def answer(self) -> None:
+        state, url = self.server.state, urlsplit(self.path.replace("/?", "?").rstrip("/"))
+        content = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        query = dict(parse_qsl(url.query))
+        try:
+            if state.broken:
+                raise Refused(state.broken.pop(0), "a fault that the test has planted")
+            reply = self.discovered(state, url.path)
+            if reply is None:
+                reply = self.asked(state, url.path, query, yaml.safe_load(content) if content else {})
+            self.reply(200, reply)
+        except Refused as refused:
+            self.reply(refused.status, status(refused.status, str(refused)))
+        except Exception as error:
+            state.wrong.append(f"{self.command} {self.path}: {type(error).__name__} {error}")
+            self.reply(400, status(400, str(error)))
+
+    do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = answer
+
+    def discovered(self, state: ApiServer, path: str) -> Object | None:
+        """What a client asks to learn which kinds there are."""
+        groups: dict[str, list[str]] = {}
+        for group, version in state.kinds:
+            groups.setdefault(group, []).append(version)
+        if path == "/version":
+            return {"major": "1", "minor": "34", "gitVersion": VERSION} | dict.fromkeys(
+                ("gitCommit", "gitTreeState", "buildDate", "goVersion", "compiler", "platform"), "x"
+            )
+        if path == "/api":
+            return {"kind": "APIVersions", "versions": ["v1"], "serverAddressByClientCIDRs": []}
+        if path == "/apis":
+            listed = [
+                {
+                    "name": group,
+                    "versions": [{"groupVersion": f"{group}/{v}", "version": v} for v in versions],
+                    "preferredVersion": {"groupVersion": f"{group}/{versions[0]}", "version": versions[0]},
+                }
+                for group, versions in groups.items()
+                if group
+            ]
+            return {"kind": "APIGroupList", "apiVersion": "v1", "groups": listed}
+        if path.startswith("/openapi"):
+            return described(state, path)
+        group, version = ("", path[5:]) if path.startswith("/api/") else tuple(path[6:].split("/", 1))
+        if (group, version) not in state.kinds:
+            return None
+        verbs = ["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"]
+        resources = [
+            {"name": plural, "singularName": kind.lower(), "namespaced": spaced, "kind": kind, "verbs": verbs}
+            for plural, (kind, spaced) in state.kinds[group, version].items()
+        ]
+        named = f"{group}/{version}".lstrip("/")
+        return {"kind": "APIResourceList", "apiVersion": "v1", "groupVersion": named, "resources": resources}
+
+    def asked(self, state: ApiServer, path: str, query: dict, body: Object) -> Object:
+        match = PATH.fullmatch(path)
+        group, version = (match["group"] or "", match["version"]) if match else ("?", "?")
+        if not match or match["plural"] not in state.kinds.get((group, version), {}):
+            raise Refused(404, "the server could not find the requested resource")
+        plural, space, name, sub = match["plural"], match["namespace"] or "", match["name"], match["sub"]
+        state.calls.append(" ".join(filter(None, (self.command, plural, name, sub))))
+        if sub == "token":
+            return {
+                "kind": "TokenRequest",
+                "apiVersion": "authentication.k8s.io/v1",
+                "status": {
+                    "token": f"token-of-{name}-for-{body['spec']['audiences'][0]}",
+                    "expirationTimestamp": now(),
+                },
+            }
+        if sub == "log":
+            return self.log(state, space, name, query)
+        if plural.endswith("reviews"):
+            return self.review(state, body)
+        if self.command == "POST":
+            named = {"apiVersion": f"{group}/{version}".lstrip("/"), "kind": state.kinds[group, version][plural][0]}
+            return self.create(state, plural, space, named | body)
+        if not name:
+            found = selected(state.all(plural, space), query)
+            kind = state.kinds[group, version][plural][0]
+            named = f"{group}/{version}".lstrip("/")
+            return {"kind": f"{kind}List", "apiVersion": named, "metadata": {"resourceVersion": "1"}, "items": found}
+        there = state.one(plural, name, space)
+        if there is None:
+            raise Refused(404, f'{plural} "{name}" not found')
+        if self.command == "DELETE":
+            state.remove(plural, name, space)
+            return {"kind": "Status", "apiVersion": "v1", "status": "Success"}
+        if self.command == "PATCH":
+            with state.lock:
+                merge(there, body)
+                state.put(there)
+            state.react(state, there)
+        return there
+
+    def create(self, state: ApiServer, plural: str, space: str, body: Object) -> Object:
+        meta = body.setdefault("metadata", {})
+        meta |= {"namespace": space} if space else {}
+        if state.one(plural, meta["name"], space):
+            raise Refused(409, f'{plural} "{meta["name"]}" already exists')
+        if space and state.one("namespaces", space) is None:
+            raise Refused(404, f'namespaces "{space}" not found')
+        return state.made(body)
+
+    def review(self, state: ApiServer, body: Object) -> Object:
+        asked = body["spec"]["resourceAttributes"]
+        account = body["spec"].get("user", "").rpartition(":")[2]
+        plural = "/".join(filter(None, (asked["resource"], asked.get("subresource"))))
+        allowed = (
+            (account, plural) not in state.refused_accounts if account else (asked["verb"], plural) not in state.refused
+        )
+        return body | {"status": {"allowed": allowed}}
+
+    def log(self, state: ApiServer, space: str, pod: str, query: dict) -> str:
+        if (space, pod, query["container"]) not in state.logs:
+            raise Refused(404, f'pods "{pod}" not found')
+        lines = state.logs[space, pod, query["container"]].splitlines(keepends=True)
+        return "".join(lines[-int(query.get("tailLines", 10**6)) :])
+
+    def reply(self, code: int, body: Object | str) -> None:
+        text = body if isinstance(body, str) else json.dumps(body)
+        self.send_response(code)
+        self.send_header("Content-Type", "text/plain" if isinstance(body, str) else "application/json")
+        self.send_header("Content-Length", str(len(text.encode())))
+        self.end_headers()
+        self.wfile.write(text.encode())
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+def described(state: ApiServer, path: str) -> Object:
+    """As much of OpenAPI as kubectl reads to leave the checking of fields to the server."""
+    places = {
+        (f"apis/{group}/{version}" if group else f"api/{version}"): (group, version) for group, version in state.kinds
+    }
+    if path == "/openapi/v3":
+        return {"paths": {place: {"serverRelativeURL": f"/openapi/v3/{place}?hash=1"} for place in places}}
+    place = path.removeprefix("/openapi/v3/")
+    if place not in places:
+        raise Refused(404, "this stand-in has no schemas")
+    group, version = places[place]
+    checked = [{"name": "fieldValidation", "in": "query", "schema": {"type": "string"}}]
+    paths = {
+        f"/{place}/{plural}/{{name}}": {
+            "patch": {
+                "parameters": checked,
+                "responses": {},
+                "x-kubernetes-group-version-kind": {"group": group, "version": version, "kind": kind},
+            }
+        }
+        for plural, (kind, _) in state.kinds[group, version].items()
+    }
+    return {"openapi": "3.0.0", "info": {"title": "a stand-in", "version": VERSION}, "paths": paths}
+
+
+def selected(objects: list[Object], query: dict) -> list[Object]:
+    """By equality, as "a=b,c=d" says; of fields those that the code asks for."""
+    wanted = dict(part.split("=", 1) for part in filter(None, query.get("labelSelector", "").split(",")))
+    fields = dict(part.split("=", 1) for part in filter(None, query.get("fieldSelector", "").split(",")))
+    found = [one for one in objects if wanted.items() <= one["metadata"].get("labels", {}).items()]
+    for path, value in fields.items():
+        found = [one for one in found if at(one, path) == value]
+    return found
+
+
+def at(whole: Object, path: str) -> object:
+    for part in path.split("."):
+        whole = whole.get(part, {})
+    return whole
+
+
+def merge(whole: Object, change: Object) -> None:
+    """A merge patch: what is None goes, mappings are merged, all else is replaced."""
+    for key, value in change.items():
+        if value is None:
+            whole.pop(key, None)
+        elif isinstance(value, dict) and isinstance(whole.get(key), dict):
+            merge(whole[key], value)
+        else:
+            whole[key] = value
+
+
+def status(code: int, message: str) -> Object:
+    reason = {404: "NotFound", 409: "AlreadyExists", 403: "Forbidden"}.get(code, "InternalError")
+    return {
+        "kind": "Status",
+        "apiVersion": "v1",
+        "status": "Failure",
+        "message": message,
+        "reason": reason,
+        "code": code,
+    }
+
+
+class Listening(ThreadingHTTPServer):
+    daemon_threads = True
+    state: ApiServer
+
+
+@contextmanager
+def listening(state: ApiServer, kubeconfig: Path) -> Iterator[str]:
+    """Serves on a free port of the loopback and writes a kubeconfig for it; yields the address."""
+    server = Listening(("127.0.0.1", 0), Handler)
+    server.state = state
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+    thread.start()
+    address = f"http://127.0.0.1:{server.server_address[1]}"
+    whole = {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "current-context": "test",
+        "clusters": [{"name": "test", "cluster": {"server": address}}],
+        "users": [{"name": "test", "user": {"token": "t"}}],
+        "contexts": [{"name": "test", "context": {"cluster": "test", "user": "test"}}],
+    }
+    kubeconfig.write_text(yaml.safe_dump(whole))
+    try:
+        yield address
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
