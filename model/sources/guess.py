@@ -14,10 +14,10 @@ from typing import Any
 import yaml
 
 from model.errors import SpecError
+from model.formats import ENDINGS
 from model.sources import roles
 from model.sources.checks import Column
 from model.sources.dialect import Dialect
-from model.sources.images import SUFFIXES
 from model.sources.keys import Spellings
 from model.sources.spec import Table
 from model.sources.tables import first_rows, open_source, table_columns
@@ -105,9 +105,9 @@ def _sample(files: Sequence[Path], root: Path) -> Sample:
 
 def _pins_table(samples: Sequence[Sample]) -> Sample:
     """The table with pictures; without one, the table whose ids are unique and which says most about each."""
-    for wanted in (("bytes",), ("path",), ("address",)):
+    for wanted in ("bytes", "base64", "path", "address"):
         for sample in samples:
-            if any(roles.image_kind(cells) in wanted for cells in sample.columns.values()):
+            if any(roles.image_kind(cells) == wanted for cells in sample.columns.values()):
                 return sample
     unique = [sample for sample in samples if any(map(roles.is_unique, sample.columns.values()))]
     if not unique:
@@ -131,6 +131,8 @@ def _image(pins: Sample, root: Path) -> tuple[str | None, str]:
     for name, kind in kinds.items():
         if kind == "bytes":
             return name, f"  image: {_name(name)}  # its cells are pictures"
+        if kind == "base64":
+            return name, f"  image: {{column: {_name(name)}, encoding: base64}}  # its cells are pictures as text"
     for name, kind in kinds.items():
         if kind == "path":
             folder = _folder(root, [str(cell).strip() for cell in roles.filled(pins.columns[name])])
@@ -147,7 +149,7 @@ def _folder(root: Path, names: Sequence[str]) -> str | None:
 
 
 def _holds_pictures(folder: Path) -> bool:
-    return any(path.suffix.lower() in SUFFIXES for path in folder.iterdir())
+    return any(path.suffix.lower() in ENDINGS for path in folder.iterdir())
 
 
 def _pin_columns(pins: Sample, taken: set[str]) -> list[str]:
@@ -166,8 +168,8 @@ def _pin_columns(pins: Sample, taken: set[str]) -> list[str]:
         lines += _line("annotations", value, "each cell is a list of words")
         rest.remove(words)
     lines += _time("created_at", pins, rest, roles.CREATED)
-    for key, wanted in (("group_id", roles.GROUPS), ("consent", roles.CONSENTS)):
-        found = roles.by_name(rest, wanted)
+    for key, names in (("group_id", roles.GROUPS), ("consent", roles.CONSENTS)):
+        found = roles.by_name(rest, names)
         if found:
             lines += _line(key, _name(found), "by its name")
             rest.remove(found)

@@ -5,7 +5,8 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import date
 from typing import Any
 
-from model.sources.images import is_image
+from model.base64_images import looks_like_base64
+from model.formats import format_of
 from model.sources.lists import texts
 from model.sources.times import UNIT_OF_DIGITS, moment
 from model.sources.values import BadValue, text
@@ -44,14 +45,16 @@ def filled(cells: Cells) -> list[Any]:
 
 
 def image_kind(cells: Cells) -> str | None:
-    """bytes, path or address."""
+    """bytes, base64, path or address."""
     some = filled(cells)
     if not some:
         return None
     if isinstance(some[0], dict):
         return "bytes" if {"bytes", "path"} & set(some[0]) else None
-    if all(isinstance(cell, bytes) and is_image(cell) for cell in some[:20]):
+    if all(isinstance(cell, bytes) and format_of(cell) for cell in some[:20]):
         return "bytes"
+    if all(isinstance(cell, str) and looks_like_base64(cell) for cell in some[:20]):
+        return "base64"
     written = [cell for cell in some if isinstance(cell, str) and PICTURE.search(cell.partition("?")[0].strip())]
     if 2 * len(written) < len(some):
         return None

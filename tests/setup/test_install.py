@@ -129,8 +129,7 @@ def test_a_companys_mirror_is_named_once(monkeypatch):
         ),
         ("ERROR: No matching distribution found for uv==0.13.8", "index lacks uv==0.13.8; have your mirror"),
         (
-            "ERROR: Could not find a version (from versions: none)\n"
-            "ERROR: No matching distribution found for uv==0.13.8",
+            "ERROR: Could not find it (from versions: none)\nERROR: No matching distribution found for uv==0.13.8",
             "index does not answer, or lacks uv==0.13.8; have your mirror",
         ),
         ("WARNING: Retrying (Retry(total=4)) after connection broken by 'ProxyError('", "does not answer; check the"),
