@@ -45,7 +45,7 @@ def has_wide_transparency(data: bytes) -> bool:
 def wide_pixels(data: bytes) -> np.ndarray:
     """uint16 (height, width, 3) of a file of 3 x 16 bits: decoded once for the high and once for the low bytes."""
     high, low = (Image.open(io.BytesIO(data), formats=("PNG",)) for _ in range(2))
-    low.tile = [tile._replace(args="RGB;16L") for tile in low.tile]  # type: ignore[attr-defined]
+    low.tile = [tile._replace(args="RGB;16L") for tile in low.tile]
     return np.asarray(high).astype(np.uint16) << 8 | np.asarray(low)
 
 
