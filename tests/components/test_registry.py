@@ -236,7 +236,7 @@ def test_a_catalogue_as_pyarrow_pandas_and_rows_read_it(loaded, model_folder):
     )
     expected = Embedder(model_folder).pins([jpeg()] * 3, table.to_pylist())
     without_captions = table.to_pandas().assign(caption=np.nan)  # a float column for pandas
-    arrow_types = table.to_pandas(types_mapper=pd.ArrowDtype)
+    arrow_types = table.to_pandas(types_mapper=pd.ArrowDtype).assign(image=[jpeg()] * 3)  # MLflow wants plain bytes
     for rows in (table.to_pandas(), arrow_types, table.to_pylist(), without_captions):
         assert np.array_equal(np.stack(loaded.predict(rows)["vector"]), expected)
 
