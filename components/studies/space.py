@@ -68,8 +68,9 @@ def read_space(path: Path, config: Config) -> Space:
 
 
 def apply(config: Config, values: dict[str, Any]) -> Config:
-    """The configuration with settings by their dotted names; numbers are rounded to three digits, as they are shown,
-    and to whole ones where the setting is one.
+    """The configuration with settings by their dotted names.
+
+    Numbers are rounded to three digits, as they are shown, and to whole ones where the setting is one.
     """
     tree: dict[str, Any] = {}
     for key, value in values.items():
