@@ -82,6 +82,13 @@ def test_given_again_it_leaves_out_what_ran_well_and_runs_the_rest_on_fresh_data
     assert [one.ran for one in again] == [["first", "second"]] * 2
 
 
+def test_what_the_profile_names_is_looked_up_first(server, host, tmp_path, kubernetes):
+    del kubernetes.objects["/apis/kueue.x-k8s.io/v1beta2/namespaces/pinclip/localqueues/pinclip"]
+    with pytest.raises(ClusterError, match="has no LocalQueue pinclip"):
+        list(backfill(host, file(tmp_path, nightly=NIGHTLY), None, "2026-11-01", "2026-11-01"))
+    assert not server.rows["runs"]
+
+
 def test_as_many_at_once_as_the_schedule_says_and_runs_at_work_are_taken_up(server, host, tmp_path, tiny):
     path = file(tmp_path, nightly=tiny | {"at_a_time": 2})
     halfway = backfill(host, path, None, "2026-11-01", "2026-11-03")
