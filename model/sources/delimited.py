@@ -54,7 +54,7 @@ def csv_chunks(file: Path, columns: Sequence[str], rows: int, dialect: Dialect) 
             suspicious = _Suspicion(delimiter, len(header)) if dialect.quotes and not dialect.sure else None
             for chunk, kept in _records(file, reader, rows, len(header), suspicious):
                 picked = {name: [row[index] for row in kept] for name, index in zip(columns, at, strict=True)}
-                done = min(1.0, lines.buffer.tell() / size)
+                done = min(1.0, lines.buffer.tell() / size) if lines.buffer.seekable() else 0.0  # 0: compressed
                 yield Chunk(chunk.numbers, picked, done, chunk.refused, chunk.extra_lines)
     except (OSError, EOFError) as error:
         raise unreadable(file, error) from None

@@ -57,6 +57,5 @@ def _character(value: Any, where: str) -> str:
     sign = NAMED.get(value, value) if isinstance(value, str) else ""
     if len(sign) == 1 and sign not in "\r\n":
         return sign
-    return wrong(
-        where, value, 'one character in quotes, e.g. ";", or tab' + (", or none" if where.endswith("quotes") else "")
-    )
+    takes = "one character in quotes, or none" if where.endswith("quotes") else "one character in quotes, or tab"
+    return wrong(where, value, takes)

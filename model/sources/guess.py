@@ -155,6 +155,7 @@ def _holds_pictures(folder: Path) -> bool:
 def _pin_columns(pins: Sample, taken: set[str]) -> list[str]:
     lines = list[str]()
     rest = [name for name in pins.columns if name not in taken]
+    wanted: Sequence[str]
     for key, wanted in (("title", roles.TITLES), ("description", roles.DESCRIPTIONS), ("caption", roles.CAPTIONS)):
         found = roles.by_name(rest, wanted)
         if found and roles.filled(pins.columns[found]):

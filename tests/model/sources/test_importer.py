@@ -2,6 +2,9 @@
 
 import io
 import json
+import signal
+import subprocess
+import sys
 from datetime import UTC, datetime
 
 import pyarrow as pa
@@ -338,3 +341,78 @@ def test_a_linked_target_keeps_its_link(data, tmp_path):
     import_catalogue(load_spec(data / "spec.yaml"), tmp_path / "link")
     assert (tmp_path / "link").is_symlink()
     assert Catalogue(tmp_path / "real").count("pins") == 3
+
+
+def test_ids_in_two_spellings_meet_and_what_does_not_is_shown(data):
+    pq.write_table(
+        pa.table({"id": pa.array([1, 2, 3], pa.decimal128(38, 9)), "image": [image()] * 3, "name": ["a", "b", "c"]}),
+        data / "items.parquet",
+    )
+    (data / "boards.csv").write_text("board,item,title\nb,1.0,red\nb,2,red\n7.0,3,blue\n7,1,blue\n")
+    catalogue, _, quarantine = run(data)
+    assert quarantine == []
+    assert [tuple(row.values()) for row in catalogue.read("boards", ["board_id", "pin_id"]).to_pylist()] == [
+        ("b", "1"),
+        ("b", "2"),
+        ("7", "3"),
+        ("7", "1"),
+    ]
+    (data / "boards.csv").write_text("board,item,title\nb,1.5,red\n")
+    with pytest.raises(SpecError, match=r"no such Pin in the catalogue, e\.g\. '1\.5', while pin_id are like '1'"):
+        run(data)
+
+
+def test_marks_of_a_missing_value_make_no_board_group_or_query(data):
+    marks = ["\\N", "NULL", "None", "<NA>", "null", "nan"]
+    items = {
+        "id": ["NULL", "2"],
+        "image": [image()] * 2,
+        "name": ["a", "b"],
+        "group": ["NULL", "\\N"],
+        "when": ["NULL", "\\N"],
+    }
+    pq.write_table(pa.table(items), data / "items.parquet")
+    rows = "".join(f"{mark},2,{mark}\n" for mark in marks)
+    (data / "boards.csv").write_text(f"board,item,title\nb,NULL,red\n{rows}c,2,NULL\n")
+    spec = SPEC.replace("title: name}", "title: name, group_id: group, created_at: when, slices: {g: group}}")
+    catalogue, rows, _ = run(data, spec)
+    found = pins(catalogue, "group_id", "created_at", "slice_g")
+    assert found == [{"pin_id": name, "group_id": None, "created_at": None, "slice_g": None} for name in ("NULL", "2")]
+    assert rows["boards"]["reason"] == "6 × no board_id"
+    assert catalogue.read("queries", ["query"])["query"].to_pylist() == ["red"]
+
+
+def test_prefixes_part_the_ids_of_two_tables(data):
+    (data / "more.csv").write_text("board,item\nb,1\n")
+    spec = """
+pins: {table: items.parquet, pin_id: id, image: image, prefix: shop-}
+boards:
+  - {table: boards.csv, board_id: board, pin_id: item}
+  - {table: more.csv, board_id: board, pin_id: item, prefix: more-}
+"""
+    catalogue, _, quarantine = run(data, spec)
+    edges = [tuple(row.values()) for row in catalogue.read("boards", ["board_id", "pin_id"]).to_pylist()]
+    assert edges == [("b", "shop-1"), ("b", "shop-2"), ("c", "shop-3"), ("more-b", "shop-1")]
+    assert quarantine == []
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from model.sources.importer import import_catalogue
+from model.sources.spec import load_spec
+def report(done, message):
+    if done > 0.8:
+        os.kill(os.getpid(), signal.SIGKILL)
+import_catalogue(load_spec(Path(sys.argv[1])), Path(sys.argv[2]), report)
+"""
+
+
+def test_an_import_that_was_killed_gives_the_same_bytes(data, tmp_path):
+    expected = run(data)[0]
+    again = tmp_path / "again"
+    killed = subprocess.run([sys.executable, "-c", KILLED, data / "spec.yaml", again], check=False)
+    assert (killed.returncode, again.exists()) == (-signal.SIGKILL, False)
+    import_catalogue(load_spec(data / "spec.yaml"), again)
+    for file in sorted(path.relative_to(again) for path in again.rglob("*") if path.is_file()):
+        assert (again / file).read_bytes() == (expected.root / file).read_bytes(), file

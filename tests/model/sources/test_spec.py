@@ -117,6 +117,21 @@ PINS = "table: a.csv, pin_id: id, image: image"
             f"pins: {{{PINS}}}\nboards: {{table: b.csv, board_id: b, pin_id: p, optional: perhaps}}",
             "boards.optional is 'perhaps'; it takes true or false",
         ),
+        (f"pins: {{{PINS}, quotes: ''}}", "pins.quotes is ''; it takes one character in quotes, or none"),
+        (f"pins: {{{PINS}, delimiter: '||'}}", "pins.delimiter is '||'; it takes one character in quotes, or tab"),
+        (f"pins: {{{PINS}, delimiter: '\"'}}", "pins: delimiter, quotes and escape must be different"),
+        (f"pins: {{{PINS}, missing: [null]}}", "pins.missing is [None]; it takes a list of texts"),
+        (f"pins: {{{PINS}}}\nquote: none", "the spec has no key 'quote'; did you mean 'quotes'?"),
+        (f"pins: {{{PINS}, prefx: a}}", "pins has no key 'prefx'; did you mean 'prefix'?"),
+        (f"pins: {{{PINS}, prefix: 7}}", "pins.prefix is 7"),
+        (f"pins: {{{PINS}, created_at: {{column: c, formt: ms}}}}", "pins.created_at has no key 'formt'; did you mean"),
+        (
+            f"pins: {{{PINS}, created_at: {{column: c, format: '%d'}}}}",
+            "pins.created_at.format is '%d'; it takes s, ms",
+        ),
+        (f"pins: {{{PINS}, annotations: {{column: c, format: jsn}}}}", "did you mean 'json'? it takes: json, python"),
+        (f"pins: {{{PINS}, annotations: {{column: c, format: json, separator: ','}}}}", "write one of them"),
+        (f"pins: {{{PINS}, title: {{column: c}}}}", "pins.title is {'column': 'c'}; it takes a text"),
         (f"pins: {{{PINS}}}\nqueries: {{from: boards}}", "queries.from is 'boards'; it takes board_titles"),
         (f"pins: {{{PINS}}}\nqueries: {{from: board_titles}}", "need boards with a title"),
         (f"pins: {{{PINS}}}\nqueries: [{{from: board_titles}}, {{from: board_titles}}]", "stands there twice"),
@@ -146,3 +161,16 @@ def test_files_that_are_no_spec(tmp_path):
 def test_yaml_makes_no_objects(load):
     with pytest.raises(SpecError, match="no YAML"):
         load("pins: !!python/object/apply:os.getcwd []")
+
+
+def test_how_files_are_written_at_the_top_and_in_a_table(load):
+    spec = load(
+        f"missing: ['-']\ndelimiter: tab\n"
+        f"pins: {{{PINS}, quotes: none, prefix: shop-, created_at: {{column: c, format: ms}}}}\n"
+        "boards: {table: b.csv, board_id: b, pin_id: p, prefix: b-, delimiter: '|', missing: unknown}"
+    )
+    assert (spec.pins.table.dialect.delimiter, spec.pins.table.dialect.quotes) == ("\t", None)
+    assert (spec.pins.prefix, spec.pins.formats) == ("shop-", {"created_at": "ms"})
+    board = spec.boards[0]
+    assert (board.table.dialect.delimiter, board.table.dialect.quotes, board.prefix) == ("|", '"', "b-")
+    assert board.table.dialect.missing == {"-", "unknown"}

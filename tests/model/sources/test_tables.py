@@ -1,8 +1,12 @@
 """Streams of batches from real files, and the sentence each broken file gets."""
 
-from datetime import UTC, datetime
+import gzip
+import json
+import math
+from datetime import UTC, date, datetime
 
 import pyarrow as pa
+import pyarrow.feather
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
@@ -10,19 +14,22 @@ from hypothesis import strategies as st
 
 from model.errors import SpecError
 from model.sources.checks import Column
+from model.sources.dialect import Dialect
 from model.sources.report import Quarantine
 from model.sources.spec import Table
 from model.sources.tables import open_source, require_rows, scan
 from model.sources.where import parse
 
 
-def table(*globs, where=None, optional=False):
-    return Table("pins", globs, parse(where) if where else None, optional)
+def table(*globs, where=None, optional=False, dialect=None):
+    return Table("pins", globs, parse(where) if where else None, optional, dialect or Dialect())
 
 
-def read(root, *globs, columns=("id",), where=None, rows=2):
+def read(root, *globs, columns=("id",), where=None, rows=2, dialect=None):
     """(cells of all rows, quarantined rows, tally)."""
-    source = open_source(table(*globs, where=where), root, [Column(c.rstrip("?"), c.endswith("?")) for c in columns])
+    source = open_source(
+        table(*globs, where=where, dialect=dialect), root, [Column(c.rstrip("?"), c.endswith("?")) for c in columns]
+    )
     path = root / ".quarantine.parquet"
     with Quarantine(path) as quarantine:
         batches = list(scan(source, quarantine, rows))
@@ -115,6 +122,11 @@ def test_optional_columns_and_tables(tmp_path):
         ("t.parquet", b"PAR1 no", "cannot be read"),
         ("t.csv", b"id\n", "holds no rows"),
         ("t.xlsx", b"", "is no table"),
+        ("t.jsonl", b"[\n{}]", "is one JSON array; write one object a line"),
+        ("t.jsonl", b"7\n", "holds no JSON objects"),
+        ("t.jsonl", b'{"iid": 1}\n', "has no column 'id' (pins); did you mean 'iid'?"),
+        ("t.feather", b"ARROW1", "cannot be read"),
+        ("t.csv.gz", b"\x1f\x8b", "cannot be read"),
     ],
 )
 def test_broken_files(tmp_path, name, content, sentence):
@@ -153,6 +165,147 @@ def test_truncated_parquet_is_one_sentence(tmp_path):
     path.write_bytes(data)
     with pytest.raises(SpecError, match="cannot be read"):
         read(tmp_path, "t.parquet", rows=100)
+
+
+def parts(root, suffix, write):
+    """A folder as Spark leaves it: two parts, a mark, an empty part."""
+    folder = root / f"t{suffix}"
+    folder.mkdir()
+    for number in range(2):
+        write(folder / f"part-0000{number}-c000{suffix}", {"id": [str(number)]})
+    (folder / "_SUCCESS").touch()
+    (folder / f"._part-00000-c000{suffix}.crc").write_bytes(b"crc")
+    (folder / f"part-00002{suffix}").touch()
+
+
+def test_folders_of_parts(tmp_path):
+    parts(tmp_path, ".parquet", lambda path, columns: pq.write_table(pa.table(columns), path))
+    parts(
+        tmp_path, ".csv.gz", lambda path, columns: path.write_bytes(gzip.compress(f"id\n{columns['id'][0]}\n".encode()))
+    )
+    parts(tmp_path, ".json", lambda path, columns: path.write_text(json.dumps({"id": columns["id"][0]}) + "\n"))
+    for name in ("t.parquet", "t.csv.gz", "t.json"):
+        assert read(tmp_path, name)[0] == [("0",), ("1",)]
+
+
+def test_columns_that_only_a_folder_names(tmp_path):
+    for country in ("NO", "S%C3%A5", "__HIVE_DEFAULT_PARTITION__"):
+        (tmp_path / "t.parquet" / f"country={country}").mkdir(parents=True)
+        pq.write_table(pa.table({"id": [country]}), tmp_path / "t.parquet" / f"country={country}" / "part-0.parquet")
+    found = read(tmp_path, "t.parquet", columns=("id", "country"))[0]
+    assert found == [("NO", "NO"), ("S%C3%A5", "Så"), ("__HIVE_DEFAULT_PARTITION__", None)]
+    assert read(tmp_path, "t.parquet/*/*.parquet", columns=("country",), where='country == "NO"')[0] == [("NO",)]
+
+
+def test_compressed_text_json_lines_and_arrow_give_the_same_rows(tmp_path):
+    text = b"id\na\nb\nc\n"
+    (tmp_path / "t.csv.gz").write_bytes(gzip.compress(text[:5]) + gzip.compress(text[5:]))
+    (tmp_path / "t.csv.zst").write_bytes(pa.compress(text, codec="zstd", asbytes=True))
+    lines = b"".join(b'{"id": "%s"}\n' % row for row in (b"a", b"b", b"c"))
+    (tmp_path / "t.jsonl").write_bytes(lines)
+    (tmp_path / "t.ndjson.gz").write_bytes(gzip.compress(lines))
+    table = pa.table({"id": ["a", "b", "c"]})
+    pyarrow.feather.write_feather(table, tmp_path / "t.feather")
+    with pa.ipc.new_stream(tmp_path / "t.arrow", table.schema) as stream:
+        stream.write_table(table)
+    for name in ("t.csv.gz", "t.csv.zst", "t.jsonl", "t.ndjson.gz", "t.feather", "t.arrow"):
+        assert read(tmp_path, name)[0] == [("a",), ("b",), ("c",)], name
+    (tmp_path / "t.csv.gz").write_bytes(gzip.compress(text)[:-6])
+    with pytest.raises(SpecError, match="cannot be read"):
+        read(tmp_path, "t.csv.gz")
+
+
+def test_a_broken_json_line_is_one_refused_row(tmp_path):
+    (tmp_path / "t.jsonl").write_text('{"id": 9007199254740993}\n\n{"id": \n[1]\n{"id": 1, "id": 2}\n{}\n')
+    found, refused, tally = read(tmp_path, "t.jsonl")
+    assert found == [(9007199254740993,), (None,)]
+    assert [(row["place"], row["reason"]) for row in refused] == [
+        ("t.jsonl line 3", "the line is no JSON"),
+        ("t.jsonl line 4", "the line is no JSON object"),
+        ("t.jsonl line 5", "the JSON object names a key twice"),
+    ]
+    assert tally.read == 5
+
+
+@pytest.mark.parametrize("ending", ["parquet", "feather", "csv"])
+def test_a_column_that_is_there_twice(tmp_path, ending):
+    table = pa.Table.from_arrays([pa.array(["a"]), pa.array(["b"])], names=["id", "id"])
+    match ending:
+        case "parquet":
+            pq.write_table(table, tmp_path / "t.parquet")
+        case "feather":
+            with pa.ipc.new_file(tmp_path / "t.feather", table.schema) as file:
+                file.write_table(table)
+        case _:
+            (tmp_path / "t.csv").write_text("id,id\na,b\n")
+    with pytest.raises(SpecError, match=r"names the column 'id' twice; rename one\."):
+        read(tmp_path, f"t.{ending}")
+
+
+SWALLOWED = "id,title,file\n1,a,1.png\n2,{}vintage lamp,2.png\n3,b,3.png\n4,the owl{},4.png\n5,c,5.png\n"
+
+
+@pytest.mark.parametrize("delimiter", [",", "\t"])
+def test_a_stray_quote_that_swallows_rows(tmp_path, delimiter):
+    (tmp_path / "t.csv").write_text(SWALLOWED.format('"', '"').replace(",", delimiter))
+    found, refused, tally = read(tmp_path, "t.csv", columns=("id", "file"))
+    assert found == [("1", "1.png"), ("5", "5.png")]
+    assert [(row["place"], row["reason"][:51]) for row in refused] == [
+        ("t.csv line 3", "a quoted value runs over lines that look like rows;"[:51])
+    ]
+    assert (tally.read, tally.extra_lines) == (3, 2)
+    found, refused, _ = read(tmp_path, "t.csv", columns=("id", "title"), dialect=Dialect(quotes=None))
+    assert [row[0] for row in found] == ["1", "2", "3", "4", "5"]
+    assert (found[1][1], refused) == ('"vintage lamp', [])
+    trusted = read(tmp_path, "t.csv", columns=("id", "file"), dialect=Dialect(sure=True))[0]
+    assert trusted == [("1", "1.png"), ("2", "4.png"), ("5", "5.png")]
+
+
+def test_a_stray_quote_that_is_never_closed_names_the_line(tmp_path):
+    for end in ("", 'x"y'):
+        (tmp_path / "t.csv").write_text(SWALLOWED.format('"', end))
+        with pytest.raises(SpecError, match=r"line 3: a quoted value does not end properly .* write quotes: none"):
+            read(tmp_path, "t.csv")
+
+
+def test_long_values_with_line_breaks_are_values(tmp_path):
+    note = "x " * 200_000 + "\nsee also,3,extra,list\nb9,5,more,words\nend"
+    (tmp_path / "t.csv").write_text(f'id,pin,note,name\na,1,"{note}",n\nb,2,short,n\n')
+    found, refused, tally = read(tmp_path, "t.csv", columns=("id", "note"))
+    assert (found, refused) == ([("a", note), ("b", "short")], [])
+    assert tally.reason == "its rows hold 3 line breaks within quotes"
+
+
+def test_times_that_no_calendar_holds(tmp_path):
+    times = pa.array([2**63 - 1, -(2**63), 0, None], pa.timestamp("us"))
+    seconds = pa.array([2**40, 10**12, 0, None], pa.timestamp("s"))
+    days = pa.array([2**31 - 1, 10**7, 0, None], pa.int32()).cast(pa.date32())
+    with pa.ipc.new_file(
+        tmp_path / "t.arrow", pa.schema([("t", times.type), ("s", seconds.type), ("d", days.type)])
+    ) as file:
+        file.write_table(pa.table({"t": times, "s": seconds, "d": days}))
+    found = read(tmp_path, "t.arrow", columns=("t", "s", "d"))[0]
+    assert found[:2] == [(math.inf, math.inf, math.inf)] * 2
+    assert found[2:] == [
+        (datetime(1970, 1, 1, tzinfo=UTC), datetime(1970, 1, 1, tzinfo=UTC), date(1970, 1, 1)),
+        (None,) * 3,
+    ]
+
+
+def test_int96_beyond_nanoseconds(tmp_path):
+    late = datetime(3000, 1, 1, tzinfo=UTC)
+    pq.write_table(
+        pa.table({"t": pa.array([late], pa.timestamp("us", "UTC"))}),
+        tmp_path / "t.parquet",
+        use_deprecated_int96_timestamps=True,
+    )
+    assert read(tmp_path, "t.parquet", columns=("t",))[0] == [(late,)]
+
+
+def test_other_marks_of_a_missing_value(tmp_path):
+    (tmp_path / "t.csv").write_text("id,x\n1,-\n2, unknown \n3,a\n")
+    found = read(tmp_path, "t.csv", columns=("x",), dialect=Dialect(missing=frozenset(("-", "unknown"))))[0]
+    assert found == [(None,), (None,), ("a",)]
 
 
 cells = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=8)

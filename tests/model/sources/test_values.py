@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model.sources.values import BadValue, count, flag, number, text
+from model.sources.keys import Spellings
+from model.sources.values import BadValue, count, flag, number, text, word
 
 
 @pytest.mark.parametrize(
@@ -66,3 +67,24 @@ def test_flags_numbers_and_counts():
 def test_values_that_do_not_fit_are_refused(read, cell):
     with pytest.raises(BadValue):
         read(cell)
+
+
+@pytest.mark.parametrize("cell", [2.0**53, -(2.0**60), math.inf, Decimal("Infinity"), Decimal("1E+5000")])
+def test_numbers_that_are_no_exact_key(cell):
+    with pytest.raises(BadValue):
+        text(cell)
+    assert text(2**63 - 1) == "9223372036854775807"
+
+
+def test_null_is_no_name_but_may_be_a_query():
+    marks = ["\\N", "NULL", "null", "None", "<NA>", "NaN", "N/A", " NULL "]
+    assert [word(mark) for mark in marks] == [None] * len(marks)
+    assert (text("null"), text("NA"), word("NA"), word("none")) == ("null", "NA", "NA", "none")
+    assert word("cafe\u0301") == "caf\u00e9"
+
+
+def test_one_id_in_two_spellings():
+    known = Spellings({"100": 0, "7.0": 1, "caf\u00e9": 2, "8.0": 3, "8.00": 4})
+    found = [known.find(key) for key in ("100", "100.0", "7", "7.00", "cafe\u0301", "8", "007", "9")]
+    assert found == ["100", "100", "7.0", "7.0", "caf\u00e9", None, None, None]
+    assert known.example("x") == ", e.g. 'x', while pin_id are like '100'"
