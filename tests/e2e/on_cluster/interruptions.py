@@ -20,20 +20,25 @@ def suspended(site: Site) -> str:
     need(site, "Kueue")
     _, job = at_work(site)
     name = job["metadata"]["name"]
-    others = [one for one in workloads(site) if owner(one) != name]
-    for one in others:  # else it would get the place that becomes free, and keep it
-        activate(site, one, False)
+
+    def hold_others(held: bool) -> None:
+        """Else one of them would get the place that becomes free, and keep it."""
+        for one in workloads(site):
+            if owner(one) != name and one["spec"].get("active", True) == held:
+                activate(site, one, not held)
+
+    hold_others(True)
     try:
         (mine,) = [one for one in workloads(site) if owner(one) == name][:1] or [None]
         if mine is None:
             raise Failed(f"Kueue has no Workload of the RayJob {name}; does it manage ray.io/rayjob?")
         activate(site, mine, False)
         waited = _until_status(site, name, ("Suspended",), 120)
+        hold_others(True)  # the second training's may have come in between
         activate(site, mine, True)
         again = _until_status(site, name, ("Running",), 300)
     finally:
-        for one in others:
-            activate(site, one, True)
+        hold_others(False)
     return (
         f"RayJob {name}: suspended {waited:.0f} s after its Workload, at work {again:.0f} s after it was let in again."
     )
