@@ -205,14 +205,8 @@ class Handler(BaseHTTPRequestHandler):
         plural, space, name, sub = match["plural"], match["namespace"] or "", match["name"], match["sub"]
         state.calls.append(" ".join(filter(None, (self.command, plural, name, sub))))
         if sub == "token":
-            return {
-                "kind": "TokenRequest",
-                "apiVersion": "authentication.k8s.io/v1",
-                "status": {
-                    "token": f"token-of-{name}-for-{body['spec']['audiences'][0]}",
-                    "expirationTimestamp": now(),
-                },
-            }
+            made = {"token": f"token-of-{name}-for-{body['spec']['audiences'][0]}", "expirationTimestamp": now()}
+            return {"kind": "TokenRequest", "apiVersion": "authentication.k8s.io/v1", **body, "status": made}
         if sub == "log":
             return self.log(state, space, name, query)
         if plural.endswith("reviews"):

@@ -12,7 +12,6 @@ ENDLESS = "train.epochs=100000"
 WORKLOADS = {"group": "kueue.x-k8s.io", "version": "v1beta2", "plural": "workloads"}
 BEGINS = 600.0  # seconds until a training is at work: steps before it, a place in the queue, a Ray cluster
 GONE = 60.0  # seconds that a RayJob may outlive the step that made it
-_run: list[str] = []  # the run with an endless training that these steps share
 
 
 def suspended(site: Site) -> str:
@@ -21,20 +20,25 @@ def suspended(site: Site) -> str:
     need(site, "Kueue")
     _, job = at_work(site)
     name = job["metadata"]["name"]
-    others = [one for one in workloads(site) if owner(one) != name]
-    for one in others:  # else it would get the place that becomes free, and keep it
-        activate(site, one, False)
+
+    def hold_others(held: bool) -> None:
+        """Else one of them would get the place that becomes free, and keep it."""
+        for one in workloads(site):
+            if owner(one) != name and one["spec"].get("active", True) == held:
+                activate(site, one, not held)
+
+    hold_others(True)
     try:
         (mine,) = [one for one in workloads(site) if owner(one) == name][:1] or [None]
         if mine is None:
             raise Failed(f"Kueue has no Workload of the RayJob {name}; does it manage ray.io/rayjob?")
         activate(site, mine, False)
         waited = _until_status(site, name, ("Suspended",), 120)
+        hold_others(True)  # the second training's may have come in between
         activate(site, mine, True)
         again = _until_status(site, name, ("Running",), 300)
     finally:
-        for one in others:
-            activate(site, one, True)
+        hold_others(False)
     return (
         f"RayJob {name}: suspended {waited:.0f} s after its Workload, at work {again:.0f} s after it was let in again."
     )
@@ -80,7 +84,7 @@ def terminated(site: Site) -> str:
     run, job = at_work(site)
     kfp = runs.server(site)
     kfp.call(kfp.client.terminate_run, run)
-    _run.clear()
+    site.endless = ""
     runs.cleared(site, GONE)
     runs.follow(site, run, lambda: runs.state(site, run) in runs.ENDED, 120, "did not end after it was terminated")
     return f"Run {run} ended as {runs.state(site, run)}; RayJob {job['metadata']['name']} and all others are gone."
@@ -88,18 +92,19 @@ def terminated(site: Site) -> str:
 
 def at_work(site: Site) -> tuple[str, Object]:
     """A run and a RayJob of it that trains: that of the step before, where it still does."""
-    if _run and runs.state(site, _run[0]) in runs.ENDED:
-        _run.clear()
-    if not _run:
+    if site.endless and runs.state(site, site.endless) in runs.ENDED:
+        site.endless = ""
+    if not site.endless:
         runs.cleared(site, 120)
-        _run.append(runs.submit(site, profile.write(site), ENDLESS))
+        site.endless = runs.submit(site, profile.write(site), ENDLESS)
+    run = site.endless
 
     def running() -> Object | None:
-        if runs.state(site, _run[0]) in runs.ENDED:
-            raise Failed(f"Run {_run[0]} ended before it trained.", runs.seen(site, _run[0]))
+        if runs.state(site, run) in runs.ENDED:
+            raise Failed(f"Run {run} ended before it trained.", runs.seen(site, run))
         return next((one for one in site.rayjobs() if status(one) == "Running"), None)
 
-    return _run[0], runs.follow(site, _run[0], running, BEGINS, "has no training at work")
+    return run, runs.follow(site, run, running, BEGINS, "has no training at work")
 
 
 def status(job: Object) -> str:

@@ -1,6 +1,7 @@
 """The cluster under test, spoken to by the `kubernetes` client and by kubectl, both with the same KUBECONFIG."""
 
 import json
+import logging
 import os
 import subprocess
 from collections.abc import Callable, Collection, Sequence
@@ -36,13 +37,15 @@ class Site:
         default_factory=dict
     )  # step that trains -> seconds from its training's end to its own
     shown: dict[str, dict[str, str]] = field(default_factory=dict)  # run -> step -> the phase that was told last
+    endless: str = ""  # the run with a training that never ends by itself, which several steps share
     closing: list[Callable[[], None]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         from kubernetes import client, config
 
+        logging.getLogger("urllib3").setLevel(logging.ERROR)  # an API that is away is said once
         try:
-            config.load_kube_config()
+            config.load_kube_config(config_file=os.environ.get("KUBECONFIG"))  # as it is now, not at the import
         except (config.ConfigException, OSError) as error:
             raise ConfigError(f"There is no way to a cluster ({error}); set KUBECONFIG, as for kubectl.") from None
         api = client.ApiClient()
