@@ -8,6 +8,7 @@ from contextlib import suppress
 
 from model.errors import ClusterError
 from pipelines.argo_retries import ADVICE, policy
+from pipelines.claims import unbound
 from pipelines.kubernetes_view import Hidden, Object, View, view
 from pipelines.profiles import Profile, Step
 
@@ -54,19 +55,18 @@ def missing(seen: View, profile: Profile, pipelines: Iterable[str], namespace: s
 
 
 def _claim(seen: View, namespace: str, claim: str) -> Iterator[str]:
-    try:
-        found = seen.get(f"/api/v1/namespaces/{namespace}/persistentvolumeclaims/{claim}")
-    except Hidden:
-        return
-    if found is None:
-        yield f"The namespace {namespace} has no volume claim {claim}; apply deploy/kustomize, or correct the profile."
-    elif found.get("status", {}).get("phase") == "Lost":
-        yield f"The volume of the claim {claim} is lost; look at `kubectl -n {namespace} describe pvc {claim}`."
-    elif found.get("status", {}).get("phase") == "Pending" and not found.get("spec", {}).get("storageClassName"):
-        yield (
-            f"The claim {claim} has no volume and no storage class, and the cluster has no default class; name a "
-            "ReadWriteMany class in the overlay."
-        )
+    place = f"/api/v1/namespaces/{namespace}"
+    with suppress(Hidden):
+        found = seen.get(f"{place}/persistentvolumeclaims/{claim}")
+        if found is None:
+            advice = "apply deploy/kustomize, or correct the profile"
+            yield f"The namespace {namespace} has no volume claim {claim}; {advice}."
+            return
+        if found.get("status", {}).get("phase") == "Bound":
+            return
+        events = seen.items(f"{place}/events", fieldSelector=f"involvedObject.name={claim}")
+        if problem := unbound(found, seen.items("/apis/storage.k8s.io/v1/storageclasses"), events):
+            yield problem
 
 
 def _queue(seen: View, namespace: str, queue: str) -> Iterator[str]:

@@ -1,8 +1,7 @@
 """CSV, TSV and their kin, split by Python's csv module: cells stay text, a row of another width is refused.
 
-DuckDB's reader is as strict and three times as fast, but it cannot say on which line a kept row stands (a row that is
-refused later needs it), it stops at a file with both kinds of line ends, and it does not know the backslashes of MySQL
-and PostgreSQL. pyarrow's takes `"x"y` for `xy`.
+DuckDB's reader is faster, but it stops at a file with both kinds of line ends, and it does not say on which line a kept
+row stands, which the report names where the row is refused later.
 """
 
 import csv

@@ -10,13 +10,12 @@ from typer.testing import CliRunner
 
 from pipelines.cli import app
 from tests.e2e.on_cluster import __main__ as command
-from tests.e2e.on_cluster import overlay, runs, schedules, site, steps, telling
+from tests.e2e.on_cluster import runs, schedules, site, steps, telling
 from tests.e2e.on_cluster.__main__ import STEPS, main
 from tests.e2e.played_cluster import Played, deployment
 
 pytestmark = [
     pytest.mark.skipif(shutil.which("kubectl") is None, reason="kubectl is not installed"),
-    pytest.mark.skipif(not overlay.OVERLAY.is_dir(), reason="this checkout has no overlay lab"),
 ]
 
 

@@ -246,7 +246,6 @@ def test_a_job_that_fails_says_its_events_and_last_lines(site):
     assert error.value.evidence[-1] == "e2e-x-1/program> no space left"
 
 
-@pytest.mark.skipif(not profile.LAB.is_file(), reason="this checkout has no profile lab")
 def test_profiles_for_a_cluster_without_kueue_or_kuberay_and_for_runs_that_fail(site):
     def training(path):
         return yaml.safe_load(path.read_text())["pipelines"]["training"]["train"]

@@ -37,7 +37,7 @@ def test_bytes_of_any_kind(image):
         "red, chair",
         np.str_("red, chair"),
     ],
-    ids=repr,
+    ids=lambda value: f"{type(value).__name__} of {len(value)}",
 )
 def test_lists_of_any_kind(annotations):
     assert read_row({"annotations": annotations}).texts == {"annotations": "red, chair"}

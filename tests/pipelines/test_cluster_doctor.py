@@ -129,8 +129,9 @@ def test_what_the_profile_names_and_nobody_has_made(server, host, kubernetes, ab
 
 
 def test_a_claim_without_a_class_is_told(server, host, kubernetes):
-    kubernetes.put(f"{HOME}/persistentvolumeclaims/pinclip-data", spec={}, status={"phase": "Pending"})
-    assert "no volume and no storage class" in found(host)["profile"][0][1]
+    spec, status = {"accessModes": ["ReadWriteMany"]}, {"phase": "Pending"}
+    kubernetes.put(f"{HOME}/persistentvolumeclaims/pinclip-data", spec=spec, status=status)
+    assert "names no storage class and none is the default" in found(host)["profile"][0][1]
 
 
 def test_a_pod_that_cannot_start_is_told_after_five_minutes(server, host, kubernetes):
