@@ -11,7 +11,7 @@ import typer
 
 from model.errors import PinclipError
 from pipelines import cluster_commands, promotion_commands
-from pipelines.local import PipelineFailed
+from pipelines.failure import PipelineFailed
 from pipelines.options import DeployProfile, Params, Profile, Set
 
 app = typer.Typer(

@@ -33,6 +33,7 @@ from components.ray_cluster import RAY_FOLDER, ray_folder
 from model.errors import PinclipError
 from model.files import write_json
 from pinclip_entry import PATH, own_path_first
+from pipelines.failure import PipelineFailed
 from pipelines.lineage import REDIRECTS
 
 Event = dict[str, Any]
@@ -54,10 +55,6 @@ ENVIRONMENT = {
     # A waiting OpenMP thread goes to sleep at once: spinning makes training twelve times slower on a busy machine.
     "GOMP_SPINCOUNT": "1000",
 }
-
-
-class PipelineFailed(Exception):
-    """A step stopped for a reason that is no mistake of the user's: the log has it."""
 
 
 def execute(

@@ -13,8 +13,9 @@ from components.settings import Settings
 from model.catalogue import Catalogue
 from model.errors import PinclipError
 from pipelines.display import display
+from pipelines.failure import PipelineFailed
 from pipelines.lineage import CODE, lineage, run_identity
-from pipelines.local import PipelineFailed, execute
+from pipelines.local import execute
 from pipelines.runs import LATEST, claimed, fresh_name, keep_evidence, publish
 
 PIPELINE = "pipelines.training:training"

@@ -26,8 +26,8 @@ from model.arms import arms
 from model.config import Config
 from model.errors import ConfigError
 from model.files import write_json, write_text
+from pipelines.failure import PipelineFailed
 from pipelines.lineage import CODE, git_revision
-from pipelines.local import PipelineFailed
 
 STUDIES = Path("studies")
 SPACE = CODE / "specs" / "tune.yaml"

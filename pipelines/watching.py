@@ -17,8 +17,9 @@ from components.spaces import published
 from model.catalogue import Catalogue
 from model.errors import PinclipError
 from pipelines.display import display
+from pipelines.failure import PipelineFailed
 from pipelines.lineage import unread_lineage
-from pipelines.local import PipelineFailed, execute
+from pipelines.local import execute
 from pipelines.retraining import TRAINING
 from pipelines.running import run_training
 from pipelines.runs import claimed, fresh_name, keep

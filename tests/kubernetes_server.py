@@ -37,7 +37,8 @@ PATHS = {
 def granted() -> set[tuple[str, str, str]]:
     """(group, resource, verb) of the Role pinclip-pipeline."""
     text = (ROOT / "deploy/kustomize/base/accounts.yaml").read_text(encoding="utf-8")
-    (role,) = (node for node in yaml.safe_load_all(text) if node["kind"] == "Role")
+    roles = (node for node in yaml.safe_load_all(text) if node["kind"] == "Role")
+    (role,) = (node for node in roles if node["metadata"]["name"] == "pinclip-pipeline")
     return {
         (group, resource, verb)
         for rule in role["rules"]

@@ -1,6 +1,7 @@
 """A model beside the champion: the paired interval by hand, the same questions to both, and what the champion saw."""
 
 import json
+import shutil
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -16,6 +17,7 @@ from model.catalogue import TIME, Catalogue
 from model.checkpoint import save_model
 from model.comparison import NOTHING, Champion, alone, compare, difference, differences, seen
 from model.config import load
+from model.config.folder import complete_config
 from model.encoder import PinEncoder
 from model.evaluation import Space, judge, pinclip_space
 from model.neighbourhood import read_fresh
@@ -73,8 +75,12 @@ def test_a_gain_on_every_query_is_the_whole_interval(rows, gain):
 
 
 @pytest.fixture(scope="module")
-def champion(trained):
-    return Champion(3, trained[0], MADE, "of another catalogue")
+def champion(tmp_path_factory, trained, config):
+    """The trained model as its registration leaves it: with the settings that judged it."""
+    folder = tmp_path_factory.mktemp("champion") / "model"
+    shutil.copytree(trained[0], folder)
+    complete_config(folder, config)
+    return Champion(3, folder, MADE, "of another catalogue")
 
 
 @pytest.fixture(scope="module")
@@ -103,6 +109,7 @@ def test_a_champion_of_another_size_reads_the_images_at_its_own(tmp_path, walked
     settings = ("vision.image_size=64", "vision.width=32", "text.width=32", "text.vocabulary=400", "fusion.dim=16")
     its = load("smoke", [*settings, "fusion.prefixes=16", "quantization.bits=4", "train.precision=fp32"])
     save_model(tmp_path / "champion", PinEncoder(its), train_tokenizer(["a red chair"] * 3, its.text))
+    complete_config(tmp_path / "champion", its)
     champion = Champion(1, tmp_path / "champion", MADE, "")
     found = compare(*walked, trained[0], embedded, champion, tmp_path, config)
     assert found["cost"]["vector_bytes"] == {"ours": 32, "champion": 8}

@@ -127,30 +127,38 @@ def test_a_snapshot_of_other_settings_is_not_taken_up(tmp_path, walked, short, u
     assert same_weights(tmp_path / "model", uninterrupted[1])
 
 
-def test_a_run_that_is_not_finite_stops_and_keeps_its_last_snapshot(tmp_path, walked, short):
-    out = tmp_path / "model"
-    wild = override(short, {"train": {"learning_rate": 1e30}})
-    with pytest.raises(TrainingError, match=r"not finite at step 2; no snapshot was due yet; lower train\.learn"):
-        fit(*walked, out, wild, silent)
-    assert not out.exists()
-
-
-def test_a_poisoned_weight_stops_at_its_step(tmp_path, walked, short, monkeypatch):
-    """A weight turns NaN after step 4; the snapshot of step 3 is good and stays."""
+@pytest.fixture
+def poison(monkeypatch):
+    """poison(4): a weight turns NaN after step 4."""
     tasks, make = [], PinClip
 
     def remember(config):
         tasks.append(make(config))
         return tasks[-1]
 
-    def poison(point):
-        if point["step"] == 4:
-            with torch.no_grad():
-                tasks[0].encoder.image_head.bias[0] = math.nan
+    def at(step):
+        def report(point):
+            if point["step"] == step:
+                with torch.no_grad():
+                    tasks[0].encoder.image_head.bias[0] = math.nan
+
+        return report
 
     monkeypatch.setattr(training, "PinClip", remember)
+    return at
+
+
+def test_a_run_that_is_not_finite_before_its_first_snapshot_stops(tmp_path, walked, short, poison):
+    out = tmp_path / "model"
+    with pytest.raises(TrainingError, match=r"not finite at step 2; no snapshot was due yet; lower train\.learn"):
+        fit(*walked, out, short, poison(1))
+    assert not out.exists()
+
+
+def test_a_poisoned_weight_stops_at_its_step(tmp_path, walked, short, poison):
+    """The snapshot of step 3 is good and stays."""
     with pytest.raises(TrainingError, match=r"not finite at step 5; the snapshot of step 3 is kept"):
-        fit(*walked, tmp_path / "model", short, poison)
+        fit(*walked, tmp_path / "model", short, poison(4))
     assert not (tmp_path / "model").exists()
     assert Snapshot(tmp_path / ".model.snapshot.safetensors", short).kept_step() == 3
     kept = load_file(tmp_path / ".model.snapshot.safetensors")

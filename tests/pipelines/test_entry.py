@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from components.configuration import load
 from pinclip_entry import ROOT, own_path_first
 from pipelines.local import execute
 
@@ -44,7 +45,7 @@ def test_steps_find_ours_first_too(foreign, monkeypatch, tmp_path):
     monkeypatch.chdir(foreign)
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(foreign), here]))
     assert own_path_first().split(os.pathsep) == [ROOT, str(foreign), here]
-    execute("tiny:tiny", {"config": "{}", "behaviour": "good"}, work, events.append)
+    execute("tiny:tiny", {"behaviour": "good"}, load("smoke"), work, events.append)
     assert "plan" in [event["event"] for event in events]
 
 

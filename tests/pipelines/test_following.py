@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from model.config import load
+from components.configuration import load
 from model.errors import ClusterError
 from pipelines import following
 from pipelines.cluster import submit

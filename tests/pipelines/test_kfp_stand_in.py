@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from kfp_driver import Driver, next_name
 
-from model.config import load
+from components.configuration import load
 from pipelines.cluster import Cluster
 from pipelines.lineage import unread_lineage
 from pipelines.packages import package
@@ -44,7 +44,7 @@ def test_the_night_that_came_from_the_cache(server, host):
     (number,) = server.rows["recurring_runs"]
     driver = Driver(server)
     first, second = (driver.fire(number) for _ in range(2))
-    assert first.inputs["train"]["run"] == second.inputs["train"]["run"] == "often-[[ScheduledTime]]"
+    assert first.inputs["register"]["run"] == second.inputs["register"]["run"] == "often-[[ScheduledTime]]"
     assert len(first.ran) == 13
     assert second.ran == ["compare", "register", "report", "publish"]
     night = recorded("workflow-scheduled-third-night-all-cached.json")["status"]["nodes"].values()

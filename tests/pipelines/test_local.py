@@ -12,7 +12,8 @@ import pytest
 
 from components.configuration import load
 from model.errors import PinclipError, RunError
-from pipelines.local import PipelineFailed, execute
+from pipelines.failure import PipelineFailed
+from pipelines.local import execute
 from pipelines.runs import claimed
 
 HERE = Path(__file__).parent

@@ -166,7 +166,7 @@ def test_every_night_is_a_run_of_its_own_and_learns_anew(server, host, tmp_path)
     for night in (first, second):
         assert len(night.ran) == 13  # nothing of it from the cache
         assert "[[" not in str(night.inputs) and "{{" not in str(night.inputs)
-        runs = {night.inputs[step]["run"] for step in ("train", "train-baseline", "register")}
+        runs = {night.inputs["register"]["run"]}
         assert runs == {night.workflow}
         assert night.inputs["register"]["lineage"]["schedule"] == "nightly"
     assert first.workflow != second.workflow
@@ -176,7 +176,7 @@ def test_another_try_of_a_night_joins_it(server, host, tmp_path):
     apply(host, file(tmp_path, nightly=NIGHTLY))
     (row,) = server.rows["recurring_runs"].values()
     first, retried = (Driver(server).drive(row, "nightlyabcde-1-99") for _ in range(2))
-    assert first.inputs["train"]["run"] == retried.inputs["train"]["run"] == "nightlyabcde-1-99"
+    assert first.inputs["register"]["run"] == retried.inputs["register"]["run"] == "nightlyabcde-1-99"
 
 
 def test_monitoring_and_sync_look_anew_every_hour(server, host, tmp_path):
@@ -212,7 +212,7 @@ def test_the_account_that_will_run_is_compared_with_the_one_asked_for(server, ho
         ),
         ({"crom": "x"}, "unknown key schedules.nightly.crom; did you mean cron?"),
         ({"pipeline": "training2"}, "There is no pipeline training2; choose one of training"),
-        ({"deploy_profile": "moon"}, "There is no deploy profile moon; choose one of cluster, local"),
+        ({"deploy_profile": "moon"}, "There is no deploy profile moon; choose one of cluster, lab, local"),
         ({"settings": {"profile": "huge"}}, "no profile 'huge'"),
         ({"arguments": {}}, "The schedule nightly lacks pinclip-training's argument catalogue"),
         ({"arguments": {"catalogue": "/x", "speed": 1}}, "has the argument speed, but pinclip-training takes"),

@@ -5,6 +5,7 @@ import socket
 import pytest
 from served_pins import tiny_model
 
+from components.configuration import load
 from components.mlflow_client import connect
 from components.registry import _log_model
 from model.checkpoint import load_model
@@ -33,7 +34,7 @@ def test_the_model_folder_of_a_space_is_that_of_its_registered_version(home, tmp
     folder = tiny_model(tmp_path / "model")
     connect(home.settings)
     with mlflow.start_run(experiment_id=mlflow.create_experiment(str(tmp_path), (tmp_path / "artifacts").as_uri())):
-        model = _log_model(folder, {"pinclip.weights_sha256": "w"})
+        model = _log_model(folder, load("smoke"), {"pinclip.weights_sha256": "w"})
     version = home.client.create_model_version("pinclip", f"models:/{model}", model_id=model)
     files = space_files({"space": "v7", "model": f"models:/pinclip/{version.version}"}, home.settings)
     assert files.state == home.settings.home / "serving" / "v7"
