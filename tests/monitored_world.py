@@ -63,7 +63,7 @@ class World:
         connect(home.settings)
         experiment = mlflow.create_experiment(str(self.root), (self.root / "artifacts").as_uri())
         with mlflow.start_run(experiment_id=experiment):
-            logged = _log_model(model, {"pinclip.weights_sha256": "w"})
+            logged = _log_model(model, load("smoke"), {"pinclip.weights_sha256": "w"})
         tags = {"pinclip.gate": "passed"}
         version = home.client.create_model_version("pinclip", f"models:/{logged}", model_id=logged, tags=tags)
         created = (datetime.now(UTC) - timedelta(hours=5)).isoformat()

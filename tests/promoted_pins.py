@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 import served_pins
 from feature_home import Home
 
+from components.configuration import load
 from components.gate import Verdict
 from components.promotion import syncing
 from components.promotion.config import PromotionConfig
@@ -43,7 +44,7 @@ class ModelHome(Home):
         self.embedder = Embedder(folder)
         experiment = mlflow.create_experiment("models", None if mlflow_uri else (root / "artifacts").as_uri())
         with mlflow.start_run(experiment_id=experiment):
-            self.model_id = _log_model(folder, {"pinclip.weights_sha256": "w"})
+            self.model_id = _log_model(folder, load("smoke"), {"pinclip.weights_sha256": "w"})
 
     def version(self, passed: bool = True) -> Registration:
         """A registered version that nothing was published of."""

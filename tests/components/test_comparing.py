@@ -41,7 +41,7 @@ def settings(tmp_path_factory, folders):
     client = connect(settings)
     artifacts = (settings.home / "artifacts").as_uri()
     with mlflow.start_run(experiment_id=client.create_experiment("x", artifact_location=artifacts)):
-        model = _log_model(folders["model"], {"pinclip.weights_sha256": "w"})
+        model = _log_model(folders["model"], load("smoke"), {"pinclip.weights_sha256": "w"})
     client.create_registered_model("pinclip")
     client.create_model_version("pinclip", f"models:/{model}", model_id=model)
     return settings
