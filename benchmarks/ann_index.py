@@ -29,7 +29,7 @@ from model.affine import Affine, unit_length
 from model.quantization import calibrate
 from model.retrieval import top_k_of_blocks
 from serving.index import IndexConfig, PinIndex
-from serving.index.rows import Rows, as_ids
+from serving.rows import Rows, as_ids
 
 K, BLOCK, CALIBRATION = 10, 65_536, 5_000
 EFFORTS = {"exact": (1,), "hnsw": (64, 128, 256), "ivf": (32, 64, 128)}

@@ -21,11 +21,17 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from components.feature_store import apply, bring_online, feature_definitions, open_store, quiet
+from components.feature_store import apply, bring_online, open_store, quiet
 from components.settings import Settings
+from feature_repo.pin_features import pin
+from feature_repo.ranking_services import SpaceObjects
+from model.affine import Affine
 from model.catalogue import TIME
 from model.online_format import entity_keys
+from model.vectors import as_binary
 from serving.features import Features
+from serving.rows import write_rows
+from serving.space import SpaceManifest
 
 CREATED = datetime(2026, 11, 1, tzinfo=UTC)
 
@@ -59,7 +65,6 @@ def array_view(feast_home: Path) -> Any:
     from feast.types import Array, Float32
 
     source = FileSource(name="floats", path=str(feast_home / "floats.parquet"), timestamp_field="event_timestamp")
-    pin = feature_definitions().pin
     return FeatureView(
         name="floats",
         entities=[pin],
@@ -69,14 +74,13 @@ def array_view(feast_home: Path) -> Any:
     )
 
 
-def write_rows(space: Any, feast_home: Path, codes: np.ndarray) -> list[str]:
+def write_both(space: SpaceObjects, feast_home: Path, codes: np.ndarray) -> list[str]:
     """The same Pins as bytes and as floats; returns their ids."""
     ids = [f"pin-{i:07d}" for i in range(len(codes))]
     times = pa.repeat(pa.scalar(CREATED, TIME), len(ids))
     common = {"pin_id": ids, "event_timestamp": times, "created": times}
-    space.rows(space.embedding).mkdir(parents=True)
-    vectors = pa.array([row.tobytes() for row in codes], pa.binary())
-    pq.write_table(pa.table(common | {"vector": vectors}), space.rows(space.embedding) / "00000.parquet")
+    stored = as_binary(codes.view(np.uint8))
+    write_rows(space.manifest.folder / "00000.parquet", pa.array(ids), stored, CREATED, CREATED)
     floats = pa.array(list(codes.astype(np.float32)), pa.list_(pa.float32()))
     pq.write_table(pa.table(common | {"values": floats}), feast_home / "floats.parquet")
     return ids
@@ -111,11 +115,11 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder, redis_server(Path(folder)) as redis:
         address = f"127.0.0.1:{redis.connection_pool.connection_kwargs['port']}"
         settings = Settings(home=Path(folder) / "home", redis=address)
-        manifest = {"space": "v1", "scale": 0.01, "zero_point": 0, "bits": 8, "dim": args.dim, "model": "none"}
-        feast_home = settings.home / "feast"
-        space, store = feature_definitions().Space(feast_home, manifest), open_store(settings)
+        feast_home, affine = settings.home / "feast", Affine(0.01, 0, bits=8, dim=args.dim)
+        space = SpaceObjects(SpaceManifest(feast_home, "v1", affine, args.pins, "", CREATED, "none", 1, "", {}))
+        store = open_store(settings)
         codes = np.random.default_rng(0).integers(-127, 128, (args.pins, args.dim), dtype=np.int8)
-        ids = write_rows(space, feast_home, codes)
+        ids = write_both(space, feast_home, codes)
         floats = array_view(feast_home)
         apply(store, [*space.shared, *space.views, space.service(), floats])
         measure_writes(store, space, redis, args.pins)

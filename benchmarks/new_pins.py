@@ -38,7 +38,6 @@ from model.catalogue import Catalogue  # noqa: E402
 from serving.encoder import Encoder, open_encoder  # noqa: E402
 from serving.features import Features  # noqa: E402
 from serving.service.config import SpaceFiles  # noqa: E402
-from serving.service.online import open_store  # noqa: E402
 
 WARM, PASSES = 3.0, 50  # seconds of load before the clock counts; forward passes
 
@@ -53,7 +52,7 @@ def main(options: argparse.Namespace) -> None:
             files = published(options, folder, redis.address)
             sent, text = under_load(files, options, folder / "log", redis.address)
             some = sent["ids"][::10]
-            missing = Features(open_store(files.feast_home)).pin_vectors(some, files.name)[1]
+            missing = Features.of(files.feast_home / "feature_store.yaml").pin_vectors(some, files.name)[1]
         print(f"{options.rate:g} Pins/s for {options.seconds:g} s, {store}; answers: {sent['statuses']}")
         size = report_service(np.array(sent["seconds"]), text, f"{(~missing).sum()} of {len(some)} read back")
         report_forward(open_encoder(files.model_folder, files.state / "encoder"), size, np.array(sent["seconds"]))

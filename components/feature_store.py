@@ -5,16 +5,13 @@ hold the name of that variable, and an address only where it came without a pass
 """
 
 import contextlib
-import importlib
 import io
 import os
 import sqlite3
-import sys
 import warnings
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
-from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from components import redis_writing
@@ -30,13 +27,6 @@ if TYPE_CHECKING:
 REPO = Path(__file__).resolve().parents[1] / "feature_repo"
 REDIS = "PINCLIP_REDIS"
 BATCH = 10_000  # rows written at once
-
-
-def feature_definitions() -> ModuleType:
-    """feature_repo/ranking_services.py, imported as Feast imports it: by bare name from its folder."""
-    if str(REPO) not in sys.path:
-        sys.path.append(str(REPO))
-    return importlib.import_module("ranking_services")
 
 
 def open_store(settings: Settings) -> "FeatureStore":

@@ -9,18 +9,17 @@ space that is published never change; Pins may be added. Statistics and tastes f
 """
 
 import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from components.feature_store import apply, delete, feast_errors, feature_definitions, open_store
+from components.feature_store import apply, delete, feast_errors, open_store
 from components.monitoring.reference import keep_reference
 from components.patience import patient
 from components.promotion.places import state_folder
@@ -29,12 +28,16 @@ from components.registry import CHAMPION, Registration, announce, passed_gate, v
 from components.settings import Settings
 from components.warming import LOCK, Facts, Report, warm
 from model.affine import read_affine
-from model.catalogue import TIME, Catalogue
+from model.catalogue import Catalogue
 from model.errors import StoreError
 from model.files import alone, remove, replaced, write_json
+from serving.rows import write_rows
+from serving.space import SpaceManifest
 
 if TYPE_CHECKING:
     from feast import FeatureStore
+
+    from feature_repo.ranking_services import SpaceObjects
 
 
 @dataclass(frozen=True)
@@ -74,7 +77,7 @@ def publish(
         space, changed, checked = bring_up(store, quantized, prepared, registration, lineage, settings, report)
         serving = switch(store, space, settings, "publish", lambda: version_of(CHAMPION, settings) is None)
     announce(registration.version, settings)
-    return Publication(space.name, True, space.manifest["pins"], checked, changed, serving)
+    return Publication(space.name, True, space.manifest.pins, checked, changed, serving)
 
 
 def bring_up(
@@ -85,76 +88,76 @@ def bring_up(
     lineage: Mapping[str, str],
     settings: Settings,
     report: Report,
-) -> tuple[Any, int, int]:
+) -> "tuple[SpaceObjects, int, int]":
     """The space of these vectors, readable; rows of statistics and tastes that are new; vectors read back.
 
     Raises:
         StoreError: see publish().
     """
-    manifest = _manifest(quantized, registration, lineage)
-    space = feature_definitions().Space(settings.home / "feast", manifest)
-    if not _is_published(space, manifest):
+    from feature_repo.ranking_services import SpaceObjects
+
+    manifest = _manifest(quantized, registration, lineage, settings.home / "feast")
+    space = SpaceObjects(manifest)
+    if not _is_published(manifest):
         delete(store, space.names)
         for left in (space.rows(space.taste), state_folder(space.name, settings)):
             remove(left)
-        _store_vectors(quantized, space.rows(space.embedding), manifest)
-    report(0.2, f"{manifest['pins']} vectors stored")
+        _store_vectors(quantized, manifest)
+    report(0.2, f"{manifest.pins} vectors stored")
     catalogue = Catalogue(prepared / "catalogue")
     pins = catalogue.read("pins", ["pin_id", "created_at"])
     boards = catalogue.read("boards", ["board_id", "pin_id", "saved_at"])
     changed, checked = warm(store, space, Facts(pins, boards), report)
     keep_reference(prepared, space.name, settings)
-    write_json(space.manifest_file, manifest)
+    manifest.write()
     apply(store, [space.service()])
     return space, changed, checked
 
 
-def _manifest(quantized: Path, registration: Registration, lineage: Mapping[str, str]) -> dict[str, Any]:
-    """What a reader must know of a space; strings and numbers only."""
+def _manifest(
+    quantized: Path, registration: Registration, lineage: Mapping[str, str], feast_home: Path
+) -> SpaceManifest:
     files, file = sorted((quantized / "pins").glob("*.parquet")), quantized / "quantization.json"
     if not files or not file.is_file():
         raise StoreError(f"There are no quantized vectors in {quantized}; run the quantize step before this one.")
     digest = hashlib.sha256(file.read_bytes())
     for shard in files:
         digest.update(shard.read_bytes())
-    return {
-        "space": registration.space,
-        **json.loads(file.read_text(encoding="utf-8")),
-        "pins": sum(pq.ParquetFile(shard).metadata.num_rows for shard in files),
-        "sha256": digest.hexdigest(),
-        "created": registration.created,
-        "model": registration.uri,
-        "model_version": registration.version,
-        "mlflow_run": registration.mlflow_run_id,
-        **{name: value for name, value in lineage.items() if value},
-    }
+    return SpaceManifest(
+        feast_home,
+        name=registration.space,
+        affine=read_affine(quantized),
+        pins=sum(pq.ParquetFile(shard).metadata.num_rows for shard in files),
+        sha256=digest.hexdigest(),
+        created=datetime.fromisoformat(registration.created),
+        model=registration.uri,
+        model_version=registration.version,
+        mlflow_run=registration.mlflow_run_id,
+        lineage={name: value for name, value in lineage.items() if value},
+    )
 
 
-def _is_published(space: Any, manifest: Mapping[str, Any]) -> bool:
+def _is_published(space: SpaceManifest) -> bool:
     """Whether the space is published already, with these very vectors."""
-    if not space.manifest_file.is_file():
+    if not space.file.is_file():
         return False
-    known = json.loads(space.manifest_file.read_text(encoding="utf-8"))
-    if known["sha256"] != manifest["sha256"]:
+    known = SpaceManifest.read(space.feast_home, space.name)
+    if known.sha256 != space.sha256:
         raise StoreError(
-            f"The space {space.name} already holds other vectors, of {known['model']} (MLflow run "
-            f"{known['mlflow_run']}); register a new version, or remove {space.home} if the MLflow database was "
-            "begun anew."
+            f"The space {space.name} already holds other vectors, of {known.model} (MLflow run {known.mlflow_run}); "
+            f"register a new version, or remove {space.feast_home} if the MLflow database was begun anew."
         )
     return True
 
 
-def _store_vectors(quantized: Path, folder: Path, manifest: Mapping[str, Any]) -> None:
+def _store_vectors(quantized: Path, space: SpaceManifest) -> None:
     """Copies the shards with the two times Feast needs; a vector is known from the creation of its version on."""
-    time = pa.scalar(datetime.fromisoformat(manifest["created"]), TIME)
-    with replaced(folder) as scratch:
+    with replaced(space.folder) as scratch:
         scratch.mkdir()
         for shard in sorted((quantized / "pins").glob("*.parquet")):
             table = pq.read_table(shard, columns=["pin_id", "vector"])
-            _check_lengths(table["vector"], read_affine(quantized).bytes_per_pin, shard)
-            times = pa.repeat(time, table.num_rows)
-            table = table.append_column("event_timestamp", times).append_column("created", times)
-            pq.write_table(table, scratch / shard.name)
+            _check_lengths(table["vector"], space.affine.bytes_per_pin, shard)
+            write_rows(scratch / shard.name, table["pin_id"], table["vector"], space.created, space.created)
 
 
 def _check_lengths(vectors: pa.ChunkedArray, expected: int, shard: Path) -> None:

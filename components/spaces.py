@@ -1,50 +1,56 @@
 """The published spaces of a home, as publishing left them on disk, and the model that each one's vectors came from."""
 
-import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
-from components.feature_store import feast_errors, feature_definitions
+from components.feature_store import feast_errors
 from components.mlflow_client import connect
 from components.settings import Settings
 from model.errors import StoreError
+from serving.space import SpaceManifest, manifest_file, written
+
+if TYPE_CHECKING:
+    from feature_repo.ranking_services import SpaceObjects
 
 # Seconds of one try, and further tries.
 IMPATIENT = {"MLFLOW_HTTP_REQUEST_TIMEOUT": "8", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1"}
 
 
-def published(settings: Settings) -> tuple[dict[str, dict[str, Any]], str]:
+def published(settings: Settings) -> tuple[dict[str, SpaceManifest], str]:
     """(the manifest of each space that can be read, oldest first; the one that serves: where `pin_ranking` stands, else
     the newest).
 
     Raises:
-        StoreError: nothing is published.
+        StoreError: nothing is published, or a manifest is damaged.
     """
-    definitions, home = feature_definitions(), settings.home / "feast"
-    files = definitions.manifest_file(home, "x").parent.glob("pin_embedding_*.json")
-    manifests = sorted(
-        (json.loads(file.read_text(encoding="utf-8")) for file in files), key=lambda m: m["model_version"]
-    )
+    home = settings.home / "feast"
+    manifests = written(home)
     if not manifests:
         raise StoreError(f"No space is published in {home}; run the pipeline first, or set PINCLIP_HOME.")
-    serving = serving_space(settings) or manifests[-1]["space"]
-    return {manifest["space"]: manifest for manifest in manifests}, serving
+    return {manifest.name: manifest for manifest in manifests}, serving_space(settings) or manifests[-1].name
 
 
-def published_space(name: str, settings: Settings) -> Any | None:
-    """The objects of a space whose publication is complete (feature_repo/ranking_services.py)."""
-    definitions, home = feature_definitions(), settings.home / "feast"
-    file = definitions.manifest_file(home, name)
-    return definitions.Space(home, json.loads(file.read_text(encoding="utf-8"))) if file.is_file() else None
+def published_space(name: str, settings: Settings) -> "SpaceObjects | None":
+    """Feast's objects of a space whose publication is complete; None where there is no such space.
+
+    Raises:
+        StoreError: its manifest is damaged.
+    """
+    from feature_repo.ranking_services import SpaceObjects
+
+    home = settings.home / "feast"
+    return SpaceObjects(SpaceManifest.read(home, name)) if manifest_file(home, name).is_file() else None
 
 
 def serving_space(settings: Settings) -> str | None:
     """The space that `pin_ranking` stands on, as the registry says now; None before the first."""
+    from feature_repo.feature_files import serving_space
+
     with feast_errors(settings):
-        return feature_definitions().serving_space(settings.home / "feast")
+        return serving_space(settings.home / "feast")
 
 
 def model_folder(uri: str, settings: Settings, copy_to: Path | None = None) -> Path:

@@ -8,23 +8,26 @@ All of it may be done again, for a space that serves too: nothing that is served
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from components.feature_log import append, newest, shards
+from components.feature_log import append, shards
 from components.feature_store import apply, bring_online
-from model.affine import Affine
 from model.catalogue import TIME
 from model.errors import StoreError
 from model.pin_stats import pin_stats
 from model.tastes import taste_table
+from model.vectors import as_binary
+from serving.rows import Rows, read_rows
 
 if TYPE_CHECKING:
     from feast import FeatureStore
+
+    from feature_repo.ranking_services import SpaceObjects
 
 READ_BACK = 20_000  # Pins read back at most; a larger table is sampled evenly
 BATCH = 1_000  # Pins of one online request
@@ -40,28 +43,7 @@ class Facts:
     boards: pa.Table  # board_id · pin_id · saved_at
 
 
-@dataclass(frozen=True)
-class Vectors:
-    """The newest vector of every Pin of a space, by id."""
-
-    ids: pa.ChunkedArray
-    codes_NE: np.ndarray  # int8
-
-
-def affine_of(space: Any) -> Affine:
-    return Affine(**{name: space.manifest[name] for name in ("scale", "zero_point", "bits", "dim")})
-
-
-def stored_vectors(space: Any) -> Vectors:
-    """What publications and pushes have left on disk."""
-    columns = ["pin_id", "vector", "event_timestamp"]
-    parts = [pq.read_table(shard, columns=columns) for shard in shards(space.rows(space.embedding))]
-    rows, affine = newest(pa.concat_tables(parts), "pin_id"), affine_of(space)
-    packed = np.frombuffer(b"".join(rows["vector"].to_pylist()), dtype=np.uint8).reshape(-1, affine.bytes_per_pin)
-    return Vectors(rows["pin_id"], affine.unpack(packed))
-
-
-def warm(store: "FeatureStore", space: Any, facts: Facts | None, report: Report) -> tuple[int, int]:
+def warm(store: "FeatureStore", space: "SpaceObjects", facts: Facts | None, report: Report) -> tuple[int, int]:
     """(rows of statistics and tastes that are new, vectors read back); without `facts` those rows stay as they are.
 
     Raises:
@@ -78,7 +60,7 @@ def warm(store: "FeatureStore", space: Any, facts: Facts | None, report: Report)
     return changed, checked
 
 
-def read_back(store: "FeatureStore", space: Any, most: int = READ_BACK) -> int:
+def read_back(store: "FeatureStore", space: "SpaceObjects", most: int = READ_BACK) -> int:
     """Reads vectors as a ranker does and compares them with their files; returns how many.
 
     A vector that was pushed later than that of the file is right too.
@@ -86,25 +68,32 @@ def read_back(store: "FeatureStore", space: Any, most: int = READ_BACK) -> int:
     Raises:
         StoreError: one differs.
     """
-    files = shards(space.rows(space.embedding))
-    stride = -(-sum(pq.read_metadata(shard).num_rows for shard in files) // most)
-    checked, columns = 0, ["pin_id", "vector", "event_timestamp"]
-    for shard in files:
-        for batch in pq.ParquetFile(shard).iter_batches(BATCH * stride, columns=columns):
-            ids, vectors, times = (batch.column(name).to_pylist()[::stride] for name in columns)
-            for pin_id, vector, time, (served, known) in zip(
-                ids, vectors, times, _served(store, space, ids), strict=True
-            ):
-                if served != vector and not (served and known > time):
-                    raise StoreError(
-                        f"The vector that Feast serves for the Pin {pin_id!r} is not that of {shard}; nothing was "
-                        f"switched: remove {space.manifest_file}, if it is there, and run this again."
-                    )
-            checked += len(ids)
+    manifest, checked = space.manifest, 0
+    stride = -(-sum(pq.read_metadata(shard).num_rows for shard in manifest.shards) // most)
+    for shard in manifest.shards:
+        rows = read_rows(shard, manifest.affine)
+        for start in range(0, len(rows), BATCH * stride):
+            some = rows.take(np.arange(start, min(start + BATCH * stride, len(rows)), stride))
+            if (pin_id := _served_otherwise(store, space, some)) is not None:
+                raise StoreError(
+                    f"The vector that Feast serves for the Pin {pin_id!r} is not that of {shard}; nothing was "
+                    f"switched: remove {manifest.file}, if it is there, and run this again."
+                )
+            checked += len(some)
     return checked
 
 
-def _served(store: "FeatureStore", space: Any, ids: list[str]) -> list[tuple[bytes, datetime]]:
+def _served_otherwise(store: "FeatureStore", space: "SpaceObjects", rows: Rows) -> str | None:
+    """The first Pin whose served vector is neither that of its row nor newer."""
+    ids, vectors = rows.ids.to_pylist(), as_binary(space.manifest.affine.pack(rows.codes_NE)).to_pylist()
+    times = pa.array(rows.times_N).cast(TIME).to_pylist()
+    for pin_id, vector, time, (served, known) in zip(ids, vectors, times, _served(store, space, ids), strict=True):
+        if served != vector and not (served and known > time):
+            return str(pin_id)
+    return None
+
+
+def _served(store: "FeatureStore", space: "SpaceObjects", ids: list[str]) -> list[tuple[bytes, datetime]]:
     """(vector, b"" where there is none; its time) of each Pin."""
     answer = store.get_online_features([f"{space.embedding.name}:vector"], {"pin_id": ids}).proto
     found = answer.results[list(answer.metadata.feature_names.val).index("vector")]
@@ -112,15 +101,15 @@ def _served(store: "FeatureStore", space: Any, ids: list[str]) -> list[tuple[byt
     return [(value.bytes_val, time) for value, time in zip(found.values, times, strict=True)]
 
 
-def _append(space: Any, facts: Facts) -> int:
+def _append(space: "SpaceObjects", facts: Facts) -> int:
     """Statistics and tastes into their logs, from the version's creation on; how many rows are new."""
-    created = datetime.fromisoformat(space.manifest["created"])
+    created = space.manifest.created
     stats, tastes = space.rows(space.stats), space.rows(space.taste)
     times = {folder: datetime.now(UTC) if shards(folder) else created for folder in (stats, tastes)}
     appended = append(stats, pin_stats(facts.pins, facts.boards, times[stats]), "pin_id", times[stats])
     saved_at = facts.boards["saved_at"]
     boards = facts.boards.filter(pc.fill_null(pc.less_equal(saved_at, pa.scalar(times[tastes], TIME)), True))
-    vectors = stored_vectors(space)
-    rows = taste_table(boards, vectors.ids, vectors.codes_NE, affine_of(space))
+    vectors = space.manifest.newest()
+    rows = taste_table(boards, vectors.ids.cast(pa.string()), vectors.codes_NE, space.manifest.affine)
     rows = rows.append_column("event_timestamp", pa.repeat(pa.scalar(times[tastes], TIME), rows.num_rows))
     return appended + append(tastes, rows, "user_id", times[tastes])

@@ -1,8 +1,8 @@
-"""Where a Feast home keeps its files, and what every feature source and view of them has in common.
+"""What every feature source and view of a Feast home has in common.
 
 <home>/feast/offline/<view>/*.parquet     the rows of a view: its entity's key, its features, event_timestamp, created
-<home>/feast/offline/pin_embedding_v7.json  the manifest of a published space: scale, zero_point, …; written last
 
+serving/space.py has the manifest of a published space, which lies beside them.
 Which space `pin_ranking` stands on is written in one place: its tag `space` in the registry.
 """
 
@@ -15,15 +15,9 @@ from feast.data_format import ParquetFormat
 from feast.data_source import PushSource
 from feast.protos.feast.core.Registry_pb2 import Registry
 
+from serving.space import rows_folder
+
 OWNER, RANKING = "pinclip", "pin_ranking"
-
-
-def rows_folder(feast_home: Path, view: str) -> Path:
-    return feast_home / "offline" / view
-
-
-def manifest_file(feast_home: Path, space: str) -> Path:
-    return feast_home / "offline" / f"pin_embedding_{space}.json"
 
 
 def serving_space(feast_home: Path) -> str | None:

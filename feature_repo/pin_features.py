@@ -5,13 +5,13 @@ both tags of the view, gives the vector; where the tag `bits` is 4, a byte holds
 serving/features.py does all of it, for many Pins at once.
 """
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from feast import Entity, FeatureView, Field, ValueType
 from feast.types import Bytes, Int64, String, UnixTimestamp
-from feature_files import OWNER, stored_view
+
+from feature_repo.feature_files import OWNER, stored_view
+from serving.space import PIN_EMBEDDING, SpaceManifest
 
 pin = Entity(
     name="pin",
@@ -23,16 +23,15 @@ pin = Entity(
 )
 
 
-def embedding_view(feast_home: Path, manifest: Mapping[str, Any]) -> FeatureView:
-    """The vectors of one space; the manifest's entries are its tags."""
-    space = manifest["space"]
+def embedding_view(space: SpaceManifest) -> FeatureView:
+    """The vectors of one space; the manifest's fields are its tags."""
     schema = [
         Field(name="pin_id", dtype=String, description="The Pin's id."),
-        Field(name="vector", dtype=Bytes, description="Codes: int8, or two in a byte.", tags={"space": space}),
+        Field(name="vector", dtype=Bytes, description="Codes: int8, or two in a byte.", tags={"space": space.name}),
     ]
-    description = f"Pin vectors of the space {space}: codes under one scale and one zero point."
-    tags = {name: str(value) for name, value in manifest.items()}
-    return stored_view(feast_home, f"pin_embedding_{space}", pin, schema, description, tags)
+    description = f"Pin vectors of the space {space.name}: codes under one scale and one zero point."
+    tags = {name: str(value) for name, value in space.fields.items()}
+    return stored_view(space.feast_home, f"{PIN_EMBEDDING}{space.name}", pin, schema, description, tags)
 
 
 def stats_view(feast_home: Path) -> FeatureView:

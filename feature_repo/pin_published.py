@@ -6,7 +6,7 @@ The home is the folder of the feature_store.yaml named by FEAST_FS_YAML_FILE_PAT
 import os
 from pathlib import Path
 
-from ranking_services import published  # by bare name, as Feast imports it
+from feature_repo.ranking_services import published
 
 _default = Path(__file__).resolve().parents[1] / ".pinclip" / "feast" / "feature_store.yaml"
 _home = Path(os.environ.get("FEAST_FS_YAML_FILE_PATH", _default)).resolve().parent

@@ -3,16 +3,16 @@
 Publishing and `feast apply` both build their objects here.
 """
 
-import json
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from feast import FeatureService, FeatureView, Project
-from feature_files import OWNER, RANKING, manifest_file, rows_folder, serving_space
-from pin_features import embedding_view, pin, stats_view
-from request_features import age_view, similarity_view
-from user_features import taste_view, user
+
+from feature_repo.feature_files import OWNER, RANKING, serving_space
+from feature_repo.pin_features import embedding_view, pin, stats_view
+from feature_repo.request_features import age_view, similarity_view
+from feature_repo.user_features import taste_view, user
+from serving.space import PIN_RANKING, SpaceManifest, rows_folder, written
 
 project = Project(
     name="pinclip",  # as in feature_store.yaml
@@ -22,23 +22,19 @@ project = Project(
 )
 
 
-class Space:
-    """The objects of one embedding space, from its manifest."""
+class SpaceObjects:
+    """Feast's objects of one embedding space, from its manifest."""
 
-    def __init__(self, feast_home: Path, manifest: Mapping[str, Any]) -> None:
-        self.name, self.home, self.manifest = manifest["space"], feast_home, manifest
-        self.embedding, self.taste = embedding_view(feast_home, manifest), taste_view(feast_home, manifest)
+    def __init__(self, manifest: SpaceManifest) -> None:
+        self.name, self.manifest = manifest.name, manifest
+        self.embedding, self.taste = embedding_view(manifest), taste_view(manifest)
         self.similarity = similarity_view(manifest, self.embedding, self.taste)
-        self.stats = stats_view(feast_home)
+        self.stats = stats_view(manifest.feast_home)
         self.age = age_view(self.stats)
 
     def rows(self, view: FeatureView) -> Path:
         """The folder of a view's rows."""
-        return rows_folder(self.home, view.name)
-
-    @property
-    def manifest_file(self) -> Path:
-        return manifest_file(self.home, self.name)
+        return rows_folder(self.manifest.feast_home, view.name)
 
     @property
     def views(self) -> list[Any]:
@@ -58,7 +54,7 @@ class Space:
     def service(self) -> FeatureService:
         """For a ranker that stays with one space until it is retired."""
         return self._service(
-            f"{RANKING}_{self.name}", f"Features of the space {self.name}, unchanged while the space lives."
+            f"{PIN_RANKING}{self.name}", f"Features of the space {self.name}, unchanged while the space lives."
         )
 
     def moving_service(self) -> FeatureService:
@@ -75,8 +71,7 @@ class Space:
 
 def published(feast_home: Path) -> list[Any]:
     """Every object that the files of a Feast home describe."""
-    manifests = sorted(manifest_file(feast_home, "x").parent.glob("pin_embedding_*.json"))
-    spaces = [Space(feast_home, json.loads(path.read_text(encoding="utf-8"))) for path in manifests]
+    spaces = [SpaceObjects(manifest) for manifest in written(feast_home)]
     serving = serving_space(feast_home)
     objects = [*spaces[0].shared] if spaces else [project, pin, user]
     for space in spaces:

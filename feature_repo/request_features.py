@@ -11,7 +11,9 @@ from typing import Any
 from feast import FeatureView, Field, OnDemandFeatureView, RequestSource
 from feast.transformation.udf_rehydrate import rehydrate_udf_from_source
 from feast.types import Float32, UnixTimestamp
-from feature_files import OWNER
+
+from feature_repo.feature_files import OWNER
+from serving.space import SpaceManifest
 
 BITS, DIM, ZERO_POINT = 8, 256, 0  # of the space; each view's text begins with its own
 
@@ -72,16 +74,16 @@ def pin_age(inputs: dict[str, list[Any]]) -> dict[str, list[Any]]:
     return {"age_days": [np.float32((seconds(asked) - seconds(made)) / 86400) for asked, made in pairs]}
 
 
-def similarity_view(manifest: Mapping[str, Any], embedding: FeatureView, taste: FeatureView) -> OnDemandFeatureView:
-    space = manifest["space"]
-    constants = f"BITS, DIM, ZERO_POINT = {manifest['bits']}, {manifest['dim']}, {manifest['zero_point']}\n\n\n"
+def similarity_view(space: SpaceManifest, embedding: FeatureView, taste: FeatureView) -> OnDemandFeatureView:
+    affine = space.affine
+    constants = f"BITS, DIM, ZERO_POINT = {affine.bits}, {affine.dim}, {affine.zero_point}\n\n\n"
     return _view(
-        f"user_pin_similarity_{space}",
+        f"user_pin_similarity_{space.name}",
         user_pin_similarity,
         [embedding, taste],
         ["nearest_taste", "mean_taste"],
-        f"Cosine of user and Pin in the space {space}: with the nearest taste, and the mean of all by weight.",
-        {"space": space, "model": str(manifest["model"])},
+        f"Cosine of user and Pin in the space {space.name}: with the nearest taste, and the mean of all by weight.",
+        {"space": space.name, "model": space.model},
         constants,
     )
 

@@ -3,13 +3,11 @@
 The catalogue names no people, so each board stands for one user: user_id is a board_id (model/tastes.py).
 """
 
-from collections.abc import Mapping
-from pathlib import Path
-from typing import Any
-
 from feast import Entity, FeatureView, Field, ValueType
 from feast.types import Array, Bytes, Float32, String
-from feature_files import OWNER, stored_view
+
+from feature_repo.feature_files import OWNER, stored_view
+from serving.space import USER_TASTE, SpaceManifest
 
 user = Entity(
     name="user",
@@ -21,13 +19,12 @@ user = Entity(
 )
 
 
-def taste_view(feast_home: Path, manifest: Mapping[str, Any]) -> FeatureView:
-    space = manifest["space"]
+def taste_view(space: SpaceManifest) -> FeatureView:
     schema = [
         Field(name="user_id", dtype=String, description="The user's id."),
         Field(name="medoids", dtype=Bytes, description="The `vector` of up to three Pins, joined; largest first."),
         Field(name="weights", dtype=Array(Float32), description="Share of the saves that each of them stands for."),
     ]
-    description = f"Tastes in the space {space}: medoids of the user's saved Pins (Ward's clustering)."
-    tags = {"space": space, "model": str(manifest["model"])}
-    return stored_view(feast_home, f"user_taste_{space}", user, schema, description, tags)
+    description = f"Tastes in the space {space.name}: medoids of the user's saved Pins (Ward's clustering)."
+    tags = {"space": space.name, "model": space.model}
+    return stored_view(space.feast_home, f"{USER_TASTE}{space.name}", user, schema, description, tags)

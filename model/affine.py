@@ -10,8 +10,10 @@ Shape legend: N vectors · E vector dimension · B bytes of a stored vector
 """
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -22,6 +24,17 @@ class Affine:
     zero_point: int
     bits: int
     dim: int
+
+    @staticmethod
+    def of(fields: Mapping[str, Any]) -> "Affine":
+        """From the fields of a JSON file, or of tags, whose values are text; others are passed over.
+
+        Raises:
+            KeyError, ValueError: one is missing, or no number.
+        """
+        return Affine(
+            float(fields["scale"]), int(fields["zero_point"]), bits=int(fields["bits"]), dim=int(fields["dim"])
+        )
 
     @property
     def bytes_per_pin(self) -> int:
@@ -69,4 +82,4 @@ def unit_length(x_NE: np.ndarray) -> np.ndarray:
 
 
 def read_affine(quantized: Path) -> Affine:
-    return Affine(**json.loads((quantized / "quantization.json").read_text(encoding="utf-8")))
+    return Affine.of(json.loads((quantized / "quantization.json").read_text(encoding="utf-8")))

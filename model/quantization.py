@@ -23,7 +23,7 @@ from model.config import Config
 from model.embedding import vector_column
 from model.files import replaced, write_json
 from model.retrieval import top_k
-from model.vectors import as_matrix
+from model.vectors import as_binary, as_matrix
 
 # Of |x|: candidates for the range. Four bits clip more of the values than eight.
 QUANTILES = (0.93, 0.95, 0.97, 0.98, 0.99, 0.995, 0.999, 0.9995, 0.9999, 1.0)
@@ -65,7 +65,7 @@ def quantize(vectors: Path, training: np.ndarray, out: Path, config: Config) -> 
             table = pq.read_table(shard, columns=["pin_id", "pin"])
             packed = affine.pack(affine.quantize(as_matrix(table["pin"].combine_chunks())))
             pq.write_table(
-                pa.table({"pin_id": table["pin_id"], "vector": _as_binary(packed)}), scratch / "pins" / shard.name
+                pa.table({"pin_id": table["pin_id"], "vector": as_binary(packed)}), scratch / "pins" / shard.name
             )
         write_json(scratch / "quantization.json", asdict(affine))
     return affine
@@ -88,10 +88,3 @@ def read_codes(quantized: Path) -> np.ndarray:
 
 def _affine(limit: float, bits: int, dim: int) -> Affine:
     return Affine(scale=float(limit) / ((1 << (bits - 1)) - 1), zero_point=0, bits=bits, dim=dim)
-
-
-def _as_binary(packed_NB: np.ndarray) -> pa.BinaryArray:
-    offsets = np.arange(len(packed_NB) + 1, dtype=np.int32) * packed_NB.shape[1]
-    return pa.BinaryArray.from_buffers(
-        pa.binary(), len(packed_NB), [None, pa.py_buffer(offsets), pa.py_buffer(np.ascontiguousarray(packed_NB))]
-    )

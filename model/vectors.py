@@ -4,7 +4,7 @@
     pins[rows]                                            # a few rows
     top_k_of_blocks(queries, pins.blocks(rows), 10)       # all of them, one part in memory
 
-Shape legend: N vectors · n vectors of a part · E vector dimension
+Shape legend: N vectors · n vectors of a part · E vector dimension · B bytes of a stored vector
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -65,3 +65,11 @@ class VectorColumn:
 
 def as_matrix(column: pa.FixedSizeListArray) -> np.ndarray:
     return column.flatten().to_numpy(zero_copy_only=False).reshape(len(column), column.type.list_size)
+
+
+def as_binary(packed_NB: np.ndarray) -> pa.BinaryArray:
+    """The rows of a matrix of bytes, uint8, one value each."""
+    offsets = np.arange(len(packed_NB) + 1, dtype=np.int32) * packed_NB.shape[1]
+    return pa.BinaryArray.from_buffers(
+        pa.binary(), len(packed_NB), [None, pa.py_buffer(offsets), pa.py_buffer(np.ascontiguousarray(packed_NB))]
+    )

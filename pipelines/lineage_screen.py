@@ -20,6 +20,7 @@ from components.report import tables
 from components.settings import Settings
 from components.spaces import published
 from model.errors import StoreError
+from serving.space import PIN_EMBEDDING, PIN_RANKING
 
 Row = tuple[str, str]
 UNKNOWN = "not stated"
@@ -140,11 +141,11 @@ def _space(version: Any, settings: Settings) -> Iterator[Row]:
     if manifest is None:
         yield "FeatureView", f"the space {name} is not published in {settings.home}"
         return
-    if manifest["mlflow_run"] != (version.run_id or ""):
-        yield "FeatureView", f"the space {name} in {settings.home} is of another MLflow run, {manifest['mlflow_run']}"
+    if manifest.mlflow_run != (version.run_id or ""):
+        yield "FeatureView", f"the space {name} in {settings.home} is of another MLflow run, {manifest.mlflow_run}"
         return
-    by = "pin_ranking" if serving == name else f"pin_ranking_{name}"
-    yield "FeatureView", f"pin_embedding_{name}, {manifest['pins']:,} Pins, {manifest['bits']} bits; `{by}` serves it"
+    by = "pin_ranking" if serving == name else f"{PIN_RANKING}{name}"
+    yield "FeatureView", f"{PIN_EMBEDDING}{name}, {manifest.pins:,} Pins, {manifest.affine.bits} bits; `{by}` serves it"
     yield "index", _index(state_folder(name, settings) / "index" / "manifest.json")
 
 

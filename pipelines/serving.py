@@ -5,16 +5,17 @@ import time
 from collections.abc import Sequence
 from functools import cache, partial
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 
+from components.promotion.places import state_folder
 from components.ray_cluster import ray_cluster
 from components.settings import Settings
 from components.spaces import model_folder, published, serving_space
 from model.errors import RunError, StoreError
 from pipelines.ui import is_free
 from serving.service.config import TOKEN, Find, Opening, ServiceConfig, SpaceFiles
+from serving.space import SpaceManifest
 
 LOOK = 10.0  # seconds between two looks for the first publication
 
@@ -58,16 +59,17 @@ def found(names: Sequence[str], catalogue: Path | None) -> Opening:
     chosen = _chosen(manifests, names)
     files = tuple(space_files(manifests[name], settings) for name in chosen)
     newest = newest if newest in chosen else chosen[-1]
-    if catalogue is None and (made_from := Path(manifests[newest].get("catalogue", ""))).joinpath("pins").is_dir():
+    if (
+        catalogue is None
+        and (made_from := Path(manifests[newest].lineage.get("catalogue", ""))).joinpath("pins").is_dir()
+    ):
         catalogue = made_from
     return Opening(files, newest, catalogue)
 
 
-def space_files(manifest: dict[str, Any], settings: Settings) -> SpaceFiles:
-    name = manifest["space"]
-    return SpaceFiles(
-        name, settings.home / "feast", _model(manifest["model"], settings), settings.home / "serving" / name
-    )
+def space_files(space: SpaceManifest, settings: Settings) -> SpaceFiles:
+    model, state = _model(space.model, settings), state_folder(space.name, settings)
+    return SpaceFiles(space.name, space.feast_home, model, state)
 
 
 @cache
@@ -76,7 +78,7 @@ def _model(uri: str, settings: Settings) -> Path:
     return model_folder(uri, settings)
 
 
-def _chosen(manifests: dict[str, dict[str, Any]], names: Sequence[str]) -> list[str]:
+def _chosen(manifests: dict[str, SpaceManifest], names: Sequence[str]) -> list[str]:
     for name in names:
         if name not in manifests:
             raise StoreError(f"The space {name} is not published; there are: {', '.join(manifests)}.")

@@ -20,6 +20,7 @@ import numpy as np
 from model.affine import Affine
 from model.errors import StoreError
 from model.online_format import bytes_header, entity_keys, pipelined
+from serving.space import PIN_EMBEDDING, PIN_RANKING
 
 if TYPE_CHECKING:
     from feast import FeatureStore, FeatureView
@@ -48,7 +49,9 @@ class Features:
         from feast import FeatureStore
 
         if not configuration.is_file():
-            raise StoreError(f"There is no feature store at {configuration}; publish a model version first.")
+            raise StoreError(
+                f"There is no feature store at {configuration}; run the pipeline first, or set PINCLIP_HOME."
+            )
         return Features(FeatureStore(fs_yaml_file=configuration))
 
     def pin_vectors(self, pin_ids: Sequence[str], space: str) -> tuple[np.ndarray, np.ndarray]:
@@ -62,7 +65,7 @@ class Features:
         """
         affine = self._affine(space)
         try:
-            values = self._read(f"pin_embedding_{space}", entity_keys("pin_id", pin_ids))
+            values = self._read(f"{PIN_EMBEDDING}{space}", entity_keys("pin_id", pin_ids))
         except StoreError:
             self._refuse_retired(space)
             raise
@@ -86,8 +89,7 @@ class Features:
         """How the space's bytes are read; the registry is as old as `cache_ttl_seconds` at most."""
         until, affine = self._known.get(space, (0.0, None))
         if affine is None or time.monotonic() > until:
-            tags = self._view(space).tags
-            affine = Affine(float(tags["scale"]), int(tags["zero_point"]), int(tags["bits"]), int(tags["dim"]))
+            affine = Affine.of(self._view(space).tags)
             self._known[space] = (time.monotonic() + REMEMBERED, affine)
         return affine
 
@@ -96,8 +98,8 @@ class Features:
 
         registry, project = self.store.registry, self.store.project
         try:
-            registry.get_feature_service(f"pin_ranking_{space}", project, True)  # there from when all can be read
-            return registry.get_feature_view(f"pin_embedding_{space}", project, True)
+            registry.get_feature_service(f"{PIN_RANKING}{space}", project, True)  # there from when all can be read
+            return registry.get_feature_view(f"{PIN_EMBEDDING}{space}", project, True)
         except FeastObjectNotFoundException:
             there = sorted({service.tags["space"] for service in registry.list_feature_services(project, True)})
             raise StoreError(

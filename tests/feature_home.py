@@ -21,7 +21,9 @@ from components.mlflow_client import connect
 from components.publishing import publish
 from components.registry import Registration
 from components.settings import Settings
+from model.affine import Affine
 from model.catalogue import TIME, CatalogueWriter
+from serving.space import SpaceManifest
 
 DIM = 16
 LINEAGE = {"catalogue": "catalogue", "catalogue_digest": "c" * 64, "git_rev": "abc", "dvc_md5": ""}
@@ -43,6 +45,12 @@ def quantized(
     fields = {"scale": 0.0078125, "zero_point": 3, "bits": bits, "dim": DIM}
     (folder / "quantization.json").write_text(json.dumps(fields))
     return folder, vectors
+
+
+def space_manifest(feast_home: Path, affine: Affine, name: str = "v1", pins: int = 0) -> SpaceManifest:
+    """Of a space that nobody published."""
+    own = {"sha256": "s" * 64, "model": f"models:/pinclip/{name}", "model_version": 1, "mlflow_run": "run"}
+    return SpaceManifest(feast_home, name, affine, pins, created=CREATED, lineage=LINEAGE, **own)
 
 
 def prepared(folder: Path, saves: list[tuple[str, str, datetime | None]], pins: int = 230) -> Path:

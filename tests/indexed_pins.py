@@ -3,7 +3,7 @@
 import numpy as np
 
 from model.affine import Affine
-from serving.index.rows import Rows, as_ids
+from serving.rows import Rows, as_ids
 
 DIM, PINS = 32, 2_000  # faiss compares bytes with bytes where the dimension divides by 32
 AFFINE = Affine(scale=0.004, zero_point=5, bits=8, dim=DIM)  # 0.488 … -0.532: some values are clipped

@@ -75,10 +75,10 @@ def collect(
         StoreError: no space is published, or MLflow, Feast or Redis does not answer.
         CatalogueError: there is no catalogue, or none of the Pins looked at can be used.
     """
-    manifests, space = published(settings)
-    manifest, now = manifests[space], datetime.now(UTC)
-    reference = read_reference(space, settings)
-    source, before = Catalogue(catalogue), Published.of(manifest, settings)
+    manifests, serving = published(settings)
+    space, now = manifests[serving], datetime.now(UTC)
+    reference = read_reference(space.name, settings)
+    source, before = Catalogue(catalogue), Published.of(space)
     there = read(source, "pins", ["pin_id"])["pin_id"].drop_null().unique()
     chosen = Chosen.of(there.to_pylist(), set(before.pin_ids.to_pylist()), config.monitoring)
     report(0.1, f"{len(chosen.ids):,} of {len(there):,} Pins are looked at")
@@ -86,15 +86,15 @@ def collect(
         prepared = _prepared(source, chosen.ids, config.prepare, Path(scratch))
         report(0.4, "images and texts read")
         facts = drift_facts(prepared)
-        ids, vectors_NE = _embedded(prepared, model_folder(manifest["model"], settings), before)
+        ids, vectors_NE = _embedded(prepared, model_folder(space.model, settings), before)
     report(0.7, f"{len(ids):,} Pins embedded")
     whole = [pin_id for pin_id in ids if pin_id in chosen.all]
-    served = look_online(space, whole, before, config.monitoring.pairs, settings, now)
+    served = look_online(whole, before, config.monitoring.pairs, settings, now)
     report(0.9, "the store has been asked")
     look = {
-        "space": space,
-        "model": manifest["model"],
-        "published": manifest["created"],
+        "space": space.name,
+        "model": space.model,
+        "published": space.created.isoformat(),
         "catalogue": str(catalogue),
         "time": now.isoformat(timespec="seconds"),
         "pins": len(there),
@@ -129,7 +129,7 @@ def _embedded(prepared: Path, model: Path, before: Published) -> tuple[list[str]
         texts = [dict(zip(TEXT_SIGNALS, values, strict=True)) for values in zip(*columns, strict=True)]
         blocks.append(embedder.pins(batch.column("image").to_pylist(), texts))
         ids += batch.column("pin_id").to_pylist()
-    affine = before.affine
+    affine = before.space.affine
     return ids, affine.dequantize(affine.quantize(np.concatenate(blocks)))
 
 

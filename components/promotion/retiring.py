@@ -36,6 +36,6 @@ def retire(name: str, settings: Settings, even_rollback: bool = False) -> None:
         for path in (space.rows(space.embedding), space.rows(space.taste), state_folder(name, settings)):
             remove(path)
         with writing(store):
-            time, version = datetime.now(UTC).isoformat(timespec="seconds"), int(space.manifest["model_version"])
+            time, version = datetime.now(UTC).isoformat(timespec="seconds"), space.manifest.model_version
             events.append(Event(time, RETIRED, name, version, None, "retire"), settings)
-        remove(space.manifest_file)
+        remove(space.manifest.file)

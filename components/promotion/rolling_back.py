@@ -36,7 +36,7 @@ def rollback(settings: Settings) -> Event:
         read_back(store, space, SAMPLE)
 
         def crowned() -> bool:
-            crown(int(space.manifest["model_version"]), settings)
+            crown(space.manifest.model_version, settings)
             return True
 
         switch(store, space, settings, ROLLBACK, crowned)

@@ -5,7 +5,7 @@ The tag `space` of that FeatureService is all that says which space serves: the 
 
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from components.feature_store import writing
 from components.mlflow_client import connect, mlflow_errors
@@ -17,11 +17,18 @@ from components.spaces import published_space, serving_space
 if TYPE_CHECKING:
     from feast import FeatureStore
 
+    from feature_repo.ranking_services import SpaceObjects
+
 PUBLISH, SYNC, PROMOTE, ROLLBACK = "publish", "sync", "promote", "rollback"
 
 
 def switch(
-    store: "FeatureStore", space: Any, settings: Settings, by: str, still: Callable[[], bool], reason: str = ""
+    store: "FeatureStore",
+    space: "SpaceObjects",
+    settings: Settings,
+    by: str,
+    still: Callable[[], bool],
+    reason: str = "",
 ) -> bool:
     """Moves `pin_ranking` to the space if `still` agrees, which is asked while nobody else can move it.
 
@@ -48,14 +55,14 @@ def settle(store: "FeatureStore", settings: Settings) -> list[str]:
     return events.served(events.read(settings))
 
 
-def _record(space: Any, former: list[str], settings: Settings, by: str, reason: str) -> None:
+def _record(space: "SpaceObjects", former: list[str], settings: Settings, by: str, reason: str) -> None:
     """The event, and in MLflow the times as tags; the event comes last, as the mark that nothing is left to do."""
-    time, version = datetime.now(UTC).isoformat(timespec="seconds"), int(space.manifest["model_version"])
+    time, version = datetime.now(UTC).isoformat(timespec="seconds"), space.manifest.model_version
     kind = ROLLED_BACK if former[-2:-1] == [space.name] else SERVED if by == PUBLISH else PROMOTED
     if kind != SERVED:
         _tag(version, "pinclip.promoted_at", time, settings)
         if former and (before := published_space(former[-1], settings)):
-            _tag(int(before.manifest["model_version"]), "pinclip.demoted_at", time, settings)
+            _tag(before.manifest.model_version, "pinclip.demoted_at", time, settings)
     events.append(Event(time, kind, space.name, version, former[-1] if former else None, by, reason), settings)
 
 

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from components.feature_store import apply, feast_errors, open_store
 from components.patience import patient
@@ -33,6 +33,8 @@ from model.files import alone, remove, write_json
 
 if TYPE_CHECKING:
     from feast import FeatureStore
+
+    from feature_repo.ranking_services import SpaceObjects
 
 
 @dataclass(frozen=True)
@@ -108,7 +110,7 @@ def _serve(
     with alone(settings.home / LOCK, wait=True):
         space, added, changed, checked = _warmed(store, chosen, settings, report)
         report(0.8, "index")
-        recall = bring_index_up(space, config, settings)
+        recall = bring_index_up(space.manifest, config, settings)
         report(0.9, f"the index finds {recall:.3f} of the nearest Pins")
     former = serving_space(settings)
     if not switch(store, space, settings, by, still, reason):
@@ -118,23 +120,25 @@ def _serve(
     return Synced(chosen.version, space.name, before, added, changed, checked, recall)
 
 
-def _warmed(store: "FeatureStore", chosen: Candidate, settings: Settings, report: Report) -> tuple[Any, int, int, int]:
+def _warmed(
+    store: "FeatureStore", chosen: Candidate, settings: Settings, report: Report
+) -> "tuple[SpaceObjects, int, int, int]":
     """(the space, Pins added, rows changed, vectors read back)"""
     registration, work = chosen.registration, settings.home / "sync.work"
     space = published_space(registration.space, settings)
-    source = Path((space.manifest if space else chosen.lineage).get("catalogue", ""))
+    source = Path((space.manifest.lineage if space else chosen.lineage).get("catalogue", ""))
     remove(work)  # of a sync that was killed
     try:
         if space is None:
             model = kept_model(registration.space, registration.uri, settings)
             folders = embed_all(Catalogue(source), model, work)
             space, changed, checked = bring_up(store, *folders, registration, chosen.lineage, settings, report)
-            return space, space.manifest["pins"], changed, checked
+            return space, space.manifest.pins, changed, checked
         added, facts = 0, None
         if (source / "pins").is_dir():
             model = kept_model(space.name, registration.uri, settings)
-            added = add_missing(space, Catalogue(source), model, work)
-            facts = catalogue_facts(space, Catalogue(source), read_config(model))
+            added = add_missing(space.manifest, Catalogue(source), model, work)
+            facts = catalogue_facts(space.manifest, Catalogue(source), read_config(model))
         here = f"{added} Pins had no vector" if facts else f"the catalogue {source} is not here, so no Pin was added"
         report(0.2, here)
         changed, checked = warm(store, space, facts, report)

@@ -7,16 +7,14 @@ import time
 import uuid
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from components.promotion.places import state_folder
 from components.settings import Settings
 from components.spaces import model_folder
-from components.warming import Facts, affine_of
+from components.warming import Facts
 from model.catalogue import TIME, Catalogue, CatalogueWriter
 from model.config import Config
 from model.config.folder import read_config
@@ -30,6 +28,9 @@ from model.quantization import quantize
 from model.reading import batches, read
 from model.references import KnownPins, prepare_boards
 from model.splits import split_pins
+from model.vectors import as_binary
+from serving.rows import write_rows
+from serving.space import SpaceManifest
 
 AT_ONCE = 128  # Pins of the catalogue looked at together
 
@@ -50,12 +51,12 @@ def kept_model(space: str, uri: str, settings: Settings) -> Path:
     return folder
 
 
-def add_missing(space: Any, source: Catalogue, model: Path, scratch: Path) -> int:
+def add_missing(space: SpaceManifest, source: Catalogue, model: Path, scratch: Path) -> int:
     """Embeds the catalogue's consented Pins that have no vector, by the space's affine, into one more shard.
 
     Services on the same folder find it as they find what others have pushed (serving/service/journal.py).
     """
-    known = _ids(space)
+    known = space.ids()
     wanted = read(source, "pins", ["pin_id"])["pin_id"].unique()
     lacking = pc.or_(pc.is_in(wanted, known), pc.is_in(wanted, withheld(source)))
     missing = wanted.filter(pc.invert(lacking)).drop_null()
@@ -68,14 +69,9 @@ def add_missing(space: Any, source: Catalogue, model: Path, scratch: Path) -> in
         prepared, vectors = _embedded(Catalogue(scratch / "missing"), model, scratch)
     except CatalogueError:  # none of them can be used: each sync looks again, for the catalogue may be mended
         return 0
-    ids = Catalogue(prepared / "catalogue").read("pins", ["pin_id"])["pin_id"]
-    affine, now = affine_of(space), pa.scalar(datetime.now(UTC), TIME)
-    packed_NB = affine.pack(affine.quantize(read_vectors(vectors, "pin")))
-    columns = {"pin_id": ids, "vector": pa.array([row.tobytes() for row in packed_NB], pa.binary())}
-    times = {"event_timestamp": pa.repeat(now, len(ids)), "created": pa.repeat(now, len(ids))}
-    shard = f"pushed-{time.time_ns()}-{uuid.uuid4().hex[:8]}.parquet"
-    with replaced(space.rows(space.embedding) / shard) as partial:
-        pq.write_table(pa.table(columns | times), partial)
+    ids, now = Catalogue(prepared / "catalogue").read("pins", ["pin_id"])["pin_id"], datetime.now(UTC)
+    stored = as_binary(space.affine.pack(space.affine.quantize(read_vectors(vectors, "pin"))))
+    write_rows(space.folder / f"pushed-{time.time_ns()}-{uuid.uuid4().hex[:8]}.parquet", ids, stored, now, now)
     return len(ids)
 
 
@@ -89,10 +85,10 @@ def embed_all(source: Catalogue, model: Path, scratch: Path) -> tuple[Path, Path
     return scratch / "quantized", prepared
 
 
-def catalogue_facts(space: Any, source: Catalogue, config: Config) -> Facts:
+def catalogue_facts(space: SpaceManifest, source: Catalogue, config: Config) -> Facts:
     """Statistics and tastes come from these; Pins without a vector are in neither."""
     pins, gone = read(source, "pins", ["pin_id", "created_at"]), withheld(source)
-    pins = pins.filter(pc.and_(pc.is_in(pins["pin_id"], _ids(space)), pc.invert(pc.is_in(pins["pin_id"], gone))))
+    pins = pins.filter(pc.and_(pc.is_in(pins["pin_id"], space.ids()), pc.invert(pc.is_in(pins["pin_id"], gone))))
     first = pins.append_column("row", pa.array(range(pins.num_rows))).group_by("pin_id").aggregate([("row", "min")])
     pins = pins.take(first["row_min"].combine_chunks().sort())
     refused = read(source, "pins", ["pin_id"])["pin_id"].unique().drop_null()
@@ -111,8 +107,3 @@ def _embedded(source: Catalogue, model: Path, scratch: Path) -> tuple[Path, Path
     decode_catalogue(Catalogue(prepared / "catalogue"), config, prepared / "pixels.u8")
     embed(prepared, model, vectors)
     return prepared, vectors
-
-
-def _ids(space: Any) -> pa.Array:
-    shards = sorted(space.rows(space.embedding).glob("*.parquet"))
-    return pa.concat_tables([pq.read_table(shard, columns=["pin_id"]) for shard in shards])["pin_id"].combine_chunks()

@@ -16,8 +16,8 @@ import pyarrow.compute as pc
 
 from model.affine import Affine
 from serving.index.config import IndexConfig
-from serving.index.rows import Rows
 from serving.index.structures import STRUCTURES, Structure
+from serving.rows import Rows
 
 RESCORED = 3  # candidates that are ranked exactly, for each result
 BLOCK = 64  # queries whose candidates are float32 at once

@@ -1,6 +1,6 @@
 """PinIndex: the nearest Pins of a vector, in one embedding space, while Pins come, change and go.
 
-    index = PinIndex.of_published(feast_home / "offline" / "pin_embedding_v7", IndexConfig("hnsw"))
+    index = PinIndex.of_published(SpaceManifest.read(feast_home, "v7"), IndexConfig("hnsw"))
     ids, cosines = index.search(vectors, k=10, exclude=[["p1"]])
     index.upsert(["p1"], affine.quantize(vectors), [datetime.now(UTC)])
     index.save(folder)
@@ -18,7 +18,6 @@ from pathlib import Path
 from threading import Lock
 
 import numpy as np
-import pyarrow as pa
 
 from model.affine import Affine
 from model.errors import VectorIndexError
@@ -26,10 +25,10 @@ from serving.index import storage
 from serving.index.base import Base
 from serving.index.checks import checked_codes, checked_ids, checked_times, checked_vectors
 from serving.index.config import IndexConfig
-from serving.index.rows import Rows, newest_each
 from serving.index.side import DELETED, Change
-from serving.index.sources import published
 from serving.index.state import State
+from serving.rows import Rows, joined, newest_each
+from serving.space import SpaceManifest
 
 Write = tuple[list[str], np.ndarray | None, np.ndarray]  # ids, their codes (None: deleted), event times
 
@@ -53,20 +52,16 @@ class PinIndex:
             raise VectorIndexError(f"There are no vectors to build the index of the space {space} from.")
         for part in parts:
             checked_codes(part.codes_NE, len(part.ids), affine)
-        codes_NE = np.concatenate([part.codes_NE for part in parts])
-        times_N = np.concatenate([part.times_N for part in parts])
-        rows = newest_each(Rows(pa.concat_arrays([part.ids for part in parts]), codes_NE, times_N))
-        return cls(Base.build(rows, affine, config), {}, space, config)
+        return cls(Base.build(newest_each(joined(parts)), affine, config), {}, space, config)
 
     @classmethod
-    def of_published(cls, shards: Path, config: IndexConfig) -> "PinIndex":
-        """The index of a space as publishing left it: the folder of its shards, its manifest beside it.
+    def of_published(cls, space: SpaceManifest, config: IndexConfig) -> "PinIndex":
+        """The index of what publications and pushes have stored of a space.
 
         Raises:
-            VectorIndexError: as build(); or manifest or shards are missing, or disagree.
+            VectorIndexError: as build(); or the shards and the manifest disagree.
         """
-        space, affine, batches = published(shards)
-        return cls.build(batches, space, affine, config)
+        return cls.build(space.rows(), space.name, space.affine, config)
 
     @classmethod
     def open(cls, folder: Path, space: str) -> "PinIndex":

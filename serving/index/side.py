@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from model.affine import Affine
-from serving.index.rows import Rows, as_ids
+from serving.rows import Rows, as_ids
 
 ROOM = 64  # rows of an empty table
 DELETED = -1

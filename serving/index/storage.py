@@ -108,7 +108,7 @@ def _read_files(snapshot: Path, files: dict[str, str]) -> Saved:
             if _sha256(snapshot / name) != files.get(name):
                 raise _corrupt(snapshot / name)
         about = json.loads((snapshot / ABOUT_FILE).read_text(encoding="utf-8"))
-        affine, config = Affine(**about["affine"]), IndexConfig(**about["config"])
+        affine, config = Affine.of(about["affine"]), IndexConfig(**about["config"])
         structure = STRUCTURES[config.kind].read(snapshot, affine)
         with pa.memory_map(str(snapshot / PINS_FILE)) as file:
             pins = pa.ipc.open_file(file).get_batch(0)

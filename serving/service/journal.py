@@ -26,17 +26,16 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from model.catalogue import TIME
-from model.files import replaced
-
-Lines = tuple[list[str], np.ndarray, np.ndarray]  # ids (N,), stored bytes uint8 (N, B), times int64 (N,), µs since 1970
+from model.affine import Affine
+from model.vectors import as_binary
+from serving.rows import Rows, as_ids, joined, read_rows, write_rows
 
 
 class Journal:
     """One thread at a time."""
 
-    def __init__(self, folder: Path, shards: Path) -> None:
-        self.folder, self.shards = folder, shards
+    def __init__(self, folder: Path, shards: Path, affine: Affine) -> None:
+        self.folder, self.shards, self.affine = folder, shards, affine
         folder.mkdir(parents=True, exist_ok=True)
         self._known: dict[str, int] = {}  # rows that this process has written or read, by the name of the file
         self._begin()
@@ -49,13 +48,9 @@ class Journal:
         self._out.flush()
         self._known[self._name] += len(lines)
 
-    def news(self) -> Lines:
+    def news(self) -> Rows:
         """What others have accepted since the last call, newest last; at the first call all that ever was."""
-        parts = [rows for name in sorted(self._names()) if name != self._name and len((rows := self._unread(name))[0])]
-        if not parts:
-            return [], np.zeros((0, 0), np.uint8), np.zeros(0, np.int64)
-        ids, packed, times = zip(*parts, strict=True)
-        return [one for some in ids for one in some], np.concatenate(packed), np.concatenate(times)
+        return joined([self._none, *(self._unread(name) for name in sorted(self._names()) if name != self._name)])
 
     def turn(self) -> list[Path]:
         """Begins a new file; returns those that nobody writes to any more."""
@@ -66,13 +61,10 @@ class Journal:
 
     def become_shard(self, file: Path) -> None:
         """Moves a closed file's Pins into a shard; cut short and done again, nothing is lost or doubled."""
-        ids, packed_NB, times_N = _rows(file.read_bytes())
-        if ids:
-            times, now = pa.array(times_N).cast(TIME), pa.scalar(datetime.now(UTC), TIME)
-            columns = {"pin_id": pa.array(ids), "vector": pa.array([row.tobytes() for row in packed_NB], pa.binary())}
-            table = pa.table(columns | {"event_timestamp": times, "created": pa.repeat(now, len(ids))})
-            with replaced(self.shards / f"pushed-{file.stem}.parquet") as scratch:
-                pq.write_table(table, scratch)
+        rows = self._rows(file.read_bytes())
+        if len(rows):
+            vectors, ids = as_binary(self.affine.pack(rows.codes_NE)), rows.ids.cast(pa.string())
+            write_rows(self.shards / f"pushed-{file.stem}.parquet", ids, vectors, rows.times_N, datetime.now(UTC))
         file.unlink()
 
     def _begin(self) -> None:
@@ -86,29 +78,27 @@ class Journal:
         yield from {file.stem for file in self.folder.glob("*.jsonl")}
         yield from {file.stem.removeprefix("pushed-") for file in self.shards.glob("pushed-*.parquet")}
 
-    def _unread(self, name: str) -> Lines:
-        known, shard = self._known.get(name, 0), self.shards / f"pushed-{name}.parquet"
-        rows: Lines = [], np.zeros((0, 0), np.uint8), np.zeros(0, np.int64)
+    def _unread(self, name: str) -> Rows:
+        known, shard, rows = self._known.get(name, 0), self.shards / f"pushed-{name}.parquet", self._none
         if shard.is_file() and pq.read_metadata(shard).num_rows > known:
-            rows = _shard_rows(shard)
+            rows = read_rows(shard, self.affine)
         elif not shard.is_file():
             with suppress(FileNotFoundError):  # it becomes a shard just now, and is read as that the next time
-                rows = _rows((self.folder / f"{name}.jsonl").read_bytes())
-        self._known[name] = max(known, len(rows[0]))
-        return rows[0][known:], rows[1][known:], rows[2][known:]
+                rows = self._rows((self.folder / f"{name}.jsonl").read_bytes())
+        self._known[name] = max(known, len(rows))
+        return rows.take(np.arange(known, len(rows)))
 
+    def _rows(self, data: bytes) -> Rows:
+        """Of the whole lines: what follows the last end of a line is cut off."""
+        lines = [json.loads(line) for line in data.split(b"\n")[:-1]]
+        packed = np.frombuffer(b"".join(base64.b64decode(line["vector"]) for line in lines), np.uint8)
+        codes_NE = self.affine.unpack(packed.reshape(-1, self.affine.bytes_per_pin))
+        times_N = np.array([line["time"] for line in lines], dtype=np.int64)
+        return Rows(as_ids([line["pin_id"] for line in lines]), codes_NE, times_N)
 
-def _rows(data: bytes) -> Lines:
-    whole = [json.loads(line) for line in data.split(b"\n")[:-1]]  # what follows the last end of a line is cut off
-    vectors = [np.frombuffer(base64.b64decode(row["vector"]), np.uint8) for row in whole]
-    times_N = np.array([row["time"] for row in whole], dtype=np.int64)
-    return [row["pin_id"] for row in whole], np.stack(vectors) if vectors else np.zeros((0, 0), np.uint8), times_N
-
-
-def _shard_rows(shard: Path) -> Lines:
-    table = pq.read_table(shard, columns=["pin_id", "vector", "event_timestamp"])
-    packed_NB = np.stack([np.frombuffer(vector, np.uint8) for vector in table["vector"].to_pylist()])
-    return table["pin_id"].to_pylist(), packed_NB, table["event_timestamp"].cast(TIME).cast(pa.int64()).to_numpy()
+    @property
+    def _none(self) -> Rows:
+        return self._rows(b"")
 
 
 def _is_locked(file: Path) -> bool:

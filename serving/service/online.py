@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from model.errors import StoreError
+from serving.features import Features
+from serving.space import PIN_EMBEDDING
 
 if TYPE_CHECKING:
-    from feast import FeatureStore, FeatureView
+    from feast import FeatureView
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 KNOWN_S = 60.0  # that a view is taken to be there, as long as the registry's own cache
@@ -36,7 +38,8 @@ class Feast:
     """
 
     def __init__(self, feast_home: Path, space: str) -> None:
-        self.store, self.source = open_store(feast_home), f"pin_embedding_{space}_push"
+        self.store = Features.of(feast_home / "feature_store.yaml").store
+        self.source = f"{PIN_EMBEDDING}{space}_push"
         self._known: tuple[float, FeatureView] | None = None
 
     def push(self, ids: Sequence[str], packed_NB: np.ndarray, times_N: np.ndarray) -> None:
@@ -59,15 +62,6 @@ class Feast:
                 raise StoreError(f"The space of {self.source} was retired; serve another.")
             self._known = time.monotonic(), fed[0]
         return self._known[1]
-
-
-def open_store(feast_home: Path) -> "FeatureStore":
-    from feast import FeatureStore
-
-    configuration = feast_home / "feature_store.yaml"
-    if not configuration.is_file():
-        raise StoreError(f"There is no feature store at {configuration}; run the pipeline first, or set PINCLIP_HOME.")
-    return FeatureStore(fs_yaml_file=configuration)
 
 
 def _rows(ids: Sequence[str], packed_NB: np.ndarray, times_N: np.ndarray) -> list[Any]:

@@ -25,6 +25,7 @@ from serving.service.config import SpaceFiles
 from serving.service.journal import Journal
 from serving.service.metrics import Metrics
 from serving.service.online import Feast, OnlineStore
+from serving.space import PIN_EMBEDDING, SpaceManifest, rows_folder
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -49,7 +50,7 @@ class PinSpace:
     ) -> None:
         self.name, self.encoder, self.index, self.online = name, encoder, index, online
         self.files, self.metrics = files, metrics
-        self.journal = Journal(files.state / "journal", rows_folder(files))
+        self.journal = Journal(files.state / "journal", _rows_folder(files), index.affine)
         self._writing, self._saving = Lock(), Lock()
         self.follow()
 
@@ -58,8 +59,8 @@ class PinSpace:
         """
         Raises:
             ModelError: the model folder cannot be used.
-            StoreError: there is no feature store.
-            VectorIndexError: the space was not published.
+            StoreError: there is no feature store, or the space was not published.
+            VectorIndexError: the shards and the manifest of the space disagree.
         """
         online, index = Feast(files.feast_home, files.name), open_index(files)
         encoder = open_encoder(files.model_folder, files.state / "encoder", threads)
@@ -81,12 +82,12 @@ class PinSpace:
     def follow(self) -> None:
         """Takes into the index what other services on the same folder have accepted, and what one did that is gone."""
         with self._writing:
-            ids, packed_NB, times_N = self.journal.news()
-            if ids:
-                codes_NE = self.affine.unpack(packed_NB)
-                vectors_NE, missing_N = self.index.vectors(ids)
-                new = np.flatnonzero(missing_N | (vectors_NE != self.affine.vectors(codes_NE)).any(axis=1))
-                self.index.upsert([ids[i] for i in new], codes_NE[new], _as_datetimes(times_N[new]))
+            news = self.journal.news()
+            if len(news):
+                vectors_NE, missing_N = self.index.vectors(news.ids.to_pylist())
+                differ_N = (vectors_NE != self.affine.vectors(news.codes_NE)).any(axis=1)
+                new = news.take(np.flatnonzero(missing_N | differ_N))
+                self.index.upsert(new.ids.to_pylist(), new.codes_NE, _as_datetimes(new.times_N))
 
     def save(self) -> None:
         """A snapshot of the index, if it has changed; the journal up to there becomes shards."""
@@ -135,13 +136,13 @@ def open_index(files: SpaceFiles) -> PinIndex:
     try:
         return PinIndex.open(folder, files.name)
     except VectorIndexError:
-        index = PinIndex.of_published(rows_folder(files), IndexConfig())
+        index = PinIndex.of_published(SpaceManifest.read(files.feast_home, files.name), IndexConfig())
         index.save(folder)
         return index
 
 
-def rows_folder(files: SpaceFiles) -> Path:
-    return files.feast_home / "offline" / f"pin_embedding_{files.name}"
+def _rows_folder(files: SpaceFiles) -> Path:
+    return rows_folder(files.feast_home, f"{PIN_EMBEDDING}{files.name}")
 
 
 def _as_datetimes(times_N: np.ndarray) -> np.ndarray:

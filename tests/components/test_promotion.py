@@ -21,11 +21,10 @@ from components.promotion.rolling_back import rollback
 from components.promotion.syncing import promote, sync
 from components.settings import Settings
 from components.spaces import published_space
-from components.warming import affine_of, stored_vectors
 from model.errors import ConfigError, RunError, StoreError, VectorIndexError
 from model.files import alone, remove
 from serving.index import IndexConfig, PinIndex
-from serving.index.rows import Rows, as_ids
+from serving.rows import Rows, as_ids
 
 # Codes drawn by chance are vectors of many lengths, for which the index is not made: it finds 0.7 of the nearest.
 # tests/components/test_promotion_kills.py has the vectors of a model.
@@ -101,9 +100,9 @@ def test_an_index_that_finds_too_little_is_said_and_nothing_moves(home):
     first, second = spaces(home, 2)
     crown(home, first)
     of_other = published_space(second, home.settings)
-    vectors = stored_vectors(of_other)
+    vectors = of_other.manifest.newest()
     rows = Rows(as_ids(vectors.ids.to_pylist()), vectors.codes_NE, np.zeros(230, dtype=np.int64))
-    wrong = PinIndex.build([rows], first, affine_of(of_other), IndexConfig())
+    wrong = PinIndex.build([rows], first, of_other.manifest.affine, IndexConfig())
     wrong.save(state_folder(first, home.settings) / "index")
     with pytest.raises(
         VectorIndexError, match=rf"The index of {first} finds 0\.\d+ of the nearest Pins, below"

@@ -15,7 +15,6 @@ from components.promotion import events
 from components.promotion.places import state_folder
 from components.promotion.syncing import promote, sync
 from components.spaces import published_space
-from components.warming import affine_of, stored_vectors
 from serving.index import PinIndex
 
 pytestmark = pytest.mark.timeout(900)  # a dozen processes, one after the other
@@ -90,7 +89,7 @@ def test_killed_at_any_step_the_next_call_finishes_and_no_reader_sees_a_mixture(
     assert len(died) >= len(POINTS) - 1, ends  # what is done is not done again: not every point is met
     assert [(one.event, one.space) for one in events.read(home.settings)][-1] == ("promoted", new)
     assert len([one for one in events.read(home.settings) if one.space == new and one.event == "promoted"]) == 1
-    ids = stored_vectors(published_space(new, home.settings)).ids.to_pylist()
+    ids = published_space(new, home.settings).manifest.newest().ids.to_pylist()
     assert sorted(ids) == sorted([*IDS, *(f"later-{i}" for i in range(3))])
     assert len(PinIndex.open(state_folder(new, home.settings) / "index", new)) == len(ids)
 
@@ -101,12 +100,12 @@ def test_a_pin_that_came_later_gets_the_vector_of_the_model_and_one_without_cons
     crown(home, space)
     done = sync(CONFIG, home.settings)
     assert done.index_recall > 0.99
-    stored = stored_vectors(published_space(space, home.settings))
+    stored = published_space(space, home.settings).manifest.newest()
     ids = stored.ids.to_pylist()
     assert done.added == 1
     assert "agreed" in ids
     assert not {"refused", "broken"} & set(ids)
-    affine = affine_of(published_space(space, home.settings))
+    affine = published_space(space, home.settings).manifest.affine
     expected = affine.quantize(home.embedder.pins([drawn(5)], [{"title": "agreed"}]))[0]
     assert np.abs(stored.codes_NE[ids.index("agreed")].astype(int) - expected).max() <= 1
     assert sync(CONFIG, home.settings).added == 0
@@ -121,7 +120,7 @@ def test_a_version_that_was_never_published_is_embedded_whole(home):
     assert version.tags["pinclip.forced"] == "the only one that knows shoes"
     assert events.read(home.settings)[-1].reason == "the only one that knows shoes"
     space = published_space(registration.space, home.settings)
-    stored, affine = stored_vectors(space), affine_of(space)
+    stored, affine = space.manifest.newest(), space.manifest.affine
     row = stored.ids.to_pylist().index(IDS[7])
     likeness = affine.vectors(stored.codes_NE[row][None])[0] @ home.embedder.pins([drawn(7)], [{"title": TITLES[7]}])[0]
     assert likeness > 0.99

@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 from feature_home import CREATED, environment, quantized
 
-from components.feature_store import feature_definitions, open_store
+from components.feature_store import open_store
 from components.warming import read_back
 from model.errors import StoreError
+from serving.space import manifest_file
 
 REPO = Path(__file__).parents[2] / "feature_repo"
 
@@ -156,7 +157,7 @@ def test_vectors_that_are_served_wrongly_move_nothing_and_a_rerun_finishes(home,
     with pytest.raises(StoreError, match=r"The vector that Feast serves for the Pin 'p0' is not that of"):
         home.publish(folder, next_one, swap)
     assert moving(home) == (good.space, good.version)
-    assert not feature_definitions().manifest_file(home.settings.home / "feast", next_one.space).exists()
+    assert not manifest_file(home.settings.home / "feast", next_one.space).exists()
 
     home.publish(folder, next_one)
     assert moving(home) == (next_one.space, next_one.version)

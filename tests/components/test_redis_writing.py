@@ -7,17 +7,19 @@ import pytest
 from feast.infra.key_encoding_utils import serialize_entity_key
 from feast.protos.feast.types.EntityKey_pb2 import EntityKey
 from feast.protos.feast.types.Value_pb2 import Value
-from feature_home import CREATED
+from feature_home import CREATED, space_manifest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from components import redis_writing
-from components.feature_store import apply, feature_definitions, open_store
+from components.feature_store import apply, open_store
 from components.settings import Settings
+from feature_repo.ranking_services import SpaceObjects
+from model.affine import Affine
 from model.catalogue import TIME
 from model.online_format import bytes_header, entity_keys
 
-SPACE = {"space": "v1", "scale": 0.01, "zero_point": 0, "bits": 8, "dim": 200, "model": "none"}
+AFFINE = Affine(scale=0.01, zero_point=0, bits=8, dim=200)
 
 
 @given(st.lists(st.text(), max_size=5))
@@ -37,7 +39,7 @@ def test_values_are_those_of_feast(value):
 def store(redis, tmp_path):
     """A store with one space, its Redis empty."""
     settings = Settings(home=tmp_path / "home", redis=f"{redis.address},db=1")
-    space, store = feature_definitions().Space(settings.home / "feast", SPACE), open_store(settings)
+    space, store = SpaceObjects(space_manifest(settings.home / "feast", AFFINE)), open_store(settings)
     apply(store, [*space.shared, *space.views])
     client(store).flushdb()
     return store

@@ -14,7 +14,7 @@ import yaml
 from components.settings import Settings
 
 ROOT = Path(__file__).parents[2]
-CODE = ("components", "feature_repo", "model", "pipelines", "validation")
+CODE = ("components", "feature_repo", "model", "pipelines", "serving", "validation")
 FILES = ("dvc.yaml", ".dvcignore", ".dvc/config", ".dvc/.gitignore", ".gitignore")
 PARAMS = {
     "generate": {"pins": 400, "boards": 60, "seed": 3},

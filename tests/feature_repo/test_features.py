@@ -1,6 +1,7 @@
 """Every feature, read as a ranking team reads it: offline from Parquet by duckdb, online from SQLite."""
 
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -9,11 +10,13 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 from feast.transformation.udf_rehydrate import rehydrate_udf_from_source
-from feature_home import CREATED, DIM, SAVES, prepared
+from feature_home import CREATED, DIM, SAVES, prepared, space_manifest
 
 from components.feature_log import append, read, shards
-from components.feature_store import bring_online, feature_definitions, open_store
+from components.feature_store import bring_online, open_store
 from components.skew import skew
+from components.spaces import published_space
+from feature_repo.ranking_services import SpaceObjects
 from model.affine import Affine
 from model.catalogue import TIME
 from model.tastes import SCHEMA as TASTES
@@ -80,13 +83,12 @@ def test_similarity_is_the_cosine_of_the_vectors(home):
 
 def test_similarity_reads_two_codes_a_byte():
     """The text that Feast stores and runs, with the constants of such a space before it."""
-    repo = feature_definitions()
     affine = Affine(scale=0.1, zero_point=1, bits=4, dim=5)
-    manifest = {"space": "x", "model": "m", "bits": 4, "dim": 5, "zero_point": 1}
+    space = SpaceObjects(space_manifest(Path("nowhere"), affine))
     codes = np.random.default_rng(0).integers(-8, 8, (3, 5)).astype(np.int8)
     stored = [row.tobytes() for row in affine.pack(codes)]
-    view = repo.similarity_view(manifest, *empty_views(repo, manifest))
-    run = rehydrate_udf_from_source(view.feature_transformation.udf_string, preferred_name="user_pin_similarity")
+    text = space.similarity.feature_transformation.udf_string
+    run = rehydrate_udf_from_source(text, preferred_name="user_pin_similarity")
     answer = run(
         {"vector": [stored[0], b"short"], "medoids": [stored[1] + stored[2]] * 2, "weights": [[0.75, 0.25]] * 2}
     )
@@ -96,16 +98,10 @@ def test_similarity_reads_two_codes_a_byte():
     assert np.isnan(answer["nearest_taste"][1])
 
 
-def empty_views(repo, manifest):
-    from pathlib import Path
-
-    return repo.embedding_view(Path("nowhere"), manifest), repo.taste_view(Path("nowhere"), manifest)
-
-
 def test_a_training_set_never_sees_the_future(home):
     """Values of a year ahead are planted in every log: far from the true ones, and they would be newest."""
     ahead = CREATED + timedelta(days=365)
-    space = feature_definitions().Space(home.settings.home / "feast", manifest(home))
+    space = published_space(home.space, home.settings)
     planted = {space.embedding: {"pin_id": "p3", "vector": bytes(DIM)}}
     planted[space.stats] = {"pin_id": "p3", "saves": 10**6, "boards": 10**6, "created_at": ahead}
     planted[space.taste] = {"user_id": "b0", "medoids": bytes(DIM), "weights": [1.0]}
@@ -128,12 +124,6 @@ def test_a_training_set_never_sees_the_future(home):
     assert rows["nearest_taste"].isna().tolist() == [True, True, True, False, False]
 
 
-def manifest(home):
-    import json
-
-    return json.loads((home.settings.home / "feast" / "offline" / f"pin_embedding_{home.space}.json").read_text())
-
-
 def test_offline_and_online_agree_bit_for_bit_on_every_feature(home):
     found = skew(open_store(home.settings), "pin_ranking", ENTITIES, datetime.now(UTC))
     views = {name.split("__")[0] for name in found}
@@ -153,7 +143,7 @@ def test_a_skew_is_seen(home):
         found = skew(store, "pin_ranking", [{"pin_id": "p5", "user_id": "b0"}], now)
         assert {name for name, rows in found.items() if rows} == {"pin_stats__saves"}
     finally:
-        space = feature_definitions().Space(home.settings.home / "feast", manifest(home))
+        space = published_space(home.space, home.settings)
         written = read(shards(space.rows(space.stats))[0])
         row = written.filter(pc.equal(written["pin_id"], "p5")).to_pandas().tail(1)
         store.write_to_online_store("pin_stats", row)
@@ -184,7 +174,7 @@ def online_times(home):
 
 def test_tastes_follow_the_catalogue_within_a_space(home):
     """A log of tastes with one user changed: one row is appended, one is brought online."""
-    space = feature_definitions().Space(home.settings.home / "feast", manifest(home))
+    space = published_space(home.space, home.settings)
     store, folder, now = open_store(home.settings), space.rows(space.taste), datetime.now(UTC)
     former = read(shards(folder)[0]).to_pylist()
     rows = [

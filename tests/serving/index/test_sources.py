@@ -1,39 +1,33 @@
 """Building from the shards of a space, as publishing leaves them."""
 
-import json
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
+from feature_home import CREATED, space_manifest
 
 from model.affine import Affine
-from model.catalogue import TIME
 from model.errors import VectorIndexError
+from model.vectors import as_binary
 from serving.index import IndexConfig, PinIndex
+from serving.rows import write_rows
+from serving.space import SpaceManifest
 
-CREATED = datetime(2026, 11, 1, 12, tzinfo=UTC)
 EXACT = IndexConfig("exact")
 
 
-def write_shard(folder, name, ids, packed_NB, time=CREATED):
-    times = pa.array([time] * len(ids), TIME)
-    vectors = pa.array([row.tobytes() for row in packed_NB], pa.binary())
-    table = pa.table({"pin_id": ids, "vector": vectors, "event_timestamp": times, "created": times})
-    folder.mkdir(parents=True, exist_ok=True)
-    pq.write_table(table, folder / f"{name}.parquet")
+def write_shard(space, name, ids, packed_NB, time=CREATED):
+    write_rows(space.folder / f"{name}.parquet", pa.array(ids), as_binary(packed_NB.view(np.uint8)), time, time)
 
 
 def publish(home, affine, codes_NE):
-    """Two shards and a manifest; the folder of the shards."""
-    folder = home / "pin_embedding_v7"
+    """Two shards and a manifest."""
+    space = space_manifest(home, affine, "v7", len(codes_NE))
     for number, part in enumerate(np.array_split(np.arange(len(codes_NE)), 2)):
-        write_shard(folder, f"{number:05d}", [f"p{row}" for row in part], affine.pack(codes_NE[part]))
-    manifest = {"space": "v7", "scale": affine.scale, "zero_point": affine.zero_point, "bits": affine.bits}
-    manifest |= {"dim": affine.dim, "pins": len(codes_NE), "sha256": "…", "created": CREATED.isoformat()}
-    (home / "pin_embedding_v7.json").write_text(json.dumps(manifest))
-    return folder
+        write_shard(space, f"{number:05d}", [f"p{row}" for row in part], affine.pack(codes_NE[part]))
+    space.write()
+    return SpaceManifest.read(home, "v7")
 
 
 @pytest.mark.parametrize("bits", [8, 4])
@@ -50,9 +44,9 @@ def test_every_published_vector_is_in_the_index(bits, tmp_path):
 def test_a_row_pushed_later_counts_instead_of_the_published_one(tmp_path):
     affine = Affine(scale=0.05, zero_point=0, bits=8, dim=4)
     codes = np.random.default_rng(1).integers(-128, 128, (10, 4), dtype=np.int8)
-    folder = publish(tmp_path, affine, codes)
-    write_shard(folder, "pushed", ["p2", "new"], codes[[7, 8]], CREATED + timedelta(hours=1))
-    index = PinIndex.of_published(folder, EXACT)
+    space = publish(tmp_path, affine, codes)
+    write_shard(space, "pushed", ["p2", "new"], codes[[7, 8]], CREATED + timedelta(hours=1))
+    index = PinIndex.of_published(space, EXACT)
     assert len(index) == 11
     assert np.allclose(index.vectors(["p1", "p2", "new"])[0], affine.vectors(codes[[1, 7, 8]]))
 
@@ -60,16 +54,14 @@ def test_a_row_pushed_later_counts_instead_of_the_published_one(tmp_path):
 def test_shards_that_break_their_contract(tmp_path):
     affine = Affine(scale=0.05, zero_point=0, bits=8, dim=4)
     codes = np.random.default_rng(2).integers(-128, 128, (10, 4), dtype=np.int8)
-    with pytest.raises(VectorIndexError, match=r"There is no .*pin_embedding_v7\.json, so the space was not published"):
-        PinIndex.of_published(tmp_path / "pin_embedding_v7", EXACT)
-    folder = publish(tmp_path, affine, codes)
-    write_shard(folder, "00000", ["p0", "p1"], codes[:2])
+    space = publish(tmp_path, affine, codes)
+    write_shard(space, "00000", ["p0", "p1"], codes[:2])
     with pytest.raises(VectorIndexError, match=r"holds 7 Pins, its manifest says 10; publish the space again"):
-        PinIndex.of_published(folder, EXACT)
-    write_shard(folder, "00002", ["x", "y", "z"], codes[:3, :3])
+        PinIndex.of_published(space, EXACT)
+    write_shard(space, "00002", ["x", "y", "z"], codes[:3, :3])
     with pytest.raises(VectorIndexError, match=r"The vector of the Pin 'x' in .*00002\.parquet has not the 4 bytes"):
-        PinIndex.of_published(folder, EXACT)
-    for shard in folder.iterdir():
+        PinIndex.of_published(space, EXACT)
+    for shard in space.shards:
         shard.unlink()
     with pytest.raises(VectorIndexError, match="holds 0 Pins, its manifest says 10"):
-        PinIndex.of_published(folder, EXACT)
+        PinIndex.of_published(space, EXACT)

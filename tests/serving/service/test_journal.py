@@ -8,8 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from model.affine import Affine
 from serving.service.journal import Journal
 
+AFFINE = Affine(scale=1 / 127, zero_point=0, bits=8, dim=4)
 TIME = int(datetime(2026, 11, 21, 12, tzinfo=UTC).timestamp() * 1_000_000)
 
 
@@ -17,7 +19,7 @@ TIME = int(datetime(2026, 11, 21, 12, tzinfo=UTC).timestamp() * 1_000_000)
 def journal_of(tmp_path):
     """Call it for a journal as one more process would open it."""
     (tmp_path / "shards").mkdir()
-    return lambda: Journal(tmp_path / "journal", tmp_path / "shards")
+    return lambda: Journal(tmp_path / "journal", tmp_path / "shards", AFFINE)
 
 
 def rows(*names: str) -> tuple[list[str], np.ndarray, np.ndarray]:
@@ -28,21 +30,21 @@ def rows(*names: str) -> tuple[list[str], np.ndarray, np.ndarray]:
 def test_the_next_process_reads_all_that_was_appended(journal_of):
     journal_of().append(*rows("a", "b"))
     journal_of().append(*rows("c\n", "größe", "a"))
-    ids, vectors, times = journal_of().news()
-    assert ids == ["a", "b", "c\n", "größe", "a"]
-    assert np.array_equal(vectors, np.concatenate([rows("a", "b")[1], rows("c", "d", "e")[1]]))
-    assert times.tolist() == [TIME, TIME + 1, TIME, TIME + 1, TIME + 2]
+    news = journal_of().news()
+    assert news.ids.to_pylist() == ["a", "b", "c\n", "größe", "a"]
+    assert np.array_equal(AFFINE.pack(news.codes_NE), np.concatenate([rows("a", "b")[1], rows("c", "d", "e")[1]]))
+    assert news.times_N.tolist() == [TIME, TIME + 1, TIME, TIME + 1, TIME + 2]
 
 
 def test_two_beside_each_other_hear_of_each_other_once(journal_of):
     one, two = journal_of(), journal_of()
     one.append(*rows("a"))
-    assert one.news()[0] == []
-    assert two.news()[0] == ["a"]
+    assert one.news().ids.to_pylist() == []
+    assert two.news().ids.to_pylist() == ["a"]
     one.append(*rows("b"))
     two.append(*rows("c"))
-    assert (one.news()[0], two.news()[0]) == (["c"], ["b"])
-    assert (one.news()[0], two.news()[0]) == ([], [])
+    assert (one.news().ids.to_pylist(), two.news().ids.to_pylist()) == (["c"], ["b"])
+    assert (one.news().ids.to_pylist(), two.news().ids.to_pylist()) == ([], [])
 
 
 def test_what_became_a_shard_is_not_heard_twice_and_not_missed(journal_of):
@@ -51,9 +53,9 @@ def test_what_became_a_shard_is_not_heard_twice_and_not_missed(journal_of):
     heard.news()
     for file in one.turn():
         one.become_shard(file)
-    assert heard.news()[0] == []
-    assert late.news()[0] == ["a", "b"]
-    assert one.news()[0] == []
+    assert heard.news().ids.to_pylist() == []
+    assert late.news().ids.to_pylist() == ["a", "b"]
+    assert one.news().ids.to_pylist() == []
 
 
 def test_who_is_alive_keeps_its_file(journal_of):
@@ -83,8 +85,8 @@ def test_a_closed_file_becomes_a_shard(journal_of, tmp_path):
 @given(cut=st.integers(0, 250))
 def test_wherever_a_kill_cuts_whole_lines_are_read(tmp_path_factory, cut):
     folder = tmp_path_factory.mktemp("journal")
-    Journal(folder, folder).append(*rows("a", "b", "c"))
+    Journal(folder, folder, AFFINE).append(*rows("a", "b", "c"))
     [file] = folder.glob("*.jsonl")
     data = file.read_bytes()
     file.write_bytes(data[:cut])
-    assert Journal(folder, folder).news()[0] == ["a", "b", "c"][: data[:cut].count(b"\n")]
+    assert Journal(folder, folder, AFFINE).news().ids.to_pylist() == ["a", "b", "c"][: data[:cut].count(b"\n")]

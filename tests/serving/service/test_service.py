@@ -12,7 +12,6 @@ from PIL import Image
 from served_pins import IDS, Embedder, drawn
 
 from serving.features import Features
-from serving.service.online import open_store
 
 pytestmark = pytest.mark.timeout(900)
 
@@ -26,7 +25,9 @@ def test_a_pin_that_is_pushed_is_read_and_found(service, published):
     answer = service.post("/v1/pins", {"pins": [pin]}).json()
     [accepted] = answer["pins"]
     assert (answer["space"], accepted["stored"]) == (published[0][-1].name, True)
-    vectors, missing = Features(open_store(published[0][-1].feast_home)).pin_vectors(["fresh/1"], answer["space"])
+    vectors, missing = Features.of(published[0][-1].feast_home / "feature_store.yaml").pin_vectors(
+        ["fresh/1"], answer["space"]
+    )
     assert not missing[0]
     np.testing.assert_allclose(vectors[0], accepted["vector"], atol=1e-6)
     found = service.get("/v1/pins/fresh%2F1/related", params={"k": 5}).json()["results"]

@@ -14,7 +14,6 @@ from model.errors import ModelError, StoreError, VectorIndexError
 from model.images import to_pixels
 from serving.features import Features
 from serving.service.metrics import Metrics
-from serving.service.online import open_store
 from serving.service.space import NewPin, PinSpace
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
@@ -46,7 +45,7 @@ def pin(name: str, seconds: int = 0, title: str = "a coral circle", picture: int
 
 
 def online(files, ids):
-    return Features(open_store(files.feast_home)).pin_vectors(ids, files.name)
+    return Features.of(files.feast_home / "feature_store.yaml").pin_vectors(ids, files.name)
 
 
 def test_accepted_is_readable_and_found(files):

@@ -11,7 +11,6 @@ from served_pins import Process
 
 from serving.features import Features
 from serving.service.metrics import Metrics
-from serving.service.online import open_store
 from serving.service.space import PinSpace
 
 pytestmark = pytest.mark.timeout(900)
@@ -42,7 +41,7 @@ def test_a_graceful_stop_loses_nothing_accepted(features_home, redis, tmp_path, 
         accepted = [name for ids in threads.map(push, range(200)) for name in ids]
     assert process.process.wait(300) == 0, process.log.read_text()[-4000:]
     assert 80 <= len(accepted) < 800
-    assert not Features(open_store(files.feast_home)).pin_vectors(accepted, files.name)[1].any()
+    assert not Features.of(files.feast_home / "feature_store.yaml").pin_vectors(accepted, files.name)[1].any()
     assert not PinSpace.open(files, Metrics(), threads=1).index.vectors(accepted)[1].any()
     shards = pq.read_table(files.feast_home / "offline" / f"pin_embedding_{files.name}", columns=["pin_id"])
     assert set(accepted) <= set(shards["pin_id"].to_pylist())  # and training sets will see them

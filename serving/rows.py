@@ -1,0 +1,122 @@
+"""The vectors of a space on disk: Parquet shards, each written and read by the functions of this file alone.
+
+    <shard>.parquet   pin_id · vector (the bytes of its codes) · event_timestamp (known from then on) · created
+
+Shape legend: N rows · E vector dimension · B bytes of a stored vector
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from model.affine import Affine
+from model.catalogue import TIME
+from model.errors import VectorIndexError
+from model.files import replaced
+
+
+@dataclass(frozen=True)
+class Rows:
+    ids: pa.LargeStringArray
+    codes_NE: np.ndarray  # int8
+    times_N: np.ndarray  # int64, microseconds since 1970, UTC: when the vector became known
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def take(self, rows: np.ndarray) -> "Rows":
+        """The rows at these places, in that order."""
+        return Rows(self.ids.take(pa.array(rows)), self.codes_NE[rows], self.times_N[rows])
+
+
+def as_ids(ids: Sequence[str] | np.ndarray) -> pa.LargeStringArray:
+    return pa.array(ids, pa.large_string())
+
+
+def read_rows(shard: Path, affine: Affine, wanted: pc.Expression | None = None) -> Rows:
+    """The rows of a shard; with `wanted` those for which that expression over its columns is true.
+
+    Raises:
+        VectorIndexError: a vector has another length than the affine code gives it.
+    """
+    table = pq.read_table(shard, columns=["pin_id", "vector", "event_timestamp"], filters=wanted).combine_chunks()
+    wrong = pc.not_equal(pc.binary_length(table["vector"]), affine.bytes_per_pin)
+    if pc.any(wrong).as_py():
+        pin_id = table["pin_id"].filter(wrong)[0].as_py()
+        raise VectorIndexError(
+            f"The vector of the Pin {pin_id!r} in {shard} has not the {affine.bytes_per_pin} bytes that the manifest "
+            "says; publish the space again."
+        )
+    packed_NB = np.frombuffer(b"".join(table["vector"].to_pylist()), np.uint8).reshape(-1, affine.bytes_per_pin)
+    ids = pa.concat_arrays([as_ids([]), *table["pin_id"].cast(pa.large_string()).chunks])
+    return Rows(ids, affine.unpack(packed_NB), table["event_timestamp"].cast(TIME).cast(pa.int64()).to_numpy())
+
+
+def read_ids(shard: Path, wanted: pc.Expression | None = None) -> pa.ChunkedArray:
+    """The pin_ids of a shard without their vectors, strings."""
+    return pq.read_table(shard, columns=["pin_id"], filters=wanted)["pin_id"]
+
+
+def newest_time(shards: Sequence[Path]) -> datetime:
+    """When the newest vector of the shards, of which one has a row, became known."""
+    newest = [pc.max(pq.read_table(shard, columns=["event_timestamp"])["event_timestamp"]).as_py() for shard in shards]
+    return max(time.astimezone(UTC) for time in newest if time)
+
+
+def known_at(time: datetime) -> pc.Expression:
+    """For `wanted`: the rows that became known at this very time."""
+    return pc.field("event_timestamp") == pa.scalar(time, TIME)
+
+
+def write_rows(
+    shard: Path,
+    ids: pa.ChunkedArray,
+    vectors: pa.Array | pa.ChunkedArray,
+    known: datetime | np.ndarray,
+    created: datetime,
+) -> None:
+    """Writes a shard, beside its place first.
+
+    Args:
+        ids: strings; chunked or not, as the vectors are.
+        vectors: binary, the bytes of the codes (Affine.pack).
+        known: the time of all rows, or int64 (N,) in microseconds since 1970, UTC.
+    """
+    times = pa.repeat(pa.scalar(known, TIME), len(ids)) if isinstance(known, datetime) else pa.array(known).cast(TIME)
+    columns = {"pin_id": ids, "vector": vectors, "event_timestamp": times}
+    table = pa.table(columns | {"created": pa.repeat(pa.scalar(created, TIME), len(ids))})
+    with replaced(shard) as scratch:
+        pq.write_table(table, scratch)
+
+
+def joined(parts: Sequence[Rows]) -> Rows:
+    """All rows of the parts, of which there is at least one."""
+    codes_NE = np.concatenate([part.codes_NE for part in parts])
+    times_N = np.concatenate([part.times_N for part in parts])
+    return Rows(pa.concat_arrays([part.ids for part in parts]), codes_NE, times_N)
+
+
+def newest_each(rows: Rows) -> Rows:
+    """One row an id: that of the latest time.
+
+    Raises:
+        VectorIndexError: an id stands twice at the same time, so that nobody knows which vector is meant.
+    """
+    if pc.count_distinct(rows.ids).as_py() == len(rows):
+        return rows
+    keys = [("id", "ascending"), ("time", "ascending")]
+    order = pc.sort_indices(pa.table({"id": rows.ids, "time": rows.times_N}), sort_keys=keys).to_numpy()
+    ids, times = rows.ids.take(pa.array(order)), rows.times_N[order]
+    repeated = pc.equal(ids[:-1], ids[1:]).to_numpy(zero_copy_only=False)  # by the next
+    tied = np.flatnonzero(repeated & (times[:-1] == times[1:]))
+    if len(tied):
+        raise VectorIndexError(
+            f"The id {ids[int(tied[0])].as_py()!r} has two vectors of the same time ({len(tied)} such pairs); keep one."
+        )
+    return rows.take(np.sort(order[~np.append(repeated, False)]))
