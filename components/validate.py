@@ -4,6 +4,9 @@ from kfp import dsl
 
 from components.image import IMAGE
 
+# In a run's folder on one machine: place -> the output of this step that is moved there.
+KEPT = {"validation": "docs", "validation.json": "validation"}
+
 
 @dsl.component(base_image=IMAGE, install_kfp_package=False)
 def validate(

@@ -29,6 +29,8 @@ def run_training(catalogue: Path, config: Configuration, out: Path | None) -> No
         PinclipError: a mistake of the user's, before the first step or in any.
         PipelineFailed: a step failed for another reason.
     """
+    from pipelines.training import KEPT  # takes a second: it imports KFP
+
     console, started = Console(), time.time()
     check_servers(Settings())
     out = (out or fresh_name(RUNS)).absolute()
@@ -40,9 +42,10 @@ def run_training(catalogue: Path, config: Configuration, out: Path | None) -> No
             with display(console, f"pinclip run {out.name}  ·  {config.profile}") as show:
                 execute(PIPELINE, arguments, config, work, show)
         except (PinclipError, PipelineFailed) as error:
-            error.add_note(_where_to_look(keep_evidence(work, out)))
+            error.add_note(_where_to_look(keep_evidence(work, out, KEPT)))
             raise
-        publish(work, out, origin | {"run": run, "started": started, "seconds": round(time.time() - started, 1)})
+        took = {"run": run, "started": started, "seconds": round(time.time() - started, 1)}
+        publish(work, out, origin | took, KEPT)
     _say_what_next(console, out)
 
 

@@ -21,29 +21,7 @@ from model.errors import RunError
 from model.files import remove, replaced, write_json
 
 WORK, LATEST, MARK = ".work", "latest", "lineage.json"
-# What a run keeps of its steps' outputs: place in the run folder -> task/artifact/path. Moved, never copied.
-KEPT = {
-    "model": "train/model",
-    "vectors": "embed/vectors",
-    "quantized": "quantize/quantized",
-    "neighbours": "neighbours/neighbours",
-    "validation": "validate/docs",
-    "validation-vectors": "quantize/docs",
-    "validation.json": "validate/validation",
-    "prepared.json": "prepare/prepared/summary.json",
-    "quarantine.parquet": "prepare/prepared/quarantine.parquet",
-    "metrics.json": "evaluate/evaluation/metrics.json",
-    "examples.json": "evaluate/evaluation/examples.json",
-    "slices.json": "evaluate/evaluation/slices.json",
-    "quantization_study.json": "evaluate/evaluation/quantization_study.json",
-    "comparison.json": "compare/comparison",
-    "model_card.md": "register/card",
-    "report.html": "report/page",
-    "plots": "report/charts/plots",
-    "curves": "report/charts/curves",
-    "version.json": "register/version",
-    "publication.json": "publish/published",
-}
+# Of what a run keeps, what tells why it failed.
 EVIDENCE = ("validation", "validation-vectors", "validation.json", "prepared.json", "quarantine.parquet")
 
 
@@ -76,9 +54,10 @@ def claimed(out: Path) -> Iterator[Path]:
             work.parent.rmdir()
 
 
-def publish(work: Path, out: Path, lineage: dict[str, Any], kept: Mapping[str, str] = KEPT) -> None:
+def publish(work: Path, out: Path, lineage: dict[str, Any], kept: Mapping[str, str]) -> None:
     """Puts the finished run in its place, then moves runs/latest to it.
 
+    kept: place in the run folder -> task/output/path of what is moved there (pipelines/training.py: KEPT).
     lineage.json gets `lineage`, the configuration, the validation's verdict and the model version;
     metrics.json gains seconds and memory by step, and the version.
     """
@@ -110,11 +89,11 @@ def keep(work: Path, out: Path, lineage: dict[str, Any], kept: Mapping[str, str]
     return out
 
 
-def keep_evidence(work: Path, out: Path) -> Path:
+def keep_evidence(work: Path, out: Path, kept: Mapping[str, str]) -> Path:
     """Saves what tells why a run failed beside the place it would have taken; returns that folder."""
     with replaced(_failed(out)) as scratch:
         scratch.mkdir()
-        _move(work, scratch, {place: source for place, source in KEPT.items() if place in EVIDENCE})
+        _move(work, scratch, {place: source for place, source in kept.items() if place in EVIDENCE})
         (work / "request.json").replace(scratch / "request.json")
     return _failed(out)
 

@@ -6,6 +6,8 @@ prepare → validate → neighbours ┬→ train          → embed ┬→ quant
 … → register → report → publish
 """
 
+import sys
+
 from kfp import dsl
 
 from components.compare import compare
@@ -19,6 +21,14 @@ from components.register import register
 from components.render import report
 from components.train import train
 from components.validate import validate
+
+STEPS = (prepare, validate, neighbours, train, embed, quantize, evaluate, compare, register, report, publish)
+# Place in the run folder -> task/output/path, as the module of each step says in its own KEPT.
+KEPT = {
+    place: f"{step.name}/{output}"
+    for step in STEPS
+    for place, output in sys.modules[step.python_func.__module__].KEPT.items()
+}
 
 
 @dsl.pipeline(name="pinclip-training", description="From a catalogue to a registered model and published features.")

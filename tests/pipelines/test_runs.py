@@ -14,6 +14,7 @@ KEPT = {
     "validation.json": "validate/validation",
     "model": "train/model",
 }
+EVIDENCE = {"validation": "validate/docs", "prepared.json": "prepare/prepared/summary.json"}
 VERDICT = {"success": True, "failures": [], "warnings": ["few boards"]}
 
 
@@ -83,7 +84,7 @@ def test_an_error_while_publishing_changes_nothing(tmp_path):
 def test_a_failed_run_leaves_its_evidence_beside_and_success_clears_it(tmp_path):
     with pytest.raises(ValueError, match="stop"), claimed(tmp_path / "a") as work:
         fill(work)
-        assert keep_evidence(work, tmp_path / "a") == tmp_path / "a.failed"
+        assert keep_evidence(work, tmp_path / "a", KEPT | EVIDENCE) == tmp_path / "a.failed"
         raise ValueError("stop")
     names = sorted(path.name for path in (tmp_path / "a.failed").iterdir())
     assert names == ["events.jsonl", "pipeline.log", "prepared.json", "request.json", "validation", "validation.json"]

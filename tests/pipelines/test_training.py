@@ -11,7 +11,7 @@ from components.configuration import load
 from model.config import TRAINED
 from pipelines.packages import package
 from pipelines.profiles import read_profile
-from pipelines.runs import KEPT
+from pipelines.training import KEPT
 
 ROOT = Path(__file__).parents[2]
 LOCAL = read_profile("local")
