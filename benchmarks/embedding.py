@@ -76,7 +76,9 @@ def main() -> None:
         for name in FORWARD:
             setattr(PinEncoder, name, clock.watch(getattr(PinEncoder, name), "forward"))
         with clock.of("decode"):
-            pixels.decode_catalogue(catalogue, config, work / "prepared" / "pixels.u8")
+            pixels.decode_catalogue(
+                catalogue, config.vision.image_size, config.prepare, work / "prepared" / "pixels.u8"
+            )
         with clock.of("embed"):
             pins = embedding.embed(work / "prepared", work / "model", work / "vectors")
         with clock.of("quantize"):

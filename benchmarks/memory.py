@@ -16,7 +16,7 @@ from pathlib import Path
 
 from measure import peak_bytes
 
-from model import embedding, evaluation, neighbourhood, pixels, preparation, quantization, training
+from model import embedding, evaluation, neighbourhood, preparation, quantization, training
 from model.catalogue import Catalogue
 from model.config import Config, load
 from model.sources.synthetic import SyntheticConfig, generate
@@ -35,8 +35,9 @@ def run(step: str, pins: int, folder: Path, config: Config) -> None:
         case "generate":
             generate(SyntheticConfig(pins=pins, boards=pins // PINS_PER_BOARD), folder / "catalogue")
         case "prepare":
-            preparation.prepare(Catalogue(folder / "catalogue"), prepared, config.prepare)
-            pixels.decode_catalogue(Catalogue(prepared / "catalogue"), config, prepared / "pixels.u8")
+            preparation.prepare(
+                Catalogue(folder / "catalogue"), prepared, config.prepare, image_size=config.vision.image_size
+            )
         case "neighbours":
             neighbourhood.build(prepared, neighbours, config)
         case "train":

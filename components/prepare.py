@@ -4,6 +4,9 @@ from kfp import dsl
 
 from components.image import IMAGE
 
+# In a run's folder on one machine: place -> the output of this step that is moved there.
+KEPT = {"prepared.json": "prepared/summary.json", "quarantine.parquet": "prepared/quarantine.parquet"}
+
 
 @dsl.component(base_image=IMAGE, install_kfp_package=False)
 def prepare(
@@ -15,12 +18,11 @@ def prepare(
     with step("prepare"):
         from pathlib import Path
 
-        from model import pixels, preparation
+        from model import preparation
         from model.catalogue import Catalogue
         from model.config import Config
 
         source, settings = Catalogue(Path(catalogue)), Config.of(prepare=prepare_config, vision=vision_config)
-        summary = preparation.prepare(source, Path(prepared.path), settings.prepare, advance)
-        kept = Catalogue(Path(prepared.path) / "catalogue")
-        pixels.decode_catalogue(kept, settings, Path(prepared.path) / "pixels.u8")
+        size = settings.vision.image_size
+        summary = preparation.prepare(source, Path(prepared.path), settings.prepare, advance, size)
         prepared.metadata.update(lineage | summary)

@@ -105,7 +105,7 @@ def fresh_part(prepared: Path, neighbours: Path, config: Config, out: Path) -> N
             writer.write("pins", pa.Table.from_batches([batch.filter(kept)]))
             done += batch.num_rows
         writer.write("queries", source.read("queries", ["query", "pin_id"]))
-    decode_catalogue(Catalogue(out / "catalogue"), config, out / "pixels.u8")
+    decode_catalogue(Catalogue(out / "catalogue"), config.vision.image_size, config.prepare, out / "pixels.u8")
 
 
 def differences(g: Ground, ours: Space, champion: Space, config: Config) -> dict[str, Any]:

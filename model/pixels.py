@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from model.catalogue import Catalogue
-from model.config import Config
+from model.config import PrepareConfig
 from model.cpus import cpus
 from model.errors import CatalogueError
 from model.files import replaced
@@ -44,10 +44,14 @@ class Pixels:
 
 
 def decode_catalogue(
-    catalogue: Catalogue, config: Config, path: Path, report: Callable[[float], None] = lambda fraction: None
+    catalogue: Catalogue,
+    size: int,
+    limits: PrepareConfig,
+    path: Path,
+    report: Callable[[float], None] = lambda fraction: None,
 ) -> None:
-    """Writes the records of every Pin of a prepared catalogue at config.vision.image_size."""
-    decode = partial(to_pixels, size=config.vision.image_size, limits=config.prepare)
+    """Writes the records of every Pin of a prepared catalogue, images of `size` pixels a side."""
+    decode = partial(to_pixels, size=size, limits=limits)
     total, done = catalogue.count("pins"), 0
     with replaced(path) as scratch, scratch.open("wb") as file, ThreadPoolExecutor(cpus()) as pool:
         for images in _image_batches(catalogue):

@@ -3,6 +3,7 @@
     prepared/catalogue/          consented, decodable, unique Pins, clean texts; boards and queries naming only those
     prepared/facts.parquet       one row a consented source Pin, kept or refused (model/facts.py)
     prepared/quarantine.parquet  one row a broken source row: table, key, reason
+    prepared/pixels.u8           the kept images decoded, where they are asked for (model/pixels.py)
     prepared/summary.json        rows read, kept, quarantined and dropped, by table and reason; the source's digest
 
 Consent comes first. Without a consent column the owner of the catalogue vouches for all of it; with one, only `true`
@@ -33,6 +34,7 @@ from model.files import replaced, write_json
 from model.formats import FORMATS, HEIF_EXTRA
 from model.images import ImageFacts, image_facts
 from model.ledger import NO_CONSENT, Ledger
+from model.pixels import decode_catalogue
 from model.reading import batches, read, refused_by_import
 from model.references import KnownPins, prepare_boards, prepare_queries
 
@@ -40,7 +42,7 @@ Report = Callable[[float, str], None]  # share done in [0, 1], what is being don
 _BATCH = 128  # Pins decoded at once
 _SHARD_BYTES = 256 * 2**20
 _LINKS_PER_SHARD = 65_536  # rows of boards and of queries: they carry no images
-_PINS_SHARE = 0.9  # of the step's time
+_PINS_SHARE = 0.9  # of the time without pixels
 _ROW = "row"  # number of the row in the source: names a row that has no pin_id
 _MENDING = {
     NO_CONSENT: "set the consent column to true where it was given, or leave the column out",
@@ -54,9 +56,15 @@ _MENDING = {
 
 
 def prepare(
-    source: Catalogue, out: Path, config: PrepareConfig, report: Report = lambda fraction, message: None
+    source: Catalogue,
+    out: Path,
+    config: PrepareConfig,
+    report: Report = lambda fraction, message: None,
+    image_size: int | None = None,
 ) -> dict:
     """Writes the folder above and returns its summary.
+
+    image_size: pixels a side of the images that a tower reads; without it no pixels.u8 is written.
 
     Raises:
         CatalogueError: no Pin is left, or a column does not fit the contract.
@@ -77,6 +85,9 @@ def prepare(
         pq.write_table(ledger.table(), scratch / "quarantine.parquet", compression="zstd")
         summary = _summary(source, facts, ledger, board_counts)
         write_json(scratch / "summary.json", summary)
+        if image_size is not None:
+            report(0.97, "images")
+            decode_catalogue(Catalogue(scratch / "catalogue"), image_size, config, scratch / "pixels.u8")
     report(1.0, f"{summary['pins']['kept']:,} of {summary['pins']['read']:,} Pins kept")
     return summary
 

@@ -22,7 +22,6 @@ from model.embedding import embed, read_vectors
 from model.errors import CatalogueError
 from model.files import replaced
 from model.ledger import Ledger
-from model.pixels import decode_catalogue
 from model.preparation import prepare, withheld
 from model.quantization import quantize
 from model.reading import batches, read
@@ -103,7 +102,6 @@ def catalogue_facts(space: SpaceManifest, source: Catalogue, config: Config) -> 
 def _embedded(source: Catalogue, model: Path, scratch: Path) -> tuple[Path, Path]:
     """(prepared, vectors)"""
     config, prepared, vectors = read_config(model), scratch / "prepared", scratch / "vectors"
-    prepare(source, prepared, config.prepare)
-    decode_catalogue(Catalogue(prepared / "catalogue"), config, prepared / "pixels.u8")
+    prepare(source, prepared, config.prepare, image_size=config.vision.image_size)
     embed(prepared, model, vectors)
     return prepared, vectors

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from model import neighbourhood, pixels, preparation
+from model import neighbourhood, preparation
 from model.catalogue import Catalogue
 from model.config import Config
 
@@ -31,9 +31,8 @@ class StudyData:
     def prepared(self, config: Config) -> Path:
         path = self.folder / f"prepared-{self._key(config.prepare, config.vision.image_size)}"
         with _alone(self.folder):
-            if not (path / "pixels.u8").is_file():  # written last
-                preparation.prepare(self.source, path, config.prepare)
-                pixels.decode_catalogue(Catalogue(path / "catalogue"), config, path / "pixels.u8")
+            if not path.is_dir():
+                preparation.prepare(self.source, path, config.prepare, image_size=config.vision.image_size)
         return path
 
     def neighbours(self, config: Config) -> Path:

@@ -12,7 +12,7 @@ from components.gate import GateConfig, judge
 from components.mlflow_client import connect
 from components.registry import CHAMPION, _log_model
 from components.settings import Settings
-from model import embedding, neighbourhood, pixels
+from model import embedding, neighbourhood
 from model.catalogue import Catalogue
 from model.preparation import prepare
 from model.sources.synthetic import SyntheticConfig, generate
@@ -25,8 +25,7 @@ def folders(tmp_path_factory):
     """What the steps before leave: prepared, neighbours, model, vectors."""
     root = tmp_path_factory.mktemp("run")
     generate(SyntheticConfig(pins=160, boards=20, image_size=32, seed=1), root / "catalogue")
-    prepare(Catalogue(root / "catalogue"), root / "prepared", CONFIG.prepare)
-    pixels.decode_catalogue(Catalogue(root / "prepared/catalogue"), CONFIG, root / "prepared/pixels.u8")
+    prepare(Catalogue(root / "catalogue"), root / "prepared", CONFIG.prepare, image_size=CONFIG.vision.image_size)
     neighbourhood.build(root / "prepared", root / "neighbours", CONFIG)
     embedding.embed(root / "prepared", tiny_model(root / "model"), root / "vectors")
     return {name: root / name for name in ("prepared", "neighbours", "model", "vectors")}

@@ -11,7 +11,7 @@ import torch
 from hypothesis import settings
 from PIL import Image
 
-from model import embedding, neighbourhood, pixels, training
+from model import embedding, neighbourhood, training
 from model.catalogue import SCHEMAS, Catalogue, CatalogueWriter
 from model.config import load
 from model.dataset import load_training_set
@@ -49,8 +49,7 @@ def walked(tmp_path_factory, config):
     """The folders (prepared, neighbours) of 240 generated Pins on 40 boards."""
     root = tmp_path_factory.mktemp("tiny")
     generate(SyntheticConfig(pins=240, boards=40, image_size=32, seed=1), root / "catalogue")
-    prepare(Catalogue(root / "catalogue"), root / "prepared", config.prepare)
-    pixels.decode_catalogue(Catalogue(root / "prepared" / "catalogue"), config, root / "prepared" / "pixels.u8")
+    prepare(Catalogue(root / "catalogue"), root / "prepared", config.prepare, image_size=config.vision.image_size)
     neighbourhood.build(root / "prepared", root / "neighbours", config)
     return root / "prepared", root / "neighbours"
 
@@ -96,8 +95,7 @@ def catalogue_of(tmp_path, config):
             for table, rows in (("pins", pins), ("boards", boards), ("queries", queries)):
                 if rows:
                     writer.write(table, _table(table, rows))
-        prepare(Catalogue(source), prepared, config.prepare)
-        pixels.decode_catalogue(Catalogue(prepared / "catalogue"), config, prepared / "pixels.u8")
+        prepare(Catalogue(source), prepared, config.prepare, image_size=config.vision.image_size)
         neighbourhood.build(prepared, neighbours, config)
         return prepared, neighbours
 

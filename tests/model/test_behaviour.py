@@ -12,7 +12,7 @@ import pytest
 import torch
 from PIL import Image
 
-from model import neighbourhood, pixels
+from model import neighbourhood
 from model.catalogue import Catalogue, CatalogueWriter
 from model.checkpoint import save_model
 from model.embedding import Embedder, embed, read_vectors
@@ -64,8 +64,7 @@ def world(tmp_path_factory, config):
         writer.write("pins", pa.Table.from_pylist(pins))
         writer.write("boards", pa.Table.from_pylist(boards))
     folders = root / "prepared", root / "neighbours"
-    prepare(Catalogue(root / "catalogue"), folders[0], config.prepare)
-    pixels.decode_catalogue(Catalogue(folders[0] / "catalogue"), config, folders[0] / "pixels.u8")
+    prepare(Catalogue(root / "catalogue"), folders[0], config.prepare, image_size=config.vision.image_size)
     neighbourhood.build(*folders, config)
     fit(*folders, root / "model", config, lambda point: None)
     torch.manual_seed(0)

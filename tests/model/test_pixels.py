@@ -7,7 +7,6 @@ from PIL import Image
 from model.catalogue import Catalogue
 from model.errors import CatalogueError
 from model.images import to_pixels
-from model.overrides import override
 from model.pixels import Pixels, decode_catalogue
 
 
@@ -42,7 +41,7 @@ def test_a_file_of_another_size_or_catalogue_is_refused(tmp_path, size, pins):
 
 def test_progress_rises_to_one_and_another_size_is_another_file(tmp_path, walked, config):
     catalogue, seen = Catalogue(walked[0] / "catalogue"), []
-    decode_catalogue(catalogue, override(config, {"vision": {"image_size": 16}}), tmp_path / "small.u8", seen.append)
+    decode_catalogue(catalogue, 16, config.prepare, tmp_path / "small.u8", seen.append)
     assert seen == sorted(seen)
     assert seen[-1] == 1.0
     small = Pixels(tmp_path / "small.u8", 16, catalogue.count("pins")).read([3])[0]

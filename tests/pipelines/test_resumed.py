@@ -15,7 +15,7 @@ from safetensors.torch import save_file
 from components.configuration import load
 from components.settings import Settings
 from components.snapshots import KEPT, snapshot_file
-from model import neighbourhood, pixels
+from model import neighbourhood
 from model.catalogue import Catalogue
 from model.config import TRAINED
 from model.preparation import prepare
@@ -43,8 +43,9 @@ CONFIG = load("smoke", TINY)
 def root(tmp_path):
     """A folder with prepared/ and neighbours/ of 200 generated Pins."""
     generate(SyntheticConfig(pins=200, boards=40, image_size=32), tmp_path / "catalogue")
-    prepare(Catalogue(tmp_path / "catalogue"), tmp_path / "prepared", CONFIG.prepare)
-    pixels.decode_catalogue(Catalogue(tmp_path / "prepared/catalogue"), CONFIG, tmp_path / "prepared/pixels.u8")
+    prepare(
+        Catalogue(tmp_path / "catalogue"), tmp_path / "prepared", CONFIG.prepare, image_size=CONFIG.vision.image_size
+    )
     neighbourhood.build(tmp_path / "prepared", tmp_path / "neighbours", CONFIG)
     return tmp_path
 

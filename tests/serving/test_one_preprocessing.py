@@ -104,7 +104,9 @@ def prepared(odd, embedder, onnx_model, tmp_path_factory):
     summary = prepare(Catalogue(root / "catalogue"), root / "prepared", PrepareConfig())
     assert summary["pins"]["kept"] == COUNT
     catalogue = Catalogue(root / "prepared" / "catalogue")
-    decode_catalogue(catalogue, embedder.config, root / "prepared" / "pixels.u8")
+    decode_catalogue(
+        catalogue, embedder.config.vision.image_size, embedder.config.prepare, root / "prepared" / "pixels.u8"
+    )
     embed(root / "prepared", onnx_model[0], root / "vectors")
     return root / "vectors"
 

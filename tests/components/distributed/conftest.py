@@ -74,7 +74,12 @@ def walked(tmp_path_factory, config) -> tuple[Path, Path]:
     with CatalogueWriter(root / "prepared" / "catalogue", rows_per_shard=32) as writer:
         for table in ("pins", "boards", "queries"):
             writer.write(table, whole.read(table, whole.columns(table)))
-    pixels.decode_catalogue(Catalogue(root / "prepared" / "catalogue"), config, root / "prepared" / "pixels.u8")
+    pixels.decode_catalogue(
+        Catalogue(root / "prepared" / "catalogue"),
+        config.vision.image_size,
+        config.prepare,
+        root / "prepared" / "pixels.u8",
+    )
     neighbourhood.build(root / "prepared", root / "neighbours", config)
     return root / "prepared", root / "neighbours"
 

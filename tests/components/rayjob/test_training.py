@@ -22,7 +22,7 @@ from components.rayjob import heartbeat, remote, training
 from components.rayjob.settings import VARIABLE, asked, is_asked
 from components.rayjob.spoken import MARK, Ears, say
 from components.rayjob.work import Work
-from model import neighbourhood, pixels
+from model import neighbourhood
 from model.catalogue import Catalogue
 from model.config import load
 from model.errors import ConfigError, RunError, TrainingError
@@ -44,8 +44,7 @@ def walked(tmp_path_factory):
     """The folders (prepared, neighbours) of 150 generated Pins."""
     root = tmp_path_factory.mktemp("tiny")
     generate(SyntheticConfig(pins=150, boards=30, image_size=32), root / "catalogue")
-    prepare(Catalogue(root / "catalogue"), root / "prepared", CONFIG.prepare)
-    pixels.decode_catalogue(Catalogue(root / "prepared" / "catalogue"), CONFIG, root / "prepared" / "pixels.u8")
+    prepare(Catalogue(root / "catalogue"), root / "prepared", CONFIG.prepare, image_size=CONFIG.vision.image_size)
     neighbourhood.build(root / "prepared", root / "neighbours", CONFIG)
     return root / "prepared", root / "neighbours"
 

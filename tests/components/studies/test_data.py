@@ -24,12 +24,17 @@ def test_another_split_is_another_walk_on_the_same_prepared_pins(data, config):
     assert np.array_equal(read_fresh(data.neighbours(half)), read_fresh(data.neighbours(config)))
 
 
-def test_a_decoding_that_was_killed_is_done_again(catalogue, tmp_path, config):
+def test_a_decoding_that_was_killed_is_done_again(catalogue, tmp_path, config, monkeypatch):
     data = StudyData.of(catalogue, tmp_path)
-    pixels = data.prepared(config) / "pixels.u8"
-    whole = pixels.read_bytes()
-    pixels.unlink()
-    assert (data.prepared(config) / "pixels.u8").read_bytes() == whole
+
+    def killed(*arguments):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr("model.preparation.decode_catalogue", killed)
+        data.prepared(config)
+    assert not list(tmp_path.glob("prepared-*"))
+    assert (data.prepared(config) / "pixels.u8").is_file()
 
 
 def test_a_missing_catalogue_is_one_sentence(tmp_path):
