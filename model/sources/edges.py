@@ -193,13 +193,19 @@ def _names(name: str, read: Callable[[Any], str | None], cells: Sequence[Any], r
 
 def _optional(name: str, read: Callable[[Any], Any], cells: Iterable[Any], tally: Tally) -> list[Any]:
     """Values; one that cannot be read is None and counted."""
+    known = dict[str, Any]()  # the rows of a board repeat its title
     values = []
     for cell in cells:
-        try:
-            values.append(read(cell))
-        except BadValue as bad:
-            tally.left_empty[f"{name} {bad}"] += 1
-            values.append(None)
+        value = known.get(cell) if type(cell) is str else None
+        if value is None:
+            try:
+                value = read(cell)
+            except BadValue as bad:
+                tally.left_empty[f"{name} {bad}"] += 1
+            else:
+                if type(cell) is str:
+                    known[cell] = value
+        values.append(value)
     return values
 
 
