@@ -16,7 +16,9 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as compute
 import pyarrow.csv as pc
 import pyarrow.parquet as pq
 from measure import peak_bytes
@@ -91,13 +93,13 @@ def picture(number: int) -> bytes:
 
 def pin_batches(pins: int, images: list[bytes]) -> Iterator[pa.Table]:
     for start in range(0, pins, BATCH):
-        rows = range(start, min(pins, start + BATCH))
+        rows = np.arange(start, min(pins, start + BATCH))
         columns = {
-            "id": [str(row) for row in rows],
-            "title": [f'oak table, "no. {row}"' for row in rows],
-            "file": [f"{row % 64}.png" for row in rows],
-            "created": [f"2021-03-04 05:06:{row % 60:02d}" for row in rows],
-            "image": [images[row % 64] for row in rows],
+            "id": texts(rows),
+            "title": joined('oak table, "no. ', rows, '"'),
+            "file": joined("", rows % len(images), ".png"),
+            "created": joined("2021-03-04 05:06:", rows % 50 + 10, ""),
+            "image": pa.array(images, pa.binary()).take(pa.array(rows % len(images))),
         }
         yield pa.table(columns)
 
@@ -105,14 +107,22 @@ def pin_batches(pins: int, images: list[bytes]) -> Iterator[pa.Table]:
 def board_batches(pins: int, boards: int) -> Iterator[pa.Table]:
     """A board is 50 rows, of Pins far from each other, so that no row is there twice."""
     for start in range(0, boards, BATCH):
-        rows = range(start, min(boards, start + BATCH))
+        rows = np.arange(start, min(boards, start + BATCH))
         columns = {
-            "board": [row // PER_BOARD for row in rows],
-            "pin": [str(row * 7919 % pins) for row in rows],
-            "name": [f"board {row // PER_BOARD % 5000}" for row in rows],
-            "saved": [f"2022-03-04 05:06:{row % 60:02d}" for row in rows],
+            "board": pa.array(rows // PER_BOARD),
+            "pin": texts(rows * 7919 % pins),
+            "name": joined("board ", rows // PER_BOARD % 5000, ""),
+            "saved": joined("2022-03-04 05:06:", rows % 50 + 10, ""),
         }
         yield pa.table(columns)
+
+
+def texts(numbers: np.ndarray) -> pa.Array:
+    return pa.array(numbers).cast(pa.string())
+
+
+def joined(before: str, numbers: np.ndarray, after: str) -> pa.Array:
+    return compute.binary_join_element_wise(before, texts(numbers), after, "")
 
 
 def write(folder: Path, name: str, batches: Iterator[pa.Table]) -> None:

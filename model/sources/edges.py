@@ -1,8 +1,9 @@
 """Boards and queries of a spec: rows that point at imported Pins; a row that names no imported Pin is refused."""
 
+import sqlite3
 from collections import Counter
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 
@@ -11,6 +12,7 @@ from model.errors import SpecError
 from model.sources.keys import Spellings, plain
 from model.sources.pairs import QueryClicks, Seen
 from model.sources.report import Quarantine, Tally
+from model.sources.scratch import Names
 from model.sources.spec import BoardTitles, Rows
 from model.sources.tables import Batch, Source, require_rows, scan
 from model.sources.times import time_reader
@@ -21,39 +23,31 @@ Progress = Callable[[float, str], None]
 
 
 class PinRows:
-    """The imported Pins: the row of each id as tables write it, and the ids as the catalogue has them."""
+    """The imported Pins: the number of each, and its id as the catalogue has it, by the cells that name it."""
 
-    def __init__(self, rows: Mapping[str, int], prefix: str) -> None:
-        self._rows = rows
-        self.spellings = Spellings(rows)
-        self.ids = [prefix + pin_id for pin_id in rows]
+    def __init__(self, known: Spellings, prefix: str) -> None:
+        self._known, self._prefix = known, prefix
 
-    def row(self, cell: Any, tally: Tally) -> int:
-        """The row of the Pin that a cell names.
-
-        Raises:
-            BadValue: it names none.
-        """
-        if type(cell) is str and cell in self._rows:
-            return self._rows[cell]
-        pin_id = named("pin_id", text, cell)
-        if pin_id is None:
-            raise BadValue("no pin_id")
-        found = self.spellings.find(pin_id)
-        if found is None:
-            tally.example = tally.example or self.spellings.example(pin_id)
-            raise BadValue("no such Pin in the catalogue")
-        return self._rows[found]
+    def find(self, cells: Sequence[Any], refused: dict[int, str], tally: Tally) -> list[tuple[int, str]]:
+        """(number, id) for each cell; the row of a cell that names none gets its reason in `refused`."""
+        keys = _names("pin_id", text, cells, refused)
+        found = self._known.find([key for key in dict.fromkeys(keys) if key])
+        named = {key: (number, self._prefix + name) for key, (number, name) in found.items()}
+        for row, key in enumerate(keys):
+            if key not in named and row not in refused:
+                tally.example = tally.example or self._known.example(key)
+                refused[row] = "no such Pin in the catalogue"
+        return [named.get(key, (-1, "")) for key in keys]
 
 
 class BoardImporter:
     """Writes one row a (board, Pin) and, where the spec asks for it, collects the titles as queries."""
 
-    def __init__(self, pins: PinRows, titles: BoardTitles | None, clicks: QueryClicks) -> None:
+    def __init__(self, pins: PinRows, titles: BoardTitles | None, clicks: QueryClicks, db: sqlite3.Connection) -> None:
         self.pins, self.titles, self.clicks = pins, titles, clicks
         self.kept = self.titled = 0  # board rows, and those that became query rows
-        self._boards: dict[str, int] = {}  # id as in the catalogue -> its number
-        self._seen = Seen()
+        self._boards, self._seen = Names(db, "boards"), Seen(db)
+        self._repeated = Names(db, "repeated_boards")  # of an earlier table, met again in the present one
 
     def run(
         self, spec: Rows, source: Source, writer: CatalogueWriter, quarantine: Quarantine, report: Progress
@@ -66,23 +60,23 @@ class BoardImporter:
         tally, columns = source.tally, spec.columns
         schema = pa.schema([BOARDS.field(name) for name in columns if columns[name].name not in source.absent])
         read_time = time_reader(spec.formats.get("saved_at"))
-        earlier, ids = len(self._boards), _Ids(self._boards, spec.prefix)
+        earlier, repeated = len(self._boards), len(self._repeated)
         for batch in scan(source, quarantine, ROWS):
-            rows, boards, pins = self._edges(spec, batch, ids, tally, quarantine)
-            cells = {name: [batch.columns[columns[name].name][row] for row in rows] for name in columns}
+            edges = self._edges(spec, batch, earlier, tally, quarantine)
+            cells = {name: [batch.columns[column.name][edge.row] for edge in edges] for name, column in columns.items()}
             kept = {
-                "board_id": [ids.names[board] for board in boards],
-                "pin_id": [self.pins.ids[pin] for pin in pins],
-                "title": [_optional("title", word, cell, tally) for cell in cells.get("title", ())],
-                "saved_at": [_optional("saved_at", read_time, cell, tally) for cell in cells.get("saved_at", ())],
+                "board_id": [edge.board for edge in edges],
+                "pin_id": [edge.pin for edge in edges],
+                "title": _optional("title", word, cells.get("title", ()), tally),
+                "saved_at": _optional("saved_at", read_time, cells.get("saved_at", ()), tally),
             }
-            if rows:
+            if edges:
                 writer.write("boards", pa.table([kept[name] for name in schema.names], schema=schema))
-            self._ask(batch, rows, kept["title"], pins)
-            tally.kept += len(rows)
+            self._ask(batch, edges, kept["title"])
+            tally.kept += len(edges)
             report(batch.done, f"{tally.kept:,} of {tally.read:,} board rows kept")
         self.kept += tally.kept
-        shared = sum(board < earlier for board in ids.met)
+        shared = len(self._repeated) - repeated
         if shared:
             tally.notes.append(f"{shared:,} board ids are in an earlier table too; write a prefix: if they are others")
         require_rows(source)
@@ -100,66 +94,48 @@ class BoardImporter:
         dropped = Counter({"not chosen, or without a title": left}) if left else Counter[str]()
         return Tally("queries from board_titles", self.kept, self.titled, dropped)
 
-    def _edges(
-        self, spec: Rows, batch: Batch, ids: "_Ids", tally: Tally, quarantine: Quarantine
-    ) -> tuple[list[int], list[int], list[int]]:
-        """Rows of the batch that are kept, their boards and their Pins; the others go to quarantine, in order."""
+    def _edges(self, spec: Rows, batch: Batch, earlier: int, tally: Tally, quarantine: Quarantine) -> list["_Edge"]:
+        """The rows that are kept; the others go to quarantine, in order. `earlier`: boards of earlier tables."""
         board_cells, pin_cells = (batch.columns[spec.columns[name].name] for name in ("board_id", "pin_id"))
-        found: list[tuple[int, int, int]] = []
-        refused: list[tuple[int, str]] = []
-        for row, (board_cell, pin_cell) in enumerate(zip(board_cells, pin_cells, strict=True)):
-            try:
-                found.append((row, ids.number(board_cell), self.pins.row(pin_cell, tally)))
-            except BadValue as bad:
-                refused.append((row, str(bad)))
-        rows, boards, pins = (list(column) for column in zip(*found, strict=True)) if found else ([], [], [])
-        is_new = self._seen.new(boards, pins).tolist()
-        refused += [(row, "the Pin is on this board already") for row, new in zip(rows, is_new, strict=True) if not new]
-        for row, reason in sorted(refused):
-            key = _key(board_cells[row], pin_cells[row])
-            quarantine.refuse(tally, key, reason, batch.place(row))
-        if all(is_new):
-            return rows, boards, pins
-        kept = [edge for edge, new in zip(found, is_new, strict=True) if new]
-        return [row for row, _, _ in kept], [board for _, board, _ in kept], [pin for _, _, pin in kept]
+        refused = dict[int, str]()
+        written = _names("board_id", word, board_cells, refused)
+        names = {name: spec.prefix + plain(name) for name in dict.fromkeys(written) if name}
+        numbers = self._boards.add(list(names.values()))
+        self._repeated.add([name for name, number in numbers.items() if number < earlier])
+        pins = self.pins.find(pin_cells, refused, tally)
+        rows = [row for row in range(len(written)) if row not in refused]
+        boards = [names[written[row]] for row in rows]
+        is_new = self._seen.new([numbers[board] for board in boards], [pins[row][0] for row in rows])
+        edges = list[_Edge]()
+        for row, board, new in zip(rows, boards, is_new.tolist(), strict=True):
+            if new:
+                edges.append(_Edge(row, board, *pins[row]))
+            else:
+                refused[row] = "the Pin is on this board already"
+        for row in sorted(refused):
+            quarantine.refuse(tally, _key(board_cells[row], pin_cells[row]), refused[row], batch.place(row))
+        return edges
 
-    def _ask(self, batch: Batch, rows: list[int], titles: list[str | None], pins: list[int]) -> None:
+    def _ask(self, batch: Batch, edges: Sequence["_Edge"], titles: Sequence[str | None]) -> None:
         """Titles of the kept rows that the spec chooses become queries."""
         if self.titles is None or not titles:
             return
         where = self.titles.where
         asked = where.keep(batch.columns) if where else [True] * len(batch.numbers)
         chosen = Counter(
-            (title, self.pins.ids[pin])
-            for row, title, pin in zip(rows, titles, pins, strict=True)
-            if title and asked[row]
+            (title, edge.number, edge.pin)
+            for edge, title in zip(edges, titles, strict=True)
+            if title and asked[edge.row]
         )
         self.clicks.add(chosen)
         self.titled += chosen.total()
 
 
-class _Ids:
-    """Numbers of boards by the cells that name them."""
-
-    def __init__(self, boards: dict[str, int], prefix: str) -> None:
-        self._boards, self._prefix = boards, prefix
-        self._by_text: dict[str, int] = {}
-        self.names = list(boards)
-        self.met: set[int] = set()
-
-    def number(self, cell: Any) -> int:
-        if type(cell) is str and cell in self._by_text:
-            return self._by_text[cell]
-        written = named("board_id", word, cell)
-        if written is None:
-            raise BadValue("no board_id")
-        board_id = self._prefix + plain(written)
-        number = self._boards.setdefault(board_id, len(self._boards))
-        if number == len(self.names):
-            self.names.append(board_id)
-        self.met.add(number)
-        self._by_text[written] = number
-        return number
+class _Edge(NamedTuple):
+    row: int  # of the batch
+    board: str  # ids as in the catalogue
+    number: int  # of the Pin
+    pin: str
 
 
 def import_queries(
@@ -173,30 +149,64 @@ def import_queries(
     tally = source.tally
     for batch in scan(source, quarantine, ROWS):
         columns = {name: batch.columns[column.name] for name, column in spec.columns.items()}
-        counts = columns.get("clicks", [1] * len(batch.numbers))
-        summed = Counter[tuple[str, str]]()
-        for index, cells in enumerate(zip(columns["query"], columns["pin_id"], counts, strict=True)):
-            try:
-                query = named("query", lambda cell: word(cell, marks=False), cells[0])
-                if query is None:
-                    raise BadValue("no query")
-                pin_id = pins.ids[pins.row(cells[1], tally)]
-                summed[query, pin_id] += named("clicks", count, cells[2]) or 1
-            except BadValue as bad:
-                quarantine.refuse(tally, _key(cells[0], cells[1]), str(bad), batch.place(index))
+        refused = dict[int, str]()
+        queries = _names("query", lambda cell: word(cell, marks=False), columns["query"], refused)
+        found = pins.find(columns["pin_id"], refused, tally)
+        counts = columns.get("clicks", [1] * len(queries))
+        summed = Counter[tuple[str, int, str]]()
+        for row, query in enumerate(queries):
+            if row in refused:
                 continue
-            tally.kept += 1
+            try:
+                summed[query, *found[row]] += named("clicks", count, counts[row]) or 1
+            except BadValue as bad:
+                refused[row] = str(bad)
+        for row in sorted(refused):
+            key = _key(columns["query"][row], columns["pin_id"][row])
+            quarantine.refuse(tally, key, refused[row], batch.place(row))
         clicks.add(summed)
+        tally.kept += len(queries) - len(refused)
         report(batch.done, f"{tally.kept:,} of {tally.read:,} query rows kept")
     require_rows(source)
 
 
-def _optional(name: str, read: Callable[[Any], Any], cell: Any, tally: Tally) -> Any:
-    try:
-        return read(cell)
-    except BadValue as bad:
-        tally.left_empty[f"{name} {bad}"] += 1
-        return None
+def _names(name: str, read: Callable[[Any], str | None], cells: Sequence[Any], refused: dict[int, str]) -> list[str]:
+    """The cells as texts; the row of one that is empty or no text is blank and gets its first reason in `refused`."""
+    known = dict[str, str]()  # neighbouring rows name the same boards and Pins
+    names = []
+    for row, cell in enumerate(cells):
+        written = known.get(cell) if type(cell) is str else None
+        if written is None:
+            try:
+                written = named(name, read, cell)
+                if written is None:
+                    raise BadValue(f"no {name}")
+            except BadValue as bad:
+                refused.setdefault(row, str(bad))
+                written = ""
+            else:
+                if type(cell) is str:
+                    known[cell] = written
+        names.append(written)
+    return names
+
+
+def _optional(name: str, read: Callable[[Any], Any], cells: Iterable[Any], tally: Tally) -> list[Any]:
+    """Values; one that cannot be read is None and counted."""
+    known = dict[str, Any]()  # the rows of a board repeat its title
+    values = []
+    for cell in cells:
+        value = known.get(cell) if type(cell) is str else None
+        if value is None:
+            try:
+                value = read(cell)
+            except BadValue as bad:
+                tally.left_empty[f"{name} {bad}"] += 1
+            else:
+                if type(cell) is str:
+                    known[cell] = value
+        values.append(value)
+    return values
 
 
 def _key(end_cell: Any, pin_cell: Any) -> str | None:

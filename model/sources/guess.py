@@ -6,6 +6,7 @@ print(guess([Path("items.parquet"), Path("boards.csv")], root=Path(".")))
 import glob
 import os
 import re
+import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -56,7 +57,8 @@ def guess(tables: Sequence[Path], root: Path) -> str:
     lines += pins.opening()
     lines += _line("pin_id", _name(pin_id), "every row has its own" if roles.is_unique(pins.columns[pin_id]) else "")
     lines += [image_line, *_pin_columns(pins, {pin_id, image or ""})]
-    known = Spellings({key: True for cell in _ids(pins, pin_id, root) if (key := _key(cell)) is not None})
+    known = Spellings(sqlite3.connect(":memory:"), "pins")
+    known.add([key for cell in _ids(pins, pin_id, root) if (key := _key(cell)) is not None])
     boards, queries, unused = list[str](), list[str](), list[str]()
     board_ids = set[str]()
     for sample in samples:
@@ -226,7 +228,8 @@ def _pin_column(sample: Sample, known: Spellings, pin_id: str) -> str | None:
     shares = {}
     for name, cells in sample.columns.items():
         keys = [key for key in map(_key, roles.filled(cells)) if key]
-        shares[name] = sum(known.find(key) is not None for key in keys) / len(keys) if keys else 0.0
+        found = known.find(keys)
+        shares[name] = sum(key in found for key in keys) / len(keys) if keys else 0.0
     ids = (pin_id.lower(), *roles.PIN_IDS)
     best = max(shares, key=lambda name: (round(shares[name], 1), roles.by_name([name], ids) is not None))
     return best if shares[best] >= 0.1 else None

@@ -7,6 +7,7 @@ Beside pins/, boards/ and queries/ the catalogue gets `import.json` (the report)
 reason, place: one row a refused row).
 """
 
+import sqlite3
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,10 +19,12 @@ from model.files import replaced
 from model.sources.checks import Column
 from model.sources.edges import BoardImporter, PinRows, import_queries
 from model.sources.images import ImageFinder
+from model.sources.keys import Spellings
 from model.sources.lookups import LookupTable
 from model.sources.pairs import QueryClicks
 from model.sources.pins import PinReader, import_pins
 from model.sources.report import ImportReport, Quarantine, Tally
+from model.sources.scratch import scratch
 from model.sources.spec import Annotations, BoardTitles, Lookup, Rows, Spec, Table
 from model.sources.tables import Source, open_source, require_rows
 
@@ -59,8 +62,9 @@ def import_catalogue(spec: Spec, out: Path, report: Progress = _silent) -> Impor
     _check_target(out, spec, plan)
     try:
         result = _write(spec, plan, out, report)
-    except OSError as error:
-        raise CatalogueError(f"{out} cannot be written ({error.strerror or error}); choose another --out.") from None
+    except (OSError, sqlite3.Error) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise CatalogueError(f"{out} cannot be written ({reason}); choose another --out.") from None
     report(1.0, f"wrote {out}")
     return result
 
@@ -72,8 +76,9 @@ def _write(spec: Spec, plan: _Plan, out: Path, report: Progress) -> ImportReport
         with (
             Quarantine(folder / "quarantine.parquet") as quarantine,
             CatalogueWriter(folder / "tables") as writer,
+            scratch(folder / "scratch.sqlite") as db,
         ):
-            tallies = _import(spec, plan, writer, quarantine, report)
+            tallies = _import(spec, plan, writer, quarantine, db, report)
         for table in SCHEMAS:
             (folder / "tables" / table).replace(folder / table)
         (folder / "tables").rmdir()
@@ -82,28 +87,38 @@ def _write(spec: Spec, plan: _Plan, out: Path, report: Progress) -> ImportReport
     return result
 
 
-def _import(spec: Spec, plan: _Plan, writer: CatalogueWriter, quarantine: Quarantine, report: Progress) -> list[Tally]:
+def _import(
+    spec: Spec,
+    plan: _Plan,
+    writer: CatalogueWriter,
+    quarantine: Quarantine,
+    db: sqlite3.Connection,
+    report: Progress,
+) -> list[Tally]:
     """The tables in order: children of Pins, Pins, boards, queries."""
 
     def part(start: float, end: float) -> Progress:
         return lambda done, message: report(start + (end - start) * done, message)
 
-    lookups = {name: LookupTable(lookup, source, quarantine) for name, (lookup, source) in plan.lookups.items()}
-    where = spec.pins.image
+    lookups = {
+        name: LookupTable(lookup, source, quarantine, db, f"lookup{number}")
+        for number, (name, (lookup, source)) in enumerate(plan.lookups.items())
+    }
+    where, known = spec.pins.image, Spellings(db, "pins")
     images = ImageFinder(spec.root / where.folder, PrepareConfig().max_image_bytes, where.is_base64)
-    reader = PinReader(spec.pins, images, lookups, plan.pins.absent, plan.pins.tally)
+    reader = PinReader(spec.pins, images, lookups, plan.pins.absent, plan.pins.tally, known)
     import_pins(reader, plan.pins, writer, quarantine, part(0.0, 0.8))
-    pins = PinRows(reader.known, spec.pins.prefix)
+    pins = PinRows(known, spec.pins.prefix)
     for table in lookups.values():
-        table.settle(pins.spellings)
+        table.settle(known)
         require_rows(table.source)
-    clicks = QueryClicks()
-    boards = BoardImporter(pins, plan.titles, clicks)
+    clicks = QueryClicks(db, "pins")
+    boards = BoardImporter(pins, plan.titles, clicks, db)
     for rows, source in plan.boards:
         boards.run(rows, source, writer, quarantine, part(0.8, 0.9))
     for rows, source in plan.queries:
         import_queries(rows, source, pins, clicks, quarantine, part(0.9, 1.0))
-    written = clicks.write(writer)
+    written = clicks.write(writer, spec.pins.prefix)
     tallies = [source.tally for source in plan.sources()]
     if plan.titles:
         tallies.append(boards.title_tally())

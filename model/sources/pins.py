@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
@@ -11,6 +11,7 @@ from model.catalogue import PINS, SLICE_PREFIX, CatalogueWriter
 from model.errors import CatalogueError
 from model.sources.checks import Column
 from model.sources.images import ImageFinder
+from model.sources.keys import Spellings
 from model.sources.lists import looks_like_a_list, texts
 from model.sources.lookups import LookupTable
 from model.sources.report import Quarantine, Tally
@@ -32,7 +33,7 @@ class PinReader:
     lookups: Mapping[str, LookupTable]
     absent: frozenset[str]  # optional columns no file has: the catalogue has no such column either
     tally: Tally
-    known: dict[str, int] = field(default_factory=dict)  # id in the table -> its row; without the prefix
+    known: Spellings  # ids in the table, without the prefix
 
     def schema(self) -> pa.Schema:
         names = ["pin_id", "image", *self.pins.columns, *(["annotations"] if self.pins.annotations else [])]
@@ -67,7 +68,7 @@ class PinReader:
         return {"pin_id": self.pins.prefix + pin_id, "image": image, **cells}
 
     def remember(self, row: Mapping[str, Any]) -> None:
-        self.known[row["pin_id"].removeprefix(self.pins.prefix)] = len(self.known)
+        self.known.add((row["pin_id"].removeprefix(self.pins.prefix),))
 
     def _cell(
         self, name: str, source: Column | Lookup, record: Mapping[str, Any], pin_id: str, left_empty: Counter[str]
