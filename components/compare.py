@@ -26,6 +26,7 @@ def compare(
         from pathlib import Path
 
         from components.comparing import compare_with_champion
+        from components.prepared import prepared_folder
         from components.ray_parts import spread
         from components.settings import Settings
         from model.config import Config
@@ -36,7 +37,7 @@ def compare(
             seed=seed, prepare=prepare_config, quantization=quantization_config, evaluation=evaluation_config
         )
         compared = compare_with_champion(
-            prepared=Path(prepared.path),
+            prepared=prepared_folder(Path(prepared.path)),
             neighbours=Path(neighbours.path),
             model=Path(model.path),
             vectors=Path(vectors.path),

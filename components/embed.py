@@ -21,9 +21,10 @@ def embed(
     with step("embed-baseline" if baseline else "embed"):
         from pathlib import Path
 
+        from components.prepared import prepared_folder
         from components.ray_parts import spread
         from model import embedding
         from model.parts import in_turn
 
-        folders = Path(prepared.path), Path(model.path), Path(vectors.path)
+        folders = prepared_folder(Path(prepared.path)), Path(model.path), Path(vectors.path)
         vectors.metadata["pins"] = embedding.embed(*folders, advance, spread(in_turn, gpu=True))

@@ -28,11 +28,12 @@ def evaluate(
     with step("evaluate"):
         from pathlib import Path
 
+        from components.prepared import prepared_folder
         from model import evaluation as library
         from model.config import Config
 
         figures = library.evaluate(
-            prepared=Path(prepared.path),
+            prepared=prepared_folder(Path(prepared.path)),
             neighbours=Path(neighbours.path),
             model=Path(model.path),
             vectors=Path(vectors.path),

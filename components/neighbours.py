@@ -21,12 +21,13 @@ def neighbours(
     with step("neighbours"):
         from pathlib import Path
 
+        from components.prepared import prepared_folder
         from components.ray_parts import spread
         from model import neighbourhood
         from model.config import Config
         from model.parts import in_threads
 
-        folders = Path(prepared.path), Path(neighbours.path)
+        folders = prepared_folder(Path(prepared.path)), Path(neighbours.path)
         config = Config.of(seed=seed, split=split_config, graph=graph_config)
         stats = neighbourhood.build(*folders, config, advance, spread(in_threads))
         neighbours.metadata.update(stats)

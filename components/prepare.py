@@ -18,11 +18,14 @@ def prepare(
     with step("prepare"):
         from pathlib import Path
 
+        from components.prepared import prepared_into
+        from components.settings import Settings
         from model import preparation
         from model.catalogue import Catalogue
         from model.config import Config
 
         source, settings = Catalogue(Path(catalogue)), Config.of(prepare=prepare_config, vision=vision_config)
         size = settings.vision.image_size
-        summary = preparation.prepare(source, Path(prepared.path), settings.prepare, advance, size)
+        with prepared_into(Path(prepared.path), Settings()) as out:
+            summary = preparation.prepare(source, out, settings.prepare, advance, size)
         prepared.metadata.update(lineage | summary)

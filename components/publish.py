@@ -22,11 +22,12 @@ def publish(
         from pathlib import Path
 
         from components import outcome, publishing
+        from components.prepared import prepared_folder
         from components.registry import Registration
         from components.settings import Settings
 
         registration = Registration.read(Path(version.path))
-        folders = Path(quantized.path), Path(prepared.path)
+        folders = Path(quantized.path), prepared_folder(Path(prepared.path))
         publication = publishing.publish(*folders, registration, lineage, Settings(), advance)
         publication.write(Path(published.path))
         outcome.tell_published(registration, publication, Settings())

@@ -43,6 +43,7 @@ def register(
         from components import outcome, registry
         from components.configuration import Configuration
         from components.model_card.card import model_card
+        from components.prepared import prepared_folder
         from components.settings import Settings
         from model.files import write_text
 
@@ -64,7 +65,7 @@ def register(
         folder, judged = Path(model.path), Path(evaluation.path)
         page = model_card(
             run_id=run,
-            prepared=Path(prepared.path),
+            prepared=prepared_folder(Path(prepared.path)),
             evaluation=judged,
             comparison=Path(comparison.path),
             model_folder=folder,

@@ -42,6 +42,7 @@ def report(
         from pathlib import Path
 
         from components.configuration import Configuration
+        from components.prepared import prepared_folder
         from components.registry import Registration
         from components.report.rendering import render
         from components.settings import Settings
@@ -70,7 +71,7 @@ def report(
             comparison=Path(comparison.path),
             curves=Path(model.path) / "curves.jsonl",
             baseline_curves=Path(baseline.path) / "curves.jsonl",
-            catalogue=Catalogue(Path(prepared.path) / "catalogue"),
+            catalogue=Catalogue(prepared_folder(Path(prepared.path)) / "catalogue"),
             neighbours=Path(neighbours.path),
             validation=json.loads(Path(validation.path).read_text(encoding="utf-8")),
             config=config,

@@ -36,6 +36,7 @@ def train(
         from pathlib import Path
 
         from components import ray_training
+        from components.prepared import prepared_folder
         from components.rayjob import training as rayjob_training
         from components.rayjob.settings import is_asked
         from components.settings import Settings
@@ -54,7 +55,7 @@ def train(
             train=train_config,
         )
         config = clip_baseline(config) if baseline else config
-        folders = Path(prepared.path), Path(neighbours.path), Path(model.path)
+        folders = prepared_folder(Path(prepared.path)), Path(neighbours.path), Path(model.path)
         snapshot = snapshot_file(name, config, prepared.metadata, Settings())
         where = rayjob_training if is_asked() else ray_training
         model.metadata.update(where.train(*folders, config, advance_training, snapshot))

@@ -142,18 +142,21 @@ def submit(
     config: Configuration,
     profile: Profile,
     warn: Callable[[str], None] = lambda sentence: None,
+    *,
+    anew: bool = False,
 ) -> tuple[Cluster, str]:
     """Starts one training run; returns the server and the run's id.
 
     Args:
         catalogue: the folder as the steps see it; its digest goes into the lineage where this machine sees it too.
         warn: told what will go wrong later (pipelines/cluster_checks.py).
+        anew: prepare is not answered from KFP's cache, and so no step behind it.
 
     Raises:
         ConfigError: the profile does not fit the pipeline, or there is no host.
         ClusterError: the server refuses or does not answer, or the cluster lacks what the profile names.
     """
-    built = package("training", config, profile)
+    built = package("training", config, profile, again=anew)
     cluster = Cluster(host)
     for sentence in check_profile(profile, ["training"], cluster.namespace):
         warn(sentence)

@@ -46,6 +46,7 @@ def submit(
     set_: Set = None,
     params: Params = None,
     follow: Annotated[bool, typer.Option("--follow", help="Stay until the run has ended, and say how.")] = False,
+    no_cache: Annotated[bool, typer.Option("--no-cache", help="Prepare the catalogue anew, and what follows.")] = False,
 ) -> None:
     """Run the whole pipeline once on a cluster."""
     from pipelines.cluster import submit
@@ -54,7 +55,7 @@ def submit(
     from pipelines.profiles import read_profile
 
     config = configuration(profile, params, set_ or [])
-    cluster, run_id = submit(host, experiment, catalogue, config, read_profile(deploy_profile), _warn)
+    cluster, run_id = submit(host, experiment, catalogue, config, read_profile(deploy_profile), _warn, anew=no_cache)
     typer.echo(f"Submitted: {cluster.address(run_id)}")
     if follow:
         for line in Follower(cluster).to_the_end(run_id):

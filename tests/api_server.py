@@ -26,6 +26,8 @@ VERSION = "v1.34.4"
 KINDS: dict[tuple[str, str], dict[str, tuple[str, bool]]] = {
     ("", "v1"): {
         "namespaces": ("Namespace", False),
+        "nodes": ("Node", False),
+        "persistentvolumes": ("PersistentVolume", False),
         "pods": ("Pod", True),
         "secrets": ("Secret", True),
         "configmaps": ("ConfigMap", True),

@@ -106,7 +106,7 @@ def _container(asked: RayJob, node: Node, name: str, mounts: list[Object]) -> Ob
         "name": name,
         "image": asked.image,
         "env": _environment(asked),
-        "resources": {"requests": amounts, "limits": dict(amounts)},
+        "resources": {"requests": amounts | {"cpu": node.cpu_request or node.cpu}, "limits": amounts},
         "securityContext": {
             "allowPrivilegeEscalation": False,
             "readOnlyRootFilesystem": True,

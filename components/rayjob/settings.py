@@ -26,9 +26,14 @@ LEAST_SHARED = "128Mi"  # of which 90 % are the object store; Ray refuses one of
 
 
 class Node(Part):
-    """A pod of the Ray cluster. It gets what it asks for, no less and no more: Ray counts by it."""
+    """A pod of the Ray cluster. It gets what it asks for, no less and no more: Ray counts by it.
+
+    Where a node has not that many to set aside, `cpu_request` asks for less, and the pod uses `cpu` of them when they
+    idle. Ray counts by the limit first (KubeRay 1.6.2, ray-operator/controllers/ray/common/pod.go, num-cpus).
+    """
 
     cpu: Cpu
+    cpu_request: Cpu | None = None  # what the scheduler and Kueue set aside; left out: cpu
     memory: Memory
     storage: Memory = "10Gi"  # /tmp: Ray's logs and what it spills
     shared_memory: Memory | None = None  # /dev/shm: Ray's object store; of `memory`, and a quarter of it if left out
@@ -43,6 +48,8 @@ class Node(Part):
     @model_validator(mode="after")
     def _ray_gets_up(self) -> "Node":
         _require("cpu", self.cpu, LEAST_CPU)
+        if self.cpu_request and amount(self.cpu_request) > amount(self.cpu):
+            raise ValueError(f"cpu_request {self.cpu_request} is more than cpu {self.cpu}; ask for cpu at most")
         if self.shared_memory:
             _require("shared_memory", self.shared_memory, LEAST_SHARED)
         if self.shared_bytes > amount(self.memory) / 2:

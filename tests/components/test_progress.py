@@ -10,7 +10,7 @@ import pytest
 
 from components import progress
 from components.progress import advance, advance_training, finished, plain, step, timings
-from model.errors import CatalogueError
+from model.errors import CatalogueError, ServerAway
 
 
 @pytest.fixture
@@ -42,6 +42,27 @@ def test_any_other_error_is_a_bug_and_names_its_type(events):
     with pytest.raises(KeyError), step("prepare"):
         raise KeyError("pin_id")
     assert (events()[-1]["kind"], events()[-1]["message"]) == ("bug", "KeyError: 'pin_id'")
+
+
+@pytest.mark.parametrize(
+    ("error", "says"),
+    [
+        (CatalogueError("No Pins in pins/."), "Trying again does not help: No Pins in pins/."),
+        (ServerAway("MLflow does not answer."), "MLflow does not answer."),
+        (KeyError("pin_id"), "KeyError: 'pin_id'"),
+    ],
+)
+def test_kubernetes_is_told_the_last_word_and_whether_trying_again_helps(tmp_path, monkeypatch, error, says):
+    """Argo shows it, and may be told to read the mark; a machine that is no pod has no such file and gets none."""
+    log = tmp_path / "termination-log"
+    monkeypatch.setenv("PINCLIP_LAST_WORD", str(log))
+    for there in (False, True):
+        if there:
+            log.touch()
+        with pytest.raises(type(error)), step("prepare"):
+            raise error
+        assert log.exists() == there
+    assert log.read_text() == says
 
 
 def test_a_fast_caller_is_thinned_out_but_the_end_always_told(events):

@@ -12,7 +12,7 @@ import time
 from typing import Any
 
 from api_server import ApiServer, Object, now
-from kfp_server import KfpServer
+from kfp_server import AUDIENCE, KfpServer
 
 BEFORE, TRAININGS = ("prepare", "validate", "neighbours"), {"train": "train", "train-2": "train-baseline"}
 AFTER = ("embed", "embed-2", "quantize", "evaluate", "compare", "register", "report", "publish")
@@ -30,6 +30,7 @@ class Played(KfpServer):
 
     def __init__(self, hangs: float = 0.0, lets_all_in: bool = False) -> None:
         super().__init__()
+        self.audiences[f"token-of-pinclip-e2e-for-{AUDIENCE}"] = AUDIENCE
         self.k8s = ApiServer(self.react)
         self.hangs, self.lets_all_in, self.cached = hangs, lets_all_in, False
         self.retries_deleted_pods = True
@@ -39,6 +40,7 @@ class Played(KfpServer):
         for name, (where, image) in IMAGES.items():
             self.k8s.put({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": where}})
             self.k8s.put(deployment(name, where, image))
+        self.k8s.put({"apiVersion": "v1", "kind": "Node", "metadata": {"name": "only"}})
         notes = {"storageclass.kubernetes.io/is-default-class": "true"}
         meta = {"name": "standard", "annotations": notes}
         self.k8s.put({"apiVersion": "storage.k8s.io/v1", "kind": "StorageClass", "provisioner": "p", "metadata": meta})
@@ -53,6 +55,8 @@ class Played(KfpServer):
             self.settle_in(name, made)
         elif made["kind"] == "PersistentVolumeClaim":
             made["status"] = {"phase": "Bound"}
+        elif made["kind"] == "PersistentVolume":
+            made["status"] = {"phase": "Available"}
         elif made["kind"] == "LocalQueue":
             made["status"] = {"conditions": [{"type": "Active", "status": "True"}]}
         elif made["kind"] == "Job":

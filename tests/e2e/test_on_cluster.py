@@ -23,12 +23,13 @@ pytestmark = [
 def on(tmp_path, monkeypatch):
     """Call with a played cluster and arguments: exit code, and the steps of the report by name."""
 
-    def call(played, *arguments):
+    def call(played, *arguments, token=kfp_server.TOKEN):
         kubeconfig = tmp_path / "kubeconfig"
         with api_server.listening(played.k8s, kubeconfig), kfp_server.listening(played) as host:
             monkeypatch.setenv("KUBECONFIG", str(kubeconfig))
             monkeypatch.setenv("PINCLIP_KFP_HOST", host)
-            monkeypatch.setenv("PINCLIP_KFP_TOKEN", kfp_server.TOKEN)
+            monkeypatch.setenv("PINCLIP_KFP_TOKEN", token)
+            monkeypatch.delenv("PINCLIP_KFP_NAMESPACE", raising=False)  # each call is a process of its own
             code = main(["--image", "registry.example.com:5000/pinclip:7", *arguments])
         assert (played.wrong, played.k8s.wrong) == ([], [])
         file = tmp_path / "runs" / "latest" / "report.json"
@@ -62,7 +63,8 @@ def test_every_step_passes_on_a_cluster_with_all_parts_and_delete_takes_all_away
     assert (code, states(report)) == (0, {}), out
     assert list(report) == [step.name for step in STEPS]
     assert "Kubernetes 1.34.4, KFP 2.16.1, Argo 3.7.8, KubeRay 1.6.2, Kueue 0.17.8" in out
-    assert played.aliases == {"champion": len(played.versions)}
+    assert played.aliases == {"champion": 1}  # of the smoke run; the schedule's runs go on meanwhile
+    assert len(played.versions) == 3
     images = {
         box["image"]
         for kind in ("deployments", "jobs")
@@ -109,11 +111,33 @@ def test_a_missing_right_and_a_missing_class_are_named(on):
     played = Played()
     played.k8s.refused = {("create", "rolebindings"), ("delete", "namespaces")}
     played.k8s.one("storageclasses", "standard")["metadata"]["annotations"] = {}
+    played.k8s.put({"apiVersion": "v1", "kind": "Node", "metadata": {"name": "second"}})
     code, report = on(played, "--only", "rights", "--only", "storage class")
     assert code == 1
     said = report["rights"]["said"]
     assert "create rolebindings.rbac.authorization.k8s.io in pinclip-lab, delete namespaces;" in said
     assert report["storage class"]["said"].startswith("No storage class is the default (there is: standard)")
+
+
+def test_without_a_default_class_the_only_node_gives_folders_and_delete_clears_them(on):
+    played = Played()
+    played.k8s.one("storageclasses", "standard")["metadata"]["annotations"] = {}
+    code, report = on(played, *only("storage class", "overlay"))
+    assert (code, report["overlay"]["state"]) == (0, "passed"), report["overlay"]
+    volumes = {one["spec"]["claimRef"]["name"]: one["spec"] for one in played.k8s.all("persistentvolumes")}
+    assert set(volumes) == {"pinclip-data", "data-redis-0"}
+    assert volumes["pinclip-data"]["hostPath"]["path"] == "/var/lib/pinclip-e2e/pinclip-data"
+    claim = played.k8s.one("persistentvolumeclaims", "pinclip-data", site.NAMESPACE)["spec"]
+    (template,) = played.k8s.one("statefulsets", "redis", site.NAMESPACE)["spec"]["volumeClaimTemplates"]
+    assert {claim["storageClassName"], template["spec"]["storageClassName"]} == {
+        volumes["pinclip-data"]["storageClassName"]
+    }
+    (job,) = played.k8s.all("jobs", "pinclip-e2e-volumes")
+    (box,) = job["spec"]["template"]["spec"]["containers"]
+    assert set(box["command"][3:]) == {"/volumes/data-redis-0:999", "/volumes/pinclip-data:10001"}
+    assert on(played, "--delete")[0] == 0
+    assert played.k8s.all("persistentvolumes") == []
+    assert played.k8s.one("namespaces", "pinclip-e2e-volumes") is None
 
 
 def test_an_account_without_its_rights_is_named(on):
@@ -123,6 +147,14 @@ def test_an_account_without_its_rights_is_named(on):
     assert (code, states(report).get("overlay")) == (1, None)
     said = report["labels and accounts"]["said"]
     assert said == "The account default-editor may not get configmaps kfp-launcher."
+
+
+def test_a_token_that_kfp_refuses_gives_way_to_one_of_our_own(on):
+    played = Played()
+    code, report = on(played, *only("overlay", "KFP answers"), token="of-somebody-else")
+    assert code == 0, report["KFP answers"]
+    said = report["KFP answers"]["said"]
+    assert "as pinclip-e2e, by a token of ours; that of PINCLIP_KFP_TOKEN is refused: " in said
 
 
 def test_a_training_that_hangs_is_told_as_late_and_the_steps_after_it_go_on(on):

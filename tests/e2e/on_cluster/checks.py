@@ -139,15 +139,19 @@ def _named(verb: str, group: str, resource: str, namespace: str) -> str:
 
 
 def storage(site: Site) -> str:
-    """The lab's claims name no class, so one class must be the default."""
+    """The lab's claims name no class: one is the default, or the only node has room for folders."""
     classes: Any = site.ask(site.storage.list_storage_class)
     default = [one for one in classes.items if (one.metadata.annotations or {}).get(DEFAULT_CLASS) == "true"]
     if not default:
         there = ", ".join(one.metadata.name for one in classes.items) or "none"
-        raise Failed(
-            f"No storage class is the default (there is: {there}); `kubectl annotate storageclass NAME "
-            f"{DEFAULT_CLASS}=true` makes one."
-        )
+        nodes: Any = site.ask(site.core.list_node)
+        if len(nodes.items) != 1 or not _may(site, "create", "", "persistentvolumes", ""):
+            raise Failed(
+                f"No storage class is the default (there is: {there}); `kubectl annotate storageclass NAME "
+                f"{DEFAULT_CLASS}=true` makes one."
+            )
+        site.folders = True
+        return f"No class is the default (there is: {there}): the volumes will be folders of the only node."
     return f"The default class is {default[0].metadata.name} ({default[0].provisioner})."
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from model.errors import PinclipError
-from tests.e2e.on_cluster import overlay, reaching, runs, schedules
+from tests.e2e.on_cluster import overlay, reaching, runs, schedules, volumes
 from tests.e2e.on_cluster.site import MINE, READER, STRANGER, Site, kubectl
 from tests.e2e.on_cluster.steps import Failed
 
@@ -27,6 +27,7 @@ def delete(site: Site) -> list[str]:
             _try(site, wrong, f"the namespace {name}", lambda name=name: _namespace(site, name))
         elif ours is False:
             site.clock.tell(f"The namespace {name} was there before; the overlay in it stays.")
+    _try(site, wrong, "volumes that are folders of the node", lambda: volumes.delete(site))
     if made[site.namespace] and overlay.QUEUE.is_dir():
         _try(site, wrong, "Kueue's queue", lambda: _queue())
     return wrong
@@ -52,8 +53,7 @@ def _kfp(site: Site) -> None:
     kfp = reaching.server(site)
     for name in (reaching.EXPERIMENT, schedules.SCHEDULES):
         experiment = kfp.experiment(name)
-        listing = kfp.client.list_recurring_runs
-        for one in list(kfp.every(listing, "recurring_runs", experiment_id=experiment)):
+        for one in schedules.recurring(kfp, experiment):
             kfp.call(kfp.client.delete_recurring_run, one.recurring_run_id)
         for run in schedules.all_runs(kfp, experiment):
             if run.state not in runs.ENDED:

@@ -54,7 +54,9 @@ def remove(site: Site, name: str, namespace: str) -> None:
 
 
 def manifest(site: Site, name: str, command: Sequence[str], seconds: float, pod: dict[str, Any]) -> dict[str, Any]:
-    """As strict as the overlay's own pods."""
+    """As strict as the overlay's own pods, unless `pod` asks for root."""
+    root = pod.get("root", False)
+    user = 0 if root else USER
     container = {
         "name": "program",
         "image": site.image,
@@ -65,7 +67,7 @@ def manifest(site: Site, name: str, command: Sequence[str], seconds: float, pod:
         "securityContext": {
             "allowPrivilegeEscalation": False,
             "readOnlyRootFilesystem": True,
-            "capabilities": {"drop": ["ALL"]},
+            "capabilities": {"drop": ["ALL"], **({"add": ["CHOWN", "DAC_OVERRIDE", "FOWNER"]} if root else {})},
         },
         "volumeMounts": [{"name": "tmp", "mountPath": "/tmp"}, *pod["mounts"]],
     }
@@ -74,7 +76,7 @@ def manifest(site: Site, name: str, command: Sequence[str], seconds: float, pod:
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
         "securityContext": {
-            **{"runAsNonRoot": True, "runAsUser": USER, "runAsGroup": USER, "fsGroup": USER},
+            **{"runAsNonRoot": not root, "runAsUser": user, "runAsGroup": user, "fsGroup": user},
             "seccompProfile": {"type": "RuntimeDefault"},
         },
         "containers": [container],

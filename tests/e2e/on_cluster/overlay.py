@@ -6,7 +6,7 @@ from typing import Any
 
 import yaml
 
-from tests.e2e.on_cluster import evidence, jobs
+from tests.e2e.on_cluster import evidence, jobs, volumes
 from tests.e2e.on_cluster.checks import may_account, need
 from tests.e2e.on_cluster.site import MINE, ROOT, Object, Site, kubectl, program
 from tests.e2e.on_cluster.steps import Failed
@@ -45,16 +45,18 @@ def apply(site: Site) -> str:
         site.ask(site.core.create_namespace, {"metadata": {"name": site.namespace, "annotations": {MINE: "made"}}})
     program((str(SECRETS), site.namespace))
     objects = without_absent(kubectl("kustomize", str(with_image(site))), site)
+    if site.folders:
+        objects = volumes.on_node(site, objects)
     once = [one["metadata"]["name"] for one in objects if one["kind"] == "Job"]
     for name in once:  # of an earlier call: a Job cannot be changed
         jobs.remove(site, name, site.namespace)
     said = kubectl("apply", "-f", "-", stdin=yaml.safe_dump_all(objects, sort_keys=False), seconds=180)
     site.clock.tell(f"{len(said.splitlines())} objects applied")
     for name in once:
-        jobs.finished(site, name, 240, site.namespace)
+        jobs.finished(site, name, 300, site.namespace)
         site.clock.tell(f"job/{name} is done")
     for name in FIRST:
-        ready(site, name, 300)
+        ready(site, name, 600)
         site.clock.tell(f"{name} is ready")
     bound = [claim.metadata.name for claim in claims(site) if claim.status.phase == "Bound"]
     return f"{len(said.splitlines())} objects; MLflow and Redis are ready; bound: {', '.join(sorted(bound))}."
@@ -123,7 +125,7 @@ def accounts(site: Site) -> str:
 
     site.clock.until(
         secret,
-        120,
+        240,
         f"KFP's profile controller did not make the secret {KFP_SECRET} in {site.namespace}",
         lambda: evidence.of_pods(site, "app=kubeflow-pipelines-profile-controller", "kubeflow"),
     )

@@ -29,7 +29,7 @@ except OSError as error:
 def services(site: Site) -> str:
     """features and encoder wait for the first publication; now they come up."""
     for name in ("deployment/features", "deployment/encoder"):
-        overlay.ready(site, name, 300)
+        overlay.ready(site, name, 600)
         site.clock.tell(f"{name} is ready")
     return "features and encoder are ready."
 
@@ -41,7 +41,7 @@ def promote(site: Site) -> str:
         raise Failed("MLflow has no version that passed its gate.")
     newest = passed[-1]["version"]
     as_sync = jobs.of_step(profile.read(site), "sync", "sync")
-    jobs.run(site, "e2e-crown", ["python", "-c", CROWN, str(newest)], 180, as_sync)
+    jobs.run(site, "e2e-crown", ["python", "-c", CROWN, str(newest)], 300, as_sync)
     if (champion := aliases(site).get("champion")) != newest:
         raise Failed(f"The alias champion was set to version {newest} in MLflow, which says {champion}.")
     told = jobs.run(site, "e2e-sync", ["pinclip", "sync", "--profile", "smoke"], 600, as_sync)

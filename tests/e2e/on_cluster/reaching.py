@@ -23,15 +23,8 @@ HOURS = 3  # that our token lasts
 
 
 def reach(site: Site) -> str:
-    """Leaves host, token and namespace in the environment, where `pinclip` reads them; lists the experiments."""
-    ways = []
-    if not os.environ.get(HOST):
-        os.environ[HOST] = forwarded(site, "kubeflow", "svc/ml-pipeline", 8888)
-        ways.append("through kubectl port-forward")
-    if not os.environ.get(TOKEN):
-        os.environ[TOKEN] = token(site)
-        ways.append(f"as {ACCOUNT}, by a token of ours")
-    os.environ[NAMESPACE] = site.namespace
+    """Asks KFP what it is, and for the experiment; a token that was named and is refused gives way to our own."""
+    ways = _ways(site)
 
     def answers() -> Cluster | None:
         try:
@@ -48,15 +41,40 @@ def reach(site: Site) -> str:
             f"KFP at {server.host} is not in multi-user mode: its steps would run in its own namespace, not in "
             f"{site.namespace}; install it with the manifests of platform-agnostic-multi-user."
         )
+    if refusal := _refusal(server):
+        os.environ[TOKEN] = token(site)
+        ways.append(f"as {ACCOUNT}, by a token of ours; that of {TOKEN} is refused: {refusal}")
+        server = Cluster(None)
     experiment = server.experiment(EXPERIMENT)
     return f"KFP answers at {server.host}{''.join(f' {way}' for way in ways)}; experiment {EXPERIMENT} is {experiment}."
 
 
 def server(site: Site) -> Cluster:
-    """KFP, through the project's own client."""
-    if not os.environ.get(HOST):  # with --only, the step above was left out
-        reach(site)
+    """KFP, through the project's own client; with --only and --delete the step above was left out."""
+    _ways(site)
     return Cluster(None)
+
+
+def _ways(site: Site) -> list[str]:
+    """Leaves host, token and namespace in the environment, where `pinclip` reads them; what was missing there."""
+    ways = []
+    os.environ[NAMESPACE] = site.namespace
+    if not os.environ.get(HOST):
+        os.environ[HOST] = forwarded(site, "kubeflow", "svc/ml-pipeline", 8888)
+        ways.append("through kubectl port-forward")
+    if not os.environ.get(TOKEN):
+        os.environ[TOKEN] = token(site)
+        ways.append(f"as {ACCOUNT}, by a token of ours")
+    return ways
+
+
+def _refusal(server: Cluster) -> str:
+    """Why KFP takes the token not, in this namespace; "" where it does."""
+    try:
+        server.check_token()
+    except ClusterError as error:
+        return str(error)
+    return ""
 
 
 def token(site: Site) -> str:

@@ -1,7 +1,8 @@
-"""A schedule that fires twice: two runs that both train, two versions in MLflow."""
+"""A schedule that fires twice: two runs that both train, two versions in MLflow. Other steps go on until it has."""
 
 import json
 import re
+from dataclasses import dataclass
 from typing import Any
 
 import yaml
@@ -26,24 +27,54 @@ for alias, version in (client.get_registered_model("pinclip").aliases or {}).ite
 """
 
 
-def fires_twice(site: Site) -> str:
-    """Applied, fired twice, paused; both runs succeed, both train, and MLflow has two versions more."""
+@dataclass(frozen=True)
+class Applied:
+    """What was there before the schedule was."""
+
+    experiment: str
+    runs: set[str]
+    versions: set[int]
+
+
+def applied(site: Site) -> str:
+    """The schedule is made; it is deleted at the end, whatever becomes of the steps between."""
     before = {one["version"] for one in versions(site)}
     kfp = server(site)
     experiment = kfp.experiment(SCHEDULES)
-    known = {run.run_id for run in all_runs(kfp, experiment)}
+    site.applied = Applied(experiment, {run.run_id for run in all_runs(kfp, experiment)}, before)
+    site.closing.append(lambda: take_off(site))
     pinclip(site, "apply")
+    (account,) = {one.service_account for one in recurring(kfp, experiment)}
+    return f"{NAME} fires every {MINUTES} minutes, as {account}."
+
+
+def take_off(site: Site) -> None:
+    if site.applied:
+        site.applied = None
+        pinclip(site, "delete", NAME)
+
+
+def fires_twice(site: Site) -> str:
+    """Fired twice, then paused; both runs succeed, both train, and MLflow has two versions more."""
+    if not site.applied:  # with --only
+        applied(site)
+    was: Applied = site.applied
     try:
-        first, second = both(site, experiment, known)
+        first, second = both(site, was.experiment, was.runs)
         pinclip(site, "pause", NAME)
         for run in (first, second):
             runs.finish(site, run, 1800)
     finally:
-        pinclip(site, "delete", NAME)
+        take_off(site)
+        for one in all_runs(
+            server(site), was.experiment
+        ):  # a third, or what did not end: the next steps need the queue
+            if one.state not in runs.ENDED:
+                runs.stop(site, one.run_id)
     for run in (first, second):
         if "train" not in runs.steps(runs.flow(site, run)):
             raise Failed(f"Run {run} of the schedule trained nothing: its training came from KFP's cache.")
-    new = [one for one in versions(site) if one["version"] not in before]
+    new = [one for one in versions(site) if one["version"] not in was.versions]
     named = ", ".join(f"version {one['version']} of run {one.get('pinclip.run_id', '?')}" for one in new)
     if len({one.get("pinclip.run_id") for one in new}) < 2:
         raise Failed(f"Two runs succeeded, but MLflow has {named or 'no new version'}: the second joined the first.")
@@ -103,8 +134,12 @@ def all_runs(kfp: Any, experiment: str) -> list[Any]:
 
 
 def standing(kfp: Any, experiment: str) -> list[str]:
-    rows = kfp.every(kfp.client.list_recurring_runs, "recurring_runs", experiment_id=experiment)
+    rows = recurring(kfp, experiment)
     return [f"{one.display_name}: {one.status}, as {one.service_account}, {one.error or 'no error'}" for one in rows]
+
+
+def recurring(kfp: Any, experiment: str) -> list[Any]:
+    return list(kfp.every(kfp.client.list_recurring_runs, "recurring_runs", experiment_id=experiment))
 
 
 def versions(site: Site) -> list[dict[str, Any]]:
@@ -118,5 +153,5 @@ def aliases(site: Site) -> dict[str, int]:
 
 def told(site: Site, mark: str) -> list[dict[str, Any]]:
     pod = jobs.of_step(profile.read(site), "training", "register")
-    text = jobs.run(site, "e2e-versions", ["python", "-c", VERSIONS], 180, pod)
+    text = jobs.run(site, "e2e-versions", ["python", "-c", VERSIONS], 300, pod)
     return [json.loads(line.partition(f"{mark} ")[2]) for line in text.splitlines() if line.startswith(f"{mark} ")]

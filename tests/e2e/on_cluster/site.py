@@ -37,6 +37,8 @@ class Site:
         default_factory=dict
     )  # step that trains -> seconds from its training's end to its own
     shown: dict[str, dict[str, str]] = field(default_factory=dict)  # run -> step -> the phase that was told last
+    folders: bool = False  # no storage class is the default: volumes are folders of the only node
+    applied: Any = None  # the schedule that is at work (schedules.Applied)
     endless: str = ""  # the run with a training that never ends by itself, which several steps share
     closing: list[Callable[[], None]] = field(default_factory=list)
 

@@ -1,0 +1,86 @@
+"""The prepared catalogue stays on the volume where the deploy profile says so: prepare to train, for real."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from kfp_driver import Driver
+
+from components.configuration import load
+from model.sources.synthetic import SyntheticConfig, generate
+from pipelines.cluster import submit
+from pipelines.packages import package
+from pipelines.profiles import read_profile
+
+HERE = Path(__file__).parent
+SMALL = 10_000  # bytes
+CONFIG = load(
+    "smoke",
+    (
+        *("vision.image_size=32", "vision.width=32", "text.width=32", "text.vocabulary=400", "fusion.dim=32"),
+        *("fusion.prefixes=16,32", "train.batch_size=32", "train.epochs=1", "train.precision=fp32"),
+    ),
+)
+
+
+def run(root: Path, work: str, volume: Path | None) -> subprocess.CompletedProcess[str]:
+    environment = os.environ | {"PYTHONPATH": str(HERE), "PINCLIP_HOME": str(root / "home")}
+    environment |= {"PINCLIP_PREPARED": str(volume)} if volume else {}
+    command = [sys.executable, str(HERE / "on_volume.py"), str(root / "catalogue"), str(root / work), CONFIG.to_json()]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+
+
+def artifact(root: Path, work: str, name: str) -> Path:
+    (found,) = (root / work / "artifacts").glob(f"*/{name}")
+    return found
+
+
+@pytest.mark.timeout(300)
+def test_training_reads_from_the_volume_what_prepare_left_there_and_learns_the_same(tmp_path):
+    generate(SyntheticConfig(pins=120, boards=30, image_size=32), tmp_path / "catalogue")
+    for work, volume in (("apart", None), ("shared", tmp_path / "volume")):
+        done = run(tmp_path, work, volume)
+        assert done.returncode == 0, done.stderr
+    passed = artifact(tmp_path, "shared", "prepare/prepared")
+    assert passed.is_file()
+    assert passed.stat().st_size < SMALL  # all that goes through KFP's store
+    whole = artifact(tmp_path, "apart", "prepare/prepared")
+    folder = Path(json.loads(passed.read_text())["path"])
+    assert folder.parent == tmp_path / "volume"
+    assert (folder / "pixels.u8").read_bytes() == (whole / "pixels.u8").read_bytes()
+    weights = [artifact(tmp_path, work, "train/model/model.safetensors").read_bytes() for work in ("apart", "shared")]
+    assert weights[0] == weights[1]
+
+
+@pytest.mark.parametrize("name", ["cluster", "lab"])
+def test_every_step_that_reads_it_sees_the_folder_on_its_claim(name):
+    text = package("training", load("smoke"), read_profile(name)).text
+    spec, platform = yaml.safe_load_all(text)
+    mounts = platform["platforms"]["kubernetes"]["deploymentSpec"]["executors"]
+    readers = 0
+    for component in spec["components"].values():
+        inputs = component.get("inputDefinitions", {}).get("artifacts", {})
+        outputs = component.get("outputDefinitions", {}).get("artifacts", {})
+        if "prepared" not in (*inputs, *outputs):
+            continue
+        label, readers = component["executorLabel"], readers + 1
+        container = spec["deploymentSpec"]["executors"][label]["container"]
+        env = {one["name"]: one["value"] for one in container["env"]}
+        places = [one["mountPath"] for one in mounts[label]["pvcMount"]]
+        assert any(Path(env["PINCLIP_PREPARED"]).is_relative_to(place) for place in places)
+    assert readers == 12  # prepare, and all but quantize
+
+
+def test_without_the_cache_prepare_and_all_behind_it_run_again(server, host, tmp_path):
+    generate(SyntheticConfig(pins=20, boards=5, image_size=16), tmp_path / "catalogue")
+    kfp, ran = Driver(server), []
+    for anew in (False, False, True):
+        given = (host, "pinclip", str(tmp_path / "catalogue"), load("smoke"), read_profile("cluster"))
+        _, run_id = submit(*given, anew=anew)
+        ran.append(kfp.run(run_id).ran)
+    assert "prepare" not in ran[1]
+    assert ran[2] == ran[0]
