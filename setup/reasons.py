@@ -35,5 +35,5 @@ def sentence(what: str, said: str, folder: Path) -> str:
         return f"{what}: {place[0] if place else 'the package index'} does not answer; check the network, or {MIRROR}."
     if lacking := LACKING.search(text) or UNKNOWN.search(text):
         silent = "does not answer, or " if "from versions: none" in text else ""  # pip says no more than that
-        return f"{what}: the package index {silent}lacks {lacking[1]}; have your mirror fetch it, or {MIRROR}."
+        return f"{what}: the package index {silent}lacks {lacking[1]}; have your mirror fetch it, or name another: PIP_INDEX_URL=https://…/simple."
     return f"{what} ({text[-300:].strip()}); see above."
