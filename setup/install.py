@@ -131,8 +131,11 @@ def _install(venv: Path, environment: dict[str, str], choice: Choice) -> None:
     project = [*into, "--quiet", "--no-deps", "--editable", str(ROOT)]
     for command in (packages, project):
         if subprocess.run(command, env=environment).returncode:
-            again = subprocess.run([*command, "--dry-run"], env=environment, capture_output=True, text=True)
-            raise SetupError(sentence("The packages could not be installed", again.stderr, venv))
+            again = subprocess.run(
+                command, env=environment, capture_output=True, text=True
+            )  # the first told the terminal
+            if again.returncode:
+                raise SetupError(sentence("The packages could not be installed", again.stderr, venv))
 
 
 def _check_imports(python: Path) -> None:
