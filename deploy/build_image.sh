@@ -3,8 +3,8 @@
 #
 #     IMAGE=pinclip-python TORCH_BACKEND=cpu deploy/build_image.sh
 #
-# What this machine needs to reach its packages (certificates of SSL_CERT_FILE, wheels of PIP_FIND_LINKS) is lent to
-# the build and stays in no layer.
+# What this machine needs to reach its packages is lent to the build and stays in no layer: certificates (SSL_CERT_FILE, PIP_CERT),
+# wheels (PIP_FIND_LINKS), addresses of a mirror and its password (pip's settings), a proxy (HTTPS_PROXY).
 set -eu
 cd "$(dirname "$0")/.."
 unset GIT_DIR GIT_WORK_TREE GIT_INDEX_FILE # a git hook's lead to its own repository
@@ -12,8 +12,11 @@ image="${IMAGE:-pinclip-python}"
 backend="${TORCH_BACKEND:-cpu}"
 revision="$(git describe --always --dirty --abbrev=40 --exclude='*')"
 tag="$(git describe --always --dirty --abbrev=12 --exclude='*')"
-trap 'rm -f deploy/wheels/*.whl' EXIT
+certificates="${SSL_CERT_FILE:-${PIP_CERT:-}}"
+indexes="$(mktemp)"
+trap 'rm -f deploy/wheels/*.whl "$indexes"' EXIT
 trap 'exit 1' INT TERM
+"$(setup/python.sh "${PYTHON:-}")" setup/indexes.py > "$indexes"
 for folder in ${PIP_FIND_LINKS:-}; do
     for wheel in "$folder"/torch-*.whl; do
         [ ! -f "$wheel" ] || cp "$wheel" deploy/wheels/
@@ -21,7 +24,9 @@ for folder in ${PIP_FIND_LINKS:-}; do
 done
 DOCKER_BUILDKIT=1 docker build --network host --file deploy/Dockerfile \
     ${BASE:+--build-arg "BASE=$BASE"} \
-    ${SSL_CERT_FILE:+--secret "id=ca,src=$SSL_CERT_FILE"} \
+    --secret "id=indexes,src=$indexes" \
+    ${certificates:+--secret "id=ca,src=$certificates"} \
+    ${HTTPS_PROXY:+--build-arg HTTPS_PROXY} ${HTTP_PROXY:+--build-arg HTTP_PROXY} ${NO_PROXY:+--build-arg NO_PROXY} \
     --build-arg "UV_VERSION=$(sed -n 's/^uv==\([0-9.]*\).*/\1/p' requirements.lock)" \
     --build-arg "TORCH_BACKEND=$backend" \
     --build-arg "REVISION=$revision" \

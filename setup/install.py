@@ -15,6 +15,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from indexes import indexes
 from reasons import GIB, SetupError, sentence
 from torch_source import Choice, Machine, NoTorch, choose, locked_version
 
@@ -22,16 +23,12 @@ ROOT = Path(__file__).resolve().parents[1]
 LOCK = ROOT / "requirements.lock"
 SOURCES = (LOCK, ROOT / "pyproject.toml", *sorted((ROOT / "setup").glob("*.py")))
 NEEDED = {False: 3.5, True: 9.0}  # GiB on disk, without and with CUDA's libraries; 2.8 and 6.5 were measured
-# Of pip's settings, what says where to find packages; uv has other names for it and does not read pip's.
-INDEXES = {
-    "index-url": "UV_DEFAULT_INDEX",
-    "extra-index-url": "UV_INDEX",
-    "find-links": "PIP_FIND_LINKS",
-    "cert": "SSL_CERT_FILE",
-    "trusted-host": "UV_INSECURE_HOST",
+# Settings of pip and uv that would put packages somewhere else, or others.
+MISLEADING = {
+    "PIP": "TARGET PREFIX ROOT USER PYTHON REQUIRE_HASHES CONSTRAINT REQUIREMENT EDITABLE NO_DEPS NO_BINARY DRY_RUN",
+    "UV": "TORCH_BACKEND FIND_LINKS PYTHON SYSTEM_PYTHON REQUIRE_HASHES CONSTRAINT OVERRIDE EXCLUDE RESOLUTION "
+    "PRERELEASE EXCLUDE_NEWER NO_BINARY NO_EDITABLE PROJECT WORKING_DIR",
 }
-# … and what would put packages somewhere else, or others.
-MISLEADING = ("TARGET", "PREFIX", "ROOT", "USER", "REQUIRE_HASHES", "CONSTRAINT", "REQUIREMENT", "NO_DEPS", "DRY_RUN")
 
 
 def main() -> None:
@@ -41,20 +38,24 @@ def main() -> None:
         print(f"{venv} is whole: nothing to do.")
         return
     stamp.unlink(missing_ok=True)
-    environment = {name: value for name, value in os.environ.items() if name not in _misleading()}
-    python = _environment(venv, environment)
-    environment.update(_indexes(python, environment))
-    choice = choose(os.environ | environment, Machine(locked_version(LOCK)))
+    python = _environment(venv)
+    here = _here(python)
+    os.environ.update({name: here[name] for name in ("SSL_CERT_FILE", "HTTPS_PROXY") if name in here})  # for `choose`
+    choice = choose(os.environ | here, Machine(locked_version(LOCK)))
     print(f"Installing {choice.sentence}", flush=True)
     _check_disk(venv, choice)
-    _install(venv, environment, choice)
+    _uv(python, here)
+    _install(venv, here, choice)
     _check_imports(python)
     stamp.write_text(json.dumps(_wanted() | {"torch": choice.sentence}), encoding="utf-8")
     print(f"{venv} is ready.")
 
 
-def _misleading() -> set[str]:
-    return {f"PIP_{name}" for name in MISLEADING} | {"UV_TORCH_BACKEND", "UV_FIND_LINKS", "UV_PYTHON"}
+def _here(python: Path) -> dict[str, str]:
+    """The environment of pip and uv: the user's mirror and proxy, and nothing that leads packages astray."""
+    misleading = {f"{tool}_{name}" for tool, names in MISLEADING.items() for name in names.split()}
+    kept = {name: value for name, value in os.environ.items() if name not in misleading}
+    return kept | indexes(str(python), kept) | {"PIP_CONFIG_FILE": os.devnull}
 
 
 def _wanted() -> dict[str, str]:
@@ -75,8 +76,8 @@ def _is_whole(stamp: Path) -> bool:
     return all(found.get(name) == value for name, value in wanted.items() if name not in free)
 
 
-def _environment(venv: Path, environment: dict[str, str]) -> Path:
-    """The environment's Python, with the locked uv; an environment of another version is made anew."""
+def _environment(venv: Path) -> Path:
+    """The environment's Python; an environment of another version is made anew."""
     python = venv / "bin" / "python"
     ask = "import pip, sys; print(*sys.version_info[:2], sep='.')"  # an environment of uv's own has no pip
     known = subprocess.run([python, "-c", ask], capture_output=True, text=True) if python.exists() else None
@@ -90,13 +91,18 @@ def _environment(venv: Path, environment: dict[str, str]) -> Path:
         if made.returncode:
             shutil.rmtree(venv, ignore_errors=True)
             raise SetupError(_without_venv(made.stdout + made.stderr, venv))
-    if not _runs(venv / "bin" / "uv"):
-        version = re.findall(r"(?m)^uv==([0-9.]+)", LOCK.read_text(encoding="utf-8"))[0]
-        pip = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", f"uv=={version}"]
-        got = subprocess.run(pip, env=environment, capture_output=True, text=True)
-        if got.returncode:
-            raise SetupError(sentence(f"uv {version} could not be installed", got.stderr, venv))
     return python
+
+
+def _uv(python: Path, environment: dict[str, str]) -> None:
+    """The locked uv."""
+    if _runs(python.with_name("uv")):
+        return
+    version = re.findall(r"(?m)^uv==([0-9.]+)", LOCK.read_text(encoding="utf-8"))[0]
+    pip = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", f"uv=={version}"]
+    got = subprocess.run(pip, env=environment, capture_output=True, text=True)
+    if got.returncode:
+        raise SetupError(sentence(f"uv {version} could not be installed", got.stderr, python.parents[1]))
 
 
 def _runs(uv: Path) -> bool:
@@ -108,23 +114,6 @@ def _without_venv(said: str, venv: Path) -> str:
         name = f"python{sys.version_info[0]}.{sys.version_info[1]}-venv"
         return f"{sys.executable} cannot make virtual environments; install the package {name} (apt install {name})."
     return sentence(f"{venv} could not be made", said, venv)
-
-
-def _indexes(python: Path, environment: dict[str, str]) -> dict[str, str]:
-    """pip's settings as uv takes them, so that a company's mirror is named once; uv's own come first."""
-    listed = subprocess.run(
-        [str(python), "-m", "pip", "config", "list"], env=environment, capture_output=True, text=True
-    ).stdout
-    found: dict[str, str] = {}
-    for line in listed.splitlines():
-        key, _, value = line.partition("=")
-        name = key.rpartition(".")[2]
-        if name in INDEXES:
-            found[INDEXES[name]] = " ".join(value.strip().strip("'\"").replace("\\n", " ").split())
-    found = {name: value for name, value in found.items() if name not in environment}
-    if "UV_INDEX" in found:  # pip takes the best of all its indexes, uv the first that knows the package
-        found["UV_INDEX_STRATEGY"] = "unsafe-best-match"
-    return found
 
 
 def _check_disk(venv: Path, choice: Choice) -> None:
@@ -142,8 +131,11 @@ def _install(venv: Path, environment: dict[str, str], choice: Choice) -> None:
     project = [*into, "--quiet", "--no-deps", "--editable", str(ROOT)]
     for command in (packages, project):
         if subprocess.run(command, env=environment).returncode:
-            again = subprocess.run([*command, "--dry-run"], env=environment, capture_output=True, text=True)
-            raise SetupError(sentence("The packages could not be installed", again.stderr, venv))
+            again = subprocess.run(
+                command, env=environment, capture_output=True, text=True
+            )  # the first told the terminal
+            if again.returncode:
+                raise SetupError(sentence("The packages could not be installed", again.stderr, venv))
 
 
 def _check_imports(python: Path) -> None:
@@ -158,6 +150,8 @@ if __name__ == "__main__":
     try:
         main()
     except (SetupError, NoTorch) as error:
-        sys.exit(f"setup: {error}")
+        print(f"setup: {error}", file=sys.stderr)
+        sys.exit(2)
     except KeyboardInterrupt:
-        sys.exit("setup: stopped; give the command again, it goes on where it was.")
+        print("setup: stopped; give the command again, it goes on where it was.", file=sys.stderr)
+        sys.exit(130)

@@ -11,6 +11,7 @@ A backend that was asked for is never silently another.
 
 from __future__ import annotations
 
+import base64
 import os
 import platform
 import re
@@ -70,17 +71,20 @@ def choose(environment: Mapping[str, str], machine: Machine) -> Choice:
     places = list(dict.fromkeys(place for place in places if place))
     for place in places if backend != ANY_GPU else []:
         if exact := _fitting(_names(place), wanted, machine):
-            return Choice(["--find-links", place], exact, f"torch {exact}: a wheel in {place}.", wanted != "cpu")
+            return Choice(
+                ["--find-links", place], exact, f"torch {exact}: a wheel in {_public(place)}.", wanted != "cpu"
+            )
     if machine.system != "linux":
         return Choice([], "", f"torch {machine.version}: PyPI's build, the only one for {machine.system}.", False)
     index = environment.get("PYTORCH_INDEX", INDEX).rstrip("/")
     page = f"{index}/{wanted}/torch/"
-    why = f"no wheel for {wanted} and {machine.python} in {', '.join(places)}; " if places else ""
+    why = f"no wheel for {wanted} and {machine.python} in {', '.join(map(_public, places))}; " if places else ""
     if exact := _fitting(_names(page), wanted, machine):
         options = ["--torch-backend", backend] if index == INDEX else ["--find-links", page]
         exact = "" if backend == ANY_GPU else exact
-        return Choice(options, exact, f"torch {exact or backend}: PyTorch's index ({why}{page}).", backend != "cpu")
-    why += f"{page} does not answer, or has none"
+        said = f"torch {exact or backend}: PyTorch's index ({why}{_public(page)})."
+        return Choice(options, exact, said, backend != "cpu")
+    why += f"{_public(page)} does not answer, or has none"
     if backend not in ("cpu", ANY_GPU, PYPI_BACKEND):
         raise NoTorch(
             f"There is no torch for TORCH_BACKEND={backend} ({why}); put its wheel into a folder and name it, "
@@ -122,13 +126,29 @@ def _names(place: str) -> list[str]:
     """The names of the wheels in a folder, or on a page that links to them; none where there is no such place."""
     if place.startswith(("http://", "https://")):
         try:
-            with urllib.request.urlopen(place, timeout=PATIENCE) as page:
+            with urllib.request.urlopen(_with_password(place), timeout=PATIENCE) as page:
                 text = page.read().decode("utf-8", "replace")
         except (OSError, ValueError):
             return []
         return [found[0] for found in WHEEL.finditer(text)]
     folder = Path(urllib.parse.unquote(place[len("file://") :]) if place.startswith("file://") else place)
     return [path.name for path in folder.glob("torch-*.whl")]
+
+
+def _public(place: str) -> str:
+    """An address without its user and password, for what is printed and kept."""
+    return re.sub(r"//[^/@\s]*@", "//…@", place)
+
+
+def _with_password(address: str) -> urllib.request.Request:
+    """urllib takes a user and a password in a header alone, pip and uv in the address."""
+    parts = urllib.parse.urlsplit(address)
+    user, _, host = parts.netloc.rpartition("@")
+    request = urllib.request.Request(urllib.parse.urlunsplit(parts._replace(netloc=host)))
+    if user:
+        code = base64.b64encode(urllib.parse.unquote(user).encode()).decode()
+        request.add_unredirected_header("Authorization", f"Basic {code}")
+    return request
 
 
 if __name__ == "__main__":

@@ -94,25 +94,18 @@ def test_half_an_environment_is_none(stamp):
 def test_a_folder_that_is_no_environment_is_not_removed(tmp_path):
     (tmp_path / "thesis.txt").write_text("years of work")
     with pytest.raises(SetupError, match=r"is there and is no virtual environment; move it away"):
-        install._environment(tmp_path, dict(os.environ))
+        install._environment(tmp_path)
     assert (tmp_path / "thesis.txt").exists()
 
 
-def test_a_companys_mirror_is_named_once(monkeypatch):
-    mirror = {
-        "PIP_INDEX_URL": "https://mirror.example.org/simple",
-        "PIP_CERT": "/ca.pem",
-        "PIP_CONFIG_FILE": os.devnull,
-    }
-    environment = os.environ | mirror | {"PIP_EXTRA_INDEX_URL": "https://a/simple https://b/simple"}
-    environment.pop("SSL_CERT_FILE", None)
-    found = install._indexes(Path(sys.executable), environment)
-    assert found["UV_DEFAULT_INDEX"] == "https://mirror.example.org/simple"
-    assert found["UV_INDEX"] == "https://a/simple https://b/simple"
-    assert (found["UV_INDEX_STRATEGY"], found["SSL_CERT_FILE"]) == ("unsafe-best-match", "/ca.pem")
-    assert "UV_DEFAULT_INDEX" not in install._indexes(
-        Path(sys.executable), environment | {"UV_DEFAULT_INDEX": "https://u"}
-    )
+def test_what_leads_packages_astray_is_left_out(monkeypatch):
+    for name in ("PIP_TARGET", "PIP_USER", "PIP_NO_BINARY", "UV_REQUIRE_HASHES", "UV_SYSTEM_PYTHON"):
+        monkeypatch.setenv(name, "1")
+    monkeypatch.setenv("PIP_INDEX_URL", "https://mirror.example.org/simple")
+    here = install._here(Path(sys.executable))
+    assert not here.keys() & {"PIP_TARGET", "PIP_USER", "PIP_NO_BINARY", "UV_REQUIRE_HASHES", "UV_SYSTEM_PYTHON"}
+    assert here["PIP_CONFIG_FILE"] == os.devnull  # which may say `user = true`, or a target
+    assert here["UV_DEFAULT_INDEX"] == here["PIP_INDEX_URL"] == "https://mirror.example.org/simple"
 
 
 @pytest.mark.parametrize(

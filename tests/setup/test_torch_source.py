@@ -94,6 +94,32 @@ def test_the_backend_asked_for_is_never_another(tmp_path, index):
     assert choose(cuda | {"PYTORCH_INDEX": NOWHERE}, LINUX).exact == "2.13.0"
 
 
+def test_a_password_reaches_the_mirror_and_no_log(tmp_path):
+    """A server that shows its links to one user alone."""
+
+    class Guarded(SimpleHTTPRequestHandler):
+        def log_message(self, *_: object) -> None: ...
+
+        def do_GET(self) -> None:
+            known = self.headers["Authorization"] == "Basic bWU6cEB3"  # me:p@w
+            self.send_response(200 if known else 401)
+            self.end_headers()
+            self.wfile.write(FITS.encode() if known else b"")
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Guarded) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        mirror = f"127.0.0.1:{server.server_port}"
+        found = choose({"PYTORCH_INDEX": f"http://me:p%40w@{mirror}"}, LINUX)
+        kept_out = choose({"PYTORCH_INDEX": f"http://me:wrong@{mirror}"}, LINUX)
+        server.shutdown()
+        thread.join()
+    assert found.exact == "2.13.0+cpu"
+    assert found.options == ["--find-links", f"http://me:p%40w@{mirror}/cpu/torch/"]
+    assert found.sentence == f"torch 2.13.0+cpu: PyTorch's index (http://…@{mirror}/cpu/torch/)."
+    assert (kept_out.exact, "wrong" in kept_out.sentence) == ("2.13.0", False)
+
+
 def test_uvs_own_names_count_too(tmp_path):
     cuda = {"UV_FIND_LINKS": folder(tmp_path / "cuda", CUDA), "PYTORCH_INDEX": NOWHERE}
     assert choose(cuda | {"UV_TORCH_BACKEND": "cu130"}, LINUX).exact == "2.13.0+cu130"
