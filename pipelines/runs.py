@@ -6,7 +6,6 @@ runs/.work/20261121-110000/    one at work, locked by its process; the next run 
 runs/latest                    link to the last that succeeded
 """
 
-import fcntl
 import glob
 import json
 import os
@@ -18,7 +17,7 @@ from typing import Any
 
 from components.progress import finished
 from model.errors import RunError
-from model.files import remove, replaced, write_json
+from model.files import locked, remove, replaced, write_json
 
 WORK, LATEST, MARK = ".work", "latest", "lineage.json"
 # Of what a run keeps, what tells why it failed.
@@ -139,15 +138,12 @@ def _lock(folder: Path) -> int | None:
     while True:
         folder.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if os.fstat(descriptor).st_ino == folder.stat().st_ino:
-                return descriptor
-        except BlockingIOError:
+        if not locked(descriptor):
             os.close(descriptor)
             return None
-        except FileNotFoundError:
-            pass
+        with suppress(FileNotFoundError):
+            if os.fstat(descriptor).st_ino == folder.stat().st_ino:
+                return descriptor
         os.close(descriptor)  # its owner removed the folder between our two looks
 
 

@@ -3,23 +3,30 @@
 PINCLIP_ALERT_WEBHOOK=https://hooks.slack.com/services/…    in the environment, in no other way
 """
 
-import json
 import os
-import time
-import urllib.error
-import urllib.request
-from collections.abc import Mapping, Sequence
-from http.client import HTTPException
+from collections.abc import Mapping
+from http import HTTPStatus
 from typing import Any
+
+import requests
+from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_exponential
 
 from model.errors import StoreError
 
 WEBHOOK = "PINCLIP_ALERT_WEBHOOK"
 TIMEOUT = 10  # seconds
-WAITS = (1.0, 4.0)  # seconds before the second and the third try
+TRIES = 3  # with pauses of 1 and 4 seconds
 
 
-def send(message: Mapping[str, Any], waits: Sequence[float] = WAITS) -> bool:
+class Unsent(Exception):
+    """Why a try failed, without the address; `passing`: another try may succeed."""
+
+    def __init__(self, reason: str, passing: bool) -> None:
+        super().__init__(reason)
+        self.passing = passing
+
+
+def send(message: Mapping[str, Any]) -> bool:
     """Posts the message as JSON; False where no webhook is named.
 
     Raises:
@@ -30,30 +37,28 @@ def send(message: Mapping[str, Any], waits: Sequence[float] = WAITS) -> bool:
         return False
     if not address.startswith(("http://", "https://")):
         raise StoreError(f"{WEBHOOK} is no address; give one that begins with https://.")
-    reason = ""
-    for wait in (0.0, *waits):
-        time.sleep(wait)
-        reason, final = _post(address, json.dumps(message).encode())
-        if not reason:
-            return True
-        if final:
-            break
-    raise StoreError(f"The webhook {reason}; check {WEBHOOK} and the network.")
-
-
-def _post(address: str, body: bytes) -> tuple[str, bool]:
-    """(what went wrong, whether another try is of no use); an error's own words may hold the address."""
+    # Not urllib3's Retry: it writes the path of the address, which is the secret, into the log.
+    again = Retrying(
+        stop=stop_after_attempt(TRIES),
+        wait=wait_exponential(exp_base=4),
+        retry=retry_if_exception(lambda error: isinstance(error, Unsent) and error.passing),
+        reraise=True,
+    )
     try:
-        request = urllib.request.Request(address, body, {"Content-Type": "application/json"})
-        with urllib.request.urlopen(request, timeout=TIMEOUT) as answer:
-            answer.read()
-        return "", True
-    except urllib.error.HTTPError as error:
-        return f"answers with {error.code}", error.code < 500 and error.code != 429
-    except TimeoutError:
-        return "does not answer in time", False
-    except OSError as error:
-        inner = getattr(error, "reason", error)
-        return f"does not answer ({getattr(inner, 'strerror', None) or type(inner).__name__})", False
-    except (HTTPException, ValueError) as error:
-        return f"gives no answer that can be read ({type(error).__name__})", False
+        again(_post, address, message)
+    except Unsent as error:
+        raise StoreError(f"The webhook {error}; check {WEBHOOK} and the network.") from None
+    return True
+
+
+def _post(address: str, message: Mapping[str, Any]) -> None:
+    """One try; an error's own words may hold the address, so its type alone is told."""
+    try:
+        answer = requests.post(address, json=message, timeout=TIMEOUT)
+    except requests.Timeout:
+        raise Unsent("does not answer in time", passing=True) from None
+    except (requests.RequestException, ValueError) as error:
+        raise Unsent(f"does not answer ({type(error).__name__})", isinstance(error, requests.ConnectionError)) from None
+    if not answer.ok:
+        passing = answer.status_code >= 500 or answer.status_code == HTTPStatus.TOO_MANY_REQUESTS
+        raise Unsent(f"answers with {answer.status_code}", passing)

@@ -1,10 +1,7 @@
 """What the trials of a study learn from: the catalogue prepared, its graph walked, each setting once and kept."""
 
-import fcntl
 import hashlib
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +9,7 @@ from typing import Any
 from model import neighbourhood, preparation
 from model.catalogue import Catalogue
 from model.config import Config
+from model.files import alone
 
 
 @dataclass(frozen=True)
@@ -30,7 +28,7 @@ class StudyData:
 
     def prepared(self, config: Config) -> Path:
         path = self.folder / f"prepared-{self._key(config.prepare, config.vision.image_size)}"
-        with _alone(self.folder):
+        with alone(self.folder / ".lock", wait=True):
             if not path.is_dir():
                 preparation.prepare(self.source, path, config.prepare, image_size=config.vision.image_size)
         return path
@@ -38,22 +36,13 @@ class StudyData:
     def neighbours(self, config: Config) -> Path:
         key = self._key(config.prepare, config.split, config.graph, config.seed)
         path, prepared = self.folder / f"neighbours-{key}", self.prepared(config)
-        with _alone(self.folder):
+        with alone(self.folder / ".lock", wait=True):
             if not path.is_dir():
                 neighbourhood.build(prepared, path, config)
         return path
 
     def _key(self, *settings: Any) -> str:
         return digest_of(self.digest, *(s if isinstance(s, int) else asdict(s) for s in settings))
-
-
-@contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """Others who want to write in the folder wait."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / ".lock").open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
 
 
 def digest_of(*parts: Any) -> str:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import yaml
 
 from model.config import Config
@@ -22,11 +23,11 @@ class Range:
     def ends(self) -> list[Any]:
         return [self.low, self.high]
 
-    def domain(self) -> Any:
-        """As Ray Tune draws it."""
-        from ray import tune
-
-        return (tune.loguniform if self.log else tune.uniform)(self.low, self.high)
+    def draw(self, rng: np.random.Generator) -> Any:
+        """A number of the range, every one equally likely; with `log` every order of magnitude."""
+        if self.log:
+            return float(np.exp(rng.uniform(np.log(self.low), np.log(self.high))))
+        return float(rng.uniform(self.low, self.high))
 
 
 @dataclass(frozen=True)
@@ -36,10 +37,8 @@ class Choices:
     def ends(self) -> list[Any]:
         return self.values
 
-    def domain(self) -> Any:
-        from ray import tune
-
-        return tune.choice(self.values)
+    def draw(self, rng: np.random.Generator) -> Any:
+        return self.values[rng.integers(len(self.values))]
 
 
 Space = dict[str, Range | Choices]  # by setting, e.g. train.learning_rate

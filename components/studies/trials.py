@@ -65,7 +65,7 @@ def run_trials(
     show: Callable[[Progress], None],
 ) -> list[Record]:
     """The records of all trials, in their order; those of failed trials carry `error` and are not kept."""
-    tasks = [task_of(trial, data, out, git_rev) for trial in trials]
+    tasks = [_task_of(trial, data, out, git_rev) for trial in trials]
     records = {task.record: _read(task.record) for task in tasks if task.record.is_file()}
     waiting = [task for task in tasks if task.record not in records]
     clock = Clock(len(tasks), len(records))
@@ -77,7 +77,7 @@ def run_trials(
     return [records[task.record] for task in tasks]
 
 
-def task_of(trial: Trial, data: StudyData, out: Path, git_rev: str) -> Task:
+def _task_of(trial: Trial, data: StudyData, out: Path, git_rev: str) -> Task:
     """Prepares the data that the trial learns from, where nobody has yet; `out` is the study's folder."""
     key, out = trial.key(data), out.absolute()
     return Task(

@@ -12,7 +12,6 @@ Shape legend: N Pins · B bytes of a stored vector
 """
 
 import base64
-import fcntl
 import json
 import time
 import uuid
@@ -27,6 +26,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from model.affine import Affine
+from model.files import locked
 from model.vectors import as_binary
 from serving.rows import Rows, as_ids, joined, read_rows, write_rows
 
@@ -70,7 +70,7 @@ class Journal:
     def _begin(self) -> None:
         self._name = f"{time.time_ns()}-{uuid.uuid4().hex[:8]}"
         self._out: BinaryIO = (self.folder / f"{self._name}.jsonl").open("ab")
-        fcntl.flock(self._out, fcntl.LOCK_EX)  # until it is closed or this process ends
+        locked(self._out.fileno())
         self._known[self._name] = 0
 
     def _names(self) -> Iterator[str]:
@@ -103,8 +103,4 @@ class Journal:
 
 def _is_locked(file: Path) -> bool:
     with file.open("rb") as opened:
-        try:
-            fcntl.flock(opened, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-    return False
+        return not locked(opened.fileno())

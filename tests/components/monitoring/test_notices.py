@@ -1,4 +1,4 @@
-"""The notice: what it says, that it goes out once in a while, and what a deaf or strange webhook does."""
+"""The notice: what it says, that it goes out once in a while, and what follows where the webhook fails."""
 
 import json
 import socket
@@ -7,7 +7,6 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from components.monitoring import webhook as sending
 from components.monitoring.config import MonitoringConfig
 from components.monitoring.cooldown import Cooldown
 from components.monitoring.noticing import SHOWN, message, notify
@@ -20,7 +19,7 @@ NOW = datetime(2026, 11, 21, 20, tzinfo=UTC)
 
 @pytest.fixture(autouse=True)
 def in_no_time(monkeypatch):
-    monkeypatch.setattr(sending.time, "sleep", lambda seconds: None)
+    monkeypatch.setattr("time.sleep", lambda seconds: None)
 
 
 def state(settings) -> dict:
@@ -74,7 +73,7 @@ def test_a_webhook_that_refuses_is_told_and_asked_again_with_the_next_look(webho
     assert notify(drift("brightness"), CONFIG, settings)["sent"]
 
 
-def test_a_host_that_is_gone_and_its_address_stays_secret(settings, drift, monkeypatch):
+def test_a_host_that_is_gone_and_its_address_stays_secret(settings, drift, monkeypatch, caplog):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -86,6 +85,7 @@ def test_a_host_that_is_gone_and_its_address_stays_secret(settings, drift, monke
         assert "PINCLIP_ALERT_WEBHOOK" in told["says"]
         assert "SECRET" not in told["says"]
         assert "secret" not in told["says"]
+    assert "secret" not in caplog.text.lower()
     assert not any("SECRET" in file.read_text() for file in settings.home.rglob("*.json"))
 
 

@@ -1,5 +1,6 @@
 """The space: what the file may say, one sentence where it says something else, and values as `--set` takes them."""
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -28,8 +29,11 @@ def test_ranges_and_choices(tmp_path):
         "train.hide_text": Range(0.0, 0.5, False),
         "vision.depths": Choices(["4", "2,2"]),
     }
-    drawn = [space["train.learning_rate"].domain().sample() for _ in range(50)]
+    rng = np.random.default_rng(0)
+    drawn = [space["train.learning_rate"].draw(rng) for _ in range(50)]
     assert all(0.001 <= value <= 0.01 for value in drawn)
+    assert 15 < sum(value < 0.001 * 10**0.5 for value in drawn) < 35  # log: half of them below the middle
+    assert {space["vision.depths"].draw(rng) for _ in range(50)} == {"4", "2,2"}
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,6 @@
-"""A search of two trials on a real Ray Tune, with MLflow: children of one parent, and nothing twice."""
+"""A search of three trials on a real Ray, with MLflow: children of one parent, and nothing twice."""
+
+from dataclasses import replace
 
 import pytest
 
@@ -37,7 +39,6 @@ def test_a_search_and_its_repetition(search, tmp_path, monkeypatch):
     assert [one.score for one in scored] == sorted((one.score for one in scored), reverse=True)
     assert {one.record["config"]["split"]["judge"] for one in scored} == {"validation"}
     assert shown[-1].done == 3
-    assert not (tmp_path / "out" / "work" / "ray").exists()
     check_pages(search, scored, failed, tmp_path)
     logged = children(Settings())
     finished = {run.data.tags["pinclip.trial"]: run for run in logged if run.info.status == "FINISHED"}
@@ -67,6 +68,25 @@ def test_the_score_is_the_geometric_mean_of_what_was_measured():
 
 
 def test_the_best_is_written_as_set_takes_it(search):
-    as_it_was = Scored({}, search.task(search.start()).trial.config, 0.5, True)
+    as_it_was = Scored({}, search.trial(search.start()).config, 0.5, True)
     written = ["--set train.learning_rate=0.001", "--set train.batch_size=32"]
     assert best_settings(as_it_was, search.space) == written
+
+
+def test_a_longer_search_begins_with_the_shorter_one(search):
+    longer = replace(search, trials=9)
+    assert search.draws() == longer.draws()[:3]
+    assert len({longer.trial(values).key(search.data) for values in longer.draws()}) == 9
+
+
+def test_settings_drawn_twice_are_tried_once(search, tmp_path, monkeypatch):
+    monkeypatch.setenv("PINCLIP_HOME", str(tmp_path / "home"))
+    tried = []
+
+    def none_is_trained(trials, data, *rest):
+        tried.extend(trials)
+        return [{"key": trial.key(data), "error": "not trained"} for trial in trials]
+
+    monkeypatch.setattr("components.studies.tuning.run_trials", none_is_trained)
+    tune(replace(search, space={"train.batch_size": Choices([32, 64])}, trials=20), 1, lambda progress: None)
+    assert [trial.config.train.batch_size for trial in tried] == [32, 64]
