@@ -64,6 +64,13 @@ def test_byte_order_mark_windows_lines_blank_lines_and_line_breaks_in_quotes(tmp
     assert (refused, tally.read) == ([], 2)
 
 
+def test_blank_lines_before_the_header(tmp_path):
+    (tmp_path / "t.csv").write_bytes(b"\n \r\n\nid;title\n1;a\n\n2;b;c\n")
+    found, refused, _ = read(tmp_path, "t.csv", columns=("id", "title"))
+    assert found == [("1", "a")]
+    assert [row["place"] for row in refused] == ["t.csv line 7"]
+
+
 def test_rows_of_another_width_are_refused_with_their_number(tmp_path):
     (tmp_path / "t.csv").write_text('id,title\n1,a\n2,b,c\n3\n4,"x"y\n5,e\n')
     found, refused, tally = read(tmp_path, "t.csv")
@@ -114,6 +121,8 @@ def test_optional_columns_and_tables(tmp_path):
     ("name", "content", "sentence"),
     [
         ("t.csv", b"", "is empty; its first line must name the columns"),
+        ("t.csv", b"\n \n", "is empty; its first line must name the columns"),
+        ("t.csv", "id,title".encode("utf-16-le"), "holds NUL characters, as UTF-16 has them; save the file as UTF-8"),
         ("t.csv", b"a,iid\n1,2\n", "has no column 'id' (pins); did you mean 'iid'? its columns: a, iid."),
         ("t.csv", b"id,id\n1,2\n", "names the column 'id' twice"),
         ("t.csv", "id\n1\n".encode("utf-16"), "the first line of"),
@@ -273,7 +282,7 @@ def test_long_values_with_line_breaks_are_values(tmp_path):
     (tmp_path / "t.csv").write_text(f'id,pin,note,name\na,1,"{note}",n\nb,2,short,n\n')
     found, refused, tally = read(tmp_path, "t.csv", columns=("id", "note"))
     assert (found, refused) == ([("a", note), ("b", "short")], [])
-    assert tally.reason == "its rows hold 3 line breaks within quotes"
+    assert tally.reason == "line breaks within values: 3"
 
 
 def test_times_that_no_calendar_holds(tmp_path):
