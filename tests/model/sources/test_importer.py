@@ -298,6 +298,7 @@ def test_titles_and_a_table_of_queries_add_up(data):
         (("item,", "itm,"), SpecError, "boards.csv has no column 'itm' (boards); did you mean 'item'?"),
         (("items.parquet", "absent.parquet"), SpecError, "matches absent.parquet"),
         (("pin_id: id", "pin_id: image"), CatalogueError, "none of the 3 rows could be kept (3 × pin_id is no UTF-8"),
+        (("image: image", "image: {folder: nope}"), SpecError, "pins.image: there is no folder nope in"),
         (("image: image", "image: {folder: .}"), CatalogueError, "3 × no image file is named by this pin_id"),
         (("pin_id: item", "pin_id: title"), SpecError, "boards: none of the 3 rows of boards.csv was kept"),
         (("from: board_titles", "from: board_titles, where: title == 'green'"), SpecError, "gave nothing"),

@@ -104,6 +104,16 @@ def test_where_counts_what_it_leaves(tmp_path):
     assert (tally.read, dict(tally.dropped)) == (3, {'not chosen by where kind == "a"': 1})
 
 
+def test_a_cell_that_where_cannot_compare_costs_its_row(tmp_path):
+    (tmp_path / "t.csv").write_text("id,n\n1,1\n2,2\n3,x\n4,\n5,5\n")
+    found, refused, tally = read(tmp_path, "t.csv", where="n >= 2")
+    assert found == [("2",), ("5",)]
+    assert [(row["place"], row["reason"]) for row in refused] == [
+        ("t.csv line 4", "a cell that where n >= 2 cannot compare")
+    ]
+    assert (tally.read, tally.dropped["not chosen by where n >= 2"]) == (5, 2)
+
+
 def test_optional_columns_and_tables(tmp_path):
     (tmp_path / "t.csv0").write_text("id,new\n1,a\n")
     (tmp_path / "t.csv1").write_text("id\n2\n")
