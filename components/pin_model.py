@@ -35,7 +35,11 @@ class PinModel(mlflow.pyfunc.PythonModel):
             ValueError: a row that cannot be read, by its place, column and type; or no known column at all.
         """
         table = _rows_of(model_input)
-        rows = [_read(number, row) for number, row in enumerate(table.to_dict("records"))]
+        counted = isinstance(table.index, pd.RangeIndex) and table.index.start == 0
+        rows = [
+            _read(f"Row {number}" if counted else f"Row {number} (index {label!r})", row)
+            for number, (label, row) in enumerate(zip(table.index, table.to_dict("records"), strict=True))
+        ]
         queries = [i for i, row in enumerate(rows) if row.query]
         pins = [i for i, row in enumerate(rows) if not row.query]
         vectors = np.zeros((len(rows), self.embedder.dim), dtype=np.float32)
@@ -52,6 +56,10 @@ class PinModel(mlflow.pyfunc.PythonModel):
 
 def _rows_of(table: pd.DataFrame) -> pd.DataFrame:
     """The known columns."""
+    repeated = table.columns[table.columns.duplicated()]
+    if table.columns.nlevels > 1 or len(repeated):
+        what = f"The column {repeated[0]!r} is there twice" if len(repeated) else "The columns have several levels"
+        raise ValueError(f"{what}; give each of {', '.join(FIELDS)} once, by its name.")
     known = [name for name in FIELDS if name in table.columns]
     if not known:
         given = f"; given were {', '.join(map(str, table.columns))}" if len(table.columns) else ""
@@ -61,16 +69,16 @@ def _rows_of(table: pd.DataFrame) -> pd.DataFrame:
     return table[known]
 
 
-def _read(number: int, row: dict[Any, Any]) -> Row:
+def _read(place: str, row: dict[Any, Any]) -> Row:
     try:
         read = read_row(row)
     except UnreadableField as error:
-        raise ValueError(f"Row {number}: {error}") from None
+        raise ValueError(f"{place}: {error}") from None
     others = [*(["image"] if read.image else []), *read.texts]
     if read.query and others:
-        raise ValueError(f"Row {number} has a query and {', '.join(others)}; give a query alone, or a Pin without one.")
+        raise ValueError(f"{place} has a query and {', '.join(others)}; give a query alone, or a Pin without one.")
     if not read.query and not others:
-        raise ValueError(f"Row {number} is empty; give an image, a text ({', '.join(TEXT_SIGNALS)}) or a query.")
+        raise ValueError(f"{place} is empty; give an image, a text ({', '.join(TEXT_SIGNALS)}) or a query.")
     return read
 
 

@@ -211,15 +211,14 @@ def _log_model(model_folder: Path, config: Configuration, tags: Mapping[str, str
 def _signature() -> "ModelSignature":
     """Every column may be missing: a Pin has an image, texts or both, a search query neither.
 
-    Texts are of any type for MLflow, which would refuse lists, a column without any text, or one of Arrow's strings;
-    components/pin_model.py looks at every value itself.
+    Every column is of any type for MLflow, which would refuse lists, a column without any value, or one of Arrow's
+    types; components/pin_model.py looks at every value itself.
     """
     from mlflow.models import ModelSignature
     from mlflow.types import ColSpec, DataType, Schema
     from mlflow.types.schema import AnyType, Array
 
-    texts = [ColSpec(AnyType(), name, required=False) for name in TEXT_TYPES]
-    inputs = Schema([ColSpec(DataType.binary, "image", required=False), *texts])
+    inputs = Schema([ColSpec(AnyType(), name, required=False) for name in ("image", *TEXT_TYPES)])
     return ModelSignature(inputs=inputs, outputs=Schema([ColSpec(Array(DataType.float), "vector")]))
 
 

@@ -5,12 +5,14 @@ read_row({"title": " A red\nchair", "annotations": np.array(["chair", None]), "i
 """
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
+from model.base64_images import decoded, looks_like_base64
 from model.catalogue import TEXT_SIGNALS
 from model.cleaning import clean, clean_texts
 
@@ -49,6 +51,9 @@ def _image(value: Any) -> bytes | None:
         return bytes(value) or None
     if value is None:
         return None
+    if isinstance(value, str) and looks_like_base64(value):  # bytes in JSON
+        with suppress(ValueError):
+            return decoded(value)
     raise UnreadableField("image", value, "the bytes of an image file")
 
 

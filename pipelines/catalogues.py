@@ -24,6 +24,7 @@ def guess_spec(tables: Sequence[Path], out: Path | None, root: Path | None) -> N
         return
     if out.exists():
         raise SpecError(f"{out} exists; choose another --out for the guessed spec, or move it away.")
+    out.parent.mkdir(parents=True, exist_ok=True)
     write_text(out, guess(tables, root or out.parent))
     catalogue = out.with_suffix("").name
     typer.echo(f"Wrote {out}; check it, then: pinclip import --spec {out} --out catalogues/{catalogue}")

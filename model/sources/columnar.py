@@ -12,8 +12,10 @@ import pyarrow.feather
 import pyarrow.parquet as pq
 
 from model.sources.chunks import Chunk, unreadable
+from model.sources.values import Narrow
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+EXACT = {pa.float16(): 2**11, pa.float32(): 2**24}  # whole numbers beyond are not one but several
 MICROSECONDS = {"s": 1_000_000, "ms": 1000, "us": 1}
 
 
@@ -85,6 +87,9 @@ def _chunks(batches: Iterator[pa.RecordBatch], columns: Sequence[str], total: in
 def _cells(column: pa.Array) -> list[Any]:
     if pa.types.is_timestamp(column.type):
         return [None if value is None else _moment(value, column.type.unit) for value in _integers(column)]
+    if column.type in EXACT:
+        exact = EXACT[column.type]
+        return [Narrow(value) if value is not None and abs(value) >= exact else value for value in column.to_pylist()]
     try:
         return column.to_pylist()
     except UnicodeDecodeError:  # as bytes, so that only the rows that are no UTF-8 are refused

@@ -6,6 +6,7 @@ row stands, which the report names where the row is refused later.
 
 import csv
 import io
+import itertools
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -18,6 +19,7 @@ from model.sources.dialect import Dialect
 
 DELIMITERS = (",", "\t", ";", "|", "\x01")
 LONGEST = 64 * 2**20  # characters of a value; beyond it a quote was never closed
+BLANK = " \r\n"
 LINE_BREAK = re.compile(r"\r\n|\r|\n")
 LETTERS = {"n": "\n", "t": "\t", "r": "\r", "b": "\b", "f": "\f", "v": "\v", "0": "\0"}
 SWALLOWED = "a quoted value runs over lines that look like rows; write quotes: none, or quotes: '\"' if it is right"
@@ -31,12 +33,14 @@ def csv_columns(file: Path, dialect: Dialect) -> list[str]:
     """
     try:
         with _open(file) as lines:
-            names: list[str] = next(_reader(lines, dialect)[0], [])
+            names = _header(_reader(lines, dialect)[0])
             "".join(names).encode("utf-8")
     except UnicodeEncodeError:
         raise SpecError(f"the first line of {file} is no UTF-8 text; save the file as UTF-8.") from None
     except (csv.Error, OSError, EOFError) as error:
         raise unreadable(file, error) from None
+    if any("\0" in name for name in names):
+        raise SpecError(f"the first line of {file} holds NUL characters, as UTF-16 has them; save the file as UTF-8.")
     if not names:
         raise SpecError(f"{file} is empty; its first line must name the columns.")
     return names
@@ -48,7 +52,7 @@ def csv_chunks(file: Path, columns: Sequence[str], rows: int, dialect: Dialect) 
     try:
         with _open(file) as lines:
             reader, delimiter = _reader(lines, dialect)
-            header = next(reader)
+            header = _header(reader)
             at = [header.index(name) for name in columns]
             suspicious = _Suspicion(delimiter, len(header)) if dialect.quotes and not dialect.sure else None
             for chunk, kept in _records(file, reader, rows, len(header), suspicious):
@@ -127,9 +131,13 @@ def _open(file: Path) -> TextIO:
 def _reader(lines: TextIO, dialect: Dialect) -> tuple[Any, str]:
     """A strict csv reader standing at the header, and its delimiter."""
     csv.field_size_limit(LONGEST)
-    first = lines.readline()
-    delimiter = dialect.delimiter or _delimiter(first, dialect.quotes)
-    whole = _chain(first, lines)
+    opening = list[str]()  # to the header; read again, so that lines are numbered from the file's first
+    while line := lines.readline():
+        opening.append(line)
+        if line.strip(BLANK):
+            break
+    delimiter = dialect.delimiter or _delimiter(line, dialect.quotes)
+    whole = itertools.chain(opening, lines)
     reader = csv.reader(
         _escaped(whole, delimiter, dialect) if dialect.escape else whole,
         delimiter=delimiter,
@@ -142,9 +150,9 @@ def _reader(lines: TextIO, dialect: Dialect) -> tuple[Any, str]:
     return reader, delimiter
 
 
-def _chain(first: str, rest: Iterable[str]) -> Iterator[str]:
-    yield first
-    yield from rest
+def _header(reader: Iterable[list[str]]) -> list[str]:
+    """The first row that is not blank."""
+    return next((row for row in reader if "".join(row).strip(BLANK)), [])
 
 
 def _delimiter(header: str, quotes: str | None) -> str:

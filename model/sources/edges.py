@@ -16,7 +16,7 @@ from model.sources.scratch import Names
 from model.sources.spec import BoardTitles, Rows
 from model.sources.tables import Batch, Source, require_rows, scan
 from model.sources.times import time_reader
-from model.sources.values import BadValue, count, named, text, word
+from model.sources.values import BadValue, count, identifier, named, text, word
 
 ROWS = 16_384
 Progress = Callable[[float, str], None]
@@ -30,7 +30,7 @@ class PinRows:
 
     def find(self, cells: Sequence[Any], refused: dict[int, str], tally: Tally) -> list[tuple[int, str]]:
         """(number, id) for each cell; the row of a cell that names none gets its reason in `refused`."""
-        keys = _names("pin_id", text, cells, refused)
+        keys = _names("pin_id", identifier, cells, refused)
         found = self._known.find([key for key in dict.fromkeys(keys) if key])
         named = {key: (number, self._prefix + name) for key, (number, name) in found.items()}
         for row, key in enumerate(keys):
@@ -98,7 +98,7 @@ class BoardImporter:
         """The rows that are kept; the others go to quarantine, in order. `earlier`: boards of earlier tables."""
         board_cells, pin_cells = (batch.columns[spec.columns[name].name] for name in ("board_id", "pin_id"))
         refused = dict[int, str]()
-        written = _names("board_id", word, board_cells, refused)
+        written = _names("board_id", _board, board_cells, refused)
         names = {name: spec.prefix + plain(name) for name in dict.fromkeys(written) if name}
         numbers = self._boards.add(list(names.values()))
         self._repeated.add([name for name, number in numbers.items() if number < earlier])
@@ -168,6 +168,10 @@ def import_queries(
         tally.kept += len(queries) - len(refused)
         report(batch.done, f"{tally.kept:,} of {tally.read:,} query rows kept")
     require_rows(source)
+
+
+def _board(cell: Any) -> str | None:
+    return word(identifier(cell, marks=True))
 
 
 def _names(name: str, read: Callable[[Any], str | None], cells: Sequence[Any], refused: dict[int, str]) -> list[str]:

@@ -121,7 +121,9 @@ def _pins_table(samples: Sequence[Sample]) -> Sample:
 def _pin_id(pins: Sample, image: str | None) -> str:
     unique = [name for name, cells in pins.columns.items() if name != image and roles.is_unique(cells)]
     ids = [name for name in unique if name.lower().endswith("id")]
-    found = roles.by_name(unique, roles.PIN_IDS) or next(iter(ids + unique), None)
+    single = [name for name in unique if not any(" " in str(cell).strip() for cell in pins.columns[name])]
+    by_image = [image] if image and roles.is_unique(pins.columns[image]) else []
+    found = roles.by_name(unique, roles.PIN_IDS) or next(iter([*ids, *single, *by_image, *unique]), None)
     found = found or roles.by_name(pins.columns, roles.PIN_IDS)
     if found is None:
         raise SpecError(f"{pins.table} has no column of ids that are unique; write the spec by hand (docs/specs.md).")
@@ -137,17 +139,25 @@ def _image(pins: Sample, root: Path) -> tuple[str | None, str]:
             return name, f"  image: {{column: {_name(name)}, encoding: base64}}  # its cells are pictures as text"
     for name, kind in kinds.items():
         if kind == "path":
-            folder = _folder(root, [str(cell).strip() for cell in roles.filled(pins.columns[name])])
-            if folder is None:
+            folders = _folders(root, pins.table, [str(cell).strip() for cell in roles.filled(pins.columns[name])])
+            if not folders:
                 return name, f"  image: {_name(name)}  # names of picture files, but none lies in {root}: give a folder"
-            return name, f"  image: {{column: {_name(name)}, folder: {_name(folder)}}}  # the files are in that folder"
+            reason = "the files are in that folder"
+            if folders[1:]:
+                reason += f", and files of these names in {', '.join(folders[1:])} too: choose"
+            return name, f"  image: {{column: {_name(name)}, folder: {_name(folders[0])}}}  # {reason}"
     folder = next((path.name for path in sorted(root.iterdir()) if path.is_dir() and _holds_pictures(path)), "images")
     return None, f"  image: {{folder: {_name(folder)}}}  # no column names pictures, so files <pin_id>.jpg, .png, …"
 
 
-def _folder(root: Path, names: Sequence[str]) -> str | None:
-    folders = [".", *sorted(path.name for path in root.iterdir() if path.is_dir() and not path.name.startswith("."))]
-    return next((folder for folder in folders if any((root / folder / name).is_file() for name in names[:20])), None)
+def _folders(root: Path, table: str, names: Sequence[str]) -> list[str]:
+    """Folders that hold the named files, the table's own first."""
+    own = yaml.safe_load(table)
+    own = os.path.dirname(own[0] if isinstance(own, list) else own)  # noqa: PTH120 (relative, also "")
+    near = [path.name for path in sorted(root.iterdir()) if path.is_dir() and not path.name.startswith(".")]
+    names = [name.replace("\\", "/") for name in names[:20]]
+    folders = dict.fromkeys([own or ".", ".", *near])
+    return [folder for folder in folders if any((root / folder / name).is_file() for name in names)]
 
 
 def _holds_pictures(folder: Path) -> bool:
@@ -180,7 +190,13 @@ def _pin_columns(pins: Sample, taken: set[str]) -> list[str]:
     if slices:
         lines.append("  slices:  # groups that the fairness report compares")
         lines += [f"    {re.sub(r'[^0-9A-Za-z_]', '_', name)}: {_name(name)}" for name in slices]
-    return lines
+    return lines + _unused(pins, [name for name in rest if name not in slices])
+
+
+def _unused(pins: Sample, names: Sequence[str]) -> list[str]:
+    """A comment on the columns that nothing was found for; times among them by name."""
+    times = [name for name in names if roles.time_format(pins.columns[name]) is not None]
+    return [f"  # not used: {', '.join(names)}" + (f"; times: {', '.join(times)}" if times else "")] if names else []
 
 
 def _other(sample: Sample, known: Spellings, pin_id: str) -> tuple[str, list[str]]:
@@ -206,7 +222,10 @@ def _other(sample: Sample, known: Spellings, pin_id: str) -> tuple[str, list[str
         return "annotations", _line("annotations", value, "a table of words")
     board = board or next((name for name in rest if name.lower().endswith("_id")), None)
     if board is None:
-        return "unused", [f"# {sample.table} is not used: it names Pins, but neither boards nor queries."]
+        return "unused", [
+            f"# {sample.table} is not used: it names Pins by {pin}, but neither boards nor queries; if a column "
+            f"groups Pins, write boards: {{table: {sample.table}, board_id: …, pin_id: {_name(pin)}}}."
+        ]
     lines = [*opening, f"    board_id: {_name(board)}  # the things that hold several Pins", reference]
     title = roles.by_name([name for name in rest if name != board], roles.BOARD_TITLES)
     lines += [f"    title: {_name(title)}"] if title else []
@@ -244,6 +263,7 @@ def _time(key: str, sample: Sample, names: list[str], wanted: Sequence[str]) -> 
         return []
     format = formats[found]
     value = f"{{column: {_name(found)}, format: {_name(format)}}}" if format else _name(found)
+    names.remove(found)
     return _line(key, value, "its values are times")
 
 

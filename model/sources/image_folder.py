@@ -9,7 +9,7 @@ from model.sources.values import BadValue
 
 
 class NamedFiles:
-    """Files named <pin_id> with an ending of images or without any, in the folder or below it.
+    """Files named <pin_id> with an ending of images, in the folder or below it; a name alone is no picture's.
 
     An id may be a path (`shoes/17`). An id that is a name alone is looked for in the folder first, then in all below.
     Of files that differ in their ending the first of ENDINGS counts.
@@ -18,8 +18,8 @@ class NamedFiles:
     def __init__(self, folder: Path) -> None:
         self._by_path: dict[str, str] = {}  # path without its ending -> file
         self._below: dict[str, str | None] = {}  # name -> path without its ending; None: in several folders
-        for file in sorted(_files(folder), key=lambda file: (_rank(file), file)):
-            for path in (_without_ending(file), file):
+        for file in sorted(filter(_ending, _files(folder)), key=lambda file: (ENDINGS.index(_ending(file)), file)):
+            for path in (file[: -len(_ending(file))], file):
                 self._by_path.setdefault(path, file)
                 if "/" in path and self._below.setdefault(PurePosixPath(path).name, path) != path:
                     self._below[PurePosixPath(path).name] = None
@@ -52,12 +52,7 @@ def _files(folder: Path) -> Iterator[str]:
         yield from (str(below / file) for file in files)
 
 
-def _rank(file: str) -> int:
-    """Of the ending: its place in ENDINGS, then all others."""
+def _ending(file: str) -> str:
+    """In lower case; "" for one that no image has: `v1.2` is a whole name."""
     ending = PurePosixPath(file).suffix.lower()
-    return ENDINGS.index(ending) if ending in ENDINGS else len(ENDINGS)
-
-
-def _without_ending(file: str) -> str:
-    """Only an ending of images is one: `v1.2` is a whole name."""
-    return file[: -len(PurePosixPath(file).suffix)] if _rank(file) < len(ENDINGS) else file
+    return ending if ending in ENDINGS else ""

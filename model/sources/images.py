@@ -59,7 +59,7 @@ class ImageFinder:
             raise BadValue("the image is no base64") from None
 
     def of_pin(self, pin_id: str) -> bytes:
-        """The file <pin_id>.jpg, .png, … or without an ending, here or in a folder below; endings in either case."""
+        """The file <pin_id>.jpg, .png, … here or in a folder below; endings in either case."""
         return self._read(self.folder / self._files.of(pin_id))
 
     @cached_property

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from model.catalogue import SCHEMAS, CatalogueWriter
 from model.config import PrepareConfig
-from model.errors import CatalogueError
+from model.errors import CatalogueError, SpecError
 from model.files import replaced
 from model.sources.checks import Column
 from model.sources.edges import BoardImporter, PinRows, import_queries
@@ -129,6 +129,8 @@ def _import(
 
 def _plan(spec: Spec) -> _Plan:
     pins = spec.pins
+    if not (spec.root / pins.image.folder).is_dir():
+        raise SpecError(f"pins.image: there is no folder {pins.image.folder} in {spec.root}; correct its path.")
     named = {**pins.columns, "annotations": pins.annotations}
     lookups = {name: source for name, source in named.items() if isinstance(source, Lookup)}
     columns = [source for source in pins.columns.values() if isinstance(source, Column)]

@@ -9,7 +9,7 @@ from model.sources.keys import Spellings
 from model.sources.report import Quarantine
 from model.sources.spec import Lookup
 from model.sources.tables import Batch, Source, scan
-from model.sources.values import BadValue, number, text, word
+from model.sources.values import BadValue, identifier, number, word
 
 ROWS = 16_384
 
@@ -60,7 +60,7 @@ class LookupTable:
         found = []
         for place, record in batch.records():
             try:
-                key, value = text(record[self._lookup.key.name]), word(record[self._lookup.value.name])
+                key, value = identifier(record[self._lookup.key.name]), word(record[self._lookup.value.name])
             except BadValue as bad:
                 quarantine.refuse(self.source.tally, None, f"a value {bad}", place)
                 continue

@@ -18,7 +18,7 @@ from model.sources.report import Quarantine, Tally
 from model.sources.spec import Annotations, Lookup, Pins
 from model.sources.tables import Source, scan
 from model.sources.times import time_reader
-from model.sources.values import BadValue, flag, named, text, word
+from model.sources.values import BadValue, flag, identifier, named, text, word
 
 ROWS = 64  # images held at once while a batch is read
 REQUIRED_IF_WRITTEN = ("consent",)  # a word that is no yes and no no must not count as no answer
@@ -51,7 +51,7 @@ class PinReader:
         Raises:
             BadValue: why the row is refused.
         """
-        pin_id = named("pin_id", text, record[self.pins.pin_id.name])
+        pin_id = named("pin_id", identifier, record[self.pins.pin_id.name])
         if pin_id is None:
             raise BadValue("no pin_id")
         if pin_id in self.known:

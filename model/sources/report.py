@@ -26,7 +26,7 @@ class Tally:
     notes: list[str] = field(default_factory=list)
     left_empty: Counter[str] = field(default_factory=Counter)  # optional values of kept rows that could not be read
     listlike: int = 0  # annotations that were taken as one word
-    extra_lines: int = 0  # line breaks within the quotes of a text file
+    extra_lines: int = 0  # line breaks within the values of a text file
     example: str = ""  # of an id that no Pin has
 
     @property
@@ -37,7 +37,7 @@ class Tally:
         if self.listlike:
             parts.append(f"{self.listlike:,} annotations look like a list written as text; write separator: or format:")
         if self.extra_lines:
-            parts.append(f"its rows hold {self.extra_lines:,} line breaks within quotes")
+            parts.append(f"line breaks within values: {self.extra_lines:,}")
         return "; ".join(parts + self.notes)
 
 

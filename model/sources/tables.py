@@ -47,7 +47,7 @@ class Batch:
     def place(self, index: int) -> str:
         return f"{self.label} {self.numbers[index]}"
 
-    def select(self, keep: Sequence[bool]) -> "Batch":
+    def select(self, keep: Sequence[bool | None]) -> "Batch":
         columns = {name: _kept(cells, keep) for name, cells in self.columns.items()}
         return replace(self, numbers=_kept(self.numbers, keep), columns=columns)
 
@@ -106,11 +106,15 @@ def scan(source: Source, quarantine: Quarantine, rows: int) -> Iterator[Batch]:
                 chunk.columns = {name: _without(missing, cells) for name, cells in chunk.columns.items()}
             batch = Batch(label, chunk.numbers, chunk.columns, (number + chunk.done) / len(source.files))
             if where is not None:
-                chosen = batch.select(where.keep(batch.columns))
-                left = len(batch.numbers) - len(chosen.numbers)
-                if left:
-                    tally.dropped[f"not chosen by where {where.text}"] += left
-                batch = chosen
+                fits = where.keep(batch.columns)
+                for row, kept in enumerate(fits):
+                    if kept is None:
+                        quarantine.refuse(
+                            tally, None, f"a cell that where {where.text} cannot compare", batch.place(row)
+                        )
+                if False in fits:
+                    tally.dropped[f"not chosen by where {where.text}"] += fits.count(False)
+                batch = batch.select(fits)
             yield batch
 
 
@@ -185,5 +189,5 @@ def _without(missing: frozenset[str], cells: list[Any]) -> list[Any]:
     return [None if isinstance(cell, str) and cell.strip() in missing else cell for cell in cells]
 
 
-def _kept(cells: list[Any], keep: Sequence[bool]) -> list[Any]:
+def _kept(cells: list[Any], keep: Sequence[bool | None]) -> list[Any]:
     return [cell for cell, kept in zip(cells, keep, strict=True) if kept]

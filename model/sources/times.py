@@ -23,11 +23,12 @@ WRITTEN_FORMATS = ("iso", "rfc2822")
 CLOCK = r"(?P<h>\d\d)(?::?(?P<mi>\d\d)(?::?(?P<s>\d\d)(?:[.,](?P<f>\d+))?)?)?"
 ZONE = r"\s?(?P<zone>Z|UTC|GMT|[+-]\d\d(?::?\d\d)?)?"
 ISO = re.compile(
-    rf"(?P<y>\d{{4}})(?:(?P<sign>[-/])(?P<mo>\d\d?)(?:(?P=sign)(?P<d>\d\d?)(?:[T ]{CLOCK}{ZONE})?)?)?", re.IGNORECASE
+    rf"(?P<y>\d{{4}})(?:(?P<sign>[-/])(?P<mo>\d\d?)(?:(?P=sign)(?P<d>\d\d?)(?:[T ]{CLOCK}{ZONE})?)?)?",
+    re.IGNORECASE | re.ASCII,
 )
 COMPACT = re.compile(
     rf"(?P<y>\d{{4}})(?P<mo>\d\d)(?P<d>\d\d)(?:T?(?P<h>\d\d)(?P<mi>\d\d)(?P<s>\d\d)(?:[.,](?P<f>\d+))?{ZONE})?",
-    re.IGNORECASE,
+    re.IGNORECASE | re.ASCII,
 )
 MAIL = re.compile(
     r"(?:[A-Z][a-z]{2}, )?\d{1,2} [A-Z][a-z]{2} \d{4} \d\d:\d\d(?::\d\d)? (?:[+-]\d{4}|GMT|UTC|UT|Z|[ECMP][SD]T)"
@@ -61,12 +62,14 @@ def time_reader(format: str | None) -> Callable[[Any], datetime | None]:
     if format is None:
         return moment
     if format in PER_SECOND:
-        return lambda cell: _filled(cell, lambda written: _since_epoch(written, format))
+        why = f"is no time that counts {format} from 1970"
+        return lambda cell: _filled(cell, lambda written: _since_epoch(written, format), why)
+    why = f"is not written as its format {format} says"
     if format == "iso":
-        return lambda cell: _filled(cell, lambda written: _match(ISO, written) or _match(COMPACT, written))
+        return lambda cell: _filled(cell, lambda written: _match(ISO, written) or _match(COMPACT, written), why)
     if format == "rfc2822":
-        return lambda cell: _filled(cell, _mail)
-    return lambda cell: _filled(cell, lambda written: datetime.strptime(written, format))
+        return lambda cell: _filled(cell, _mail, why)
+    return lambda cell: _filled(cell, lambda written: datetime.strptime(written, format), why)
 
 
 def moment(cell: Any) -> datetime | None:
@@ -83,7 +86,8 @@ def moment(cell: Any) -> datetime | None:
     return _filled(cell, _guessed)
 
 
-def _filled(cell: Any, read: Callable[[str], datetime | None]) -> datetime | None:
+def _filled(cell: Any, read: Callable[[str], datetime | None], why: str | None = None) -> datetime | None:
+    """`why` a cell is refused; without it a reason that names the way out."""
     if isinstance(cell, float) and math.isinf(cell):
         raise BadValue("is no time between the years 1 and 9999")
     if isinstance(cell, bool):
@@ -100,7 +104,7 @@ def _filled(cell: Any, read: Callable[[str], datetime | None]) -> datetime | Non
     except (OverflowError, ValueError):
         found = None
     if found is None:
-        raise BadValue(_why(written))
+        raise BadValue(why or _why(written))
     return _utc(found)
 
 

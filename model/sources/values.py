@@ -6,6 +6,7 @@ a query may well be `null`, a board cannot.
 """
 
 import math
+import re
 import unicodedata
 from collections.abc import Callable
 from datetime import date
@@ -20,6 +21,13 @@ YES = ("true", "t", "yes", "y", "1")
 NO = ("false", "f", "no", "n", "0")
 LONGEST = 76  # digits of Arrow's widest decimal
 EXACT = 2**53  # floats beyond it are not one whole number but several
+TOO_LARGE = "is a number too large for its floating-point column; export the column as text or integers"
+WRITTEN_FLOAT = re.compile(r"-?(\d{16})\.0")  # by pandas; a decimal has more zeros, a larger float an exponent
+INVISIBLE = "\ufeff\u200b"  # the mark at the start of a file, the blank without width: at the ends of an id
+
+
+class Narrow(float):
+    """A number of a 16- or 32-bit column that is not one whole number there but several."""
 
 
 class BadValue(ValueError):
@@ -45,6 +53,22 @@ def text(value: Any, marks: bool = False) -> str | None:
         parts = [text(part, marks) for part in value]
         return ", ".join(dict.fromkeys(part for part in parts if part)) or None
     raise BadValue("is no text")
+
+
+def identifier(value: Any, marks: bool = False) -> str | None:
+    """The id of a Pin or a board: text that is one thing."""
+    if isinstance(value, list):
+        raise BadValue("is a list")
+    written = text(value, marks)
+    if written is None:
+        return None
+    written = written.strip(INVISIBLE)
+    if "\0" in written:
+        raise BadValue("holds a NUL character")
+    whole = WRITTEN_FLOAT.fullmatch(written)
+    if whole and int(whole[1]) >= EXACT:
+        raise BadValue(TOO_LARGE)
+    return written or None
 
 
 def word(value: Any, marks: bool = True) -> str | None:
@@ -87,8 +111,10 @@ def count(value: Any) -> int | None:
     parsed = number(value)
     if parsed is None:
         return None
-    if parsed < 1 or parsed != int(parsed) or parsed >= EXACT:
+    if parsed < 1 or parsed != int(parsed):
         raise BadValue("is no whole number of at least 1")
+    if parsed >= EXACT:
+        raise BadValue("is larger than 2^53")
     return int(parsed)
 
 
@@ -108,8 +134,8 @@ def _number(value: float | Decimal) -> str | None:
         raise BadValue("is no finite number")
     if isinstance(value, Decimal) and value.adjusted() > LONGEST:
         raise BadValue("is a number of too many digits")
-    if isinstance(value, float) and abs(value) >= EXACT:
-        raise BadValue("is a number too large for its floating-point column; export the column as text or integers")
+    if isinstance(value, Narrow) or (isinstance(value, float) and abs(value) >= EXACT):
+        raise BadValue(TOO_LARGE)
     if value == int(value):
         return str(int(value))
     return f"{value.normalize():f}" if isinstance(value, Decimal) else str(value)

@@ -23,7 +23,7 @@ from model.sources.values import BadValue, flag, number, text
 
 Literal = str | float | bool
 Columns = Mapping[str, list[Any]]  # column name -> its cells, all of one length
-Keep = Callable[[Columns], list[bool]]
+Keep = Callable[[Columns], list[bool | None]]  # None: a cell is no number, or no yes and no no
 
 COMPARE: dict[str, Callable[[Any, Any], bool]] = {
     "==": operator.eq,
@@ -172,23 +172,14 @@ def _compare(column: str, sign: str, literal: Literal) -> Keep:
     read: Callable[[Any], Any] = flag if isinstance(literal, bool) else text if isinstance(literal, str) else number
     holds = COMPARE[sign]
 
-    def keep(columns: Columns) -> list[bool]:
-        kept = []
-        for cell in columns[column]:
-            value = _read(read, cell, column, literal)
-            kept.append(value is not None and holds(value, literal))
-        return kept
+    def fits(cell: Any) -> bool | None:
+        try:
+            value = read(cell)
+        except BadValue:
+            return False if read is text else None  # unreadable text equals nothing
+        return value is not None and holds(value, literal)
 
-    return keep
-
-
-def _read(read: Callable[[Any], Any], cell: Any, column: str, literal: Literal) -> Any:
-    try:
-        return read(cell)
-    except BadValue as bad:
-        if read is text:
-            return None  # unreadable text equals nothing
-        raise SpecError(f"where compares {column} with {literal}, but a cell {bad}; compare with text.") from None
+    return lambda columns: [fits(cell) for cell in columns[column]]
 
 
 def _equals(column: str, literals: Iterable[Literal]) -> Keep:
@@ -196,16 +187,28 @@ def _equals(column: str, literals: Iterable[Literal]) -> Keep:
 
 
 def _null(column: str) -> Keep:
-    return lambda columns: [_read(text, cell, column, "") is None for cell in columns[column]]
+    def is_null(cell: Any) -> bool:
+        try:
+            return text(cell) is None
+        except BadValue:
+            return True
+
+    return lambda columns: [is_null(cell) for cell in columns[column]]
 
 
 def _not(inner: Keep) -> Keep:
-    return lambda columns: [not kept for kept in inner(columns)]
+    return lambda columns: [None if kept is None else not kept for kept in inner(columns)]
 
 
 def _all(parts: list[Keep]) -> Keep:
-    return lambda columns: [all(row) for row in zip(*(part(columns) for part in parts), strict=True)]
+    return lambda columns: [
+        False if False in row else None if None in row else True
+        for row in zip(*(part(columns) for part in parts), strict=True)
+    ]
 
 
 def _any(parts: list[Keep]) -> Keep:
-    return lambda columns: [any(row) for row in zip(*(part(columns) for part in parts), strict=True)]
+    return lambda columns: [
+        True if True in row else None if None in row else False
+        for row in zip(*(part(columns) for part in parts), strict=True)
+    ]

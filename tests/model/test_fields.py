@@ -1,11 +1,14 @@
 """A Pin's fields as pandas, pyarrow and MLflow hand them over; what cannot be read is named with its type."""
 
+import base64
 from decimal import Decimal
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
+from pictures import encoded
+from PIL import Image
 
 from model.cleaning import clean, clean_column, clean_texts
 from model.fields import Row, UnreadableField, read_row
@@ -80,3 +83,13 @@ def test_a_pin_is_cleaned_like_a_column():
         found = clean_texts({"title": title, "annotations": annotations})
         assert found.get("title") == kept[0]
         assert found.get("annotations") == (", ".join(kept[1]) if kept[1] else None)
+
+
+def test_bytes_that_json_holds_as_base64():
+    picture = encoded(Image.new("RGB", (8, 8)), "PNG")
+    written = base64.b64encode(picture).decode()
+    assert (
+        read_row({"image": written}).image == read_row({"image": f"data:image/png;base64,{written}"}).image == picture
+    )
+    with pytest.raises(UnreadableField, match="'image' is str"):
+        read_row({"image": "data:image/png;base64,***"})

@@ -3,6 +3,7 @@
 import base64
 import json
 import random
+import re
 import zlib
 from types import SimpleNamespace
 
@@ -171,3 +172,23 @@ def test_queries_by_every_way(prepared, embedder, registered, onnx_model):
         assert np.array_equal(embedder.queries([said])[0], alone)
         assert np.abs(OnnxEncoder(*onnx_model, threads=1).queries([text])[0] - alone).max() < 1e-6
         assert np.abs(stored[cleaned.index(said)] - alone).max() < 1e-6  # encoded with others beside it
+
+
+@pytest.mark.parametrize(
+    ("table", "sentence"),
+    [
+        (pd.DataFrame({"query": ["ok", 5]}, index=["i", "j"]), "Row 1 (index 'j'): 'query' is int"),
+        (pd.DataFrame({"query": ["ok", 5]}), "Row 1: 'query' is int"),
+        (pd.DataFrame([["a", "b"]], columns=["title", "title"]), "The column 'title' is there twice"),
+        (pd.DataFrame([["a"]], columns=pd.MultiIndex.from_tuples([("title", "x")])), "The columns have several levels"),
+    ],
+)
+def test_predict_says_what_it_cannot_read(table, sentence):
+    with pytest.raises(ValueError, match=f"^{re.escape(sentence)}"):
+        PinModel().predict(None, table)
+
+
+def test_predict_takes_arrow_columns_and_columns_without_a_value(registered):
+    plain = registered.predict(None, pd.DataFrame({"image": [encoded(noise(20, 24), "PNG")], "title": ["teal"]}))
+    arrow = pa.table({"image": [encoded(noise(20, 24), "PNG")], "title": ["teal"], "query": [float("nan")]})
+    assert registered.predict(None, arrow.to_pandas(types_mapper=pd.ArrowDtype))["vector"][0] == plain["vector"][0]

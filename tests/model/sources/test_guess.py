@@ -134,3 +134,30 @@ def test_what_cannot_be_guessed(tmp_path):
     (tmp_path / "c.csv").write_text("x,y\n")
     with pytest.raises(SpecError, match="holds no rows"):
         guess([tmp_path / "c.csv"], tmp_path)
+
+
+def test_pictures_beside_the_table_come_first(tmp_path):
+    for folder in ("test", "train"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "1.png").write_bytes(picture())
+        (tmp_path / folder / "2.png").write_bytes(picture())
+    (tmp_path / "train" / "metadata.csv").write_text("file_name,caption\n1.png,a red lamp\n2.png,an oak table\n")
+    text = guess([tmp_path / "train" / "metadata.csv"], tmp_path)
+    assert yaml.safe_load(text)["pins"] == {
+        "table": "train/metadata.csv",
+        "pin_id": "file_name",
+        "image": {"column": "file_name", "folder": "train"},
+        "caption": "caption",
+    }
+    assert "files of these names in test too: choose" in text
+
+
+def test_what_is_not_used_is_named(tmp_path):
+    (tmp_path / "images").mkdir()
+    (tmp_path / "images" / "1.jpg").write_bytes(picture())
+    (tmp_path / "artikel.csv").write_text(
+        "nr;bild;marke;angelegt\n1;images\\1.jpg;x;2021-03-01\n2;b.jpg;x;2021-03-02\n"
+    )
+    text = guess([tmp_path / "artikel.csv"], tmp_path)
+    assert yaml.safe_load(text)["pins"]["image"] == {"column": "bild", "folder": "."}
+    assert "# not used: marke, angelegt; times: angelegt" in text

@@ -44,20 +44,20 @@ def test_each_format_is_taken(finder, kind):
     assert finder.of_cell(encoded(kind)) == encoded(kind)
 
 
-@pytest.mark.parametrize("name", ["0.jpg", "0.JPEG", "0.Jpg", "0.jfif", "0.JPE", "0.Png", "0.TIFF", "0.Avif", "0"])
-def test_endings_in_any_case_or_none(tmp_path, name):
+@pytest.mark.parametrize("name", ["0.jpg", "0.JPEG", "0.Jpg", "0.jfif", "0.JPE", "0.Png", "0.TIFF", "0.Avif"])
+def test_endings_in_any_case(tmp_path, name):
     (tmp_path / name).write_bytes(PNG)
     assert ImageFinder(tmp_path, 1000).of_pin("0") == PNG
     assert ImageFinder(tmp_path, 1000).of_pin(name) == PNG
 
 
 def test_of_several_files_the_first_ending_counts(tmp_path):
-    for name in ("0.txt", "0", "0.bmp", "0.jpg", "v1.2.png"):
+    for name in ("0.txt", "0", "0.bmp", "0.jpg", "v1.2.png", "7", "8.txt"):
         (tmp_path / name).write_bytes(encoded("JPEG") if name == "0.jpg" else PNG)
     finder = ImageFinder(tmp_path, 1000)
     assert finder.of_pin("0") == encoded("JPEG")
     assert finder.of_pin("v1.2") == PNG
-    for pin_id in ("v1", ""):
+    for pin_id in ("v1", "", "7", "8"):
         with pytest.raises(BadValue, match="no image file is named by this pin_id"):
             finder.of_pin(pin_id)
 
@@ -184,7 +184,7 @@ def test_a_link_in_the_folder_is_its_owners(finder, tmp_path):
     (finder.folder / "linked").symlink_to(cache)
     assert finder.of_cell("link.png") == finder.of_pin("link") == PNG
     assert finder.of_cell("sub/relative.png") == finder.of_pin("relative") == PNG
-    assert finder.of_cell("linked/cdef") == finder.of_pin("cdef") == PNG
+    assert finder.of_cell("linked/cdef") == PNG
     folder = tmp_path / "elsewhere"
     folder.symlink_to(finder.folder)
     assert ImageFinder(folder, 1000).of_cell(str(folder / "a.png")) == PNG

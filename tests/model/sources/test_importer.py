@@ -298,6 +298,7 @@ def test_titles_and_a_table_of_queries_add_up(data):
         (("item,", "itm,"), SpecError, "boards.csv has no column 'itm' (boards); did you mean 'item'?"),
         (("items.parquet", "absent.parquet"), SpecError, "matches absent.parquet"),
         (("pin_id: id", "pin_id: image"), CatalogueError, "none of the 3 rows could be kept (3 × pin_id is no UTF-8"),
+        (("image: image", "image: {folder: nope}"), SpecError, "pins.image: there is no folder nope in"),
         (("image: image", "image: {folder: .}"), CatalogueError, "3 × no image file is named by this pin_id"),
         (("pin_id: item", "pin_id: title"), SpecError, "boards: none of the 3 rows of boards.csv was kept"),
         (("from: board_titles", "from: board_titles, where: title == 'green'"), SpecError, "gave nothing"),
@@ -380,6 +381,42 @@ def test_marks_of_a_missing_value_make_no_board_group_or_query(data):
     assert found == [{"pin_id": name, "group_id": None, "created_at": None, "slice_g": None} for name in ("NULL", "2")]
     assert rows["boards"]["reason"] == "6 × no board_id"
     assert catalogue.read("queries", ["query"])["query"].to_pylist() == ["red"]
+
+
+@pytest.mark.parametrize(
+    ("ids", "reason"),
+    [
+        (pa.array([1.0, 2.0**24], pa.float32()), "pin_id is a number too large for its floating-point column"),
+        (pa.array([1.0, 2.0**11], pa.float16()), "pin_id is a number too large for its floating-point column"),
+        (["1", "9007199254740992.0"], "pin_id is a number too large for its floating-point column"),
+        ([["1"], ["2", "3"]], "pin_id is a list"),
+        (["1", "a\0b"], "pin_id holds a NUL character"),
+    ],
+)
+def test_ids_that_are_not_one_thing_are_refused(data, ids, reason):
+    pq.write_table(pa.table({"id": ids, "image": [image()] * 2}), data / "items.parquet")
+    spec = "pins: {table: items.parquet, pin_id: id, image: image}"
+    if reason.endswith("list"):
+        with pytest.raises(CatalogueError, match=reason):
+            run(data, spec)
+        return
+    catalogue, _, quarantine = run(data, spec)
+    assert pins(catalogue) == [{"pin_id": "1"}]
+    assert [row[2].startswith(reason) for row in quarantine] == [True]
+
+
+def test_ids_that_look_odd_and_are_whole(data):
+    ids = ["16777217", "9007199254740993", "9007199254740993.00", "\ufeff4"]
+    pq.write_table(pa.table({"id": ids, "image": [image()] * 4}), data / "items.parquet")
+    found = pins(run(data, "pins: {table: items.parquet, pin_id: id, image: image}")[0])
+    assert [pin["pin_id"] for pin in found] == [*ids[:3], "4"]
+    pq.write_table(pa.table({"pin": ["16777217"] * 2, "board": [["1", "2"], ["3"]]}), data / "boards.parquet")
+    spec = """
+pins: {table: items.parquet, pin_id: id, image: image}
+boards: {table: boards.parquet, board_id: board, pin_id: pin}
+"""
+    with pytest.raises(SpecError, match="board_id is a list"):
+        run(data, spec)
 
 
 def test_prefixes_part_the_ids_of_two_tables(data):

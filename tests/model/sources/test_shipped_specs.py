@@ -135,9 +135,7 @@ def test_unsplash_lite(tmp_path, suffix, delimiter):
         {"query": "sea", "pin_id": "-photo0", "clicks": 1},
     ]
     rows = {row["table"]: row for row in report.rows()}
-    assert (
-        rows["pins"]["reason"] == "1 × no image file is named by this pin_id; its rows hold 1 line breaks within quotes"
-    )
+    assert rows["pins"]["reason"] == "1 × no image file is named by this pin_id; line breaks within values: 1"
     assert report.quarantined == 2  # the photo and its place in a collection
 
 

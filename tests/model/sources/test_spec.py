@@ -158,6 +158,15 @@ def test_files_that_are_no_spec(tmp_path):
         load_spec(tmp_path / "latin.yaml", tmp_path / "nowhere")
 
 
+def test_a_key_that_stands_twice_and_tabs(load):
+    with pytest.raises(SpecError, match="the key 'boards' stands there twice, again at line 3"):
+        load("pins: {table: a.csv, pin_id: id, image: i}\nboards: {}\nboards: {}\n")
+    with pytest.raises(SpecError, match="the key 'table' stands there twice"):
+        load("pins: {table: a.csv, pin_id: id, image: i, table: b.csv}")
+    with pytest.raises(SpecError, match="indent with blanks instead of tabs"):
+        load("pins:\n\ttable: a.csv\n")
+
+
 def test_yaml_makes_no_objects(load):
     with pytest.raises(SpecError, match="no YAML"):
         load("pins: !!python/object/apply:os.getcwd []")

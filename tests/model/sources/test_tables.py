@@ -64,6 +64,13 @@ def test_byte_order_mark_windows_lines_blank_lines_and_line_breaks_in_quotes(tmp
     assert (refused, tally.read) == ([], 2)
 
 
+def test_blank_lines_before_the_header(tmp_path):
+    (tmp_path / "t.csv").write_bytes(b"\n \r\n\nid;title\n1;a\n\n2;b;c\n")
+    found, refused, _ = read(tmp_path, "t.csv", columns=("id", "title"))
+    assert found == [("1", "a")]
+    assert [row["place"] for row in refused] == ["t.csv line 7"]
+
+
 def test_rows_of_another_width_are_refused_with_their_number(tmp_path):
     (tmp_path / "t.csv").write_text('id,title\n1,a\n2,b,c\n3\n4,"x"y\n5,e\n')
     found, refused, tally = read(tmp_path, "t.csv")
@@ -97,6 +104,16 @@ def test_where_counts_what_it_leaves(tmp_path):
     assert (tally.read, dict(tally.dropped)) == (3, {'not chosen by where kind == "a"': 1})
 
 
+def test_a_cell_that_where_cannot_compare_costs_its_row(tmp_path):
+    (tmp_path / "t.csv").write_text("id,n\n1,1\n2,2\n3,x\n4,\n5,5\n")
+    found, refused, tally = read(tmp_path, "t.csv", where="n >= 2")
+    assert found == [("2",), ("5",)]
+    assert [(row["place"], row["reason"]) for row in refused] == [
+        ("t.csv line 4", "a cell that where n >= 2 cannot compare")
+    ]
+    assert (tally.read, tally.dropped["not chosen by where n >= 2"]) == (5, 2)
+
+
 def test_optional_columns_and_tables(tmp_path):
     (tmp_path / "t.csv0").write_text("id,new\n1,a\n")
     (tmp_path / "t.csv1").write_text("id\n2\n")
@@ -114,6 +131,8 @@ def test_optional_columns_and_tables(tmp_path):
     ("name", "content", "sentence"),
     [
         ("t.csv", b"", "is empty; its first line must name the columns"),
+        ("t.csv", b"\n \n", "is empty; its first line must name the columns"),
+        ("t.csv", "id,title".encode("utf-16-le"), "holds NUL characters, as UTF-16 has them; save the file as UTF-8"),
         ("t.csv", b"a,iid\n1,2\n", "has no column 'id' (pins); did you mean 'iid'? its columns: a, iid."),
         ("t.csv", b"id,id\n1,2\n", "names the column 'id' twice"),
         ("t.csv", "id\n1\n".encode("utf-16"), "the first line of"),
@@ -273,7 +292,7 @@ def test_long_values_with_line_breaks_are_values(tmp_path):
     (tmp_path / "t.csv").write_text(f'id,pin,note,name\na,1,"{note}",n\nb,2,short,n\n')
     found, refused, tally = read(tmp_path, "t.csv", columns=("id", "note"))
     assert (found, refused) == ([("a", note), ("b", "short")], [])
-    assert tally.reason == "its rows hold 3 line breaks within quotes"
+    assert tally.reason == "line breaks within values: 3"
 
 
 def test_times_that_no_calendar_holds(tmp_path):

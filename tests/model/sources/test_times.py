@@ -130,3 +130,18 @@ def test_no_number_becomes_a_time_out_of_the_blue(cell):
         return
     assert found is None or not isinstance(cell, int | float) or len(str(int(cell))) in (4, 8, 10, 13, 14, 16, 19)
     assert found is None or not str(cell).isdecimal() or len(str(cell)) != 13 or found.year in range(2001, 2031)
+
+
+@pytest.mark.parametrize(
+    ("format", "cell", "reason"),
+    [
+        ("%d/%m/%Y", "12/31/2021", "is not written as its format %d/%m/%Y says"),
+        ("s", "99999999999999", "is no time that counts s from 1970"),
+        ("iso", "8 Aug 2023 14:00:00 +0200", "is not written as its format iso says"),
+        ("iso", "\u0662\u0660\u0662\u0661-12-31", "is not written as its format iso says"),
+    ],
+)
+def test_with_a_format_the_reason_names_it(format, cell, reason):
+    with pytest.raises(BadValue) as caught:
+        time_reader(format)(cell)
+    assert str(caught.value) == reason

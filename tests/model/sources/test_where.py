@@ -108,9 +108,23 @@ def test_comparison_against_python(cells, literal, sign):
     assert parse(f"a {sign} {literal}").keep({"a": cells}) == expected
 
 
-def test_a_number_against_text_says_so():
-    with pytest.raises(SpecError, match=r"where compares kind with 3.0, but a cell is no number"):
-        parse("kind > 3").keep(COLUMNS)
+@pytest.mark.parametrize(
+    ("where", "expected"),
+    [
+        ("n >= 2", [False, True, None, False]),
+        ("n != 2", [True, False, None, True]),
+        ("not n >= 2", [True, False, None, True]),
+        ("n in [2, 3]", [False, True, None, False]),
+        ("n >= 2 or k == 'a'", [True, True, True, False]),
+        ("n >= 2 or k == 'b'", [False, True, None, False]),
+        ("n >= 2 and k == 'b'", [False, False, False, False]),
+        ("n >= 2 and k == 'a'", [False, True, None, False]),
+        ("n == true", [True, None, None, False]),
+        ("n is null", [False, False, False, True]),
+    ],
+)
+def test_a_cell_that_cannot_be_compared_is_unknown(where, expected):
+    assert parse(where).keep({"n": ["1", "2", "x", None], "k": ["a", "a", "a", "c"]}) == expected
 
 
 def test_mapping_of_wrong_values():
