@@ -92,6 +92,12 @@ def test_the_encoder_scales_and_is_drained_one_at_a_time():
         assert "replicas" not in nodes["Deployment", "encoder"]  # it would undo the autoscaler at every apply
 
 
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_features_waits_for_the_first_publication_before_it_starts(folder):
+    (waiting,) = pod_spec(the(folder, "Deployment", "features"))["initContainers"]
+    assert waiting["command"] == ["pinclip", "wait"]
+
+
 def test_the_most_encoders_leave_half_of_the_quota():
     for folder in SCALED:
         nodes = objects(folder)
