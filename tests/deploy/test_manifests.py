@@ -7,7 +7,7 @@ import pytest
 import yaml
 from kubernetes.utils.quantity import parse_quantity
 from manifest_policy import containers, pod_spec
-from manifests import ROOT, Object, built, objects, validate
+from manifests import ROOT, Object, built, objects, the, validate
 
 FOLDERS = ["base", "overlays/dev", "overlays/lab", "overlays/prod"]
 SCALED = [folder for folder in FOLDERS if folder != "overlays/lab"]
