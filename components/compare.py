@@ -26,6 +26,7 @@ def compare(
         from pathlib import Path
 
         from components.comparing import compare_with_champion
+        from components.configuration import given
         from components.prepared import prepared_folder
         from components.ray_parts import spread
         from components.settings import Settings
@@ -33,9 +34,7 @@ def compare(
         from model.files import write_json
         from model.parts import in_turn
 
-        config = Config.of(
-            seed=seed, prepare=prepare_config, quantization=quantization_config, evaluation=evaluation_config
-        )
+        config = given(Config, locals())
         compared = compare_with_champion(
             prepared=prepared_folder(Path(prepared.path)),
             neighbours=Path(neighbours.path),

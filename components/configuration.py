@@ -1,13 +1,14 @@
 """All settings as one tree: what makes and judges a model (model/config), and what the platform does with it.
 
 load("demo", ["train.epochs=2", "gate.min_fresh_search=0.3"])    ->  Configuration
-parameters(configuration)["train_config"]                        ->  {"epochs": 2, …}
+parameters(configuration, inputs)["train_config"]                ->  {"epochs": 2, …}
+given(Config, locals())                                          ->  the part that a step was given
 """
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import field
-from typing import Any
+from typing import Any, TypeVar
 
 from components.gate import GateConfig
 from components.monitoring.config import MonitoringConfig
@@ -22,6 +23,8 @@ from model.overrides import section
 SMOKE_GATE = {"min_gain_over_clip": -1.0, "max_slice_gap": 1.0}
 PROFILES = MODEL_PROFILES | {"smoke": MODEL_PROFILES["smoke"] | {"gate": SMOKE_GATE}}
 OPERATIONS = ("promotion", "monitoring")  # no part of a run: what comes after it reads them
+
+C = TypeVar("C", bound=Config)
 
 
 @section
@@ -46,6 +49,20 @@ def parameters(config: Configuration, inputs: Iterable[str]) -> dict[str, Any]:
     A section is a parameter of its own, so that a step's inputs, its key in the cluster's cache, hold what it reads.
     """
     tree = json.loads(config.to_json())  # lists: KFP takes no tuples
-    known = {name if name in VALUES else f"{name}_config": value for name, value in tree.items()}
+    known = {_parameter(name): value for name, value in tree.items()}
     known["config"] = json.dumps(tree)  # on one line: KFP repeats a default in a comment, which a second would end
     return {name: value for name, value in known.items() if name in set(inputs)}
+
+
+def given(kind: type[C], inputs: Mapping[str, Any]) -> C:
+    """The other way round, in a step: of its inputs those that are settings. A step names them once, in its signature.
+
+    Raises:
+        ConfigError: a key does not exist, or a value does not fit.
+    """
+    sections = {_parameter(name): name for name in kind.__dataclass_fields__}
+    return kind.of(**{sections[name]: value for name, value in inputs.items() if name in sections})
+
+
+def _parameter(name: str) -> str:
+    return name if name in VALUES else f"{name}_config"

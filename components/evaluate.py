@@ -28,6 +28,7 @@ def evaluate(
     with step("evaluate"):
         from pathlib import Path
 
+        from components.configuration import given
         from components.prepared import prepared_folder
         from model import evaluation as library
         from model.config import Config
@@ -40,7 +41,7 @@ def evaluate(
             baseline=Path(baseline.path),
             quantized=Path(quantized.path),
             out=Path(evaluation.path),
-            config=Config.of(seed=seed, quantization=quantization_config, evaluation=evaluation_config),
+            config=given(Config, locals()),
             report=advance,
         )
         for task in ("related_pins", "search"):

@@ -21,6 +21,7 @@ def neighbours(
     with step("neighbours"):
         from pathlib import Path
 
+        from components.configuration import given
         from components.prepared import prepared_folder
         from components.ray_parts import spread
         from model import neighbourhood
@@ -28,6 +29,6 @@ def neighbours(
         from model.parts import in_threads
 
         folders = prepared_folder(Path(prepared.path)), Path(neighbours.path)
-        config = Config.of(seed=seed, split=split_config, graph=graph_config)
+        config = given(Config, locals())
         stats = neighbourhood.build(*folders, config, advance, spread(in_threads))
         neighbours.metadata.update(stats)

@@ -18,13 +18,14 @@ def prepare(
     with step("prepare"):
         from pathlib import Path
 
+        from components.configuration import given
         from components.prepared import prepared_into
         from components.settings import Settings
         from model import preparation
         from model.catalogue import Catalogue
         from model.config import Config
 
-        source, settings = Catalogue(Path(catalogue)), Config.of(prepare=prepare_config, vision=vision_config)
+        source, settings = Catalogue(Path(catalogue)), given(Config, locals())
         size = settings.vision.image_size
         with prepared_into(Path(prepared.path), Settings()) as out:
             summary = preparation.prepare(source, out, settings.prepare, advance, size)

@@ -22,6 +22,7 @@ def quantize(
     with step("quantize"):
         from pathlib import Path
 
+        from components.configuration import given
         from model import quantization
         from model.config import Config
         from model.neighbourhood import read_training
@@ -29,6 +30,6 @@ def quantize(
         from validation.report import require
 
         require(check_embeddings(Path(vectors.path), Path(docs.path), int(vectors.metadata["pins"])))
-        config = Config.of(seed=seed, quantization=quantization_config)
+        config = given(Config, locals())
         training = read_training(Path(neighbours.path))
         quantization.quantize(Path(vectors.path), training, Path(quantized.path), config)

@@ -41,27 +41,13 @@ def register(
         from pathlib import Path
 
         from components import outcome, registry
-        from components.configuration import Configuration
+        from components.configuration import Configuration, given
         from components.model_card.card import model_card
         from components.prepared import prepared_folder
         from components.settings import Settings
         from model.files import write_text
 
-        config = Configuration.of(
-            profile=profile,
-            seed=seed,
-            prepare=prepare_config,
-            split=split_config,
-            graph=graph_config,
-            vision=vision_config,
-            text=text_config,
-            fusion=fusion_config,
-            objective=objective_config,
-            train=train_config,
-            quantization=quantization_config,
-            evaluation=evaluation_config,
-            gate=gate_config,
-        )
+        config = given(Configuration, locals())
         folder, judged = Path(model.path), Path(evaluation.path)
         page = model_card(
             run_id=run,

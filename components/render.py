@@ -41,7 +41,7 @@ def report(
         import json
         from pathlib import Path
 
-        from components.configuration import Configuration
+        from components.configuration import Configuration, given
         from components.prepared import prepared_folder
         from components.registry import Registration
         from components.report.rendering import render
@@ -49,21 +49,7 @@ def report(
         from components.tracking import log_report
         from model.catalogue import Catalogue
 
-        config = Configuration.of(
-            profile=profile,
-            seed=seed,
-            prepare=prepare_config,
-            split=split_config,
-            graph=graph_config,
-            vision=vision_config,
-            text=text_config,
-            fusion=fusion_config,
-            objective=objective_config,
-            train=train_config,
-            quantization=quantization_config,
-            evaluation=evaluation_config,
-            gate=gate_config,
-        )
+        config = given(Configuration, locals())
         registration = Registration.read(Path(version.path))
         written = render(
             out=Path(charts.path),

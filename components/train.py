@@ -36,6 +36,7 @@ def train(
         from pathlib import Path
 
         from components import ray_training
+        from components.configuration import given
         from components.prepared import prepared_folder
         from components.rayjob import training as rayjob_training
         from components.rayjob.settings import is_asked
@@ -43,17 +44,7 @@ def train(
         from components.snapshots import snapshot_file
         from model.config import Config, clip_baseline
 
-        config = Config.of(
-            seed=seed,
-            prepare=prepare_config,
-            split=split_config,
-            graph=graph_config,
-            vision=vision_config,
-            text=text_config,
-            fusion=fusion_config,
-            objective=objective_config,
-            train=train_config,
-        )
+        config = given(Config, locals())
         config = clip_baseline(config) if baseline else config
         folders = prepared_folder(Path(prepared.path)), Path(neighbours.path), Path(model.path)
         snapshot = snapshot_file(name, config, prepared.metadata, Settings())

@@ -21,13 +21,14 @@ def validate(
     with step("validate"):
         from pathlib import Path
 
+        from components.configuration import given
         from components.prepared import prepared_folder
         from model.config import Config
         from model.files import write_json
         from validation.checking import check
         from validation.report import require
 
-        settings = Config.of(prepare=prepare_config).prepare
+        settings = given(Config, locals()).prepare
         report = check(prepared_folder(Path(prepared.path)), settings, Path(docs.path))
         write_json(Path(validation.path), report.to_dict())
         require(report)

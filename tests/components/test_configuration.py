@@ -6,7 +6,8 @@ from collections.abc import Iterator
 import pytest
 from pydantic import TypeAdapter
 
-from components.configuration import Configuration, load, parameters
+from components.configuration import Configuration, given, load, parameters
+from model.config import Config
 from model.errors import ConfigError
 
 NUMBERS = ("integer", "number")
@@ -24,6 +25,17 @@ def numbers(schema: dict, where: str = "") -> Iterator[tuple[str, dict]]:
 
 SCHEMA = TypeAdapter(Configuration).json_schema()
 BOUNDED = dict(numbers(SCHEMA))
+
+
+def test_a_step_gets_back_the_part_that_the_pipeline_gave_it():
+    whole = load("smoke", ["train.epochs=3", "seed=7", "gate.min_retention=0.5"])
+    inputs = parameters(whole, ["profile", "seed", "train_config", "gate_config", "no_setting"])
+    part = given(Configuration, inputs | {"baseline": True, "step": None})
+    assert part.to_dict() == {
+        name: value for name, value in whole.to_dict().items() if name in ("profile", "seed", "train", "gate")
+    }
+    with pytest.raises(AttributeError):
+        _ = given(Config, inputs).gate
 
 
 def test_every_number_has_a_least_and_a_greatest_value():

@@ -1,5 +1,8 @@
 """What register and publish say last, for a version that passed and for one that was refused."""
 
+import ast
+from pathlib import Path
+
 import pytest
 from feature_home import CREATED, quantized
 
@@ -74,3 +77,11 @@ def test_a_registry_that_cannot_be_read_fails_no_step(tmp_path):
     (tmp_path / "feast").mkdir()
     (tmp_path / "feast" / "registry.db").write_bytes(b"\xff not a registry")
     assert outcome.serving(Settings(home=tmp_path)).startswith("unknown (")
+
+
+@pytest.mark.parametrize(("step", "word"), [("register", "tell_registered"), ("publish", "tell_published")])
+def test_the_steps_end_with_it(step, word):
+    """Nothing is said after the verdict, which so stands in the last lines of the log."""
+    tree = ast.parse((Path(__file__).parents[2] / "components" / f"{step}.py").read_text())
+    (work,) = (node for node in ast.walk(tree) if isinstance(node, ast.With))
+    assert ast.unparse(work.body[-1]).startswith(f"outcome.{word}(registration, ")

@@ -7,7 +7,7 @@ import pytest
 import yaml
 from kubernetes.utils.quantity import parse_quantity
 from manifest_policy import containers, pod_spec
-from manifests import ROOT, Object, built, objects, validate
+from manifests import ROOT, Object, built, objects, the, validate
 
 FOLDERS = ["base", "overlays/dev", "overlays/lab", "overlays/prod"]
 SCALED = [folder for folder in FOLDERS if folder != "overlays/lab"]
@@ -90,6 +90,12 @@ def test_the_encoder_scales_and_is_drained_one_at_a_time():
         assert scaler["scaleTargetRef"]["name"] == "encoder" and scaler["minReplicas"] < scaler["maxReplicas"]
         assert nodes["PodDisruptionBudget", "encoder"]["maxUnavailable"] == 1
         assert "replicas" not in nodes["Deployment", "encoder"]  # it would undo the autoscaler at every apply
+
+
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_features_waits_for_the_first_publication_before_it_starts(folder):
+    (waiting,) = pod_spec(the(folder, "Deployment", "features"))["initContainers"]
+    assert waiting["command"] == ["pinclip", "wait"]
 
 
 def test_the_most_encoders_leave_half_of_the_quota():

@@ -121,7 +121,7 @@ def test_the_labs_queue_admits_one_training_at_a_time():
 LAUNCHER = {"cpu": "100m"}
 DRIVER = {"cpu": "100m", "memory": "64Mi"}
 WAITING = {"cpu": "200m", "memory": "256Mi"}
-TWO_CORES = {"cpu": "1.6", "memory": "7Gi"}  # of 2 and 8, less what Kubernetes, KFP, Kueue and KubeRay set aside
+TWO_CORES = {"cpu": "1.6", "memory": "6.5Gi"}  # of 2 and 8, less what Kubernetes, KFP, Kueue and KubeRay set aside
 
 
 def pod(container: dict[str, str], before: dict[str, str]) -> dict[str, str]:

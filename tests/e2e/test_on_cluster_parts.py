@@ -11,7 +11,10 @@ import api_server
 import pytest
 import yaml
 
+from tests.e2e.on_cluster import __main__ as command
 from tests.e2e.on_cluster import checks, evidence, failures, jobs, overlay, profile, reaching, runs, steps, telling
+from tests.e2e.on_cluster import site as site_module
+from tests.e2e.on_cluster.__main__ import main
 from tests.e2e.on_cluster.report import Report
 from tests.e2e.on_cluster.site import Site
 from tests.e2e.on_cluster.steps import Clock, Failed, NotTried, Outcome, Step, run_all
@@ -37,6 +40,36 @@ def site(tmp_path, monkeypatch):
         found.server = state
         yield found
         found.close()
+
+
+@pytest.mark.parametrize("arguments", [[], ["--delete"]])
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        (None, "There is no way to a cluster"),
+        ("no kubeconfig at all", "There is no way to a cluster (no kubeconfig); set KUBECONFIG"),
+        ("nobody", "does not answer ([Errno 111] Connection refused); does KUBECONFIG name the right cluster?"),
+        (401, "refuses the credentials of KUBECONFIG (401: "),
+    ],
+)
+def test_a_wrong_kubeconfig_is_one_sentence_and_leaves_the_last_report(
+    tmp_path, monkeypatch, capsys, given, says, arguments
+):
+    file, state = tmp_path / "kubeconfig", api_server.ApiServer()
+    monkeypatch.setenv("KUBECONFIG", str(file))
+    monkeypatch.setattr(site_module, "PAUSE", 0.01)
+    monkeypatch.setattr(command, "RUNS", str(tmp_path / "runs"))
+    if given == "no kubeconfig at all":
+        file.write_text(given)
+    if given in ("nobody", 401):
+        with api_server.listening(state, file):
+            state.broken[:] = [401] if given == 401 else []
+            code = main(arguments) if given == 401 else None
+    code = main(arguments) if given != 401 else code
+    said = capsys.readouterr()
+    assert (code, said.out, said.err.count("\n")) == (2, "", 1)
+    assert says in said.err
+    assert not (tmp_path / "runs").exists()
 
 
 def run(*planned, minutes=1.0, only=()):

@@ -14,7 +14,7 @@ from model.errors import ConfigError
 from pipelines.packages import package
 from pipelines.profiles import PROFILES, UNBOUNDED, Profile, Retries, Step, read_profile
 
-RAY = "{claim: c, path: /d, head: {cpu: 1, memory: 1Gi}, workers: {cpu: 1, memory: 1Gi}"  # not closed yet
+RAY = "{claim: c, path: /d, head: {cpu: 1, memory: 2Gi}, workers: {cpu: 1, memory: 1Gi}"  # not closed yet
 SEEN = "defaults: {volumes: [{claim: c, path: /d}]}\n"
 
 

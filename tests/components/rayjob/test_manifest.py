@@ -166,7 +166,10 @@ def test_the_object_store_fits_into_shared_memory(node, shared, store):
     ("node", "told"),
     [
         ({"head": {"cpu": "300m", "memory": "4Gi"}}, "cpu is 300m, and Ray does not get up with less than 500m"),
-        ({"head": {"cpu": 1, "memory": "900Mi"}}, "head.memory is 900Mi, and Ray does not get up with less than 1Gi"),
+        (
+            {"head": {"cpu": 1, "memory": "900Mi"}},
+            "head.memory is 900Mi, and Ray does not get up with less than 1536Mi",
+        ),
         ({"workers": {"cpu": ".4", "memory": "4Gi"}}, "cpu is .4, and Ray does not get up with less than 500m"),
         ({"workers": {"cpu": 1, "memory": "512Mi"}}, "workers.memory is 512Mi, and Ray does not get up with less than"),
         (

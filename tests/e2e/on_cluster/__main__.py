@@ -29,7 +29,7 @@ from tests.e2e.on_cluster import (
 )
 from tests.e2e.on_cluster.report import Report, summary
 from tests.e2e.on_cluster.site import ROOT, Site
-from tests.e2e.on_cluster.steps import FAILED, Clock, Outcome, Step, run_all, say
+from tests.e2e.on_cluster.steps import FAILED, Clock, Failed, Outcome, Step, run_all, say
 
 MINUTES = 45.0
 RUNS = "runs/e2e-cluster"
@@ -65,6 +65,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         clock = Clock(options.minutes)
         site = Site(options.image, clock, _folder())
+        site.greet()
         try:
             return _delete(site) if options.delete else _prove(site, options.only)
         finally:
@@ -72,6 +73,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ConfigError as error:
         print(f"e2e-cluster: {error}", file=sys.stderr)
         return 2
+    except Failed as failure:  # of --delete, whose first questions belong to no step
+        print(f"e2e-cluster: {failure}", file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         return 130
 
@@ -80,6 +84,7 @@ def _prove(site: Site, only: Sequence[str]) -> int:
     names = [step.name for step in STEPS]
     for name in set(only) - set(names):
         raise ConfigError(f"There is no step {name!r}; choose of: {', '.join(names)}.")
+    _newest(site.folder)
     report = Report(site, names)
     print(
         f"{site.address}, namespace {site.namespace}, image {site.image}; {site.clock.total / 60:.0f} minutes at most"
@@ -97,14 +102,16 @@ def _delete(site: Site) -> int:
 
 
 def _folder() -> Path:
-    """Of this call's report; the newest is also runs/e2e-cluster/latest."""
-    base = ROOT / RUNS
-    folder = base / f"{datetime.now():%Y%m%d-%H%M%S}"
+    """Of this call's report and of the files that it writes."""
+    return ROOT / RUNS / f"{datetime.now():%Y%m%d-%H%M%S}"
+
+
+def _newest(folder: Path) -> None:
+    """Makes the folder, and runs/e2e-cluster/latest lead to it; not for --delete, which reports nothing."""
     folder.mkdir(parents=True)
-    latest = base / "latest"
+    latest = folder.parent / "latest"
     latest.unlink(missing_ok=True)
     latest.symlink_to(folder.name)
-    return folder
 
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:

@@ -3,14 +3,16 @@
 import json
 import logging
 import os
+import shutil
 import subprocess
+import time
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
 from model.errors import ConfigError
-from tests.e2e.on_cluster.steps import Clock, Failed
+from tests.e2e.on_cluster.steps import PAUSE, Clock, Failed
 
 T = TypeVar("T")
 ROOT = Path(__file__).parents[3]
@@ -18,6 +20,7 @@ MINE = "pinclip.dev/e2e"  # label of all that this command makes beside the over
 NAMESPACE = "pinclip-lab"  # of deploy/kustomize/overlays/lab
 READER, STRANGER = "pinclip-e2e-reader", "pinclip-e2e-stranger"
 ANSWER = (10, 60)  # seconds to connect and between two bytes
+GREETINGS = 5  # tries before the API is taken for away
 AWAY = 60.0  # seconds that the API may be away
 ARGO = {"group": "argoproj.io", "version": "v1alpha1", "plural": "workflows"}
 RAY = {"group": "ray.io", "version": "v1", "plural": "rayjobs"}
@@ -48,8 +51,11 @@ class Site:
         logging.getLogger("urllib3").setLevel(logging.ERROR)  # an API that is away is said once
         try:
             config.load_kube_config(config_file=os.environ.get("KUBECONFIG"))  # as it is now, not at the import
-        except (config.ConfigException, OSError) as error:
-            raise ConfigError(f"There is no way to a cluster ({error}); set KUBECONFIG, as for kubectl.") from None
+        except Exception as error:  # a file that is no kubeconfig breaks the client in many ways
+            reason = (
+                str(error).splitlines()[0] if isinstance(error, config.ConfigException | OSError) else "no kubeconfig"
+            )
+            raise ConfigError(f"There is no way to a cluster ({reason}); set KUBECONFIG, as for kubectl.") from None
         api = client.ApiClient()
         self.address = str(api.configuration.host)
         self.core, self.apps, self.batch = client.CoreV1Api(api), client.AppsV1Api(api), client.BatchV1Api(api)
@@ -59,6 +65,34 @@ class Site:
             client.ApisApi(api),
             client.VersionApi(api),
         )
+
+    def greet(self) -> None:
+        """Before anything else, asks for what every user may see.
+
+        Raises:
+            ConfigError: kubectl is missing, or the API does not answer or takes none of the credentials.
+        """
+        from kubernetes.client import ApiException
+        from urllib3.exceptions import HTTPError
+
+        if shutil.which("kubectl") is None:
+            raise ConfigError("kubectl is not installed, or not on PATH; install 1.27 or newer.")
+        for left in reversed(range(GREETINGS)):
+            try:
+                self.groups.get_api_versions(_request_timeout=ANSWER)
+                return
+            except ApiException as error:
+                if error.status and error.status < 500:
+                    raise ConfigError(
+                        f"{self.address} refuses the credentials of KUBECONFIG ({error.status}: {said(error)}); "
+                        "use those of an administrator."
+                    ) from None
+                reason = f"{error.status}: {said(error)}"
+            except HTTPError as error:
+                reason = str(error).rpartition(": ")[2].strip("'\")")[:200]
+            if not left:
+                raise ConfigError(f"{self.address} does not answer ({reason}); does KUBECONFIG name the right cluster?")
+            time.sleep(PAUSE)
 
     def ask(self, call: Callable[..., T], *arguments: Any, none_for: Collection[int] = (), **named: Any) -> T | None:
         """One call of the client, asked again for a minute while the API does not answer; None for these statuses.
