@@ -47,7 +47,8 @@ def main() -> None:
     _uv(python, here)
     _install(venv, here, choice)
     _check_imports(python)
-    stamp.write_text(json.dumps(_wanted() | {"torch": choice.sentence}), encoding="utf-8")
+    said = _wanted() | {"torch": choice.sentence, "packages": sorted(_packages(venv))}
+    stamp.write_text(json.dumps(said), encoding="utf-8")
     print(f"{venv} is ready.")
 
 
@@ -65,15 +66,25 @@ def _wanted() -> dict[str, str]:
 
 
 def _is_whole(stamp: Path) -> bool:
-    """An environment of another Python or backend is not what was asked for; where nothing is asked, any will do."""
+    """An environment of another Python or backend is not what was asked for; where nothing is asked, any will do.
+
+    Every package must be there as it was installed, for pip and `uv sync` change an environment too; more may be.
+    """
     try:
         found = json.loads(stamp.read_text(encoding="utf-8"))
         subprocess.run([stamp.parent / "bin" / "python", "-c", ""], check=True, capture_output=True)
     except (OSError, ValueError, subprocess.CalledProcessError):
         return False
+    if not _packages(stamp.parent) >= set(found.get("packages", [""])):
+        return False
     wanted = _wanted()
     free = {name for name, asked in (("python", "PYTHON"), ("backend", "TORCH_BACKEND")) if not os.environ.get(asked)}
     return all(found.get(name) == value for name, value in wanted.items() if name not in free)
+
+
+def _packages(venv: Path) -> set[str]:
+    """Name and version of each, e.g. ray-2.60.0."""
+    return {path.stem for path in venv.glob("lib/python3*/site-packages/*.dist-info")}
 
 
 def _environment(venv: Path) -> Path:
