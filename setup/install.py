@@ -141,12 +141,24 @@ def _install(venv: Path, environment: dict[str, str], choice: Choice) -> None:
     packages = [*into, *quiet, "--exact", "-r", str(LOCK), *choice.arguments]
     project = [*into, "--quiet", "--no-deps", "--editable", str(ROOT)]
     for command in (packages, project):
+        _remove_halves(venv)
         if subprocess.run(command, env=environment).returncode:
+            _remove_halves(venv)
             again = subprocess.run(
                 command, env=environment, capture_output=True, text=True
             )  # the first told the terminal
             if again.returncode:
                 raise SetupError(sentence("The packages could not be installed", again.stderr, venv))
+
+
+def _remove_halves(venv: Path) -> None:
+    """Takes away what an install that was broken off says of packages whose files are not all there.
+
+    uv would take one for installed, or fail to read of it; INSTALLER is what it writes after a package's own files.
+    """
+    for folder in venv.glob("lib/python3*/site-packages/*.dist-info"):
+        if not all((folder / name).is_file() for name in ("METADATA", "RECORD", "INSTALLER")):
+            shutil.rmtree(folder)
 
 
 def _check_imports(python: Path) -> None:

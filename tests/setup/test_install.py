@@ -105,6 +105,16 @@ def test_half_an_environment_is_none(stamp):
     assert not install._is_whole(stamp)
 
 
+def test_a_package_that_was_half_installed_is_installed_again(tmp_path):
+    packages = tmp_path / "lib" / "python3.11" / "site-packages"
+    for name, files in {"ray-2.60.0": "METADATA RECORD INSTALLER", "kfp-2": "METADATA RECORD", "dvc-3": ""}.items():
+        (packages / f"{name}.dist-info").mkdir(parents=True)
+        for file in files.split():
+            (packages / f"{name}.dist-info" / file).touch()
+    install._remove_halves(tmp_path)
+    assert install._packages(tmp_path) == {"ray-2.60.0"}
+
+
 def test_a_folder_that_is_no_environment_is_not_removed(tmp_path):
     (tmp_path / "thesis.txt").write_text("years of work")
     with pytest.raises(SetupError, match=r"is there and is no virtual environment; move it away"):
