@@ -128,10 +128,11 @@ def _without_venv(said: str, venv: Path) -> str:
 
 
 def _check_disk(venv: Path, choice: Choice) -> None:
+    """What is installed already need not be free."""
     free = shutil.disk_usage(venv).free / GIB
-    needed = NEEDED[choice.cuda]
-    if free < needed and not (venv / "bin" / "pinclip").exists():
-        raise SetupError(f"The disk of {venv} has {free:.1f} GiB free and {needed} are needed; free some.")
+    there = sum(path.lstat().st_size for path in venv.rglob("*")) / GIB
+    if free + there < (needed := NEEDED[choice.cuda]):
+        raise SetupError(f"The disk of {venv} has {free:.1f} GiB free and {needed - there:.1f} are needed; free some.")
 
 
 def _install(venv: Path, environment: dict[str, str], choice: Choice) -> None:
