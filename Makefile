@@ -8,6 +8,8 @@ export TOKENIZERS_PARALLELISM := false
 export GOMP_SPINCOUNT := 1000
 # Where Python may not keep what it has compiled, each of a run's many processes compiles torch and Ray anew.
 unexport PYTHONDONTWRITEBYTECODE
+# Modules of another project would hide those of this environment.
+unexport PYTHONPATH PYTHONHOME
 
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-matrix run test lint fast lock image e2e-docker e2e-services e2e-cluster

@@ -115,6 +115,8 @@ def locked(lock: Path) -> Check:
 
 def imports(problem: str) -> Check:
     """What is installed in the right version may still lack a library."""
+    if problem and set(os.environ.get("PYTHONPATH", "").split(os.pathsep)) - {"", str(CODE)}:
+        return Check("imports", "fail", problem, "unset PYTHONPATH, whose modules come before the environment's")
     if problem:
         return Check("imports", "fail", problem, "remove .venv, then make setup")
     return Check("imports", "ok", f"{', '.join(loads.PACKAGES[:4])} and {len(loads.PACKAGES) - 4} more load")

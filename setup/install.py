@@ -47,7 +47,8 @@ def main() -> None:
     _uv(python, here)
     _install(venv, here, choice)
     _check_imports(python)
-    stamp.write_text(json.dumps(_wanted() | {"torch": choice.sentence}), encoding="utf-8")
+    said = _wanted() | {"torch": choice.sentence, "packages": sorted(_packages(venv))}
+    stamp.write_text(json.dumps(said), encoding="utf-8")
     print(f"{venv} is ready.")
 
 
@@ -65,15 +66,25 @@ def _wanted() -> dict[str, str]:
 
 
 def _is_whole(stamp: Path) -> bool:
-    """An environment of another Python or backend is not what was asked for; where nothing is asked, any will do."""
+    """An environment of another Python or backend is not what was asked for; where nothing is asked, any will do.
+
+    Every package must be there as it was installed, for pip and `uv sync` change an environment too; more may be.
+    """
     try:
         found = json.loads(stamp.read_text(encoding="utf-8"))
         subprocess.run([stamp.parent / "bin" / "python", "-c", ""], check=True, capture_output=True)
     except (OSError, ValueError, subprocess.CalledProcessError):
         return False
+    if not _packages(stamp.parent) >= set(found.get("packages", [""])):
+        return False
     wanted = _wanted()
     free = {name for name, asked in (("python", "PYTHON"), ("backend", "TORCH_BACKEND")) if not os.environ.get(asked)}
     return all(found.get(name) == value for name, value in wanted.items() if name not in free)
+
+
+def _packages(venv: Path) -> set[str]:
+    """Name and version of each, e.g. ray-2.60.0."""
+    return {path.stem for path in venv.glob("lib/python3*/site-packages/*.dist-info")}
 
 
 def _environment(venv: Path) -> Path:
@@ -117,10 +128,11 @@ def _without_venv(said: str, venv: Path) -> str:
 
 
 def _check_disk(venv: Path, choice: Choice) -> None:
+    """What is installed already need not be free."""
     free = shutil.disk_usage(venv).free / GIB
-    needed = NEEDED[choice.cuda]
-    if free < needed and not (venv / "bin" / "pinclip").exists():
-        raise SetupError(f"The disk of {venv} has {free:.1f} GiB free and {needed} are needed; free some.")
+    there = sum(path.lstat().st_size for path in venv.rglob("*")) / GIB
+    if free + there < (needed := NEEDED[choice.cuda]):
+        raise SetupError(f"The disk of {venv} has {free:.1f} GiB free and {needed - there:.1f} are needed; free some.")
 
 
 def _install(venv: Path, environment: dict[str, str], choice: Choice) -> None:
@@ -130,12 +142,24 @@ def _install(venv: Path, environment: dict[str, str], choice: Choice) -> None:
     packages = [*into, *quiet, "--exact", "-r", str(LOCK), *choice.arguments]
     project = [*into, "--quiet", "--no-deps", "--editable", str(ROOT)]
     for command in (packages, project):
+        _remove_halves(venv)
         if subprocess.run(command, env=environment).returncode:
+            _remove_halves(venv)
             again = subprocess.run(
                 command, env=environment, capture_output=True, text=True
             )  # the first told the terminal
             if again.returncode:
                 raise SetupError(sentence("The packages could not be installed", again.stderr, venv))
+
+
+def _remove_halves(venv: Path) -> None:
+    """Takes away what an install that was broken off says of packages whose files are not all there.
+
+    uv would take one for installed, or fail to read of it; INSTALLER is what it writes after a package's own files.
+    """
+    for folder in venv.glob("lib/python3*/site-packages/*.dist-info"):
+        if not all((folder / name).is_file() for name in ("METADATA", "RECORD", "INSTALLER")):
+            shutil.rmtree(folder)
 
 
 def _check_imports(python: Path) -> None:

@@ -60,6 +60,12 @@ def test_what_does_not_load_is_never_ok():
     assert (check.state, "libcublasLt" in check.found) == ("fail", True)
 
 
+def test_what_hides_a_package_is_named(monkeypatch, tmp_path):
+    for path, advice in ((str(doctor.CODE), "remove .venv"), (f"{doctor.CODE}:{tmp_path}", "unset PYTHONPATH")):
+        monkeypatch.setenv("PYTHONPATH", path)
+        assert doctor.imports("torch does not load (ImportError: no)").advice.startswith(advice)
+
+
 def test_a_taken_port_is_a_warning():
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))

@@ -50,6 +50,10 @@ def test_the_first_that_fits_is_taken_and_another_is_refused(tmp_path):
     )
 
 
+def written(**other: str) -> str:
+    return json.dumps(install._wanted() | {"packages": ["ray-2.60.0"]} | other)
+
+
 @pytest.fixture
 def stamp(tmp_path, monkeypatch) -> Path:
     """Of an environment that was made a moment ago."""
@@ -57,7 +61,8 @@ def stamp(tmp_path, monkeypatch) -> Path:
         monkeypatch.delenv(name, raising=False)
     (tmp_path / "bin").mkdir()
     (tmp_path / "bin" / "python").symlink_to(sys.executable)
-    (tmp_path / ".installed").write_text(json.dumps(install._wanted()))
+    (tmp_path / "lib" / "python3.11" / "site-packages" / "ray-2.60.0.dist-info").mkdir(parents=True)
+    (tmp_path / ".installed").write_text(written())
     return tmp_path / ".installed"
 
 
@@ -67,28 +72,47 @@ def test_a_whole_environment_is_left_alone(stamp):
 
 @pytest.mark.parametrize("change", ["digest", "root"])
 def test_another_lock_or_place_is_noticed(stamp, change):
-    stamp.write_text(json.dumps(install._wanted() | {change: "another"}))
+    stamp.write_text(written(**{change: "another"}))
     assert not install._is_whole(stamp)
 
 
 def test_what_is_asked_for_is_never_silently_another(stamp, monkeypatch):
     monkeypatch.setenv("TORCH_BACKEND", "cu130")
     assert not install._is_whole(stamp)
-    stamp.write_text(json.dumps(install._wanted()))
+    stamp.write_text(written())
     monkeypatch.delenv("TORCH_BACKEND")
     assert install._is_whole(stamp)
-    stamp.write_text(json.dumps(install._wanted() | {"python": "3.9"}))
+    stamp.write_text(written(python="3.9"))
     assert install._is_whole(stamp)
     monkeypatch.setenv("PYTHON", "python3.11")
+    assert not install._is_whole(stamp)
+
+
+def test_a_package_that_was_replaced_or_removed_is_noticed(stamp):
+    """By pip or `uv sync`; what the user adds is theirs."""
+    packages = stamp.parent / "lib" / "python3.11" / "site-packages"
+    (packages / "ipython-9.0.dist-info").mkdir()
+    assert install._is_whole(stamp)
+    (packages / "ray-2.60.0.dist-info").rename(packages / "ray-2.61.0.dist-info")
     assert not install._is_whole(stamp)
 
 
 def test_half_an_environment_is_none(stamp):
     stamp.write_text("")
     assert not install._is_whole(stamp)
-    stamp.write_text(json.dumps(install._wanted()))
+    stamp.write_text(written())
     (stamp.parent / "bin" / "python").unlink()
     assert not install._is_whole(stamp)
+
+
+def test_a_package_that_was_half_installed_is_installed_again(tmp_path):
+    packages = tmp_path / "lib" / "python3.11" / "site-packages"
+    for name, files in {"ray-2.60.0": "METADATA RECORD INSTALLER", "kfp-2": "METADATA RECORD", "dvc-3": ""}.items():
+        (packages / f"{name}.dist-info").mkdir(parents=True)
+        for file in files.split():
+            (packages / f"{name}.dist-info" / file).touch()
+    install._remove_halves(tmp_path)
+    assert install._packages(tmp_path) == {"ray-2.60.0"}
 
 
 def test_a_folder_that_is_no_environment_is_not_removed(tmp_path):
