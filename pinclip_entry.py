@@ -24,6 +24,6 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")  # a terminal that cannot show a character gets "?" in its place
-    from pipelines.cli import main
+    from pipelines.cli.app import main
 
     main()

@@ -25,9 +25,9 @@ import faiss
 import numpy as np
 from measure import peak_bytes
 
-from model.affine import Affine, unit_length
-from model.quantization import calibrate
-from model.retrieval import top_k_of_blocks
+from model.embedding.affine import Affine, unit_length
+from model.embedding.quantization import calibrate
+from model.embedding.retrieval import top_k_of_blocks
 from serving.index import IndexConfig, PinIndex
 from serving.rows import Rows, as_ids
 

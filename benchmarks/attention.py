@@ -2,7 +2,7 @@
 
     python benchmarks/attention.py
 
-Prints the CPU seconds of both and their ratio, in one run on one core. It is why model/layers.py writes the products
+Prints the CPU seconds of both and their ratio, in one run on one core. It is why model/network/layers.py writes the products
 out on a CPU.
 """
 
@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from model.layers import attend
+from model.network.layers import attend
 
 HEADS, HEAD_WIDTH, RUNS = 3, 64, 8
 SHAPES = ((256, 64), (256, 16), (140, 24))  # (sequences, tokens): image stages before and after pooling, packed texts

@@ -4,7 +4,7 @@
 
 Recall@10 of PinCLIP's vectors beside those of the CLIP objective and beside popularity, over all Pins and with the
 fresh Pins as the only candidates, with 95 % intervals (bootstrap over boards) and paired gains. Taken away are saves
-that no training was told (model/splits.py), as model/completion.py does it; popularity counts all other boards.
+that no training was told (model/graph/splits.py), as model/evaluation/completion.py does it; popularity counts all other boards.
 
 A candidate is scored by its mean cosine with the nearest 1, 3, 10 or all Pins of the board, and for CLIP by its image,
 text or mean vectors. For each side the best of these is chosen on one half of the boards and measured on the other.
@@ -21,15 +21,15 @@ import numpy as np
 
 from components.configuration import Configuration
 from components.studies.data import StudyData
-from model.bootstrap import Bootstrap, ends
-from model.catalogue import Catalogue
-from model.completion import ALL, Ranking, by_popularity, by_vectors, completed, saves_left_out
 from model.config import Config, clip_baseline
-from model.embedding import embed
-from model.evaluation import Space, clip_space, pinclip_space
-from model.neighbourhood import read_edges, read_fresh
-from model.splits import group_names
-from model.training import fit
+from model.data.catalogue import Catalogue
+from model.embedding.embedder import embed
+from model.evaluation.bootstrap import Bootstrap, ends
+from model.evaluation.completion import ALL, Ranking, by_popularity, by_vectors, completed, saves_left_out
+from model.evaluation.evaluate import Space, clip_space, pinclip_space
+from model.graph.neighbourhood import read_edges, read_fresh
+from model.graph.splits import group_names
+from model.training.loop import fit
 
 K, NEAREST = 10, (1, 3, 10, ALL)
 OURS, CLIP, POPULARITY = "PinCLIP", "CLIP objective", "popularity"

@@ -25,18 +25,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from components.report.plots import CLIP, OURS, RULE, STYLE
-from model.affine import unit_length
 from model.config import GraphConfig
 from model.diversification import dpp, mmr, ssd
 from model.diversification.candidates import Candidates
 from model.diversification.config import DiversificationConfig
 from model.diversification.graph_signal import graph_vectors
 from model.diversification.slate import figures
-from model.embedding import read_vectors
+from model.embedding.affine import unit_length
+from model.embedding.embedder import read_vectors
+from model.features.semantic_ids import learn
 from model.files import replaced, write_json
-from model.graph import Adjacency, random_walk_neighbours
-from model.neighbourhood import read_pairs, read_training
-from model.semantic_ids import learn
+from model.graph.neighbourhood import read_pairs, read_training
+from model.graph.walks import Adjacency, random_walk_neighbours
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

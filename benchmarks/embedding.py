@@ -19,14 +19,15 @@ from typing import Any
 
 from training_step import TOWERS
 
-from model import embedding, pixels, quantization
-from model.catalogue import TEXT_SIGNALS, Catalogue, joined_texts
-from model.checkpoint import save_model
 from model.config import Config, load
-from model.encoder import PinEncoder
-from model.neighbourhood import read_training
-from model.overrides import override
-from model.text import train_tokenizer
+from model.config.overrides import override
+from model.data import pixels
+from model.data.catalogue import TEXT_SIGNALS, Catalogue, joined_texts
+from model.embedding import embedder, quantization
+from model.graph.neighbourhood import read_training
+from model.network.checkpoint import save_model
+from model.network.encoder import PinEncoder
+from model.network.text import train_tokenizer
 
 FORWARD = ("encode_images", "encode_texts", "fuse")
 
@@ -80,7 +81,7 @@ def main() -> None:
                 catalogue, config.vision.image_size, config.prepare, work / "prepared" / "pixels.u8"
             )
         with clock.of("embed"):
-            pins = embedding.embed(work / "prepared", work / "model", work / "vectors")
+            pins = embedder.embed(work / "prepared", work / "model", work / "vectors")
         with clock.of("quantize"):
             quantization.quantize(
                 work / "vectors", read_training(args.folder / "neighbours"), work / "quantized", config

@@ -21,15 +21,15 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from components.feature_store import apply, bring_online, open_store, quiet
 from components.settings import Settings
+from components.spaces.feature_store import apply, bring_online, open_store, quiet
 from feature_repo.pin_features import pin
 from feature_repo.ranking_services import SpaceObjects
-from model.affine import Affine
-from model.catalogue import TIME
-from model.online_format import entity_keys
-from model.vectors import as_binary
+from model.data.catalogue import TIME
+from model.embedding.affine import Affine
+from model.embedding.columns import as_binary
 from serving.features import Features
+from serving.features.online_format import entity_keys
 from serving.rows import write_rows
 from serving.space import SpaceManifest
 

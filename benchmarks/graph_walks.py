@@ -14,7 +14,7 @@ import numpy as np
 from measure import peak_bytes
 
 from model.config import GraphConfig
-from model.graph import Adjacency, random_walk_neighbours
+from model.graph.walks import Adjacency, random_walk_neighbours
 
 MEAN_BOARD, EXPONENT, LARGEST = 20, 1.5, 100_000  # Pins a board on average; of the power law; Pins of a board
 

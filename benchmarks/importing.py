@@ -24,8 +24,8 @@ import pyarrow.parquet as pq
 from measure import peak_bytes
 from PIL import Image
 
-from model.sources.importer import import_catalogue
-from model.sources.spec import load_spec
+from model.sources.importer.catalogue import import_catalogue
+from model.sources.importer.spec.reading import load_spec
 
 SPEC = """
 pins: {{table: pins.{ending}, pin_id: id, image: {image}, title: title, created_at: created}}

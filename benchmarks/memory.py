@@ -16,10 +16,14 @@ from pathlib import Path
 
 from measure import peak_bytes
 
-from model import embedding, evaluation, neighbourhood, preparation, quantization, training
-from model.catalogue import Catalogue
 from model.config import Config, load
-from model.sources.synthetic import SyntheticConfig, generate
+from model.data import preparation
+from model.data.catalogue import Catalogue
+from model.embedding import embedder, quantization
+from model.evaluation import evaluate
+from model.graph import neighbourhood
+from model.sources.synthetic.generate import SyntheticConfig, generate
+from model.training import loop
 
 PINS_PER_BOARD = 5
 STEPS = ("generate", "prepare", "neighbours", "train", "embed", "quantize", "evaluate")
@@ -41,13 +45,13 @@ def run(step: str, pins: int, folder: Path, config: Config) -> None:
         case "neighbours":
             neighbourhood.build(prepared, neighbours, config)
         case "train":
-            training.fit(prepared, neighbours, model, config, lambda point: None)
+            loop.fit(prepared, neighbours, model, config, lambda point: None)
         case "embed":
-            embedding.embed(prepared, model, vectors)
+            embedder.embed(prepared, model, vectors)
         case "quantize":
             quantization.quantize(vectors, neighbourhood.read_training(neighbours), quantized, config)
         case "evaluate":
-            evaluation.evaluate(prepared, neighbours, model, vectors, vectors, quantized, folder / "evaluation", config)
+            evaluate.evaluate(prepared, neighbours, model, vectors, vectors, quantized, folder / "evaluation", config)
 
 
 def measured(step: str, pins: int, args: argparse.Namespace) -> int:

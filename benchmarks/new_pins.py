@@ -34,7 +34,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 from feature_home import Home, redis_server  # noqa: E402  from tests/
 from served_pins import Process, catalogue, publish  # noqa: E402
 
-from model.catalogue import Catalogue  # noqa: E402
+from model.data.catalogue import Catalogue  # noqa: E402
 from serving.encoder import Encoder, open_encoder  # noqa: E402
 from serving.features import Features  # noqa: E402
 from serving.service.config import SpaceFiles  # noqa: E402

@@ -6,7 +6,7 @@ ranking/catalogue  the run's catalogue with times (below)
 ranking/home       the run's vectors, published with the tastes and statistics of the saves made before
 
 Published as it is, a catalogue without times gives tastes and statistics of all its saves: a label among them would be
-known to the ranker. So its saves get times by what the run's training was told (model/splits.py):
+known to the ranker. So its saves get times by what the run's training was told (model/graph/splits.py):
 
     saves that training was told       BEFORE the publication
     saves of fresh Pins, held-out saves  AFTER it: neither vectors, tastes nor statistics know them
@@ -26,13 +26,13 @@ import pyarrow as pa
 from components.configuration import Configuration
 from components.gate import Verdict
 from components.mlflow_client import connect
-from components.publishing import Publication, publish
-from components.registry import Registration
+from components.registry.versions import Registration
 from components.settings import Settings
-from model.catalogue import TIME, Catalogue, CatalogueWriter
+from components.spaces.publish import Publication, publish
+from model.data.catalogue import TIME, Catalogue, CatalogueWriter
+from model.data.preparation import prepare
 from model.errors import RunError
-from model.neighbourhood import read_edges, read_fresh
-from model.preparation import prepare
+from model.graph.neighbourhood import read_edges, read_fresh
 
 BEFORE, AFTER = timedelta(days=30), timedelta(days=3)
 YOUNG, OLD = timedelta(days=1), timedelta(days=365)

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
-from components.feature_log import shards
-from components.feature_store import open_store
 from components.settings import Settings
-from components.skew import skew
+from components.spaces.feature_log import shards
+from components.spaces.feature_store import open_store
+from components.spaces.skew import skew
 
 
 def entities(home: Path, space: str, rows: int, seed: int = 0) -> list[dict[str, str]]:

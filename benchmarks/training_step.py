@@ -24,13 +24,13 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from model.config import Config
-from model.objective import PinClip
-from model.optimizer import optimizer_for
-from model.overrides import override
-from model.precision import Working
-from model.sampling import ROLES, Batch
-from model.text import pack_texts
-from model.training import train_step
+from model.config.overrides import override
+from model.network.text import pack_texts
+from model.training.loop import train_step
+from model.training.objective import PinClip
+from model.training.optimizer import optimizer_for
+from model.training.precision import Working
+from model.training.sampling import ROLES, Batch
 
 BATCH, STEPS, WARMUP, CONTEXT = 256, 8, 2, 32
 PEER = {"image": 64, "patch": 8, "width": 192, "image_layers": 6, "text_layers": 4, "head_width": 64, "dim": 256,

@@ -12,12 +12,12 @@ from typing import Any, TypeVar
 
 from components.gate import GateConfig
 from components.monitoring.config import MonitoringConfig
-from components.promotion.config import PromotionConfig
+from components.spaces.config import PromotionConfig
 from model.config import PROFILES as MODEL_PROFILES
 from model.config import Config
+from model.config.overrides import section
 from model.config.presets import laid_over, preset
 from model.config.tree import VALUES
-from model.overrides import section
 
 # Seconds of training prove the chain, not the model.
 SMOKE_GATE = {"min_gain_over_clip": -1.0, "max_slice_gap": 1.0}

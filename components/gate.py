@@ -1,6 +1,6 @@
 """The gate: may this model version become the challenger? Pure: figures and floors in, a verdict in sentences out.
 
-The figures are those of metrics.json and of the comparison with the champion (model/comparison.py); the floors and
+The figures are those of metrics.json and of the comparison with the champion (model/evaluation/comparison.py); the floors and
 ceilings are the section `gate` of the settings, which stands here.
 """
 
@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from model.overrides import section
+from model.config.overrides import section
 
 LEAST = 20  # groups that ask; of fewer, a difference is no ground to refuse a version
 MEGABYTE = 1_000_000
@@ -27,7 +27,9 @@ class GateConfig:
     min_fresh_search: Share = 0.0
     min_gain_over_clip: float = Field(default=0.0, ge=-1, le=1_000_000)  # relative, fresh related_pins recall@10
     min_retention: Share = 0.95  # quantized over float recall, the worst task
-    max_slice_gap: Share = 0.9  # how far a slice's recall@10 may surely lie below that of all (model/slices.py)
+    max_slice_gap: Share = (
+        0.9  # how far a slice's recall@10 may surely lie below that of all (model/evaluation/slices.py)
+    )
     max_regression: Share = 0.02  # share of the champion's recall@10 on fresh Pins that may surely be lost, any task
     # Of one Pin alone, on the machine that compares.
     max_latency_ms: float = Field(default=2000.0, gt=0, le=1_000_000_000)

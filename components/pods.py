@@ -1,6 +1,6 @@
 """What a pod may ask of a cluster, in Kubernetes' own words: the parts of deploy profiles and of RayJobs.
 
-Read strictly: pipelines/checked_yaml.py tells the first thing that does not fit in one sentence.
+Read strictly: pipelines/cluster/checked_yaml.py tells the first thing that does not fit in one sentence.
 """
 
 from typing import Annotated, Literal

@@ -3,7 +3,7 @@
 KFP sends an artifact through its object store, and copies it into the pod of every step that reads it. Decoded pixels
 are too much for that. So where PINCLIP_PREPARED names a folder that all steps see:
 
-    <folder>/<digest>/              what prepare writes (model/preparation.py), and pixels.u8
+    <folder>/<digest>/              what prepare writes (model/data/preparation.py), and pixels.u8
     <folder>/<digest>/files.json    the size and the sha256 of each of its files; `digest` is the sha256 of files.json
     the artifact                    one small file: path, digest, bytes
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from components.mlflow_client import connect
-from components.ray_cluster import check_cluster, has_cluster
+from components.ray.cluster import check_cluster, has_cluster
 from components.settings import Settings
 from model.errors import PinclipError, ServerAway, StoreError
 

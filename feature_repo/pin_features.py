@@ -2,7 +2,7 @@
 
 A vector is stored as the bytes of its codes: np.frombuffer(vector, np.int8) gives x_q, and scale * (x_q - zero_point),
 both tags of the view, gives the vector; where the tag `bits` is 4, a byte holds two codes, the first in its low half.
-serving/features.py does all of it, for many Pins at once.
+serving/features/client.py does all of it, for many Pins at once.
 """
 
 from pathlib import Path

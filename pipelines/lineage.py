@@ -7,7 +7,7 @@ import subprocess
 from pathlib import Path
 
 from components.configuration import OPERATIONS, Configuration
-from model.catalogue import Catalogue
+from model.data.catalogue import Catalogue
 from pipelines.dvc_lineage import dvc_md5
 
 CODE = Path(__file__).resolve().parents[1]

@@ -7,10 +7,10 @@ Nothing is taken from a cache: each look sees the catalogue and the store as the
 
 from kfp import dsl
 
-from components.monitoring.collect import collect
-from components.monitoring.measure import measure
-from components.monitoring.notify import notify
-from pipelines.retrain import retrain
+from components.steps.collect import collect
+from components.steps.measure import measure
+from components.steps.notify import notify
+from components.steps.retrain import retrain
 
 
 @dsl.pipeline(name="pinclip-monitoring", description="Has the catalogue, or what is served of it, drifted?")

@@ -2,7 +2,7 @@
 
 from kfp import dsl
 
-from components.sync import sync as sync_step
+from components.steps.sync import sync as sync_step
 
 
 @dsl.pipeline(name="pinclip-sync", description="What MLflow calls the champion becomes what serves.")

@@ -1,5 +1,5 @@
 """The training pipeline, from a catalogue to a registered model and published features. The one definition of the DAG:
-pipelines/local.py runs it on one machine, `pinclip compile` writes the same for a cluster.
+pipelines/local/runner.py runs it on one machine, `pinclip compile` writes the same for a cluster.
 
 prepare → validate → neighbours ┬→ train          → embed ┬→ quantize ┬→ evaluate → compare → …
                                 └→ train-baseline → embed-baseline ───┘
@@ -10,17 +10,17 @@ import sys
 
 from kfp import dsl
 
-from components.compare import compare
-from components.embed import embed
-from components.evaluate import evaluate
-from components.neighbours import neighbours
-from components.prepare import prepare
-from components.publish import publish
-from components.quantize import quantize
-from components.register import register
-from components.render import report
-from components.train import train
-from components.validate import validate
+from components.steps.compare import compare
+from components.steps.embed import embed
+from components.steps.evaluate import evaluate
+from components.steps.neighbours import neighbours
+from components.steps.prepare import prepare
+from components.steps.publish import publish
+from components.steps.quantize import quantize
+from components.steps.register import register
+from components.steps.report import report
+from components.steps.train import train
+from components.steps.validate import validate
 
 STEPS = (prepare, validate, neighbours, train, embed, quantize, evaluate, compare, register, report, publish)
 # Place in the run folder -> task/output/path, as the module of each step says in its own KEPT.

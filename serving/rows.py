@@ -15,8 +15,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from model.affine import Affine
-from model.catalogue import TIME
+from model.data.catalogue import TIME
+from model.embedding.affine import Affine
 from model.errors import VectorIndexError
 from model.files import replaced
 

@@ -16,7 +16,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from model.affine import Affine
+from model.embedding.affine import Affine
 from model.errors import StoreError, VectorIndexError
 from model.files import write_json
 from serving.rows import Rows, joined, newest_each, read_ids, read_rows

@@ -164,7 +164,7 @@ def _remove_halves(venv: Path) -> None:
 
 def _check_imports(python: Path) -> None:
     print("Importing what was installed …", flush=True)
-    done = subprocess.run([str(python), "-m", "pipelines.loads"], cwd=ROOT, capture_output=True, text=True)
+    done = subprocess.run([str(python), "-m", "pipelines.local.loads"], cwd=ROOT, capture_output=True, text=True)
     if done.returncode:
         said = (done.stdout.strip() or done.stderr.strip()).splitlines()[-1]
         raise SetupError(f"The environment is broken: {said}; remove {python.parents[1]} and give the command again.")

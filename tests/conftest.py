@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 # Folders whose files share what takes long to make.
-TOGETHER = ("tests/components/distributed", "tests/e2e", "tests/serving")
+TOGETHER = ("tests/components/ray/distributed", "tests/e2e", "tests/serving")
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:

@@ -18,11 +18,11 @@ import pytest
 
 from components.gate import Verdict
 from components.mlflow_client import connect
-from components.publishing import publish
-from components.registry import Registration
+from components.registry.versions import Registration
 from components.settings import Settings
-from model.affine import Affine
-from model.catalogue import TIME, CatalogueWriter
+from components.spaces.publish import publish
+from model.data.catalogue import TIME, CatalogueWriter
+from model.embedding.affine import Affine
 from serving.space import SpaceManifest
 
 DIM = 16

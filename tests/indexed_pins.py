@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from model.affine import Affine
+from model.embedding.affine import Affine
 from serving.rows import Rows, as_ids
 
 DIM, PINS = 32, 2_000  # faiss compares bytes with bytes where the dimension divides by 32

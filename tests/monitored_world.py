@@ -12,13 +12,13 @@ from served_pins import tiny_model
 from components.configuration import load
 from components.gate import Verdict
 from components.mlflow_client import connect
-from components.registry import Registration, _log_model
-from model.affine import Affine
-from model.catalogue import TEXT_SIGNALS, Catalogue, CatalogueWriter, joined_texts
-from model.embedding import Embedder
+from components.registry.versions import Registration, _log_model
+from model.data.catalogue import TEXT_SIGNALS, Catalogue, CatalogueWriter, joined_texts
+from model.data.preparation import prepare
+from model.embedding.affine import Affine
+from model.embedding.embedder import Embedder
 from model.files import write_json
-from model.preparation import prepare
-from model.sources.synthetic import SyntheticConfig, generate
+from model.sources.synthetic.generate import SyntheticConfig, generate
 
 PINS = 400
 CONFIG = load("smoke", ["monitoring.pins=400", "monitoring.canaries=150", "monitoring.pairs=100"])

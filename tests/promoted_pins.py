@@ -18,15 +18,15 @@ from feature_home import Home
 
 from components.configuration import load
 from components.gate import Verdict
-from components.promotion import syncing
-from components.promotion.config import PromotionConfig
-from components.publishing import publish
-from components.registry import CHAMPION, Registration, _log_model
+from components.registry.versions import CHAMPION, Registration, _log_model
 from components.settings import Settings
-from components.spaces import serving_space
-from model.affine import Affine
-from model.catalogue import Catalogue, CatalogueWriter
-from model.embedding import Embedder
+from components.spaces import promote
+from components.spaces.config import PromotionConfig
+from components.spaces.publish import publish
+from components.spaces.published import serving_space
+from model.data.catalogue import Catalogue, CatalogueWriter
+from model.embedding.affine import Affine
+from model.embedding.embedder import Embedder
 from model.files import write_json
 from serving.features import Features
 
@@ -132,7 +132,7 @@ def sync_in_a_child(settings: dict[str, str], point: str) -> None:
     if ":" in point:
         module, name = point.split(":")
         _dies_after(importlib.import_module(module), name)
-    syncing.sync(CONFIG, Settings(**settings), report)
+    promote.sync(CONFIG, Settings(**settings), report)
 
 
 def _dies_after(module: object, name: str) -> None:

@@ -22,13 +22,13 @@ import torch
 from PIL import Image, ImageDraw
 
 from components.configuration import load
-from model.affine import Affine
-from model.catalogue import Catalogue, CatalogueWriter
-from model.checkpoint import save_model
-from model.embedding import Embedder
-from model.encoder import PinEncoder
+from model.data.catalogue import Catalogue, CatalogueWriter
+from model.embedding.affine import Affine
+from model.embedding.embedder import Embedder
 from model.files import write_json
-from model.text import tokenizer_for
+from model.network.checkpoint import save_model
+from model.network.encoder import PinEncoder
+from model.network.text import tokenizer_for
 from serving.service.config import Opening, ServiceConfig, SpaceFiles
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -139,7 +139,7 @@ class Process:
 
 
 def main() -> None:
-    from components.ray_cluster import ray_cluster
+    from components.ray.cluster import ray_cluster
     from serving.service.deployment import serve_until_stopped
 
     asked = json.loads(sys.argv[1])

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from model.config import PrepareConfig
-from model.formats import FORMATS
+from model.data.images.formats import FORMATS
 
 BETWEEN, MAXIMUM = "ExpectColumnValuesToBeBetween", "ExpectColumnMaxToBeBetween"
 UNIQUE, IN_SET, PRESENT = "ExpectColumnValuesToBeUnique", "ExpectColumnValuesToBeInSet", "ExpectColumnValuesToNotBeNull"

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from model.catalogue import Catalogue
+from model.data.catalogue import Catalogue
 from model.errors import CatalogueError
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from components.configuration import Configuration
 from components.gate import judge
 from components.report import tables
-from model.catalogue import Catalogue
+from model.data.catalogue import Catalogue
 from model.errors import RunError
 
 if TYPE_CHECKING:

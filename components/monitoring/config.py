@@ -4,8 +4,8 @@ from typing import Annotated
 
 from pydantic import Field
 
+from model.config.overrides import section
 from model.drift.config import DriftLimits, Hours
-from model.overrides import section
 
 Count = Annotated[int, Field(ge=1, le=1_000_000_000)]
 

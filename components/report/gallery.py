@@ -15,9 +15,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from model.catalogue import TEXT_SIGNALS, Catalogue, joined_texts
 from model.config import PrepareConfig
-from model.images import UnreadableImage, open_image
+from model.data.catalogue import TEXT_SIGNALS, Catalogue, joined_texts
+from model.data.images.decoding import UnreadableImage, open_image
 
 THUMBNAIL = 96  # pixels of the longer side
 EXAMPLES = 6  # queries shown a task

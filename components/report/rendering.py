@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from components.configuration import Configuration
 from components.gate import Verdict, judge
 from components.report import gallery, judgements, plots, tables
-from model.catalogue import Catalogue
+from model.data.catalogue import Catalogue
 from model.errors import RunError
 from model.files import replaced, write_text
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from components.configuration import PROFILES, Configuration
-from model.catalogue import SCHEMAS
-from model.overrides import override
+from model.config.overrides import override
+from model.data.catalogue import SCHEMAS
 
 # (path in metrics.json, label, its measures), in the order they are shown
 TASKS = (

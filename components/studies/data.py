@@ -6,10 +6,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from model import neighbourhood, preparation
-from model.catalogue import Catalogue
 from model.config import Config
+from model.data import preparation
+from model.data.catalogue import Catalogue
 from model.files import alone
+from model.graph import neighbourhood
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,8 @@ from components.studies.space import Space, current, written
 from components.studies.tables import MAIN, TASKS, Groups, gain_over, gain_table, gains, markdown, recall_table
 from components.studies.trials import Record
 from components.studies.tuning import Scored, Search, best_settings
-from model.arms import CLIP, FULL
 from model.config import Config
+from model.config.arms import CLIP, FULL
 
 _HEAD = (
     "Recall@10 on fresh Pins, mean ± 95 % t-interval over {seeds} seed(s). Seeds move the initial weights and the "

@@ -11,7 +11,7 @@ from components.report.plots import MUTED, OURS, RULE, STYLE
 from components.studies.space import Choices, Range, Space, current, written
 from components.studies.tables import MAIN, TASKS, Groups, mean
 from components.studies.tuning import Scored
-from model.arms import CLIP, FULL
+from model.config.arms import CLIP, FULL
 from model.files import replaced
 
 if TYPE_CHECKING:

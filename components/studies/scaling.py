@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from components.studies.data import StudyData
 from components.studies.tables import Groups, by_name
 from components.studies.trials import Record, Trial
-from model.arms import CLIP, FULL, arms
 from model.config import Config
-from model.overrides import override
+from model.config.arms import CLIP, FULL, arms
+from model.config.overrides import override
 
 SHARES = (0.125, 0.25, 0.5, 1.0)
 

@@ -8,8 +8,8 @@ import numpy as np
 import yaml
 
 from model.config import Config
+from model.config.overrides import override
 from model.errors import ConfigError
-from model.overrides import override
 
 _HELP = "write {from: a, to: b}, with log: true for a logarithmic range, or {choices: [a, b]}"
 

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from components.studies.trials import Record
-from model.arms import CLIP
-from model.intervals import Interval, gain, interval
+from model.config.arms import CLIP
+from model.evaluation.intervals import Interval, gain, interval
 
 TASKS = {
     "related_pins": "Related Pins",

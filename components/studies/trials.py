@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from components.ray_cluster import ray_cluster
+from components.ray.cluster import ray_cluster
 from components.studies.data import StudyData, digest_of
 from model.config import Config
 from model.errors import PinclipError
@@ -120,7 +120,7 @@ def work_on(task: Task) -> Record:
     """
     import torch
 
-    from model.trial import run_trial
+    from model.evaluation.trial import run_trial
 
     if task.record.is_file():
         return _read(task.record)

@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from components.mlflow_client import mlflow_errors
+from components.registry.tracking import carries, tracked
 from components.settings import Settings
 from components.studies.data import StudyData, digest_of
 from components.studies.space import Space, apply, current, written
 from components.studies.tables import MAIN
 from components.studies.trials import Progress, Record, Trial, run_trials
-from components.tracking import carries, tracked
 from model.config import Config
-from model.overrides import override
+from model.config.overrides import override
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

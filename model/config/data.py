@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from model.overrides import section
+from model.config.overrides import section
 
 
 @section
@@ -28,7 +28,7 @@ class SplitConfig:
     heldout_edges: float = Field(default=0.1, ge=0, lt=0.9)
     # Of the other groups; the rest is left out of everything, as if nobody had saved it.
     train_share: float = Field(default=1.0, gt=0, le=1)
-    judge: Literal["fresh", "validation"] = "fresh"  # validation: see model/splits.py
+    judge: Literal["fresh", "validation"] = "fresh"  # validation: see model/graph/splits.py
 
 
 @section

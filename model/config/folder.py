@@ -12,10 +12,10 @@ from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
+from model.config.overrides import override
 from model.config.tree import TRAINED, Config
 from model.errors import ConfigError, ModelError
 from model.files import replaced
-from model.overrides import override
 
 # The other keys of these sections say how the network learned. The default of a key that is added here later has to
 # build what was built before.

@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from model.overrides import section
+from model.config.overrides import section
 
 
 @section
@@ -13,7 +13,7 @@ class QuantizationConfig:
 
     bits: Literal[8, 4] = 8
     calibration_pins: int = Field(default=20_000, ge=2, le=1_000_000_000)
-    # Of a scope, on which the codes are compared (model/quantization_study.py).
+    # Of a scope, on which the codes are compared (model/evaluation/quantization_study.py).
     study_pins: int = Field(default=10_000, ge=2, le=1_000_000_000)
 
 

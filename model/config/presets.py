@@ -4,9 +4,9 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
+from model.config.overrides import override, refuse_unless
 from model.config.tree import Config
 from model.errors import ConfigError
-from model.overrides import override, refuse_unless
 
 Tree = TypeVar("Tree", bound=Config)
 SIGLIP_2 = "google/siglip2-base-patch16-224"

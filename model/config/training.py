@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from model.overrides import refuse_unless, section
+from model.config.overrides import refuse_unless, section
 
 Weight = Annotated[float, Field(ge=0, le=1_000_000)]
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -32,7 +32,7 @@ class ObjectiveConfig:
 class TrainConfig:
     epochs: int = Field(default=30, ge=1, le=1_000_000)
     batch_size: int = Field(default=128, ge=2, le=10_000_000)  # Pins a step over all workers
-    # Pins of a worker that pass the network at once (model/gradient_cache.py); 0: its whole batch
+    # Pins of a worker that pass the network at once (model/training/gradient_cache.py); 0: its whole batch
     micro_batch: int = Field(default=0, ge=0, le=10_000_000)
     optimizer: Literal["muon", "adamw"] = "muon"
     learning_rate: float = Field(default=1e-3, gt=0, le=100)

@@ -10,9 +10,9 @@ from pydantic import Field
 from model.config.data import GraphConfig, PrepareConfig, SplitConfig
 from model.config.judging import EvaluationConfig, QuantizationConfig
 from model.config.network import FusionConfig, TextConfig, VisionConfig
+from model.config.overrides import override, refuse_unless, section, with_only
 from model.config.training import ObjectiveConfig, TrainConfig
 from model.errors import ConfigError
-from model.overrides import override, refuse_unless, section, with_only
 
 VALUES = ("profile", "seed")  # that stand in no section
 # What the weights follow from: a training is given these, and every model folder holds them.

@@ -20,7 +20,7 @@ SIGNALS = ("visual", "text", "graph")
 class Candidates:
     """utility: what the ranker says, higher is better. Vectors may have any length; a row of zeros is a missing signal.
 
-    ids: codes of model/semantic_ids.py, which a Pin has as soon as it has a vector.
+    ids: codes of model/features/semantic_ids.py, which a Pin has as soon as it has a vector.
 
     Raises:
         RerankError: there is nothing to order, arrays do not have one row a candidate, or a value is not finite.

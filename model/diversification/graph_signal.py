@@ -8,8 +8,8 @@ keeps cosines within about 1 / √dim (Johnson & Lindenstrauss). Shape legend: N
 import numpy as np
 import scipy.sparse as sp
 
-from model.affine import unit_length
-from model.graph import Neighbours
+from model.embedding.affine import unit_length
+from model.graph.walks import Neighbours
 
 
 def graph_vectors(neighbours: Neighbours, pins: int, dim: int = 128, seed: int = 0) -> np.ndarray:

@@ -24,7 +24,7 @@ import numpy as np
 from model.diversification.candidates import Candidates
 from model.diversification.config import DiversificationConfig
 from model.diversification.similarity import Similarity
-from model.semantic_ids import prefix_numbers
+from model.features.semantic_ids import prefix_numbers
 
 
 class _Window:

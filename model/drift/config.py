@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from model.overrides import section
+from model.config.overrides import section
 
 # Beyond it nothing could be told.
 Share = Annotated[float, Field(ge=0, lt=1)]

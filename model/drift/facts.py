@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from model.catalogue import TEXT_SIGNALS, Catalogue, joined_texts
+from model.data.catalogue import TEXT_SIGNALS, Catalogue, joined_texts
 
 NUMBERS = ("brightness", "contrast", "width", "height", "bytes", *(f"{name}_length" for name in TEXT_SIGNALS), "texts")
 LABELS = ("format", "script", "refused")

@@ -8,7 +8,7 @@ import math
 import numpy as np
 
 from model.drift.shifts import RISK, Shift
-from model.retrieval import top_k
+from model.embedding.retrieval import top_k
 
 NEIGHBOURS = 10
 

@@ -18,9 +18,9 @@ from typing import Any
 import torch
 from torch import nn
 
-from model.checkpoint import load_model
-from model.encoder import PinEncoder
 from model.files import replaced, write_json
+from model.network.checkpoint import load_model
+from model.network.encoder import PinEncoder
 from serving.encoder.padded import PaddedPins, PaddedQueries
 
 VERSION = 1
@@ -32,7 +32,7 @@ def exported(model_folder: Path, out: Path) -> Path:
     """`out`, with the graphs of these weights in it: written once, found there ever after.
 
     Raises:
-        ModelError: see model.checkpoint.load_model.
+        ModelError: see model.network.checkpoint.load_model.
     """
     encoder, _ = load_model(model_folder)
     mark, wanted = out / "exported.json", {"version": VERSION, "weights": _sha256(model_folder / "model.safetensors")}

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 from tokenizers import Tokenizer
 
-from model.catalogue import TEXT_TYPES
-from model.cleaning import RawTexts, clean, clean_texts
-from model.text import encode_texts
+from model.data.catalogue import TEXT_TYPES
+from model.data.cleaning import RawTexts, clean, clean_texts
+from model.network.text import encode_texts
 
 PinTexts = dict[str, str]  # clean, by signal name; a Pin without texts has an empty one
 

@@ -7,8 +7,8 @@ import numpy as np
 import onnxruntime
 from tokenizers import Tokenizer
 
-from model.cleaning import RawTexts
 from model.config.folder import read_config
+from model.data.cleaning import RawTexts
 from serving.encoder.export import exported
 from serving.encoder.inputs import PaddedIds, pin_texts, query_texts
 

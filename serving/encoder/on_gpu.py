@@ -6,8 +6,8 @@ from threading import Lock
 
 import numpy as np
 
-from model.cleaning import RawTexts
-from model.embedding import Embedder
+from model.data.cleaning import RawTexts
+from model.embedding.embedder import Embedder
 
 
 class TorchEncoder:

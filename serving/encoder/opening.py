@@ -9,8 +9,8 @@ from typing import Protocol
 
 import numpy as np
 
-from model.cleaning import RawTexts
 from model.config import PrepareConfig
+from model.data.cleaning import RawTexts
 
 
 class Encoder(Protocol):
@@ -35,7 +35,7 @@ def open_encoder(model_folder: Path, cache: Path, threads: int = 0) -> Encoder:
     threads: of one batch; 0: as many as there are CPUs.
 
     Raises:
-        ModelError: see model.checkpoint.load_model.
+        ModelError: see model.network.checkpoint.load_model.
     """
     import torch
 

@@ -11,9 +11,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from model.encoder import PinEncoder
-from model.layers import Packing
-from model.text import Texts
+from model.network.encoder import PinEncoder
+from model.network.layers import Packing
+from model.network.text import Texts
 
 
 class PaddedTexts(Texts):
@@ -56,7 +56,7 @@ class PaddedPins(nn.Module):
         return F.normalize(self._fused(image_BID, has_image_B, text_BTD, slots_BT >= 0).float(), dim=-1)
 
     def _fused(self, image_BID: Tensor, has_image_B: Tensor, text_BTD: Tensor, seen_BT: Tensor) -> Tensor:
-        """What model.fusion.HybridFusion.forward says, of padded texts."""
+        """What model.network.fusion.HybridFusion.forward says, of padded texts."""
         fusion = self.encoder.fusion
         image_BID, vectors = fusion.from_image(image_BID), []
         if fusion.config.token_level:

@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from model.affine import Affine
+from model.embedding.affine import Affine
 from serving.index.config import IndexConfig
 from serving.index.structures import STRUCTURES, Structure
 from serving.rows import Rows

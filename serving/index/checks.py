@@ -9,8 +9,8 @@ from datetime import datetime
 import numpy as np
 import pyarrow as pa
 
-from model.affine import Affine, unit_length
-from model.catalogue import TIME
+from model.data.catalogue import TIME
+from model.embedding.affine import Affine, unit_length
 from model.errors import VectorIndexError
 
 

@@ -19,7 +19,7 @@ from threading import Lock
 
 import numpy as np
 
-from model.affine import Affine
+from model.embedding.affine import Affine
 from model.errors import VectorIndexError
 from serving.index import storage
 from serving.index.base import Base

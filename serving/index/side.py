@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from model.affine import Affine
+from model.embedding.affine import Affine
 from serving.rows import Rows, as_ids
 
 ROOM = 64  # rows of an empty table

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from model.affine import Affine
+from model.embedding.affine import Affine
 from model.errors import VectorIndexError
 from model.files import remove, write_json
 from serving.index.base import Base

@@ -22,7 +22,7 @@ from typing import ClassVar, Self
 import faiss
 import numpy as np
 
-from model.affine import Affine
+from model.embedding.affine import Affine
 from serving.index.config import IndexConfig
 
 BLOCK = 65_536  # rows that are float32 at once while they are added

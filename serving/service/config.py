@@ -50,7 +50,7 @@ class ServiceConfig:
     max_pins: int = 64
     max_results: int = 200
     max_candidates: int = 2_000  # of a rerank
-    max_text: int = 100_000  # characters; of a shorter text the first model.cleaning.MAX_CHARACTERS count
+    max_text: int = 100_000  # characters; of a shorter text the first model.data.cleaning.MAX_CHARACTERS count
     at_once: int = 64  # requests worked on at a time; one more is answered with 429
     seconds: float = 10.0  # for an answer
     batch: int = 32  # Pins of one forward pass

@@ -25,9 +25,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from model.affine import Affine
+from model.embedding.affine import Affine
+from model.embedding.columns import as_binary
 from model.files import locked
-from model.vectors import as_binary
 from serving.rows import Rows, as_ids, joined, read_rows, write_rows
 
 

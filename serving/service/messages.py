@@ -5,7 +5,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from model.formats import FORMATS
+from model.data.images.formats import FORMATS
 
 PinId = Annotated[str, StringConstraints(min_length=1, max_length=512)]
 Finite = Annotated[float, Field(allow_inf_nan=False)]

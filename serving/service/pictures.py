@@ -10,8 +10,8 @@ from threading import Lock
 
 import pyarrow.parquet as pq
 
-from model.catalogue import Catalogue
-from model.formats import MEDIA_TYPES, format_of
+from model.data.catalogue import Catalogue
+from model.data.images.formats import MEDIA_TYPES, format_of
 
 KEPT_BYTES = 64_000_000
 

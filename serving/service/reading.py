@@ -10,10 +10,10 @@ from typing import Any, TypeVar
 import numpy as np
 from pydantic import ValidationError
 
-from model.base64_images import decoded
-from model.catalogue import TEXT_SIGNALS
-from model.cleaning import clean, clean_texts
-from model.images import UnreadableImage, to_pixels
+from model.data.catalogue import TEXT_SIGNALS
+from model.data.cleaning import clean, clean_texts
+from model.data.images.base64_images import decoded
+from model.data.images.decoding import UnreadableImage, to_pixels
 from serving.encoder import Encoder
 from serving.service.config import ServiceConfig
 from serving.service.messages import Message, PinIn, PinsIn

@@ -6,21 +6,11 @@ from collections.abc import Sequence
 import numpy as np
 from fastapi import Request, Response
 
-from model.affine import unit_length
 from model.diversification import ssd
 from model.diversification.candidates import Candidates
 from model.diversification.config import DiversificationConfig
-from serving.service.messages import (
-    Found,
-    PinOut,
-    PinsOut,
-    RerankIn,
-    RerankOut,
-    Results,
-    SearchIn,
-    SpaceOut,
-    SpacesOut,
-)
+from model.embedding.affine import unit_length
+from serving.service.messages import Found, PinOut, PinsOut, RerankIn, RerankOut, Results, SearchIn, SpaceOut, SpacesOut
 from serving.service.reading import Refused, new_pin, parsed, picture, pins_of, words
 from serving.service.served import Served, ServedSpace
 

@@ -15,7 +15,7 @@ from threading import Lock
 
 import numpy as np
 
-from model.affine import Affine
+from model.embedding.affine import Affine
 from model.errors import ModelError, VectorIndexError
 from model.files import alone
 from serving.encoder import Encoder, open_encoder

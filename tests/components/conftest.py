@@ -13,8 +13,8 @@ import pytest
 from PIL import Image, ImageDraw
 
 from components.configuration import load
-from model.catalogue import Catalogue, CatalogueWriter
-from model.codes import NAMES
+from model.data.catalogue import Catalogue, CatalogueWriter
+from model.embedding.codes import NAMES
 from validation.report import Finding, Report
 
 PINS = 60

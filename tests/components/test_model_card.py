@@ -9,7 +9,7 @@ import pytest
 
 from components.configuration import load
 from components.model_card.card import DESCRIPTION, described, model_card
-from model.catalogue import CatalogueWriter
+from model.data.catalogue import CatalogueWriter
 from model.errors import RunError
 
 LINEAGE = {"catalogue": "catalogues/emoji", "catalogue_digest": "c" * 64, "git_rev": "abc123", "dvc_md5": ""}

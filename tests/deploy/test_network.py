@@ -35,7 +35,7 @@ def test_the_namespace_has_the_labels_that_kfp_and_kueue_select_by(folder):
 @pytest.mark.parametrize("folder", FOLDERS)
 @pytest.mark.parametrize("service", ["encoder", "features"])
 def test_a_reader_of_models_is_let_out_to_services_of_its_own_namespace_alone(folder, service):
-    """So that MLflow's client must not be sent to S3 itself: components/tracking.py."""
+    """So that MLflow's client must not be sent to S3 itself: components/registry/tracking.py."""
     out = the(folder, "NetworkPolicy", service)["spec"]["egress"]
     assert all(set(peer) == {"podSelector"} for rule in out for peer in rule["to"])
     labels = the(folder, "Deployment", service)["spec"]["template"]["metadata"]["labels"]

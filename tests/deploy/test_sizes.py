@@ -7,10 +7,10 @@ from kubernetes.utils.quantity import parse_quantity
 from manifest_policy import containers, pod_spec
 from manifests import objects, the
 
-from components.rayjob.manifest import manifest
-from components.rayjob.training import _pods
+from components.ray.rayjob.manifest import manifest
+from components.ray.rayjob.training import _pods
 from model.config import load
-from pipelines.profiles import read_profile
+from pipelines.cluster.profiles import read_profile
 
 FOLDERS = ["base", "overlays/dev", "overlays/lab", "overlays/prod"]
 # What KubeRay gives the submitter beside the head, where nothing else is said.

@@ -17,9 +17,9 @@ from docker.errors import ContainerError
 from kfp import local
 
 from components.configuration import load, parameters
-from components.image import IMAGE
+from components.container_image import IMAGE
 from components.progress import EVENTS, finished
-from model.catalogue import Catalogue
+from model.data.catalogue import Catalogue
 from model.errors import PinclipError, RunError
 from pipelines.lineage import lineage, run_identity
 

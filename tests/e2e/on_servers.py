@@ -20,8 +20,8 @@ import numpy as np
 import pyarrow.parquet as pq
 from servers import PROGRAMS, Servers, started
 
-from model.affine import read_affine
-from model.catalogue import Catalogue
+from model.data.catalogue import Catalogue
+from model.embedding.affine import read_affine
 from model.errors import PinclipError, RunError
 from pipelines.lineage import lineage
 from serving.features import Features

@@ -14,9 +14,9 @@ import pytest
 from PIL import Image, ImageEnhance
 
 from components.mlflow_client import connect
-from model.affine import read_affine
-from model.catalogue import Catalogue, CatalogueWriter
-from model.quantization import read_codes
+from model.data.catalogue import Catalogue, CatalogueWriter
+from model.embedding.affine import read_affine
+from model.embedding.quantization import read_codes
 
 RECALLS = {
     "pintext": {"image_to_text": {"recall@1", "recall@10"}, "text_to_image": {"recall@1", "recall@10"}},
@@ -87,8 +87,8 @@ def test_the_features_served_are_the_file(project):
 
 
 def test_every_feature_is_the_same_in_training_and_serving(project):
-    from components.feature_store import open_store
-    from components.skew import skew
+    from components.spaces.feature_store import open_store
+    from components.spaces.skew import skew
 
     saves = Catalogue(project.root / "catalogues/generated").read("boards", ["board_id", "pin_id"]).to_pylist()[:100]
     asked = [{"pin_id": save["pin_id"], "user_id": save["board_id"]} for save in saves]

@@ -16,7 +16,7 @@ def test_what_has_not_changed_is_skipped(project):
 def test_the_catalogues_md5_is_lineage_of_the_run_the_model_and_the_features(project):
     from mlflow import MlflowClient
 
-    from components.feature_store import open_store
+    from components.spaces.feature_store import open_store
 
     md5 = yaml.safe_load((project.root / "dvc.lock").read_text())["stages"]["catalogue"]["outs"][0]["md5"]
     version = project.json("runs/dvc/version.json")

@@ -8,7 +8,7 @@ import kfp_server
 import pytest
 from typer.testing import CliRunner
 
-from pipelines.cli import app
+from pipelines.cli.app import app
 from tests.e2e.on_cluster import __main__ as command
 from tests.e2e.on_cluster import runs, schedules, site, steps, telling
 from tests.e2e.on_cluster.__main__ import STEPS, main

@@ -17,7 +17,7 @@ from cryptography.fernet import Fernet
 from feature_home import CREATED, Home
 from promoted_pins import champion, serving
 
-from components.feature_store import open_store
+from components.spaces.feature_store import open_store
 
 pytestmark = pytest.mark.timeout(300)
 PINCLIP = Path(sys.executable).with_name("pinclip")

@@ -16,9 +16,9 @@ from examples.ranking.__main__ import main
 from examples.ranking.features import historical, online, published_at
 from examples.ranking.judging import Bootstrap, by_user
 from examples.ranking.log import OTHERS, impressions, read_pins, read_saves
-from model.catalogue import Catalogue, CatalogueWriter
 from model.config import load
-from model.neighbourhood import build, read_edges
+from model.data.catalogue import Catalogue, CatalogueWriter
+from model.graph.neighbourhood import build, read_edges
 from serving.features import Features
 
 ROOT = Path(__file__).parents[2]

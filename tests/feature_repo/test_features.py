@@ -12,14 +12,14 @@ import pytest
 from feast.transformation.udf_rehydrate import rehydrate_udf_from_source
 from feature_home import CREATED, DIM, SAVES, prepared, space_manifest
 
-from components.feature_log import append, read, shards
-from components.feature_store import bring_online, open_store
-from components.skew import skew
-from components.spaces import published_space
+from components.spaces.feature_log import append, read, shards
+from components.spaces.feature_store import bring_online, open_store
+from components.spaces.published import published_space
+from components.spaces.skew import skew
 from feature_repo.ranking_services import SpaceObjects
-from model.affine import Affine
-from model.catalogue import TIME
-from model.tastes import SCHEMA as TASTES
+from model.data.catalogue import TIME
+from model.embedding.affine import Affine
+from model.features.tastes import SCHEMA as TASTES
 
 USERS = ["b0", "b1", "b2", "nobody"]
 PINS = ["p0", "p3", "p5", "p200", "unknown"]

@@ -11,12 +11,14 @@ import torch
 from hypothesis import settings
 from PIL import Image
 
-from model import embedding, neighbourhood, training
-from model.catalogue import SCHEMAS, Catalogue, CatalogueWriter
 from model.config import load
-from model.dataset import load_training_set
-from model.preparation import prepare
-from model.sources.synthetic import SyntheticConfig, generate
+from model.data.catalogue import SCHEMAS, Catalogue, CatalogueWriter
+from model.data.preparation import prepare
+from model.embedding import embedder
+from model.graph import neighbourhood
+from model.sources.synthetic.generate import SyntheticConfig, generate
+from model.training import loop
+from model.training.dataset import load_training_set
 
 settings.register_profile("patient", deadline=None, max_examples=50)  # other work shares the processor
 settings.load_profile("patient")
@@ -63,7 +65,7 @@ def training_set(walked, config):
 def trained(tmp_path_factory, walked, config):
     """(model folder, the points reported on the way) of eight epochs."""
     folder, points = tmp_path_factory.mktemp("trained") / "model", []
-    training.fit(*walked, folder, config, points.append)
+    loop.fit(*walked, folder, config, points.append)
     return folder, points
 
 
@@ -71,7 +73,7 @@ def trained(tmp_path_factory, walked, config):
 def embedded(tmp_path_factory, walked, trained):
     """The vectors folder of the trained model."""
     folder = tmp_path_factory.mktemp("embedded") / "vectors"
-    embedding.embed(walked[0], trained[0], folder)
+    embedder.embed(walked[0], trained[0], folder)
     return folder
 
 

@@ -12,18 +12,18 @@ import pytest
 import torch
 from PIL import Image
 
-from model import neighbourhood
-from model.catalogue import Catalogue, CatalogueWriter
-from model.checkpoint import save_model
-from model.embedding import Embedder, embed, read_vectors
-from model.encoder import PinEncoder
-from model.evaluation import judge, pinclip_space
-from model.neighbourhood import read_fresh
-from model.overrides import override
-from model.preparation import prepare
-from model.tasks import ground
-from model.text import train_tokenizer
-from model.training import fit
+from model.config.overrides import override
+from model.data.catalogue import Catalogue, CatalogueWriter
+from model.data.preparation import prepare
+from model.embedding.embedder import Embedder, embed, read_vectors
+from model.evaluation.evaluate import judge, pinclip_space
+from model.evaluation.tasks import ground
+from model.graph import neighbourhood
+from model.graph.neighbourhood import read_fresh
+from model.network.checkpoint import save_model
+from model.network.encoder import PinEncoder
+from model.network.text import train_tokenizer
+from model.training.loop import fit
 
 COLOURS = {
     "red": (220, 30, 30), "blue": (40, 60, 220), "green": (30, 200, 40),

@@ -1,4 +1,4 @@
-"""Tiny checkpoints of the families that model/pretrained.py knows, each as `save_pretrained` leaves it:
+"""Tiny checkpoints of the families that model/network/pretrained.py knows, each as `save_pretrained` leaves it:
 model.safetensors, config.json, preprocessor_config.json and a tokenizer that was really trained.
 
 SigLIP 2 at a fixed resolution is a SigLIP model with a Gemma tokenizer: that is what "siglip" holds here.

@@ -78,7 +78,7 @@ def quick_stacks():
 @pytest.fixture(scope="session", autouse=True)
 def compiled_once():
     """What is submitted and scheduled is compiled once for all tests: a second each time, of the same text."""
-    from pipelines.packages import Package, package
+    from pipelines.cluster.packages import Package, package
 
     known: dict[tuple, Package] = {}
 
@@ -89,6 +89,6 @@ def compiled_once():
         return known[key]
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("pipelines.cluster.package", once)
-        patch.setattr("pipelines.schedule_file.package", once)
+        patch.setattr("pipelines.cluster.client.package", once)
+        patch.setattr("pipelines.cluster.schedule_file.package", once)
         yield

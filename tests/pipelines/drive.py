@@ -7,9 +7,9 @@ from rich.console import Console
 from tiny import KEPT
 
 from components.configuration import load
-from pipelines.display import display
-from pipelines.local import execute
-from pipelines.runs import claimed, publish
+from pipelines.local.display import display
+from pipelines.local.runner import execute
+from pipelines.local.runs import claimed, publish
 
 out, behaviour = Path(sys.argv[1]), sys.argv[2]
 with claimed(out) as work:

@@ -6,11 +6,11 @@ from pathlib import Path
 from kfp import dsl
 
 from components.configuration import Configuration
-from components.neighbours import neighbours
-from components.prepare import prepare
-from components.train import train
+from components.steps.neighbours import neighbours
+from components.steps.prepare import prepare
+from components.steps.train import train
 from model.errors import PinclipError
-from pipelines.local import execute
+from pipelines.local.runner import execute
 
 
 @dsl.pipeline(name="on-volume")

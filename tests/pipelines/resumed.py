@@ -10,9 +10,9 @@ from pathlib import Path
 from kfp import dsl
 
 from components.configuration import Configuration
-from components.train import train
-from pipelines.local import execute
-from pipelines.runs import claimed
+from components.steps.train import train
+from pipelines.local.runner import execute
+from pipelines.local.runs import claimed
 
 
 @dsl.component(base_image="python:3.11", install_kfp_package=False)

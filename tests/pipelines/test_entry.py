@@ -9,7 +9,7 @@ import pytest
 
 from components.configuration import load
 from pinclip_entry import ROOT, own_path_first
-from pipelines.local import execute
+from pipelines.local.runner import execute
 
 PINCLIP = Path(sys.executable).with_name("pinclip")
 OURS = ("model", "serving", "components", "validation", "pipelines")
@@ -52,8 +52,8 @@ def test_steps_find_ours_first_too(foreign, monkeypatch, tmp_path):
 def test_what_a_terminal_cannot_show_becomes_a_question_mark(tmp_path):
     done = pinclip("ablate", "--help", cwd=tmp_path, PYTHONIOENCODING="latin-1")
     assert (done.returncode, done.stderr) == (0, "")
-    plain = "import sys; sys.argv[1:] = ['none']; import pinclip_entry, pipelines.cli"
-    plain += "; pipelines.cli.main = lambda: print('2 × no pin_id'); pinclip_entry.main()"
+    plain = "import sys; sys.argv[1:] = ['none']; import pinclip_entry, pipelines.cli.app"
+    plain += "; pipelines.cli.app.main = lambda: print('2 × no pin_id'); pinclip_entry.main()"
     for encoding in ("ascii", "cp437:strict"):
         command, environment = [sys.executable, "-c", plain], os.environ | {"PYTHONIOENCODING": encoding}
         done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)

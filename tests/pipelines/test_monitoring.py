@@ -14,9 +14,9 @@ import yaml
 from components.configuration import load
 from components.settings import Settings
 from model.errors import ClusterError
-from pipelines.packages import package
-from pipelines.profiles import read_profile
-from pipelines.retraining import train_anew
+from pipelines.cluster.packages import package
+from pipelines.cluster.profiles import read_profile
+from pipelines.cluster.retraining import train_anew
 
 ROOT = Path(__file__).parents[2]
 STEPS = (*(f"components/monitoring/{name}" for name in ("collect", "measure", "notify")), "pipelines/retrain")
@@ -61,7 +61,7 @@ def test_the_yaml_carries_no_paths_of_a_machine_and_no_secret(compiled):
 def test_a_step_is_thin_and_imports_inside(path):
     tree = ast.parse((ROOT / f"{path}.py").read_text())
     imported = [ast.unparse(node) for node in tree.body if isinstance(node, (ast.Import, ast.ImportFrom))]
-    assert imported == ["from kfp import dsl", "from components.image import IMAGE"]
+    assert imported == ["from kfp import dsl", "from components.container_image import IMAGE"]
     (function,) = (node for node in tree.body if isinstance(node, ast.FunctionDef))
     statements = [node for node in ast.walk(function) if isinstance(node, ast.stmt)]
     left_out = (ast.Import, ast.ImportFrom, ast.FunctionDef)
@@ -110,10 +110,10 @@ def test_a_training_that_could_not_be_started_is_tried_again(home, server, monke
 
 def test_where_kfp_runs_a_step_its_compiler_is_gone_and_not_missed(home, server):
     code = f"""
-import components.monitoring.collecting, components.monitoring.measuring, components.monitoring.noticing
+import components.monitoring.look, components.monitoring.drift, components.monitoring.notice
 from components.settings import Settings
 from components.configuration import load
-from pipelines.retraining import train_anew
+from pipelines.cluster.retraining import train_anew
 print(train_anew("/data/pins", load("smoke"), "cluster", Settings(home={str(home.home)!r})))
 """
     step = os.environ | {"_KFP_RUNTIME": "true"}
@@ -134,7 +134,7 @@ print(train_anew("/data/pins", load("smoke"), "cluster", Settings(home={str(home
 def test_the_step_trains_where_it_is_asked_to(home, server, tmp_path, monkeypatch, over, profile, settings, started):
     from types import SimpleNamespace
 
-    from pipelines.retrain import retrain
+    from components.steps.retrain import retrain
 
     monkeypatch.setenv("PINCLIP_HOME", str(home.home))
     (tmp_path / "noticed").write_text(json.dumps({"over": over}))

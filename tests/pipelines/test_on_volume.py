@@ -12,13 +12,13 @@ from kfp_driver import Driver
 
 from components.configuration import load
 from components.prepared import FILES
-from model.catalogue import Catalogue
-from model.pixels import decode_catalogue
-from model.preparation import prepare
-from model.sources.synthetic import SyntheticConfig, generate
-from pipelines.cluster import submit
-from pipelines.packages import package
-from pipelines.profiles import read_profile
+from model.data.catalogue import Catalogue
+from model.data.pixels import decode_catalogue
+from model.data.preparation import prepare
+from model.sources.synthetic.generate import SyntheticConfig, generate
+from pipelines.cluster.client import submit
+from pipelines.cluster.packages import package
+from pipelines.cluster.profiles import read_profile
 
 HERE = Path(__file__).parent
 SMALL = 10_000  # bytes

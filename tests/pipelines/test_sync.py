@@ -6,10 +6,10 @@ from pathlib import Path
 import yaml
 
 from components.configuration import load
-from pipelines.packages import package
-from pipelines.profiles import read_profile
-from pipelines.schedule_file import read_schedules, wanted
-from pipelines.schedules import SCHEDULES
+from pipelines.cluster.packages import package
+from pipelines.cluster.profiles import read_profile
+from pipelines.cluster.schedule_file import read_schedules, wanted
+from pipelines.cluster.schedules import SCHEDULES
 
 ROOT = Path(__file__).parents[2]
 
@@ -43,4 +43,4 @@ def test_it_is_scheduled_every_hour():
 def test_the_component_is_thin_and_imports_inside():
     tree = ast.parse((ROOT / "components" / "sync.py").read_text())
     imported = [ast.unparse(node) for node in tree.body if isinstance(node, (ast.Import, ast.ImportFrom))]
-    assert imported == ["from kfp import dsl", "from components.image import IMAGE"]
+    assert imported == ["from kfp import dsl", "from components.container_image import IMAGE"]

@@ -9,8 +9,8 @@ import yaml
 
 from components.configuration import load
 from model.config import TRAINED
-from pipelines.packages import package
-from pipelines.profiles import read_profile
+from pipelines.cluster.packages import package
+from pipelines.cluster.profiles import read_profile
 from pipelines.training import KEPT
 
 ROOT = Path(__file__).parents[2]
@@ -156,7 +156,7 @@ def test_nothing_is_installed_at_run_time(compiled):
 def test_a_component_is_thin_and_imports_inside(name):
     tree = ast.parse((ROOT / "components" / f"{name}.py").read_text())
     imported = [ast.unparse(node) for node in tree.body if isinstance(node, (ast.Import, ast.ImportFrom))]
-    assert imported == ["from kfp import dsl", "from components.image import IMAGE"]
+    assert imported == ["from kfp import dsl", "from components.container_image import IMAGE"]
     (function,) = (node for node in tree.body if isinstance(node, ast.FunctionDef))
     assert len([node for node in ast.walk(function) if isinstance(node, ast.stmt) and worth_counting(node)]) <= 10
 

@@ -7,9 +7,9 @@ import pyarrow as pa
 import pytest
 from feature_home import CREATED, space_manifest
 
-from model.affine import Affine
+from model.embedding.affine import Affine
+from model.embedding.columns import as_binary
 from model.errors import StoreError
-from model.vectors import as_binary
 from serving.rows import known_at, write_rows
 from serving.space import SpaceManifest, manifest_file, written
 

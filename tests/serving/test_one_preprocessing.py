@@ -14,12 +14,12 @@ import pytest
 from pictures import chunk, encoded, noise, png, with_chunks
 from PIL import Image
 
-from components.pin_model import PinModel
-from model.catalogue import PINS, QUERIES, Catalogue, CatalogueWriter
+from components.registry.pin_model import PinModel
 from model.config import PrepareConfig
-from model.embedding import BLOCK, Embedder, embed, read_queries, read_vectors
-from model.pixels import decode_catalogue
-from model.preparation import prepare
+from model.data.catalogue import PINS, QUERIES, Catalogue, CatalogueWriter
+from model.data.pixels import decode_catalogue
+from model.data.preparation import prepare
+from model.embedding.embedder import BLOCK, Embedder, embed, read_queries, read_vectors
 from serving.encoder.on_cpu import OnnxEncoder
 from serving.encoder.on_gpu import TorchEncoder
 from serving.service.config import ServiceConfig

@@ -12,10 +12,10 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from model.catalogue import Catalogue, CatalogueWriter
 from model.config import PrepareConfig
+from model.data.catalogue import Catalogue, CatalogueWriter
+from model.data.preparation import prepare
 from model.errors import CatalogueError, ModelError, ValidationFailed
-from model.preparation import prepare
 from validation.checking import check, check_embeddings
 from validation.report import require
 

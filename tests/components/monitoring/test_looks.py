@@ -12,12 +12,12 @@ from monitored_world import CONFIG
 from PIL import Image, ImageEnhance, ImageFilter
 
 from components.configuration import load
-from components.feature_store import open_store, quiet
 from components.mlflow_client import connect
-from components.monitoring.collecting import collect
-from components.monitoring.measuring import measure, track
-from components.monitoring.reference import reference_folder
+from components.monitoring.drift import measure, track
+from components.monitoring.look import collect
 from components.settings import Settings
+from components.spaces.feature_store import open_store, quiet
+from components.spaces.reference import reference_folder
 from model.errors import CatalogueError, StoreError
 
 pytestmark = pytest.mark.timeout(180)
@@ -193,7 +193,7 @@ def test_a_catalogue_that_cannot_be_read_at_all_is_a_sentence(world, look):
 
 def test_a_catalogue_that_cannot_be_looked_at_is_told(world, webhook, monkeypatch, tmp_path):
     """By the step itself: the later ones never start."""
-    from components.monitoring import collect as step
+    from components.steps import collect as step
 
     monkeypatch.setenv("PINCLIP_HOME", str(world.settings.home))
     gone, collected = tmp_path / "<gone>", SimpleNamespace(path=str(tmp_path / "out"), metadata={})

@@ -9,7 +9,7 @@ import pytest
 
 from components.monitoring.config import MonitoringConfig
 from components.monitoring.cooldown import Cooldown
-from components.monitoring.noticing import SHOWN, message, notify
+from components.monitoring.notice import SHOWN, message, notify
 from components.monitoring.webhook import send
 from model.errors import StoreError
 

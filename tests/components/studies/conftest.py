@@ -4,7 +4,7 @@ import pytest
 
 from components.studies.data import StudyData
 from model.config import load
-from model.sources.synthetic import SyntheticConfig, generate
+from model.sources.synthetic.generate import SyntheticConfig, generate
 
 TINY = (
     "vision.width=32",

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from components.studies.data import StudyData, digest_of
+from model.config.overrides import override
 from model.errors import CatalogueError
-from model.neighbourhood import read_fresh
-from model.overrides import override
+from model.graph.neighbourhood import read_fresh
 
 
 def test_what_is_there_is_not_made_again(data, config):
@@ -31,7 +31,7 @@ def test_a_decoding_that_was_killed_is_done_again(catalogue, tmp_path, config, m
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr("model.preparation.decode_catalogue", killed)
+        patch.setattr("model.data.preparation.decode_catalogue", killed)
         data.prepared(config)
     assert not list(tmp_path.glob("prepared-*"))
     assert (data.prepared(config) / "pixels.u8").is_file()

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from components.studies.space import Choices, Range, apply, current, read_space, written
 from model.config import load
 from model.errors import ConfigError
-from pipelines.studies import SPACE
+from pipelines.cli.studies import SPACE
 
 
 def test_the_space_of_the_repository_works_with_every_profile():

@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from components.studies.trials import Clock, Trial, run_trials
-from model.overrides import override
-from model.trial import run_trial
+from model.config.overrides import override
+from model.evaluation.trial import run_trial
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from pipelines.profiles import Profile
+from pipelines.cluster.profiles import Profile
 from tests.e2e.on_cluster import evidence
 from tests.e2e.on_cluster.site import MINE, Site
 from tests.e2e.on_cluster.steps import Failed

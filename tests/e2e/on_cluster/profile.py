@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from pipelines.profiles import PROFILES, Profile, read_profile
+from pipelines.cluster.profiles import PROFILES, Profile, read_profile
 from tests.e2e.on_cluster.site import Site
 
 LAB = PROFILES / "lab.yaml"

@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 
 from model.errors import ClusterError
-from pipelines.cluster import Cluster
+from pipelines.cluster.client import Cluster
 from tests.e2e.on_cluster.site import MINE, Site, kubectl
 from tests.e2e.on_cluster.steps import Failed
 from tests.e2e.servers import free_port

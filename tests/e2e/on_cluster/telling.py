@@ -4,11 +4,11 @@ import re
 from datetime import UTC, datetime
 from typing import Any
 
-from components.rayjob.manifest import SUBMITTER
+from components.ray.rayjob.manifest import SUBMITTER
 from tests.e2e.on_cluster.site import Object, Site
 
 SOON = 60.0  # seconds in which a training that has ended is to be told
-POD = re.compile(r"^pinclip-(train(?:-baseline)?)-[0-9a-f]{12}-")  # of a RayJob: components/rayjob/training.py
+POD = re.compile(r"^pinclip-(train(?:-baseline)?)-[0-9a-f]{12}-")  # of a RayJob: components/ray/rayjob/training.py
 
 
 class Watch:

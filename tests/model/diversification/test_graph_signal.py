@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from model.diversification.graph_signal import graph_vectors
-from model.graph import Neighbours
+from model.graph.walks import Neighbours
 
 # Pins 0 and 1 visit each other and Pin 2; Pins 3 and 4 visit each other; Pin 5 has no edge.
 FOUND = Neighbours(

@@ -7,10 +7,10 @@ import pyarrow as pa
 import pytest
 from PIL import Image
 
-from model.catalogue import Catalogue, CatalogueWriter
 from model.config import PrepareConfig
+from model.data.catalogue import Catalogue, CatalogueWriter
+from model.data.preparation import prepare
 from model.drift.facts import LABELS, NUMBERS, UNITS, drift_facts, script, some
-from model.preparation import prepare
 
 
 def picture(brightness: int) -> bytes:

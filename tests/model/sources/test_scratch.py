@@ -5,10 +5,10 @@ import sqlite3
 
 import pytest
 
-from model.sources import scratch as module
-from model.sources.keys import Spellings
-from model.sources.pairs import Seen
-from model.sources.scratch import Names, scratch
+from model.sources.importer import scratch as module
+from model.sources.importer.pairs import Seen
+from model.sources.importer.scratch import Names, scratch
+from model.sources.importer.values.keys import Spellings
 
 
 @pytest.fixture(params=[3, 10_000])

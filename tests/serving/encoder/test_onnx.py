@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from model.catalogue import TEXT_SIGNALS
-from model.embedding import Embedder
+from model.data.catalogue import TEXT_SIGNALS
+from model.embedding.embedder import Embedder
 from model.errors import ModelError
 from serving.encoder import open_encoder
 from serving.encoder.export import exported

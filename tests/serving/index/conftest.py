@@ -7,7 +7,7 @@ import pytest
 from hypothesis import settings
 from indexed_pins import AFFINE, DIM, PINS, rows
 
-from model.affine import unit_length
+from model.embedding.affine import unit_length
 from serving.index import IndexConfig, PinIndex
 
 settings.register_profile("patient", deadline=None, max_examples=50)  # other work shares the processor

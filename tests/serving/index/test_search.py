@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from indexed_pins import AFFINE, DIM, PINS, at, rows
 
-from model.affine import Affine, unit_length
+from model.embedding.affine import Affine, unit_length
+from model.embedding.retrieval import top_k
 from model.errors import ConfigError, VectorIndexError
-from model.retrieval import top_k
 from serving.index import IndexConfig, PinIndex
 
 KINDS = ("exact", "hnsw", "ivf")

@@ -7,9 +7,9 @@ import pyarrow as pa
 import pytest
 from feature_home import CREATED, space_manifest
 
-from model.affine import Affine
+from model.embedding.affine import Affine
+from model.embedding.columns import as_binary
 from model.errors import VectorIndexError
-from model.vectors import as_binary
 from serving.index import IndexConfig, PinIndex
 from serving.rows import write_rows
 from serving.space import SpaceManifest

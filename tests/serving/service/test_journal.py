@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model.affine import Affine
+from model.embedding.affine import Affine
 from serving.service.journal import Journal
 
 AFFINE = Affine(scale=1 / 127, zero_point=0, bits=8, dim=4)

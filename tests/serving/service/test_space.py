@@ -10,8 +10,8 @@ import pytest
 import served_pins
 from served_pins import IDS, TITLES, drawn
 
+from model.data.images.decoding import to_pixels
 from model.errors import ModelError, StoreError, VectorIndexError
-from model.images import to_pixels
 from serving.features import Features
 from serving.service.metrics import Metrics
 from serving.service.space import NewPin, PinSpace

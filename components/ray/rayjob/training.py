@@ -1,0 +1,97 @@
+"""components.ray.training.train in a RayJob: the step asks, follows and takes the model back.
+
+The name of the RayJob follows from all that the training is told, so a step that is started again finds its own.
+"""
+
+import hashlib
+import importlib.metadata
+import json
+import math
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+from components import progress
+from components.ray.rayjob import life
+from components.ray.rayjob.api import Kubernetes
+from components.ray.rayjob.heartbeat import beating
+from components.ray.rayjob.manifest import manifest
+from components.ray.rayjob.settings import RayJob, amount, asked
+from components.ray.rayjob.spoken import Ears
+from components.ray.rayjob.work import Work, refusal
+from components.ray.training import Report, check_cpus, cpus_needed
+from model.config import Config
+from model.errors import ConfigError, TrainingError
+
+COMMAND = ("python", "-m", "components.ray.rayjob.remote")
+
+
+def train(
+    prepared: Path, neighbours: Path, out: Path, config: Config, report: Report, snapshot: Path | None = None
+) -> dict[str, Any]:
+    """As ray_training.train, by what PINCLIP_RAYJOB says.
+
+    Raises:
+        ConfigError: the settings do not fit, the queue does not exist, or the snapshot lies where the Ray pods do not
+            see it.
+        TrainingError: the pods are too small for the training, or the RayJob failed.
+        ClusterError: the Kubernetes API refuses or does not answer.
+        RunError: the volume cannot be written to.
+        PinclipError: what ray_training.train raises.
+    """
+    settings = asked()
+    volume = Path(settings.path)
+    _check_snapshot(snapshot, volume)
+    pods = _pods(settings, config)
+    step = progress.current() or "train"
+    name = _name(step, settings, config, (prepared, neighbours, snapshot))
+    work, kubernetes, ears = Work(volume, name), Kubernetes(), Ears(report)
+    if work.outcome:  # the step was killed after its training had ended
+        kubernetes.delete(name)
+        return work.take(out)
+    _check_queue(kubernetes, settings)
+    work.ask(prepared, neighbours, config, step, snapshot, pods + 1)
+    command, ray_version = (*COMMAND, str(work.folder)), importlib.metadata.version("ray")
+    pod = os.environ.get("KFP_POD_NAME")  # set by KFP in every step
+    job = manifest(settings, name, command, pods, ray_version, kubernetes.workflow(pod) if pod else None)
+    with beating(work.folder):
+        try:
+            life.complete(kubernetes, job, ears, lambda: work.outcome)
+        except TrainingError:
+            work.forget_outcome()
+            raise
+    if ears.refusal and not work.outcome:
+        raise refusal(ears.refusal)
+    return work.take(out)
+
+
+def _check_queue(kubernetes: Kubernetes, settings: RayJob) -> None:
+    if settings.queue and kubernetes.has_queue(settings.queue) is False:
+        raise ConfigError(
+            f"There is no LocalQueue {settings.queue} in the namespace {kubernetes.namespace}, and the RayJob would "
+            "wait for ever; make it (deploy/kustomize/queue), or take ray.queue out of the deploy profile."
+        )
+
+
+def _pods(settings: RayJob, config: Config) -> int:
+    """Worker pods: one a Ray Train worker, or as many workers in a pod as it has GPUs."""
+    node = settings.workers
+    pods = math.ceil(config.train.workers / (node.gpu.count if node.gpu else 1))
+    check_cpus(cpus_needed(config), pods * math.ceil(amount(node.cpu)))  # rounded as KubeRay does
+    return pods
+
+
+def _name(step: str, settings: RayJob, config: Config, places: tuple[Path | None, ...]) -> str:
+    """At most 47 characters, as KubeRay takes them."""
+    told = json.dumps([settings.model_dump(), config.to_json(), step, *map(str, places)], sort_keys=True)
+    short = re.sub(r"[^a-z0-9]+", "-", step.lower())[:20].strip("-")
+    return f"pinclip-{short}-{hashlib.sha256(told.encode()).hexdigest()[:12]}"
+
+
+def _check_snapshot(snapshot: Path | None, volume: Path) -> None:
+    if snapshot and not snapshot.absolute().is_relative_to(volume):
+        raise ConfigError(
+            f"The snapshot {snapshot} is not on {volume}, which is what the pods of the RayJob see; put PINCLIP_HOME "
+            "there."
+        )

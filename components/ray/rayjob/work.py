@@ -1,0 +1,124 @@
+"""The folder on the shared volume through which step and RayJob hand things over: <path>/rayjobs/<name of the RayJob>.
+
+    prepared/ neighbours/   copies of the step's inputs, unless these lie on the volume already
+    request.json            what to train
+    model/                  what was trained
+    outcome.json            the figures of the training, or the sentence with which it was refused
+    followed                the step's sign of life (components/ray/rayjob/heartbeat.py)
+
+It goes when its outcome has been taken; one that nobody came back for goes after a week.
+"""
+
+import json
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from components.ray.rayjob.manifest import USER
+from components.ray.snapshots import KEPT
+from model import errors
+from model.config import Config
+from model.errors import PinclipError, RunError, TrainingError
+from model.files import remove, replaced, write_json
+
+Figures = dict[str, Any]
+
+
+class Work:
+    def __init__(self, volume: Path, name: str) -> None:
+        self.volume, self.folder = volume, volume / "rayjobs" / name
+
+    def ask(
+        self, prepared: Path, neighbours: Path, config: Config, step: str, snapshot: Path | None, nodes: int
+    ) -> None:
+        """Lays out the work, once or again; `nodes` are those of the Ray cluster, its head among them.
+
+        Raises:
+            RunError: the volume is full or cannot be written to.
+        """
+        with _writing(self.folder):
+            _sweep(self.folder.parent)
+            request = {
+                "prepared": str(self._shared(prepared, "prepared")),
+                "neighbours": str(self._shared(neighbours, "neighbours")),
+                "config": json.loads(config.to_json()),
+                "step": step,
+                "snapshot": str(snapshot or self.folder / "snapshot.safetensors"),
+                "nodes": nodes,
+            }
+            write_json(self.folder / "request.json", request)
+
+    @property
+    def outcome(self) -> str:
+        """Either "figures" or, of a training that failed, "refusal"; empty as long as there is none."""
+        return read_outcome(self.folder)
+
+    def forget_outcome(self) -> None:
+        """Of a training whose RayJob failed: the next one must not be judged by it."""
+        with suppress(OSError):
+            remove(self.folder / "outcome.json")
+
+    def take(self, out: Path) -> Figures:
+        """Moves the model to `out` and ends the folder.
+
+        Raises:
+            PinclipError: what the training refused with.
+            TrainingError: it left no outcome.
+            RunError: `out` cannot be written.
+        """
+        if not self.outcome:
+            raise TrainingError(f"The training ended and left no outcome in {self.folder}; start the step again.")
+        outcome = json.loads((self.folder / "outcome.json").read_text(encoding="utf-8"))
+        if "figures" in outcome:
+            with _writing(out), replaced(out) as scratch:
+                shutil.copytree(self.folder / "model", scratch)
+        remove(self.folder / "outcome.json")  # first: it must not answer for another training
+        shutil.rmtree(self.folder, ignore_errors=True)  # on NFS a file that a Ray pod still holds stays until it ends
+        if "figures" in outcome:
+            figures: Figures = outcome["figures"]
+            return figures
+        raise refusal(outcome)
+
+    def _shared(self, source: Path, name: str) -> Path:
+        """Where the Ray pods see the folder."""
+        source = source.absolute()
+        if source.is_relative_to(self.volume):
+            return source
+        if not (self.folder / name).is_dir():  # left by an earlier try, it is whole
+            with replaced(self.folder / name) as scratch:
+                shutil.copytree(source, scratch)
+        return self.folder / name
+
+
+def read_outcome(folder: Path) -> str:
+    try:
+        outcome = json.loads((folder / "outcome.json").read_text(encoding="utf-8"))
+    except OSError:  # a volume that fails for a while says nothing either
+        return ""
+    return "figures" if "figures" in outcome else "refusal"
+
+
+def refusal(said: Figures) -> PinclipError:
+    """What the training refused with, from what it left or said of it."""
+    error: PinclipError = getattr(errors, said["refusal"])(said["message"])
+    return error
+
+
+@contextmanager
+def _writing(place: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        reason = error.strerror or str(error)[:200]
+        raise RunError(
+            f"Cannot copy to {place} ({reason}); make room there, or let user {USER} write to it."
+        ) from error
+
+
+def _sweep(folder: Path) -> None:
+    for left in folder.glob("*"):
+        if time.time() - left.stat().st_mtime > KEPT:
+            shutil.rmtree(left, ignore_errors=True)

@@ -1,0 +1,148 @@
+"""Training on Ray: one worker or many run the same model.training.loop.fit, side by side on one machine or on a cluster.
+
+With RAY_ADDRESS set the workers run on that cluster; a node that is lost costs a restart from the last snapshot, as a
+worker that dies does. Without it a small Ray is started for this training and ended with it.
+"""
+
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from components import progress
+from components.ray.cluster import has_cluster, ray_cluster
+from model.config import Config
+from model.cpus import cpus
+from model.errors import PinclipError, TrainingError
+
+LOW_MEMORY = "running low on memory"  # Ray's memory monitor says so of a process that it has killed
+Report = Callable[[dict[str, Any]], None]
+
+
+@dataclass(frozen=True)
+class Work:
+    """What every worker is told; it travels by value."""
+
+    prepared: Path
+    neighbours: Path
+    out: Path
+    config: Config
+    report: Report
+    step: str
+    events: str | None
+    snapshot: Path | None
+
+
+def train(
+    prepared: Path, neighbours: Path, out: Path, config: Config, report: Report, snapshot: Path | None = None
+) -> dict[str, Any]:
+    """Trains with config.train.workers Ray Train workers; `report` is called in the first worker.
+
+    `snapshot` is where model.training.loop.fit keeps it.
+
+    Raises:
+        PinclipError: what model.training.loop.fit raises.
+        TrainingError: the cluster is too small, workers died more often than train.max_failures, or what watches
+            over them died.
+    """
+    import ray.train
+    from ray.train.torch import TorchTrainer
+
+    needed = cpus_needed(config)
+    folders = prepared.absolute(), neighbours.absolute(), out.absolute()
+    work = Work(*folders, config, report, progress.current(), os.environ.get(progress.EVENTS), snapshot)
+    with (
+        ray_cluster(max(cpus(), needed), log=True),
+        _scratch(out.absolute()) as scratch,
+    ):
+        check_cpus(needed, int(ray.cluster_resources().get("CPU", 0)))
+        trainer = TorchTrainer(
+            _worker,
+            train_loop_config={"work": work},
+            scaling_config=ray.train.ScalingConfig(
+                num_workers=config.train.workers,
+                use_gpu=ray.cluster_resources().get("GPU", 0) >= config.train.workers,
+                resources_per_worker={"CPU": config.train.cpus_per_worker},
+            ),
+            run_config=ray.train.RunConfig(
+                storage_path=scratch, failure_config=ray.train.FailureConfig(max_failures=config.train.max_failures)
+            ),
+        )
+        try:
+            result = trainer.fit().return_value
+        except (ray.train.TrainingFailedError, ray.exceptions.RayError) as error:
+            raise TrainingError(_why(error)) from error
+    if "refusal" in result:
+        raise result["refusal"]
+    return result
+
+
+@contextmanager
+def _scratch(out: Path) -> Iterator[str]:
+    """Where Ray Train notes how far it is: on a cluster beside `out`, which all its nodes see, else in /tmp."""
+    beside = out.parent if has_cluster() else None
+    if beside:
+        beside.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="pinclip-ray-", dir=beside) as folder:
+        yield folder
+
+
+def _worker(settings: dict[str, Work]) -> dict[str, Any]:
+    """One worker's life. A user's mistake comes back as a result: it is no reason to start the workers again."""
+    import torch
+
+    from model.training.loop import fit
+
+    work = settings["work"]
+    progress.speak_for(work.step, work.events)
+    torch.set_num_threads(_threads())
+    try:
+        return fit(work.prepared, work.neighbours, work.out, work.config, work.report, work.snapshot)
+    except PinclipError as error:
+        return {"refusal": error}
+
+
+def _threads() -> int:
+    """This worker's share of its node; Ray itself gives a worker one thread.
+
+    A node may be less than its machine: a pod is throttled when it uses more CPUs than it has.
+    """
+    import ray.train
+
+    here = ray.get_runtime_context().get_node_id()
+    (node_cpus,) = (node["Resources"].get("CPU", 1) for node in ray.nodes() if node["NodeID"] == here)
+    return max(min(int(node_cpus), cpus()) // ray.train.get_context().get_local_world_size(), 1)
+
+
+def cpus_needed(config: Config) -> int:
+    """Of a Ray cluster: with as many as the workers take, Ray Train waits for ever."""
+    return config.train.workers * config.train.cpus_per_worker + 1
+
+
+def check_cpus(needed: int, present: int) -> None:
+    """Raises TrainingError before anybody waits."""
+    if needed > present:
+        raise TrainingError(
+            f"The Ray cluster has {present} CPUs and the training needs {needed} (workers x cpus_per_worker + 1); "
+            "lower train.workers or train.cpus_per_worker."
+        )
+
+
+def _why(error: Exception) -> str:
+    if LOW_MEMORY in str(error):
+        return (
+            "A training worker was killed because its node ran out of memory; give the node more, or lower "
+            "train.batch_size, and start again: it goes on from the last snapshot."
+        )
+    return (
+        f"The training workers died: {_last_line(error)} Read the log of the run and give the same command again: it "
+        "goes on from the last snapshot."
+    )
+
+
+def _last_line(error: Exception) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[-1].rstrip(".") + "." if lines else type(error).__name__ + "."

@@ -1,0 +1,1 @@
+"""Embedding spaces in the feature store: published, kept warm, switched, retired."""

@@ -1,0 +1,160 @@
+"""Sync: what MLflow calls the champion becomes what serves.
+
+    champion -> model -> missing vectors -> online -> statistics, tastes -> index -> checks -> switch -> event
+
+Every step may be done again, and finds what an earlier call has done already. Readers of `pin_ranking` get the former
+space until the switch, which is one write, and the new one after it.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from components.patience import patient
+from components.registry.candidates import Candidate, candidate, champion, crown
+from components.registry.versions import CHAMPION, version_of
+from components.settings import Settings
+from components.spaces.config import PromotionConfig
+from components.spaces.feature_store import apply, feast_errors, open_store
+from components.spaces.index import bring_index_up
+from components.spaces.missing import add_missing, catalogue_facts, embed_all, kept_model
+from components.spaces.places import sync_lock
+from components.spaces.publish import bring_up
+from components.spaces.published import published_space, serving_space
+from components.spaces.switch import PROMOTE, SYNC, settle, switch
+from components.spaces.warm import LOCK, Report, warm
+from model.config.folder import read_config
+from model.data.catalogue import Catalogue
+from model.errors import RunError
+from model.files import alone, remove, write_json
+
+if TYPE_CHECKING:
+    from feast import FeatureStore
+
+    from feature_repo.ranking_services import SpaceObjects
+
+
+@dataclass(frozen=True)
+class Synced:
+    version: int
+    space: str
+    former: str | None  # what served before; None: nothing, or the same
+    added: int  # Pins that had no vector
+    changed: int  # rows of statistics and tastes that were new
+    checked: int  # vectors read back
+    index_recall: float
+
+    def write(self, path: Path) -> None:
+        write_json(path, asdict(self))
+
+
+@patient
+def sync(config: PromotionConfig, settings: Settings, report: Report = lambda fraction, message: None) -> Synced:
+    """Brings the champion's space up and lets it serve. Where it does already, what is new in its catalogue is added.
+
+    Raises:
+        RunError: another sync is at work.
+        StoreError: there is no champion, it failed its gate, or MLflow or a store does not answer.
+        VectorIndexError: the index does not find enough.
+    """
+    with _alone(settings), feast_errors(settings):
+        while True:
+            chosen = candidate(champion(settings), settings)
+            still = partial(_is_champion, chosen.version, settings)
+            done = _serve(chosen, config, settings, report, SYNC, still)
+            if done:
+                return done
+            report(0.0, "another version has become the champion meanwhile")
+
+
+def promote(
+    version: int,
+    reason: str,
+    config: PromotionConfig,
+    settings: Settings,
+    report: Report = lambda fraction, message: None,
+) -> Synced:
+    """As sync(), of a version that becomes the champion in the moment of the switch, when its space is ready.
+
+    Raises:
+        As sync().
+    """
+    with _alone(settings), feast_errors(settings):
+        chosen = candidate(version, settings, reason)
+
+        def crowned() -> bool:
+            crown(version, settings)
+            return True
+
+        done = _serve(chosen, config, settings, report, PROMOTE, crowned, reason)
+        assert done is not None
+        return done
+
+
+def _serve(
+    chosen: Candidate,
+    config: PromotionConfig,
+    settings: Settings,
+    report: Report,
+    by: str,
+    still: Callable[[], bool],
+    reason: str = "",
+) -> Synced | None:
+    """None where `still` says, at the moment of the switch, that the version is to serve no more."""
+    report(0.0, f"version {chosen.version}")
+    store = open_store(settings)
+    settle(store, settings)
+    with alone(settings.home / LOCK, wait=True):
+        space, added, changed, checked = _warmed(store, chosen, settings, report)
+        report(0.8, "index")
+        recall = bring_index_up(space.manifest, config, settings)
+        report(0.9, f"the index finds {recall:.3f} of the nearest Pins")
+    former = serving_space(settings)
+    if not switch(store, space, settings, by, still, reason):
+        return None
+    report(1.0, f"{space.name} serves")
+    before = None if former == space.name else former
+    return Synced(chosen.version, space.name, before, added, changed, checked, recall)
+
+
+def _warmed(
+    store: "FeatureStore", chosen: Candidate, settings: Settings, report: Report
+) -> "tuple[SpaceObjects, int, int, int]":
+    """(the space, Pins added, rows changed, vectors read back)"""
+    registration, work = chosen.registration, settings.home / "sync.work"
+    space = published_space(registration.space, settings)
+    source = Path((space.manifest.lineage if space else chosen.lineage).get("catalogue", ""))
+    remove(work)  # of a sync that was killed
+    try:
+        if space is None:
+            model = kept_model(registration.space, registration.uri, settings)
+            folders = embed_all(Catalogue(source), model, work)
+            space, changed, checked = bring_up(store, *folders, registration, chosen.lineage, settings, report)
+            return space, space.manifest.pins, changed, checked
+        added, facts = 0, None
+        if (source / "pins").is_dir():
+            model = kept_model(space.name, registration.uri, settings)
+            added = add_missing(space.manifest, Catalogue(source), model, work)
+            facts = catalogue_facts(space.manifest, Catalogue(source), read_config(model))
+        here = f"{added} Pins had no vector" if facts else f"the catalogue {source} is not here, so no Pin was added"
+        report(0.2, here)
+        changed, checked = warm(store, space, facts, report)
+        apply(store, [space.service()])  # a publication may have been killed right before
+        return space, added, changed, checked
+    finally:
+        remove(work)
+
+
+def _is_champion(version: int, settings: Settings) -> bool:
+    return version_of(CHAMPION, settings) == version
+
+
+@contextmanager
+def _alone(settings: Settings) -> Iterator[None]:
+    with alone(sync_lock(settings)) as is_alone:
+        if not is_alone:
+            raise RunError(f"Another sync is at work on {settings.home}; let it end, then call `pinclip sync` again.")
+        yield

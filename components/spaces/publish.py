@@ -1,0 +1,167 @@
+"""Publishing: a version's quantized vectors become an embedding space in the feature store, beside the others.
+
+    store the rows -> register the space -> bring online -> read back -> register its service -> announce
+
+`challenger` moves to the version. `pin_ranking` moves with it while no version is the champion, so that a first run
+serves at once; from then on it moves by promotion alone (components/spaces). Nothing that is served changes before
+every vector has been read back equal to its file; the rerun of a run that died begins the space anew. The vectors of a
+space that is published never change; Pins may be added. Statistics and tastes follow the catalogue, row by row.
+"""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from components.patience import patient
+from components.registry.versions import CHAMPION, Registration, announce, passed_gate, version_of
+from components.settings import Settings
+from components.spaces.feature_store import apply, delete, feast_errors, open_store
+from components.spaces.places import state_folder
+from components.spaces.reference import keep_reference
+from components.spaces.switch import switch
+from components.spaces.warm import LOCK, Facts, Report, warm
+from model.data.catalogue import Catalogue
+from model.embedding.affine import read_affine
+from model.errors import StoreError
+from model.files import alone, remove, replaced, write_json
+from serving.rows import write_rows
+from serving.space import SpaceManifest
+
+if TYPE_CHECKING:
+    from feast import FeatureStore
+
+    from feature_repo.ranking_services import SpaceObjects
+
+
+@dataclass(frozen=True)
+class Publication:
+    """What publishing did. A version that failed its gate is not published: no space, no service, no alias."""
+
+    space: str
+    published: bool
+    pins: int = 0
+    checked: int = 0  # Pins read back through Feast and equal to the file
+    changed: int = 0  # rows of statistics and tastes that were new
+    serving: bool = False  # whether `pin_ranking` stands on it
+
+    def write(self, path: Path) -> None:
+        write_json(path, asdict(self))
+
+
+@patient
+def publish(
+    quantized: Path,
+    prepared: Path,
+    registration: Registration,
+    lineage: Mapping[str, str],
+    settings: Settings,
+    report: Report = lambda fraction, message: None,
+) -> Publication:
+    """Publishes the vectors under the version's space and, when all are readable, moves what follows the newest.
+
+    Raises:
+        StoreError: the shards break their contract, the space holds other vectors already, Feast or Redis does not
+            answer, or a vector read back differs from its file.
+    """
+    if not passed_gate(registration.version, settings):  # and MLflow answers, so that the last step will not fail
+        return Publication(registration.space, published=False)
+    with feast_errors(settings), alone(settings.home / LOCK, wait=True):
+        store = open_store(settings)
+        space, changed, checked = bring_up(store, quantized, prepared, registration, lineage, settings, report)
+        serving = switch(store, space, settings, "publish", lambda: version_of(CHAMPION, settings) is None)
+    announce(registration.version, settings)
+    return Publication(space.name, True, space.manifest.pins, checked, changed, serving)
+
+
+def bring_up(
+    store: "FeatureStore",
+    quantized: Path,
+    prepared: Path,
+    registration: Registration,
+    lineage: Mapping[str, str],
+    settings: Settings,
+    report: Report,
+) -> "tuple[SpaceObjects, int, int]":
+    """The space of these vectors, readable; rows of statistics and tastes that are new; vectors read back.
+
+    Raises:
+        StoreError: see publish().
+    """
+    from feature_repo.ranking_services import SpaceObjects
+
+    manifest = _manifest(quantized, registration, lineage, settings.home / "feast")
+    space = SpaceObjects(manifest)
+    if not _is_published(manifest):
+        delete(store, space.names)
+        for left in (space.rows(space.taste), state_folder(space.name, settings)):
+            remove(left)
+        _store_vectors(quantized, manifest)
+    report(0.2, f"{manifest.pins} vectors stored")
+    catalogue = Catalogue(prepared / "catalogue")
+    pins = catalogue.read("pins", ["pin_id", "created_at"])
+    boards = catalogue.read("boards", ["board_id", "pin_id", "saved_at"])
+    changed, checked = warm(store, space, Facts(pins, boards), report)
+    keep_reference(prepared, space.name, settings)
+    manifest.write()
+    apply(store, [space.service()])
+    return space, changed, checked
+
+
+def _manifest(
+    quantized: Path, registration: Registration, lineage: Mapping[str, str], feast_home: Path
+) -> SpaceManifest:
+    files, file = sorted((quantized / "pins").glob("*.parquet")), quantized / "quantization.json"
+    if not files or not file.is_file():
+        raise StoreError(f"There are no quantized vectors in {quantized}; run the quantize step before this one.")
+    digest = hashlib.sha256(file.read_bytes())
+    for shard in files:
+        digest.update(shard.read_bytes())
+    return SpaceManifest(
+        feast_home,
+        name=registration.space,
+        affine=read_affine(quantized),
+        pins=sum(pq.ParquetFile(shard).metadata.num_rows for shard in files),
+        sha256=digest.hexdigest(),
+        created=datetime.fromisoformat(registration.created),
+        model=registration.uri,
+        model_version=registration.version,
+        mlflow_run=registration.mlflow_run_id,
+        lineage={name: value for name, value in lineage.items() if value},
+    )
+
+
+def _is_published(space: SpaceManifest) -> bool:
+    """Whether the space is published already, with these very vectors."""
+    if not space.file.is_file():
+        return False
+    known = SpaceManifest.read(space.feast_home, space.name)
+    if known.sha256 != space.sha256:
+        raise StoreError(
+            f"The space {space.name} already holds other vectors, of {known.model} (MLflow run {known.mlflow_run}); "
+            f"register a new version, or remove {space.feast_home} if the MLflow database was begun anew."
+        )
+    return True
+
+
+def _store_vectors(quantized: Path, space: SpaceManifest) -> None:
+    """Copies the shards with the two times Feast needs; a vector is known from the creation of its version on."""
+    with replaced(space.folder) as scratch:
+        scratch.mkdir()
+        for shard in sorted((quantized / "pins").glob("*.parquet")):
+            table = pq.read_table(shard, columns=["pin_id", "vector"])
+            _check_lengths(table["vector"], space.affine.bytes_per_pin, shard)
+            write_rows(scratch / shard.name, table["pin_id"], table["vector"], space.created, space.created)
+
+
+def _check_lengths(vectors: pa.ChunkedArray, expected: int, shard: Path) -> None:
+    lengths = set(pc.unique(pc.binary_length(vectors)).to_pylist())
+    if wrong := lengths - {expected}:
+        sizes = ", ".join(str(size) for size in wrong)
+        raise StoreError(f"{shard} holds vectors of {sizes} bytes, quantization.json says {expected}; quantize again.")

@@ -1,0 +1,41 @@
+"""The end of a space: its services, views, rows on disk and online, its index and all that was kept beside it."""
+
+from datetime import UTC, datetime
+
+from components.settings import Settings
+from components.spaces import events
+from components.spaces.events import RETIRED, Event
+from components.spaces.feature_store import delete, feast_errors, open_store, writing
+from components.spaces.places import state_folder
+from components.spaces.published import published_space
+from components.spaces.switch import settle
+from components.spaces.warm import LOCK
+from model.errors import StoreError
+from model.files import alone, remove
+
+
+def retire(name: str, settings: Settings, even_rollback: bool = False) -> None:
+    """Removes a space that nobody reads any more. Killed on the way, it is finished by the next call.
+
+    Raises:
+        StoreError: there is no such space, `pin_ranking` stands on it, or `pinclip rollback` would go back to it and
+            `even_rollback` is not said.
+    """
+    with feast_errors(settings), alone(settings.home / LOCK, wait=True):
+        space = published_space(name, settings)
+        if space is None:
+            raise StoreError(f"There is no space {name}; `feast feature-services list` names those there are.")
+        store = open_store(settings)
+        served = settle(store, settings)
+        if served[-1:] == [name]:
+            raise StoreError(f"`pin_ranking` serves the space {name}; promote another version before it goes.")
+        if served[-2:-1] == [name] and not even_rollback:
+            raise StoreError(f"`pinclip rollback` would go back to {name}; say --even-rollback if it may go.")
+        delete(store, [space.service().name])  # from now on readers are refused
+        delete(store, space.names)
+        for path in (space.rows(space.embedding), space.rows(space.taste), state_folder(name, settings)):
+            remove(path)
+        with writing(store):
+            time, version = datetime.now(UTC).isoformat(timespec="seconds"), space.manifest.model_version
+            events.append(Event(time, RETIRED, name, version, None, "retire"), settings)
+        remove(space.manifest.file)

@@ -1,0 +1,43 @@
+"""Rollback: the space that served before serves again, at once. It has stayed warm; nothing is embedded or built."""
+
+from components.registry.candidates import crown
+from components.settings import Settings
+from components.spaces import events
+from components.spaces.events import ROLLED_BACK, Event
+from components.spaces.feature_store import feast_errors, open_store
+from components.spaces.published import published_space
+from components.spaces.switch import ROLLBACK, settle, switch
+from components.spaces.warm import read_back
+from model.errors import StoreError
+
+SAMPLE = 500  # Pins read back before the switch
+
+
+def rollback(settings: Settings) -> Event:
+    """Moves the alias `champion` back to the version before, and `pin_ranking` with it; says what it did.
+
+    It waits for no sync: one that is at work sees the alias move and brings up nothing else.
+
+    Raises:
+        StoreError: nothing served before, its space was retired or is no longer whole, or a store does not answer.
+    """
+    with feast_errors(settings):
+        store, known = open_store(settings), len(events.read(settings))
+        served = settle(store, settings)
+        if len(events.read(settings)) > known and events.read(settings)[-1].event == ROLLED_BACK:
+            return events.read(settings)[-1]  # a rollback that was killed right after the switch
+        if len(served) < 2:
+            raise StoreError("Nothing served before what serves now; `pinclip promote VERSION` chooses a version.")
+        space = published_space(served[-2], settings)
+        if space is None:
+            raise StoreError(
+                f"The space {served[-2]} that served before was retired; choose another: `pinclip promote VERSION`."
+            )
+        read_back(store, space, SAMPLE)
+
+        def crowned() -> bool:
+            crown(space.manifest.model_version, settings)
+            return True
+
+        switch(store, space, settings, ROLLBACK, crowned)
+    return events.read(settings)[-1]

@@ -1,0 +1,74 @@
+"""The switch: `pin_ranking` moves to another space by one write of Feast's registry, and the event is written down.
+
+The tag `space` of that FeatureService is all that says which space serves: the ranker's features, and by it the index.
+"""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from components.mlflow_client import connect, mlflow_errors
+from components.settings import Settings
+from components.spaces import events
+from components.spaces.events import PROMOTED, RETIRED, ROLLED_BACK, SERVED, Event
+from components.spaces.feature_store import writing
+from components.spaces.published import published_space, serving_space
+
+if TYPE_CHECKING:
+    from feast import FeatureStore
+
+    from feature_repo.ranking_services import SpaceObjects
+
+PUBLISH, SYNC, PROMOTE, ROLLBACK = "publish", "sync", "promote", "rollback"
+
+
+def switch(
+    store: "FeatureStore",
+    space: "SpaceObjects",
+    settings: Settings,
+    by: str,
+    still: Callable[[], bool],
+    reason: str = "",
+) -> bool:
+    """Moves `pin_ranking` to the space if `still` agrees, which is asked while nobody else can move it.
+
+    Says whether it stands there. Killed after the write, it leaves the event to the next call.
+    """
+    with writing(store):
+        if not still():
+            return False
+        now, written = serving_space(settings), [one for one in events.read(settings) if one.event != RETIRED]
+        if now != space.name:
+            store.apply([space.moving_service()])
+        last = written[-1] if written else None
+        if last is None or last.space != space.name or (last.event == SERVED and by != PUBLISH):
+            served = events.served(written) or [now or space.name]
+            _record(space, [] if served[-1] == space.name else served, settings, by, reason)
+        return True
+
+
+def settle(store: "FeatureStore", settings: Settings) -> list[str]:
+    """The spaces served one after the other, the last one now; writes down a switch whose event a kill has lost."""
+    now, written = serving_space(settings), events.served(events.read(settings))
+    if now and written[-1:] != [now] and (space := published_space(now, settings)):
+        switch(store, space, settings, SYNC, lambda: serving_space(settings) == now)
+    return events.served(events.read(settings))
+
+
+def _record(space: "SpaceObjects", former: list[str], settings: Settings, by: str, reason: str) -> None:
+    """The event, and in MLflow the times as tags; the event comes last, as the mark that nothing is left to do."""
+    time, version = datetime.now(UTC).isoformat(timespec="seconds"), space.manifest.model_version
+    kind = ROLLED_BACK if former[-2:-1] == [space.name] else SERVED if by == PUBLISH else PROMOTED
+    if kind != SERVED:
+        _tag(version, "pinclip.promoted_at", time, settings)
+        if former and (before := published_space(former[-1], settings)):
+            _tag(before.manifest.model_version, "pinclip.demoted_at", time, settings)
+    events.append(Event(time, kind, space.name, version, former[-1] if former else None, by, reason), settings)
+
+
+def _tag(version: int, name: str, value: str, settings: Settings) -> None:
+    """A version that was deleted in MLflow takes no tag any more."""
+    client = connect(settings)
+    with mlflow_errors():
+        if client.search_model_versions(f"name = '{settings.model_name}' AND version_number = {version}"):
+            client.set_model_version_tag(settings.model_name, str(version), name, value)

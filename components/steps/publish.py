@@ -1,0 +1,33 @@
+"""Step 11, publish: the bytes become Feast features of the version's own space; then the alias `challenger` moves."""
+
+from kfp import dsl
+
+from components.container_image import IMAGE
+
+# In a run's folder on one machine: place -> the output of this step that is moved there.
+KEPT = {"publication.json": "published"}
+
+
+@dsl.component(base_image=IMAGE, install_kfp_package=False)
+def publish(
+    quantized: dsl.Input[dsl.Dataset],
+    prepared: dsl.Input[dsl.Dataset],
+    version: dsl.Input[dsl.Artifact],
+    lineage: dict,
+    published: dsl.Output[dsl.Artifact],
+) -> None:
+    from components.progress import advance, step
+
+    with step("publish"):
+        from pathlib import Path
+
+        from components.prepared import prepared_folder
+        from components.registry.versions import Registration
+        from components.settings import Settings
+        from components.spaces import outcome, publish
+
+        registration = Registration.read(Path(version.path))
+        folders = Path(quantized.path), prepared_folder(Path(prepared.path))
+        publication = publish.publish(*folders, registration, lineage, Settings(), advance)
+        publication.write(Path(published.path))
+        outcome.tell_published(registration, publication, Settings())

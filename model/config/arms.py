@@ -1,0 +1,56 @@
+"""The arms of an ablation: PinCLIP, the CLIP objective, and PinCLIP with one idea taken away or exchanged.
+
+An arm is the study's configuration with a few named fields changed; everything else, data and budget too, is the same.
+"""
+
+from collections.abc import Callable, Sequence
+
+from model.config import Config, clip_baseline
+from model.config.overrides import override
+from model.errors import ConfigError
+
+FULL, CLIP = "pinclip", "clip"
+
+
+def _with(section: str, **fields: object) -> Callable[[Config], Config]:
+    return lambda config: override(config, {section: fields})
+
+
+def _no_funnel(config: Config) -> Config:
+    """As many layers in one stage, its tokens never pooled; a pretrained tower without the stages on top."""
+    depths = () if config.vision.pretrained else (sum(config.vision.depths),)
+    return override(config, {"vision": {"depths": depths}})
+
+
+def _no_prefixes(config: Config) -> Config:
+    return override(config, {"fusion": {"prefixes": (config.fusion.dim,)}})
+
+
+ARMS: dict[str, Callable[[Config], Config]] = {
+    FULL: lambda config: config,
+    CLIP: clip_baseline,
+    "no-neighbour": _with("objective", neighbour=0.0),
+    "hybrid-fusion": _with("fusion", token_level=True, global_level=True),
+    "global-fusion": _with("fusion", token_level=False, global_level=True),
+    "token-fusion": _with("fusion", token_level=True, global_level=False),
+    "one-text": _with("objective", image_texts=("long",)),
+    "no-funnel": _no_funnel,
+    "no-prefixes": _no_prefixes,
+    "no-masking": _with("objective", mask_neighbours=False),
+    "sigmoid": _with("objective", image_text_loss="sigmoid", fused_loss="sigmoid"),
+    "softmax": _with("objective", image_text_loss="softmax", fused_loss="softmax"),
+    "adamw": _with("train", optimizer="adamw"),
+}
+
+
+def arms(names: Sequence[str], config: Config) -> dict[str, Config]:
+    """The configuration of each named arm, in the order asked for; without names all that differ from PinCLIP's.
+
+    Raises:
+        ConfigError: there is no such arm, or the configuration cannot be changed so.
+    """
+    for name in names:
+        if name not in ARMS:
+            raise ConfigError(f"There is no arm {name!r}; choose from {', '.join(ARMS)}.")
+    changed = {name: arm(config) for name, arm in ARMS.items() if name == FULL or arm(config) != config}
+    return {name: ARMS[name](config) for name in names or changed}

@@ -1,0 +1,91 @@
+"""The fields of one Pin or query as other programs hand them over: pandas, pyarrow, Spark, MLflow, JSON.
+
+read_row({"title": " A red\nchair", "annotations": np.array(["chair", None]), "image": bytearray(jpeg), "caption": nan})
+->  Row(image=jpeg, texts={"title": "A red chair", "annotations": "chair"}, query="")
+"""
+
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from model.data.catalogue import TEXT_SIGNALS
+from model.data.cleaning import clean, clean_texts
+from model.data.images.base64_images import decoded, looks_like_base64
+
+FIELDS = ("image", *TEXT_SIGNALS, "query")
+
+
+class UnreadableField(ValueError):
+    """One sentence that names the field and the type."""
+
+    def __init__(self, name: str, value: Any, takes: str) -> None:
+        super().__init__(f"{name!r} is {type(value).__name__}; it takes {takes}.")
+
+
+@dataclass(frozen=True)
+class Row:
+    image: bytes | None
+    texts: dict[str, str]  # clean, by signal; those that say nothing are left out
+    query: str  # clean; "": none
+
+
+def read_row(fields: Mapping[Any, Any]) -> Row:
+    """Reads the FIELDS of a row; it may have any others.
+
+    Raises:
+        UnreadableField: a value of a type that cannot be read.
+    """
+    texts = {name: _text(name, fields.get(name), takes_list=name == "annotations") for name in TEXT_SIGNALS}
+    query = _text("query", fields.get("query"), takes_list=False)
+    assert query is None or isinstance(query, str)
+    return Row(_image(fields.get("image")), clean_texts(texts), clean(query))
+
+
+def _image(value: Any) -> bytes | None:
+    value = _plain(value)
+    if isinstance(value, bytes | bytearray | memoryview):
+        return bytes(value) or None
+    if value is None:
+        return None
+    if isinstance(value, str) and looks_like_base64(value):  # bytes in JSON
+        with suppress(ValueError):
+            return decoded(value)
+    raise UnreadableField("image", value, "the bytes of an image file")
+
+
+def _text(name: str, value: Any, takes_list: bool) -> str | list[str | None] | None:
+    value = _plain(value)
+    if value is None or isinstance(value, str):
+        return value
+    if not takes_list:
+        raise UnreadableField(name, value, "a text")
+    if not isinstance(value, list | tuple):
+        raise UnreadableField(name, value, "a list of texts, or one text")
+    items = [_plain(item) for item in value]
+    for item in items:
+        if not (item is None or isinstance(item, str)):
+            raise UnreadableField(f"{name}[…]", item, "a text")
+    return items
+
+
+def _plain(value: Any) -> Any:
+    """Arrow's scalars and NumPy's arrays as Python's own; None where there is no value."""
+    if isinstance(value, pa.Scalar):
+        value = value.as_py()
+    if isinstance(value, pa.Array | pa.ChunkedArray):
+        return value.to_pylist()
+    if isinstance(value, np.ndarray):
+        return value.tolist()
+    return None if _is_missing(value) else value
+
+
+def _is_missing(value: Any) -> bool:
+    """NaN and NaT are unlike themselves, and pandas' NA does not say whether it is."""
+    try:
+        return value is None or bool(value != value)
+    except (TypeError, ValueError):
+        return type(value).__name__ == "NAType"

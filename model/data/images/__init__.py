@@ -1,0 +1,1 @@
+"""Images from strangers: which formats are read, and how bytes become pixels."""

@@ -1,0 +1,239 @@
+"""Vectors from a trained model: of a whole catalogue into shards, or of a few Pins and queries at once.
+
+    vectors/  pins/*.parquet   pin_id · pin · image · text        fixed-size lists of float32, L2-normalised; shard by
+                                                                  shard those of the catalogue
+              queries.parquet  query · vector                     every distinct query of the catalogue
+              embedding.json   dim, prefixes
+
+`text` is the vector of the Pin's first text in the contract's order, zeros where it has none.
+Shape legend: n Pins of a block · E vector dimension
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import torch
+
+from model.data.catalogue import TEXT_SIGNALS, TEXT_TYPES, Catalogue, joined_texts
+from model.data.cleaning import RawTexts, clean, clean_texts
+from model.data.images.decoding import UnreadableImage, to_pixels
+from model.data.pixels import Pixels
+from model.embedding.columns import VectorColumn
+from model.embedding.kernel_cache import keep_few_kernels
+from model.files import remove, replaced, write_json
+from model.network.checkpoint import load_model
+from model.network.text import Texts, encode_texts, pack_texts
+from model.parts import Each, in_turn
+from model.training.precision import training_dtype
+
+BLOCK = 256  # Pins of one forward pass
+QUERIES = 8192  # of one row group
+
+
+class Embedder:
+    """A model folder, ready to encode.
+
+    Raises:
+        ModelError: see model.network.checkpoint.load_model.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        keep_few_kernels()
+        self.encoder, self.tokenizer = load_model(folder)
+        self.config = self.encoder.config
+        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self.encoder.to(self.device, training_dtype(self.config.train))
+
+    @property
+    def dim(self) -> int:
+        return self.config.fusion.dim
+
+    def pins(self, images: Sequence[bytes | None], texts: Sequence[RawTexts]) -> np.ndarray:
+        """Pin vectors (n, E) float32 from encoded images (None: missing) and texts by signal name ({}: missing).
+
+        Raises:
+            UnreadableImage: an image that model.data.images.decoding refuses; its `place` is set.
+        """
+        pixels = self._decoded(images)
+        present = np.array([image is not None for image in images])
+        blocks = [
+            self.block(np.stack(pixels[i : i + BLOCK]), present[i : i + BLOCK], texts[i : i + BLOCK])[0]
+            for i in range(0, len(images), BLOCK)
+        ]
+        return np.concatenate(blocks) if blocks else np.zeros((0, self.dim), dtype=np.float32)
+
+    def queries(self, texts: Sequence[str]) -> np.ndarray:
+        """Query vectors (n, E) float32, in the Pins' space; queries are cleaned as those of a catalogue."""
+        kind = TEXT_TYPES.index("query")
+        blocks = [
+            self._text_vectors(self._pack([(clean(text), kind) for text in texts[i : i + BLOCK]]))
+            for i in range(0, len(texts), BLOCK)
+        ]
+        return np.concatenate(blocks) if blocks else np.zeros((0, self.dim), dtype=np.float32)
+
+    @torch.inference_mode()
+    def block(
+        self, pixels: np.ndarray, has_image: np.ndarray, texts: Sequence[RawTexts]
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """(pin, image, text) vectors, each (n, E), of at most BLOCK Pins in one forward pass; it cleans the texts."""
+        shown = [(i, name, text) for i, named in enumerate(texts) for name, text in clean_texts(named).items()]
+        packed = self._pack([(text, TEXT_TYPES.index(name)) for _, name, text in shown])
+        owner = np.array([i for i, _, _ in shown], dtype=np.int64)
+        image_nE, tokens = self.encoder.encode_images(torch.from_numpy(pixels).to(self.device))
+        text_NE, text_tokens = self.encoder.encode_texts(packed)
+        has = torch.from_numpy(np.asarray(has_image, dtype=bool)).to(self.device)
+        pin_nE = self.encoder.fuse(tokens, has, text_tokens, packed, torch.from_numpy(owner).to(self.device))
+        first = np.searchsorted(owner, np.arange(len(texts)))  # a Pin's first text leads in TEXT_SIGNALS' order
+        text = np.zeros((len(texts), self.dim), dtype=np.float32)
+        with_text = np.isin(np.arange(len(texts)), owner)
+        text[with_text] = text_NE.cpu().numpy()[first[with_text]]
+        return pin_nE.cpu().numpy(), image_nE.cpu().numpy(), text
+
+    def _decoded(self, images: Sequence[bytes | None]) -> list[np.ndarray]:
+        size, limits = self.config.vision.image_size, self.config.prepare
+        blank, pixels = np.zeros((size, size, 3), dtype=np.uint8), []
+        for place, image in enumerate(images):
+            try:
+                pixels.append(blank if image is None else to_pixels(image, size, limits))
+            except UnreadableImage as error:
+                error.place = place
+                raise
+        return pixels
+
+    @torch.inference_mode()
+    def _text_vectors(self, texts: Texts) -> np.ndarray:
+        return self.encoder.encode_texts(texts)[0].cpu().numpy()
+
+    def _pack(self, texts: Sequence[tuple[str, int]]) -> Texts:
+        ids = encode_texts(self.tokenizer, [text for text, _ in texts], self.config.text.context)
+        return pack_texts(ids, [kind for _, kind in texts]).to(self.device)
+
+
+@dataclass(frozen=True)
+class Shard:
+    """A shard of the prepared catalogue; its vectors become a shard of the same name."""
+
+    path: Path
+    first: int  # the row of its first Pin in the catalogue
+
+
+def embed(
+    prepared: Path,
+    model_folder: Path,
+    out: Path,
+    report: Callable[[float, str], None] = lambda fraction, message: None,
+    each: Each = in_turn,
+) -> int:
+    """Embeds every Pin and query of a prepared catalogue into the folder above; returns the number of Pins.
+
+    `each` works on the shards (model/parts.py): whoever does must see the three folders.
+    """
+    catalogue, done = Catalogue(prepared / "catalogue"), 0
+    shards, total = _shards(catalogue), catalogue.count("pins")
+    with replaced(out.absolute()) as scratch:
+        (scratch / "pins").mkdir(parents=True)
+        work = ShardEmbedder(prepared.absolute(), model_folder.absolute(), scratch)
+        for pins in each(work, [*shards, None]):
+            done += pins
+            report(done / total, f"{done} Pins")
+        for left in (scratch / "pins").glob(".*.partial"):  # of a process that died while it wrote
+            remove(left)
+    return done
+
+
+class ShardEmbedder:
+    """work(shard) writes the vectors of a shard, work(None) those of the queries and embedding.json.
+
+    It travels as three paths; model and catalogue are opened where the first shard is worked on, once a process.
+    """
+
+    def __init__(self, prepared: Path, model_folder: Path, out: Path) -> None:
+        self.prepared, self.model_folder, self.out = prepared, model_folder, out
+
+    def __call__(self, shard: Shard | None) -> int:
+        """Returns the number of Pins."""
+        return self._queries() if shard is None else self._pins(shard)
+
+    @cached_property
+    def embedder(self) -> Embedder:
+        return Embedder(self.model_folder)
+
+    @cached_property
+    def catalogue(self) -> Catalogue:
+        return Catalogue(self.prepared / "catalogue")
+
+    @cached_property
+    def pixels(self) -> Pixels:
+        size = self.embedder.config.vision.image_size
+        return Pixels(self.prepared / "pixels.u8", size, self.catalogue.count("pins"))
+
+    def _pins(self, shard: Shard) -> int:
+        blocks, row = [], shard.first
+        for batch in self.catalogue.batches("pins", ["pin_id", *TEXT_SIGNALS], BLOCK, [shard.path]):
+            columns = [joined_texts(batch.column(name).to_pylist()) for name in TEXT_SIGNALS]
+            texts = [dict(zip(TEXT_SIGNALS, values, strict=True)) for values in zip(*columns, strict=True)]
+            images = self.pixels.read(range(row, row + batch.num_rows))
+            vectors = self.embedder.block(images, np.ones(batch.num_rows, dtype=bool), texts)
+            blocks.append(_table(batch.column("pin_id"), vectors))
+            row += batch.num_rows
+        with replaced(self.out / "pins" / shard.path.name) as scratch:
+            pq.write_table(pa.concat_tables(blocks), scratch)
+        return row - shard.first
+
+    def _queries(self) -> int:
+        queries = sorted(set(self.catalogue.read("queries", ["query"])["query"].to_pylist()))
+        schema = pa.schema({"query": pa.string(), "vector": pa.list_(pa.float32(), self.embedder.dim)})
+        with replaced(self.out / "queries.parquet") as scratch, pq.ParquetWriter(scratch, schema) as writer:
+            for start in range(0, len(queries), QUERIES):
+                asked = queries[start : start + QUERIES]
+                writer.write_table(pa.table({"query": asked, "vector": _as_column(self.embedder.queries(asked))}))
+        prefixes = list(self.embedder.config.fusion.prefixes)
+        write_json(self.out / "embedding.json", {"dim": self.embedder.dim, "prefixes": prefixes})
+        return 0
+
+
+def vector_column(vectors: Path, name: str) -> VectorColumn:
+    """`pin`, `image` or `text` of pins/*.parquet, in the catalogue's order."""
+    return VectorColumn.stored(sorted((vectors / "pins").glob("*.parquet")), name)
+
+
+def query_column(vectors: Path) -> VectorColumn:
+    """Vectors of the queries, in the order of read_words."""
+    return VectorColumn.stored([vectors / "queries.parquet"], "vector")
+
+
+def read_words(vectors: Path) -> list[str]:
+    """The distinct queries."""
+    return pq.read_table(vectors / "queries.parquet", columns=["query"])["query"].to_pylist()
+
+
+def read_vectors(vectors: Path, name: str) -> np.ndarray:
+    """One column of pins/*.parquet as float32 (pins, E), whole in memory."""
+    column = vector_column(vectors, name)
+    return column[np.arange(len(column))]
+
+
+def read_queries(vectors: Path) -> tuple[list[str], np.ndarray]:
+    column = query_column(vectors)
+    return read_words(vectors), column[np.arange(len(column))]
+
+
+def _shards(catalogue: Catalogue) -> list[Shard]:
+    paths = catalogue.shards("pins")
+    ends = np.cumsum([pq.read_metadata(path).num_rows for path in paths])
+    return [Shard(path.absolute(), int(end)) for path, end in zip(paths, [0, *ends], strict=False)]
+
+
+def _as_column(matrix: np.ndarray) -> pa.FixedSizeListArray:
+    values = pa.array(np.ascontiguousarray(matrix, dtype=np.float32).ravel())
+    return pa.FixedSizeListArray.from_arrays(values, matrix.shape[1])
+
+
+def _table(ids: pa.Array, vectors: tuple[np.ndarray, np.ndarray, np.ndarray]) -> pa.Table:
+    columns = {name: _as_column(v) for name, v in zip(("pin", "image", "text"), vectors, strict=True)}
+    return pa.table({"pin_id": ids, **columns})

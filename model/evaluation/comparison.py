@@ -1,0 +1,156 @@
+"""A model beside the champion on the same fresh Pins: recall with the interval of the difference, time and size.
+
+    {"champion":  {"version"}, null where there is none
+     "unread":    why the champion was not compared, null
+     "seen":      {"share", "exactly"}: of the fresh Pins, those that the champion was trained on, or at most was
+     "intervals": how they are made
+     "tasks":     by task: queries, groups, ours, champion, difference, low, high (recall@10, fresh Pins)
+     "cost":      of both (model/evaluation/cost.py)}
+
+The champion may read images of another size and give longer vectors: it embeds the fresh Pins anew.
+Shape legend: Q queries · D draws · P Pins
+"""
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from model.config import Config
+from model.data.catalogue import TIME, Catalogue, CatalogueWriter
+from model.data.pixels import decode_catalogue
+from model.embedding.embedder import embed
+from model.evaluation.bootstrap import Bootstrap, ends
+from model.evaluation.cost import Side, cost
+from model.evaluation.evaluate import Space, pinclip_space
+from model.evaluation.questions import answered, questions
+from model.evaluation.tasks import Ground, ground
+from model.graph.neighbourhood import read_fresh
+from model.graph.splits import fresh_pins, split_pins
+from model.network.checkpoint import load_model
+from model.parts import Each, in_turn
+
+TIMED = 50  # Pins whose encoding is timed
+INTERVALS = "95 %, percentile bootstrap over the groups that ask, 1,000 draws, the same for both"
+NOTHING: dict[str, Any] = {"champion": None, "unread": None, "seen": None, "intervals": INTERVALS, "tasks": {}}
+
+
+@dataclass(frozen=True)
+class Champion:
+    """A model to compare with: its folder, when it was registered, the digest of its catalogue ("": unknown)."""
+
+    version: int
+    folder: Path
+    made: datetime
+    catalogue_digest: str
+
+
+def compare(
+    prepared: Path,
+    neighbours: Path,
+    model: Path,
+    vectors: Path,
+    champion: Champion,
+    scratch: Path,
+    config: Config,
+    report: Callable[[float, str], None] = lambda fraction, message: None,
+    each: Each = in_turn,
+) -> dict[str, Any]:
+    """The dictionary above. vectors: the model's, of the whole catalogue; scratch: a folder for the champion's.
+
+    Raises:
+        ModelError: the champion's folder cannot be read.
+    """
+    its, part = load_model(champion.folder)[0].config, scratch / "fresh"
+    fresh_part(prepared, neighbours, Config.of(prepare=asdict(config.prepare), vision=asdict(its.vision)), part)
+    report(0.1, "fresh Pins decoded")
+    embed(part, champion.folder, scratch / "vectors", lambda f, m: report(0.1 + 0.6 * f, m), each)
+    fresh = ground(prepared, neighbours, only_fresh=True)
+    tasks = differences(fresh, pinclip_space(vectors), pinclip_space(scratch / "vectors"), config)
+    report(0.8, "judged")
+    timed = _drawn(len(fresh.pins), config)
+    pins = Catalogue(prepared / "catalogue").read("pins", ["pin_id", "group_id", "created_at"])
+    digest = json.loads((prepared / "summary.json").read_text(encoding="utf-8"))["digest"]
+    return {
+        **NOTHING,
+        "champion": {"version": champion.version},
+        "seen": seen(pins, fresh.pins, champion, its, digest),
+        "tasks": tasks,
+        "cost": cost(
+            Side(model, prepared, fresh.pins[timed], config.quantization.bits),
+            Side(champion.folder, part, timed, its.quantization.bits),
+        ),
+    }
+
+
+def alone(prepared: Path, neighbours: Path, model: Path, config: Config) -> dict[str, Any]:
+    """The same where there is nothing to compare with: the model's own cost."""
+    fresh = np.flatnonzero(read_fresh(neighbours))
+    timed = fresh[_drawn(len(fresh), config)]
+    return {**NOTHING, "cost": cost(Side(model, prepared, timed, config.quantization.bits), None)}
+
+
+def fresh_part(prepared: Path, neighbours: Path, config: Config, out: Path) -> None:
+    """A prepared folder of the fresh Pins alone, in their order, with all queries."""
+    source, fresh, done = Catalogue(prepared / "catalogue"), read_fresh(neighbours), 0
+    with CatalogueWriter(out / "catalogue") as writer:
+        for batch in source.batches("pins", source.columns("pins"), 256):
+            kept = pa.array(fresh[done : done + batch.num_rows])
+            writer.write("pins", pa.Table.from_batches([batch.filter(kept)]))
+            done += batch.num_rows
+        writer.write("queries", source.read("queries", ["query", "pin_id"]))
+    decode_catalogue(Catalogue(out / "catalogue"), config.vision.image_size, config.prepare, out / "pixels.u8")
+
+
+def differences(g: Ground, ours: Space, champion: Space, config: Config) -> dict[str, Any]:
+    """recall@10 of each task, and of both. ours: vectors of the whole catalogue; champion: of the Pins of `g` alone."""
+    asked = questions(g, ours.queries, config)
+    again = questions(replace(g, pins=np.arange(len(g.pins))), champion.queries, config)
+    return {
+        task: difference(
+            question.recall(answered(question, ours.tables)),
+            again[task].recall(answered(again[task], champion.tables)),
+            question.groups,
+            config.seed,
+        )
+        for task, question in asked.items()
+    }
+
+
+def difference(ours_Q: np.ndarray, champion_Q: np.ndarray, groups_Q: np.ndarray, seed: int) -> dict[str, Any]:
+    """The mean difference with its interval, query by query on the same draws (paired bootstrap)."""
+    gap_Q = ours_Q - champion_Q
+    means_D = Bootstrap.over(groups_Q, seed).ratios(gap_Q[:, None], np.ones((len(gap_Q), 1)))[:, 0]
+    low, high = ends(means_D) or (float(gap_Q.mean()),) * 2
+    figures = {"ours": ours_Q.mean(), "champion": champion_Q.mean(), "difference": gap_Q.mean()}
+    rounded = {name: round(float(value), 5) for name, value in {**figures, "low": low, "high": high}.items()}
+    return {"queries": len(gap_Q), "groups": len(np.unique(groups_Q)), **rounded}
+
+
+def seen(pins: pa.Table, fresh: np.ndarray, champion: Champion, its: Config, digest: str) -> dict[str, Any]:
+    """How many of the Pins `fresh` (rows of `pins`) the champion was trained on; its: the champion's configuration.
+
+    On the same catalogue its split tells exactly. On another no Pin counts that was made after the champion, nor, where
+    a hash drew the fresh Pins, one whose group the hash has always kept fresh.
+    `pins` needs pin_id, group_id, created_at.
+    """
+    exactly = digest == champion.catalogue_digest
+    trained_P = split_pins(pins, its.split, its.seed).training if exactly else _perhaps(pins, champion.made, its)
+    return {"share": round(float(trained_P[fresh].mean()), 5), "exactly": exactly}
+
+
+def _drawn(pins: int, config: Config) -> np.ndarray:
+    return np.random.default_rng(config.seed).permutation(pins)[:TIMED]
+
+
+def _perhaps(pins: pa.Table, made: datetime, its: Config) -> np.ndarray:
+    """Bool (P,), False where the champion cannot have been trained on the Pin."""
+    before = pc.fill_null(pc.less(pins["created_at"], pa.scalar(made, TIME)), True).to_numpy()
+    drawn = its.split.by == "hash" or (its.split.by == "auto" and pins["created_at"].null_count > 0)
+    return before & ~fresh_pins(pins, replace(its.split, by="hash"), its.seed) if drawn else before

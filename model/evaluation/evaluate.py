@@ -1,0 +1,242 @@
+"""Judge a model: PinText, Related Pins and Search, over all Pins and over fresh Pins, float and quantized.
+
+evaluation/  metrics.json             the figures (keys in README)
+             examples.json            a few queries of each task with their results, for people to look at
+             slices.json              recall by slice (model/evaluation/slices.py)
+             quantization_study.json  recall against bytes of every code (model/evaluation/quantization_study.py)
+
+Vectors stay in their shards and are read a part at a time (model/embedding/columns.py); benchmarks/memory.py measures it.
+"""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+
+from model.config import Config
+from model.embedding.affine import Affine, read_affine, unit_length
+from model.embedding.columns import VectorColumn
+from model.embedding.embedder import query_column, read_words, vector_column
+from model.embedding.quantization import calibration_pins
+from model.embedding.retrieval import top_k_of_blocks
+from model.evaluation.metrics import hits, ndcg_at_k, recall_at_k
+from model.evaluation.quantization_study import study
+from model.evaluation.questions import Question, Tables, questions
+from model.evaluation.slices import slices
+from model.evaluation.tasks import Ground, Task, ground, related_task, search_task, text_tasks
+from model.files import replaced, write_json
+from model.graph.neighbourhood import read_training
+from model.network.checkpoint import load_model, parameters
+
+K = 10
+EXAMPLES = 6  # of each task in examples.json
+Metrics = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Space:
+    """One model's vectors. `pins`: the candidates for Related Pins and Search, tried in turn, the best counting."""
+
+    pins: list[VectorColumn]
+    image: VectorColumn
+    text: VectorColumn
+    queries: list[str]
+    query: VectorColumn
+
+    @property
+    def tables(self) -> Tables:
+        return {"pin": self.pins[0], "image": self.image, "text": self.text, "query": self.query}
+
+    def quantized(self, affine: Affine) -> "Space":
+        def through(column: VectorColumn) -> VectorColumn:
+            return column.map(lambda x: affine.vectors(affine.quantize(x)))
+
+        return Space([through(p) for p in self.pins], through(self.image), through(self.text), self.queries, self.query)
+
+
+def pinclip_space(vectors: Path) -> Space:
+    pin, image, text = (vector_column(vectors, name) for name in ("pin", "image", "text"))
+    return Space([pin], image, text, read_words(vectors), query_column(vectors))
+
+
+def clip_space(vectors: Path) -> Space:
+    """The CLIP objective trains no fused vector: image, text or their mean stands for the Pin, the strongest counts."""
+    image, text = vector_column(vectors, "image"), vector_column(vectors, "text")
+    mean = image.map(lambda x, y: unit_length(x + y), text)
+    return Space([image, text, mean], image, text, read_words(vectors), query_column(vectors))
+
+
+def evaluate(
+    prepared: Path,
+    neighbours: Path,
+    model: Path,
+    vectors: Path,
+    baseline: Path,
+    quantized: Path,
+    out: Path,
+    config: Config,
+    report: Callable[[float, str], None] = lambda fraction, message: None,
+) -> Metrics:
+    """Writes the folder above and returns the metrics."""
+    everything, fresh = (ground(prepared, neighbours, only_fresh) for only_fresh in (False, True))
+    ours, theirs, affine = pinclip_space(vectors), clip_space(baseline), read_affine(quantized)
+    metrics = {**judge(ours, everything, config), "fresh": judge(ours, fresh, config)}
+    report(0.4, "PinCLIP judged")
+    metrics["baseline_clip"] = {**judge(theirs, everything, config), "fresh": judge(theirs, fresh, config)}
+    report(0.7, "CLIP baseline judged")
+    rounded = ours.quantized(affine)
+    rough = {**judge(rounded, everything, config), "fresh": judge(rounded, fresh, config)}
+    metrics["quantization"] = {
+        "bits": affine.bits,
+        "bytes_per_pin": affine.bytes_per_pin,
+        "scale": affine.scale,
+        "zero_point": affine.zero_point,
+        "retention": _retention(metrics, rough),
+    }
+    encoder, _ = load_model(model)
+    metrics["model"] = {"version": None, "parameters": parameters(encoder)}
+    metrics["catalogue"] = _catalogue_facts(prepared, neighbours)
+    scopes = {"all": everything, "fresh": fresh}
+    by_slice = slices(ours.tables, _asked(scopes, ours, config), prepared, config)
+    metrics["slices"] = {"largest": by_slice["largest"]}
+    report(0.8, "slices measured")
+    learning = calibration_pins(read_training(neighbours), config)
+    compared = study(ours.tables, scopes, ours.queries, learning, _prefixes(vectors), config)
+    with replaced(out) as scratch:
+        scratch.mkdir()
+        write_json(scratch / "metrics.json", metrics)
+        write_json(scratch / "examples.json", _examples(ours, fresh, _pin_ids(vectors), config))
+        write_json(scratch / "slices.json", by_slice)
+        write_json(scratch / "quantization_study.json", compared)
+    return metrics
+
+
+def judge(space: Space, g: Ground, config: Config) -> Metrics:
+    """The figures of one space in one scope; None for a task without a single answerable query."""
+    to_text, to_image, speakers = text_tasks(g)
+    texts = g.pins[speakers]
+    most, seed = config.evaluation.max_queries, config.seed
+    related = related_task(g, most, seed).sampled(most, seed)
+    search, asked = search_task(g, space.queries).sampled(most, seed), np.arange(len(space.query))
+    return {
+        "pintext": {
+            "image_to_text": _recalls(space.image, g.pins, space.text, texts, to_text.sampled(most, seed)),
+            "text_to_image": _recalls(space.text, texts, space.image, g.pins, to_image.sampled(most, seed)),
+        },
+        "related_pins": _best([_related(pins, g.pins, related) for pins in space.pins]),
+        "search": _best([_recalls(space.query, asked, pins, g.pins, search) for pins in space.pins], drop="recall@1"),
+    }
+
+
+def _recalls(
+    askers: VectorColumn, askers_rows: np.ndarray, answers: VectorColumn, rows: np.ndarray, task: Task
+) -> Metrics | None:
+    """Of the vectors askers[askers_rows] those that the task names ask, answers[rows] are the candidates."""
+    if not len(task.asking):
+        return None
+    found = _found(askers[askers_rows[task.asking]], answers, rows, task)
+    counts = np.array([len(r) for r in task.relevant])
+    return {f"recall@{k}": round(float(recall_at_k(found, counts, k).mean()), 5) for k in (1, K)}
+
+
+def _related(pins: VectorColumn, rows: np.ndarray, task: Task) -> Metrics | None:
+    if not len(task.asking):
+        return None
+    found = _found(pins[rows[task.asking]], pins, rows, task)
+    counts = np.array([len(r) for r in task.relevant])
+    recall, ndcg = recall_at_k(found, counts, K).mean(), ndcg_at_k(found, counts, K).mean()
+    return {f"recall@{K}": round(float(recall), 5), f"ndcg@{K}": round(float(ndcg), 5)}
+
+
+def _found(asking_QE: np.ndarray, answers: VectorColumn, rows: np.ndarray, task: Task) -> np.ndarray:
+    """Bool (Q, K): which of the K nearest of answers[rows] are right."""
+    return hits(top_k_of_blocks(asking_QE, answers.blocks(rows), K, task.excluded)[0], task.relevant)
+
+
+def _best(results: list[Metrics | None], drop: str = "") -> Metrics | None:
+    measured = [result for result in results if result is not None]
+    if not measured:
+        return None
+    best = max(measured, key=lambda result: result[f"recall@{K}"])
+    return {name: value for name, value in best.items() if name != drop}
+
+
+def _retention(exact: Metrics, rough: Metrics) -> dict[str, float]:
+    """Quantized over float recall@10 of every task, over both scopes: a few fresh queries alone are mostly noise."""
+    exact_recalls, rough_recalls = _recalls_by_task(exact), _recalls_by_task(rough)
+    return {name: round(rough_recalls[name] / value, 5) for name, value in exact_recalls.items() if value > 0}
+
+
+def _recalls_by_task(metrics: Metrics) -> dict[str, float]:
+    """recall@10 of each measured task, summed over all Pins and fresh Pins."""
+    totals: dict[str, float] = {}
+    for scope in (metrics, metrics["fresh"]):
+        tasks = {**scope["pintext"], "related_pins": scope["related_pins"], "search": scope["search"]}
+        for name, figures in tasks.items():
+            if figures is not None:
+                totals[name] = totals.get(name, 0.0) + figures[f"recall@{K}"]
+    return totals
+
+
+def _catalogue_facts(prepared: Path, neighbours: Path) -> dict[str, Any]:
+    summary = json.loads((prepared / "summary.json").read_text(encoding="utf-8"))
+    stats = json.loads((neighbours / "stats.json").read_text(encoding="utf-8"))
+    facts = {name: stats[name] for name in ("pins", "fresh_pins", "boards", "edges", "queries")}
+    return {**facts, "digest": summary["digest"]}
+
+
+def _asked(scopes: dict[str, Ground], space: Space, config: Config) -> dict[str, dict[str, Question]]:
+    return {scope: questions(g, space.queries, config) for scope, g in scopes.items()}
+
+
+def _prefixes(vectors: Path) -> list[int]:
+    return json.loads((vectors / "embedding.json").read_text(encoding="utf-8"))["prefixes"]
+
+
+def _pin_ids(vectors: Path) -> list[str]:
+    shards = sorted((vectors / "pins").glob("*.parquet"))
+    return [pin for shard in shards for pin in pq.read_table(shard, columns=["pin_id"])["pin_id"].to_pylist()]
+
+
+def _examples(space: Space, g: Ground, ids: list[str], config: Config) -> dict[str, list[dict[str, Any]]]:
+    """A few fresh queries of each task with their results."""
+    to_text, _, speakers = text_tasks(g)
+    pin = lambda row: {"pin_id": ids[g.pins[row]]}  # noqa: E731
+    related = related_task(g, config.evaluation.max_queries, config.seed).sampled(EXAMPLES, config.seed)
+    search = search_task(g, space.queries).sampled(EXAMPLES, config.seed)
+    words = to_text.sampled(EXAMPLES, config.seed)
+    pins, texts = space.pins[0], g.pins[speakers]
+    question, spoken = lambda row: {"text": space.queries[row]}, lambda row: {"text": g.texts[speakers[row]]}
+    return {
+        "related_pins": _shown(pins[g.pins[related.asking]], pins, g.pins, related, pin, pin),
+        "search": _shown(space.query[search.asking], pins, g.pins, search, question, pin),
+        "image_to_text": _shown(space.image[g.pins[words.asking]], space.text, texts, words, pin, spoken),
+    }
+
+
+def _shown(
+    asking_QE: np.ndarray,
+    answers: VectorColumn,
+    rows: np.ndarray,
+    task: Task,
+    question: Callable[[int], dict[str, str]],
+    answer: Callable[[int], dict[str, str]],
+) -> list[dict[str, Any]]:
+    indices, scores = top_k_of_blocks(asking_QE, answers.blocks(rows), K, task.excluded)
+    found = hits(indices, task.relevant)
+    return [
+        {
+            "query": question(row),
+            "relevant": len(task.relevant[i]),
+            "results": [
+                {**answer(c), "score": round(float(s), 4), "hit": bool(h)}
+                for c, s, h in zip(indices[i], scores[i], found[i], strict=True)
+                if c >= 0
+            ],
+        }
+        for i, row in enumerate(task.asking)
+    ]

@@ -1,0 +1,128 @@
+"""Recall against bytes a Pin: every code of model/embedding/codes.py at every nested prefix of the vectors, on the four tasks.
+
+    quantization_study.json
+      codes     one entry a scope, prefix and code: bytes_per_pin, bytes_scanned, and by task recall@10, retention (its
+                share of the recall of float32 at full length) with a 95 % interval, and overlap@10
+      targets   what was promised of int8 and 4 bits, task by task, and whether it was met
+
+Retention is a ratio of two recalls on the same queries; where few queries find anything it is mostly noise, which its
+interval says. overlap@10 is the share of float32's own ten results that the code finds too: it knows no right or
+wrong, so it is never noise. What is stored of a Pin is coded; a search query is encoded as it comes and stays float.
+A scope of more than `quantization.study_pins` Pins is sampled. Shape legend: Q queries · K results · E dimension
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from model.config import Config
+from model.embedding.affine import unit_length
+from model.embedding.codes import NAMES, Binary, Code, codes
+from model.evaluation.bootstrap import Bootstrap, ends
+from model.evaluation.questions import K, Question, Tables, questions, sampled
+from model.evaluation.tasks import Ground
+
+TARGETS = {"int8": 0.995, "int4": 0.98}  # retention on every task, at a quarter and at an eighth of the bytes
+
+
+@dataclass(frozen=True)
+class _Held:
+    """A question with its vectors in memory: those of the sampled scope, never of all Pins."""
+
+    question: Question
+    asking_QE: np.ndarray
+    candidates_NE: np.ndarray
+
+
+@dataclass(frozen=True)
+class _Measured:
+    recall_Q: np.ndarray
+    found_QK: np.ndarray
+
+
+def study(
+    tables: Tables,
+    scopes: Mapping[str, Ground],
+    queries: list[str],
+    training: np.ndarray,
+    prefixes: Sequence[int],
+    config: Config,
+    report: Callable[[float, str], None] = lambda fraction, message: None,
+) -> dict[str, Any]:
+    """The contents of quantization_study.json.
+
+    tables: float32 vectors by row; scopes: by name; training: rows of the Pins that the codes may learn from.
+    """
+    held = {key: question for scope, g in scopes.items() for key, question in _held(scope, g, tables, queries, config)}
+    entries: list[dict[str, Any]] = []
+    exact: dict[tuple[str, str], _Measured] = {}  # float32 at full length, which comes first
+    for done, (prefix, name, code) in enumerate(_codes(tables["pin"][training], prefixes, config.seed), 1):
+        found = {key: _measure(code, one, prefix) for key, one in held.items()}
+        exact = exact or found
+        for scope in scopes:
+            tasks = [task for where, task in held if where == scope]
+            figures = {t: _figures(found[scope, t], exact[scope, t], held[scope, t].question, config) for t in tasks}
+            entries.append({"scope": scope, "prefix": prefix, "code": name, **_bytes(code, prefix), "tasks": figures})
+        report(done / (len(prefixes) * len(NAMES)), f"{name}, {prefix} dimensions")
+    return {"codes": entries, "targets": _targets(entries, max(prefixes))}
+
+
+def _held(
+    scope: str, g: Ground, tables: Tables, queries: list[str], config: Config
+) -> Iterator[tuple[tuple[str, str], _Held]]:
+    smaller = sampled(g, config.quantization.study_pins, config.seed)
+    for task, question in questions(smaller, queries, config).items():
+        asking, candidates = tables[question.asks][question.asking], tables[question.answers][question.candidates]
+        yield (scope, task), _Held(question, asking, candidates)
+
+
+def _codes(training_NE: np.ndarray, prefixes: Sequence[int], seed: int) -> Iterator[tuple[int, str, Code]]:
+    """(prefix, name, code), float32 at full length first."""
+    for prefix in sorted(prefixes, reverse=True):
+        for name, code in codes(unit_length(training_NE[:, :prefix]), seed).items():
+            yield prefix, name, code
+
+
+def _measure(code: Code, one: _Held, prefix: int) -> _Measured:
+    asking, candidates = (unit_length(x[:, :prefix]) for x in (one.asking_QE, one.candidates_NE))
+    if one.question.asks != "query":
+        asking = code.decode(code.encode(asking))
+    found = code.search(asking, code.encode(candidates), K, one.question.excluded)
+    return _Measured(one.question.recall(found), found)
+
+
+def _figures(one: _Measured, exact: _Measured, question: Question, config: Config) -> dict[str, Any]:
+    both = np.stack([one.recall_Q, exact.recall_Q], axis=1)
+    recall, whole = both.mean(axis=0)
+    draws = Bootstrap.over(question.groups, config.seed).ratios(both[:, :1], both[:, 1:])
+    shared = [len(np.intersect1d(a[a >= 0], b)) for a, b in zip(exact.found_QK, one.found_QK, strict=True)]
+    possible = (exact.found_QK >= 0).sum()
+    return {
+        "queries": len(question.asking),
+        f"recall@{K}": round(float(recall), 5),
+        "retention": round(float(recall / whole), 5) if whole else None,
+        "interval": [round(end, 5) for end in found] if (found := ends(draws[:, 0])) else None,
+        f"overlap@{K}": round(float(np.sum(shared) / possible), 5) if possible else None,
+    }
+
+
+def _bytes(code: Code, prefix: int) -> dict[str, int]:
+    """What is stored of a Pin, and what of it a search reads of every Pin; measured on a vector, not reckoned."""
+    stored = code.encode(np.zeros((1, prefix), dtype=np.float32)).shape[1]
+    return {"bytes_per_pin": stored, "bytes_scanned": code.sign_bytes if isinstance(code, Binary) else stored}
+
+
+def _targets(entries: list[dict[str, Any]], dim: int) -> list[dict[str, Any]]:
+    """Met: at the floor or above. Open: below, and the interval reaches the floor. Missed: all of it is below."""
+    verdicts = []
+    for entry in entries:
+        floor = TARGETS.get(entry["code"]) if entry["prefix"] == dim else None
+        for task, figures in entry["tasks"].items() if floor else ():
+            kept, interval = figures["retention"], figures["interval"]
+            if kept is not None and interval is not None:
+                verdict = "met" if kept >= floor else "open" if interval[1] >= floor else "missed"
+                facts = {"scope": entry["scope"], "code": entry["code"], "task": task, "floor": floor}
+                verdicts.append({**facts, "retention": kept, "interval": interval, "verdict": verdict})
+    return verdicts

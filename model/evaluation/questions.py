@@ -1,0 +1,84 @@
+"""The four tasks of one scope as questions: whose vectors ask, whose answer, what is right, and who is asked about.
+
+Evaluation reads one mean a task from them; slices and the study of codes need every query.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+
+from model.config import Config
+from model.embedding.columns import VectorColumn
+from model.embedding.retrieval import top_k_of_blocks
+from model.evaluation.metrics import hits
+from model.evaluation.tasks import Ground, Task, related_task, search_task, text_tasks
+
+K = 10
+Vectors = Literal["pin", "image", "text", "query"]
+Tables = Mapping[Vectors, VectorColumn]  # by row of the catalogue, or of the queries
+
+
+@dataclass(frozen=True)
+class Question:
+    """Places are those in `candidates`; rows are those of the vectors."""
+
+    asks: Vectors
+    answers: Vectors
+    asking: np.ndarray  # (Q,) rows of the catalogue, or of the queries
+    candidates: np.ndarray  # (N,) rows of the catalogue
+    relevant: list[np.ndarray]  # of each query, places in `candidates`
+    excluded: list[np.ndarray] | None
+    groups: np.ndarray  # (Q,) queries of one group succeed and fail together
+
+    @property
+    def asks_in_words(self) -> bool:
+        return self.asks in ("text", "query")
+
+    @property
+    def room(self) -> np.ndarray:
+        """(Q,): right answers that K results have room for."""
+        return np.minimum([len(places) for places in self.relevant], K)
+
+    def recall(self, found_QK: np.ndarray) -> np.ndarray:
+        """(Q,): recall@10 of each query, given the places that were found for it."""
+        return hits(found_QK, self.relevant).sum(1) / self.room
+
+
+def questions(g: Ground, queries: list[str], config: Config) -> dict[str, Question]:
+    """By task; the tasks without a single answerable query are absent. `queries`: as their vectors are numbered."""
+    most, seed = config.evaluation.max_queries, config.seed
+    to_text, to_image, speakers = text_tasks(g)
+    related, search = related_task(g, most, seed), search_task(g, queries)
+    pins, texts = g.pins, g.pins[speakers]
+    asked = {
+        "related_pins": _question("pin", "pin", pins, pins, related.sampled(most, seed), g.groups),
+        "search": _question("query", "pin", np.arange(len(queries)), pins, search.sampled(most, seed), None),
+        "image_to_text": _question("image", "text", pins, texts, to_text.sampled(most, seed), g.groups),
+        "text_to_image": _question("text", "image", texts, pins, to_image.sampled(most, seed), g.groups[speakers]),
+    }
+    return {name: question for name, question in asked.items() if len(question.asking)}
+
+
+def answered(question: Question, tables: Tables) -> np.ndarray:
+    """(Q, K): the places that exact search finds."""
+    blocks = tables[question.answers].blocks(question.candidates)
+    return top_k_of_blocks(tables[question.asks][question.asking], blocks, K, question.excluded)[0]
+
+
+def sampled(g: Ground, most: int, seed: int) -> Ground:
+    """At most `most` Pins of the scope, drawn by seed: a smaller scope of its own."""
+    if len(g.pins) <= most:
+        return g
+    drawn = np.sort(np.random.default_rng(seed).choice(len(g.pins), size=most, replace=False))
+    rows = ("pins", "groups", "told_boards", "boards", "told_words", "words")
+    return replace(g, texts=[g.texts[i] for i in drawn], **{name: getattr(g, name)[drawn] for name in rows})
+
+
+def _question(
+    asks: Vectors, answers: Vectors, askers: np.ndarray, candidates: np.ndarray, task: Task, groups: np.ndarray | None
+) -> Question:
+    """askers, groups: of every row that task.asking may name; without groups each query is its own."""
+    own = task.asking if groups is None else groups[task.asking]
+    return Question(asks, answers, askers[task.asking], candidates, task.relevant, task.excluded, own)

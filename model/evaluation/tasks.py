@@ -1,0 +1,125 @@
+"""The retrieval tasks: who asks, who may answer, which answers are right.
+
+  image_to_text  an image finds its Pin's text among the distinct texts
+  text_to_image  a text finds the images of the Pins that carry it
+  related_pins   a Pin finds Pins that share a board with it
+  search         a query finds Pins that were clicked for it
+
+Over all Pins only held-out facts count as right, and what training was told (and so may simply remember) is taken out
+of the candidates. Over fresh Pins all facts count: none was told. A Pin's own group, other variants of the same thing,
+is neither right nor a candidate for Related Pins: finding a copy is no recommendation.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import scipy.sparse as sp
+
+from model.data.catalogue import TEXT_SIGNALS, Catalogue, joined_texts
+from model.graph.neighbourhood import Facts, read_edges, read_fresh, read_texts
+from model.graph.splits import group_names
+
+
+@dataclass(frozen=True)
+class Task:
+    """Rows index the Pins of the scope (or the distinct texts, the queries) as the task says.
+
+    asking (Q,): rows that ask;  relevant[q], excluded[q]: candidate rows.
+    """
+
+    asking: np.ndarray
+    relevant: list[np.ndarray]
+    excluded: list[np.ndarray] | None = None
+
+    def sampled(self, most: int, seed: int) -> "Task":
+        """At most `most` asking rows that have an answer, drawn by seed."""
+        answerable = np.flatnonzero([len(r) > 0 for r in self.relevant])
+        if len(answerable) > most:
+            answerable = np.sort(np.random.default_rng(seed).choice(answerable, size=most, replace=False))
+        kept = lambda lists: [lists[i] for i in answerable]  # noqa: E731
+        return Task(self.asking[answerable], kept(self.relevant), kept(self.excluded) if self.excluded else None)
+
+
+@dataclass(frozen=True)
+class Ground:
+    """Everything that the tasks of one scope need, rows renumbered to the Pins of the scope."""
+
+    pins: np.ndarray  # (n,) rows in the catalogue
+    texts: list[str]  # (n,) first text of each Pin, "" without
+    groups: np.ndarray  # (n,) group number
+    told_boards: sp.csr_matrix  # (n, boards) edges that training was told
+    boards: sp.csr_matrix  # (n, boards) all edges
+    told_words: sp.csr_matrix  # (n, words)
+    words: sp.csr_matrix
+    vocabulary: list[str]
+
+
+def ground(prepared: Path, neighbours: Path, only_fresh: bool) -> Ground:
+    catalogue = Catalogue(prepared / "catalogue")
+    pins = np.flatnonzero(read_fresh(neighbours)) if only_fresh else np.arange(catalogue.count("pins"))
+    table = catalogue.read("pins", ["pin_id", "group_id", *TEXT_SIGNALS])
+    groups = group_names(table)
+    signals = [joined_texts(table[name].to_pylist()) for name in TEXT_SIGNALS]
+    firsts = [next((text for text in texts if text), "") for texts in zip(*signals, strict=True)]
+    edges, (facts, vocabulary) = read_edges(neighbours), read_texts(neighbours)
+    return Ground(
+        pins=pins,
+        texts=[firsts[pin] for pin in pins],
+        groups=np.unique(np.asarray(groups), return_inverse=True)[1][pins],
+        told_boards=_matrix(edges, len(groups), told_only=True)[pins],
+        boards=_matrix(edges, len(groups), told_only=False)[pins],
+        told_words=_matrix(facts, len(groups), told_only=True, width=len(vocabulary))[pins],
+        words=_matrix(facts, len(groups), told_only=False, width=len(vocabulary))[pins],
+        vocabulary=vocabulary,
+    )
+
+
+def text_tasks(g: Ground) -> tuple[Task, Task, np.ndarray]:
+    """(image_to_text, text_to_image, a Pin row for each distinct text: its vector stands for the text).
+
+    The texts stand in the order in which they first appear, so that those rows rise.
+    """
+    distinct, speaker, number = np.unique(np.asarray(g.texts), return_index=True, return_inverse=True)
+    order = np.argsort(speaker)
+    distinct, speaker, number = distinct[order], speaker[order], np.argsort(order)[number]
+    empty = distinct == ""
+    place = np.cumsum(~empty) - 1  # distinct text -> candidate row
+    asking = np.flatnonzero(~empty[number])
+    to_text = Task(asking, [np.array([place[number[pin]]]) for pin in asking])
+    by_text = np.argsort(number, kind="stable")
+    carriers = np.split(by_text, np.flatnonzero(np.diff(number[by_text])) + 1)
+    to_image = Task(np.arange((~empty).sum()), [c for c, skip in zip(carriers, empty, strict=True) if not skip])
+    return to_text, to_image, speaker[~empty]
+
+
+def related_task(g: Ground, most: int, seed: int) -> Task:
+    saved = np.flatnonzero(np.diff(g.boards.indptr))
+    asking = np.sort(np.random.default_rng(seed).permutation(saved)[:most])
+    shared, told = g.boards[asking] @ g.boards.T, g.told_boards[asking] @ g.told_boards.T
+    relevant, excluded = [], []
+    for row, pin in enumerate(asking):
+        known = np.union1d(told[row].indices, np.flatnonzero(g.groups == g.groups[pin]))
+        relevant.append(np.setdiff1d(shared[row].indices, known))
+        excluded.append(known)
+    return Task(asking, relevant, excluded)
+
+
+def search_task(g: Ground, queries: list[str]) -> Task:
+    """Asking rows index `queries`, the distinct queries of the catalogue."""
+    column = {text: i for i, text in enumerate(g.vocabulary)}
+    told, words = g.told_words.tocsc(), g.words.tocsc()
+    asking = np.array([i for i, query in enumerate(queries) if query in column], dtype=np.int64)
+    relevant, excluded = [], []
+    for i in asking:
+        known = told[:, [column[queries[i]]]].indices
+        relevant.append(np.setdiff1d(words[:, [column[queries[i]]]].indices, known))
+        excluded.append(known)
+    return Task(asking, relevant, excluded)
+
+
+def _matrix(facts: Facts, pins: int, told_only: bool, width: int | None = None) -> sp.csr_matrix:
+    kept = ~facts.held_out if told_only else np.ones(len(facts.pin), dtype=bool)
+    columns = width if width is not None else (int(facts.other.max()) + 1 if len(facts.other) else 0)
+    ones = np.ones(int(kept.sum()), dtype=np.float32)
+    return sp.csr_matrix((ones, (facts.pin[kept], facts.other[kept])), shape=(pins, columns))

@@ -1,0 +1,1 @@
+"""What else is known of Pins and users: statistics, tastes, semantic IDs."""

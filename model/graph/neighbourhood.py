@@ -1,0 +1,142 @@
+"""The step between data and training: split the Pins, hold out edges, walk the graph, keep what was found.
+
+neighbours/  split.parquet       pin_id · fresh · training                one row a Pin, in the catalogue's order
+             edges.parquet       pin · board · held_out                   rows of split.parquet, numbered boards
+             texts.parquet       pin · text · held_out                    the queries and board titles of a Pin
+             neighbours.parquet  pin · neighbour · weight                 training Pins only
+             stats.json
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from model.config import Config
+from model.data.catalogue import Catalogue
+from model.files import replaced, write_json
+from model.graph.splits import Split, held_out, split_pins
+from model.graph.walks import Adjacency, Neighbours, random_walk_neighbours
+from model.parts import Each, in_threads
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What joins Pins: saves on boards, or words used for a Pin (queries clicked, titles of its boards)."""
+
+    pin: np.ndarray  # row of the Pin
+    other: np.ndarray  # board number, or number of the distinct text
+    held_out: np.ndarray  # kept from training: the Pin is not trained on, or the draw took it
+
+
+def build(
+    prepared: Path,
+    out: Path,
+    config: Config,
+    report: Callable[[float, str], None] = lambda fraction, message: None,
+    each: Each = in_threads,
+) -> dict[str, Any]:
+    """Writes the folder above and returns its stats; `each` walks the blocks of the graph (model/parts.py)."""
+    catalogue = Catalogue(prepared / "catalogue")
+    pins = catalogue.read("pins", ["pin_id", "group_id", "created_at"])
+    split = split_pins(pins, config.split, config.seed)
+    report(0.1, "split")
+    row = {pin: i for i, pin in enumerate(pins["pin_id"].to_pylist())}
+    boards = catalogue.read("boards", ["board_id", "pin_id", "title"])
+    queries = catalogue.read("queries", ["query", "pin_id"])
+    edges = _edges(boards, row, split, config)
+    texts, distinct = _texts(boards, queries, row, split, config)
+    taught = ~edges.held_out
+    graph = Adjacency.of(edges.pin[taught], edges.other[taught], len(row))
+    neighbours = random_walk_neighbours(
+        graph, config.graph, config.seed, lambda fraction: report(0.1 + 0.85 * fraction, "random walks"), each
+    )
+    stats = {
+        "pins": len(row),
+        "training_pins": int(split.training.sum()),
+        "fresh_pins": int(split.fresh.sum()),
+        "boards": len(set(boards["board_id"].to_pylist())),
+        "edges": len(edges.pin),
+        "held_out_edges": int(edges.held_out.sum()),
+        "queries": len(distinct),
+        "neighbour_pairs": len(neighbours.pin),
+        "pins_with_neighbours": len(np.unique(neighbours.pin)),
+    }
+    with replaced(out) as scratch:
+        scratch.mkdir()
+        _write(scratch, pins["pin_id"], split, edges, texts, distinct, neighbours)
+        write_json(scratch / "stats.json", stats)
+    report(1.0, f"{stats['neighbour_pairs']} neighbour pairs")
+    return stats
+
+
+def read_fresh(neighbours: Path) -> np.ndarray:
+    """Bool (pins,), True where fresh."""
+    return pq.read_table(neighbours / "split.parquet", columns=["fresh"])["fresh"].to_numpy()
+
+
+def read_training(neighbours: Path) -> np.ndarray:
+    """Bool (pins,), True where trained on."""
+    return pq.read_table(neighbours / "split.parquet", columns=["training"])["training"].to_numpy()
+
+
+def read_pairs(neighbours: Path) -> Neighbours:
+    table = pq.read_table(neighbours / "neighbours.parquet")
+    return Neighbours(*(table[name].to_numpy() for name in ("pin", "neighbour", "weight")))
+
+
+def read_edges(neighbours: Path) -> Facts:
+    table = pq.read_table(neighbours / "edges.parquet")
+    return Facts(*(table[name].to_numpy() for name in ("pin", "board", "held_out")))
+
+
+def read_texts(neighbours: Path) -> tuple[Facts, list[str]]:
+    """The facts that join Pins and words, and the distinct words."""
+    table = pq.read_table(neighbours / "texts.parquet")
+    words = table["text"].combine_chunks().dictionary_encode()
+    facts = Facts(table["pin"].to_numpy(), words.indices.to_numpy(), table["held_out"].to_numpy())
+    return facts, words.dictionary.to_pylist()
+
+
+def _edges(boards: pa.Table, row: dict[str, int], split: Split, config: Config) -> Facts:
+    ids = boards["pin_id"].to_pylist()
+    pin = np.fromiter((row[i] for i in ids), dtype=np.int32, count=len(ids))
+    words = [
+        title or board for board, title in zip(*(boards[n].to_pylist() for n in ("board_id", "title")), strict=True)
+    ]
+    board = np.unique(np.asarray(boards["board_id"].to_pylist(), dtype=str), return_inverse=True)[1].astype(np.int32)
+    return Facts(pin, board, ~split.training[pin] | held_out(ids, words, config.split.heldout_edges, config.seed))
+
+
+def _texts(
+    boards: pa.Table, queries: pa.Table, row: dict[str, int], split: Split, config: Config
+) -> tuple[Facts, list[str]]:
+    """Queries clicked on a Pin and titles of the boards it was saved to, each (Pin, words) once."""
+    ids = boards["pin_id"].to_pylist() + queries["pin_id"].to_pylist()
+    words = [(w or "").strip() for w in boards["title"].to_pylist() + queries["query"].to_pylist()]
+    seen = sorted({(row[pin], word, pin) for pin, word in zip(ids, words, strict=True) if word})
+    distinct = sorted({word for _, word, _ in seen})
+    number = {word: i for i, word in enumerate(distinct)}
+    pin = np.fromiter((p for p, _, _ in seen), dtype=np.int32, count=len(seen))
+    text = np.fromiter((number[w] for _, w, _ in seen), dtype=np.int32, count=len(seen))
+    drawn = held_out([i for _, _, i in seen], [w for _, w, _ in seen], config.split.heldout_edges, config.seed)
+    return Facts(pin, text, ~split.training[pin] | drawn), distinct
+
+
+def _write(
+    folder: Path, ids: pa.ChunkedArray, split: Split, edges: Facts, texts: Facts, distinct: list[str],
+    neighbours: Neighbours,
+) -> None:  # fmt: skip
+    words = pa.array(distinct, pa.string()).take(pa.array(texts.other))
+    tables = {
+        "split": {"pin_id": ids, "fresh": split.fresh, "training": split.training},
+        "edges": {"pin": edges.pin, "board": edges.other, "held_out": edges.held_out},
+        "texts": {"pin": texts.pin, "text": words, "held_out": texts.held_out},
+        "neighbours": {"pin": neighbours.pin, "neighbour": neighbours.neighbour, "weight": neighbours.weight},
+    }
+    for name, columns in tables.items():
+        pq.write_table(pa.table(columns), folder / f"{name}.parquet", compression="zstd")

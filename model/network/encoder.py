@@ -1,0 +1,84 @@
+"""PinEncoder: image, texts or both -> vectors of one space.
+
+Three L2-normalised vectors of dimension E come out, comparable with each other by dot product:
+  image   the image alone, for image–text alignment
+  text    one text alone: a title, a caption, a query
+  pin     the fused Pin, what is quantized, stored and served
+
+Shape legend: B Pins · N texts · T tokens of all texts · L image tokens · D width · E vector dimension
+"""
+
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from model.config import Config
+from model.network.fusion import HybridFusion
+from model.network.layers import Packing
+from model.network.pretrained import learning_rate_shares, save_tower
+from model.network.text import PretrainedTextTower, Texts, TextTower, mean_pool
+from model.network.vision import PretrainedVisionTower, VisionTower
+
+
+class PinEncoder(nn.Module):
+    """`saved`: the model folder that pretrained towers are rebuilt from, whose weights the caller loads; None: they
+    start with the weights of their checkpoints."""
+
+    def __init__(self, config: Config, saved: Path | None = None) -> None:
+        super().__init__()
+        self.config = config
+        self.vision = (
+            PretrainedVisionTower(config.vision, saved) if config.vision.pretrained else VisionTower(config.vision)
+        )
+        self.text = PretrainedTextTower(config.text, saved) if config.text.pretrained else TextTower(config.text)
+        self.fusion = HybridFusion(config.fusion, config.vision.width, config.text.width)
+        self.image_head = nn.Linear(config.vision.width, config.fusion.dim)
+        self.text_head = nn.Linear(config.text.width, config.fusion.dim)
+
+    def learning_rate_shares(self) -> dict[str, float]:
+        """Share of the learning rate of the pretrained parameters, by name; all others learn at the whole of it."""
+        shares: dict[str, float] = {}
+        for name, part in (("vision", self.vision), ("text", self.text)):
+            if isinstance(part, PretrainedVisionTower | PretrainedTextTower):
+                found = learning_rate_shares(part.tower, part.config)
+                shares |= {f"{name}.tower.{parameter}": share for parameter, share in found.items()}
+        return shares
+
+    def save_towers(self, folder: Path) -> None:
+        """Writes what `saved` needs of the pretrained towers into the model folder."""
+        if isinstance(self.vision, PretrainedVisionTower):
+            save_tower(folder / "vision", self.vision.tower, self.vision.statistics)
+        if isinstance(self.text, PretrainedTextTower):
+            save_tower(folder / "text", self.text.tower)
+
+    def encode_images(self, pixels_BSS3: Tensor) -> tuple[Tensor, Tensor]:
+        """uint8 pixels -> (image vectors (B, E), tokens (B, L, D))."""
+        tokens_BLD = self.vision(pixels_BSS3)
+        return F.normalize(self.image_head(tokens_BLD.mean(1)).float(), dim=-1), tokens_BLD
+
+    def encode_texts(self, texts: Texts) -> tuple[Tensor, Tensor]:
+        """Packed texts -> (text vectors (N, E), tokens (T, D))."""
+        tokens_TD = self.text(texts, Packing.of(texts.lengths_N))
+        pooled_ND = mean_pool(tokens_TD, texts.lengths_N)
+        return F.normalize(self.text_head(pooled_ND).float(), dim=-1), tokens_TD
+
+    def fuse(self, image_BLD: Tensor, has_image_B: Tensor, text_TD: Tensor, texts: Texts, owner_N: Tensor) -> Tensor:
+        """Pin vectors (B, E). owner_N names the Pin of each text, -1 for a text that belongs to no Pin (a query)."""
+        order_N = torch.argsort(owner_N, stable=True)
+        order_N = order_N[owner_N[order_N] >= 0]
+        starts_N = torch.cumsum(texts.lengths_N, 0) - texts.lengths_N
+        lengths = texts.lengths_N[order_N]
+        within = torch.arange(int(lengths.sum()), device=lengths.device)
+        within = within - torch.repeat_interleave(torch.cumsum(lengths, 0) - lengths, lengths)
+        chosen_TD = text_TD[torch.repeat_interleave(starts_N[order_N], lengths) + within]
+        owner_T = torch.repeat_interleave(owner_N[order_N], lengths)
+        per_pin_B = torch.bincount(owner_T, minlength=has_image_B.numel())
+        mean_BD = mean_pool(chosen_TD, per_pin_B)
+        return F.normalize(self.fusion(image_BLD, has_image_B, chosen_TD, owner_T, mean_BD).float(), dim=-1)
+
+
+def prefixes(vector_BE: Tensor, lengths: tuple[int, ...]) -> list[Tensor]:
+    """Nested Matryoshka prefixes, each normalised again (Kusupati 2022)."""
+    return [F.normalize(vector_BE[:, :length], dim=-1) for length in lengths]

@@ -1,0 +1,1 @@
+"""`pinclip import`: a user's tables become a catalogue."""

@@ -1,0 +1,150 @@
+"""The Pins of a spec's table, row by row: ids, images, texts; a row that breaks the contract is refused whole."""
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+
+from model.data.catalogue import PINS, SLICE_PREFIX, CatalogueWriter
+from model.errors import CatalogueError
+from model.sources.importer.images import ImageFinder
+from model.sources.importer.lookups import LookupTable
+from model.sources.importer.report import Quarantine, Tally
+from model.sources.importer.spec.checks import Column
+from model.sources.importer.spec.reading import Annotations, Lookup, Pins
+from model.sources.importer.tables.stream import Source, scan
+from model.sources.importer.values.cells import BadValue, flag, identifier, named, text, word
+from model.sources.importer.values.keys import Spellings
+from model.sources.importer.values.lists import looks_like_a_list, texts
+from model.sources.importer.values.times import time_reader
+
+ROWS = 64  # images held at once while a batch is read
+REQUIRED_IF_WRITTEN = ("consent",)  # a word that is no yes and no no must not count as no answer
+
+
+@dataclass
+class PinReader:
+    """Turns a table's record into a row of the catalogue and remembers which Pins there are."""
+
+    pins: Pins
+    images: ImageFinder
+    lookups: Mapping[str, LookupTable]
+    absent: frozenset[str]  # optional columns no file has: the catalogue has no such column either
+    tally: Tally
+    known: Spellings  # ids in the table, without the prefix
+
+    def schema(self) -> pa.Schema:
+        names = ["pin_id", "image", *self.pins.columns, *(["annotations"] if self.pins.annotations else [])]
+        return pa.schema(
+            [
+                PINS.field(name) if name in PINS.names else pa.field(name, pa.string())
+                for name in names
+                if not self._is_absent(self.pins.columns.get(name))
+            ]
+        )
+
+    def row(self, record: Mapping[str, Any]) -> dict[str, Any]:
+        """The record as {catalogue column: value}.
+
+        Raises:
+            BadValue: why the row is refused.
+        """
+        pin_id = named("pin_id", identifier, record[self.pins.pin_id.name])
+        if pin_id is None:
+            raise BadValue("no pin_id")
+        if pin_id in self.known:
+            raise BadValue("duplicate pin_id, the first one is kept")
+        column = self.pins.image.column
+        image = self.images.of_pin(pin_id) if column is None else self.images.of_cell(record[column.name])
+        left_empty = Counter[str]()
+        cells = {
+            name: self._cell(name, source, record, pin_id, left_empty) for name, source in self.pins.columns.items()
+        }
+        if self.pins.annotations:
+            cells["annotations"] = self._annotations(self.pins.annotations, record, pin_id, left_empty)
+        self.tally.left_empty += left_empty
+        return {"pin_id": self.pins.prefix + pin_id, "image": image, **cells}
+
+    def remember(self, row: Mapping[str, Any]) -> None:
+        self.known.add((row["pin_id"].removeprefix(self.pins.prefix),))
+
+    def _cell(
+        self, name: str, source: Column | Lookup, record: Mapping[str, Any], pin_id: str, left_empty: Counter[str]
+    ) -> Any:
+        if isinstance(source, Lookup):
+            return next(iter(self.lookups[name].of(pin_id)), None)
+        try:
+            return named(name, self._reader(name), record[source.name])
+        except BadValue as bad:
+            if name in REQUIRED_IF_WRITTEN:
+                raise
+            left_empty[str(bad)] += 1
+            return None
+
+    def _reader(self, name: str) -> Callable[[Any], Any]:
+        if name == "consent":
+            return flag
+        if name == "created_at":
+            return time_reader(self.pins.formats.get(name))
+        return word if name == "group_id" or name.startswith(SLICE_PREFIX) else text
+
+    def _annotations(
+        self, source: Annotations | Lookup, record: Mapping[str, Any], pin_id: str, left_empty: Counter[str]
+    ) -> list[str]:
+        if isinstance(source, Lookup):
+            return self.lookups["annotations"].of(pin_id)
+        found: list[str] = []
+        for column in source.columns:
+            try:
+                found += texts(record[column.name], source.separator, source.format)
+            except BadValue as bad:
+                left_empty[f"annotations {bad}"] += 1
+            if not source.separator and not source.format:
+                self.tally.listlike += looks_like_a_list(record[column.name])
+        return list(dict.fromkeys(found))
+
+    def _is_absent(self, source: Column | Lookup | None) -> bool:
+        return isinstance(source, Column) and source.name in self.absent
+
+
+def import_pins(
+    reader: PinReader,
+    source: Source,
+    writer: CatalogueWriter,
+    quarantine: Quarantine,
+    report: Callable[[float, str], None],
+) -> None:
+    """Writes every Pin that can be kept.
+
+    Raises:
+        CatalogueError: there was none.
+    """
+    schema, tally = reader.schema(), source.tally
+    id_column = reader.pins.pin_id.name
+    for batch in scan(source, quarantine, ROWS):
+        rows = []
+        for place, record in batch.records():
+            try:
+                row = reader.row(record)
+            except BadValue as bad:
+                quarantine.refuse(tally, _key(record[id_column]), str(bad), place)
+                continue
+            reader.remember(row)
+            rows.append(row)
+        if rows:
+            writer.write("pins", pa.Table.from_pylist(rows, schema=schema))
+        tally.kept += len(rows)
+        report(batch.done, f"{tally.kept:,} of {tally.read:,} pins kept")
+    if not tally.kept:
+        files = ", ".join(source.table.globs)
+        why = f"none of the {tally.read} rows could be kept ({tally.reason})" if tally.read else "it holds no rows"
+        raise CatalogueError(f"No Pin came out of {files} in {source.root}: {why}; check the spec's pins section.")
+
+
+def _key(pin_id: Any) -> str | None:
+    try:
+        return text(pin_id)
+    except BadValue:
+        return None

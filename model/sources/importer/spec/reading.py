@@ -1,0 +1,301 @@
+"""An import spec: a YAML file that says which tables hold Pins, boards and queries, and what their columns mean.
+
+docs/specs.md explains every key, with an example each; in short:
+
+    pins:
+      table: items.parquet              # a glob, a list of globs, a folder of parts; see model/sources/importer/tables/parts.py
+      where: licence != "unknown"       # optional, see model/sources/importer/spec/where.py
+      pin_id: id
+      image: image                      # a column of bytes or of file paths
+                                        #   {column: file, folder: images}   paths relative to a folder
+                                        #   {folder: images}                 files named <pin_id>.jpg, .png, …
+                                        #   {column: image, encoding: base64}  bytes as text, also data:image/…
+      title: title                      # likewise description, caption, group_id, created_at, consent
+                                        #   created_at: {column: time, format: ms}, see model/sources/importer/values/times.py
+      annotations: tags                 # a list column, or text; [tags, labels] joins columns
+                                        #   {column: tags, separator: ","}   text cut into a list, or format: json
+                                        #   {table: keywords.csv, key: id, value: keyword, by: confidence}
+      slices: {vendor: vendor}          # for the fairness report: a column, or a {table: …} as above: its first value
+    boards:                             # one mapping, or a list of them
+      {table: boards.csv, board_id: board, pin_id: item, title: name, saved_at: time}
+    queries:                            # likewise; from: board_titles asks every board's title
+      {table: clicks.csv, query: keyword, pin_id: item, clicks: clicks}
+
+A column written `name?` may be absent. `optional: true` lets a whole table be absent or give nothing. `prefix:` goes
+before a table's ids. How its files are written (delimiter, quotes, escape, missing): model/sources/importer/spec/dialect.py.
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from model.data.catalogue import SLICE_PREFIX
+from model.errors import SpecError
+from model.sources.importer.spec.checks import Column, choice, mapping, named_column, text, wrong
+from model.sources.importer.spec.dialect import DIALECT_KEYS, Dialect, read_dialect
+from model.sources.importer.spec.where import Where, parse, parse_mapping
+from model.sources.importer.values.lists import LIST_FORMATS
+from model.sources.importer.values.times import check_time_format
+
+PIN_COLUMNS = ("title", "description", "caption", "group_id", "created_at", "consent")
+TIMES = ("created_at", "saved_at")
+TABLE_KEYS = ("table", "where", *DIALECT_KEYS)
+ROW_KEYS = (*TABLE_KEYS, "optional")
+
+
+@dataclass(frozen=True)
+class Table:
+    label: str  # where it stands in the spec: "pins", "boards[1]", "annotations"
+    globs: tuple[str, ...]
+    where: Where | None
+    optional: bool
+    dialect: Dialect = field(default_factory=Dialect)
+
+
+@dataclass(frozen=True)
+class Lookup:
+    """Values of another table, found by pin_id; the largest `by` first."""
+
+    table: Table
+    key: Column
+    value: Column
+    by: Column | None
+
+    def columns(self) -> list[Column]:
+        return [column for column in (self.key, self.value, self.by) if column]
+
+
+@dataclass(frozen=True)
+class Image:
+    column: Column | None  # None: files named by pin_id
+    folder: str  # relative to the root
+    is_base64: bool = False  # the column holds the bytes as text
+
+
+@dataclass(frozen=True)
+class Annotations:
+    columns: tuple[Column, ...]
+    separator: str | None
+    format: str | None = None  # json or python
+
+
+@dataclass(frozen=True)
+class Pins:
+    table: Table
+    pin_id: Column
+    image: Image
+    columns: Mapping[str, Column | Lookup]  # catalogue column -> where from; slices as slice_<name>
+    annotations: Annotations | Lookup | None
+    formats: Mapping[str, str] = field(default_factory=dict)  # catalogue column -> how its times are written
+    prefix: str = ""  # of the Pins' ids in the catalogue
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Boards, or queries of a table: catalogue column -> the table's column."""
+
+    table: Table
+    columns: Mapping[str, Column]
+    formats: Mapping[str, str] = field(default_factory=dict)
+    prefix: str = ""  # of the boards' ids
+
+
+@dataclass(frozen=True)
+class BoardTitles:
+    """Every board's title is a query for the Pins on it, where the board's row passes the filter."""
+
+    where: Where | None
+
+
+@dataclass(frozen=True)
+class Spec:
+    path: Path
+    root: Path
+    pins: Pins
+    boards: tuple[Rows, ...]
+    queries: tuple[Rows | BoardTitles, ...]
+
+
+def load_spec(path: Path, root: Path | None = None) -> Spec:
+    """Reads a spec; its relative paths start at `root`, or at the spec's own folder.
+
+    Raises:
+        SpecError: no such file or folder, no YAML, an unknown key (with a did-you-mean) or a value of the wrong type.
+    """
+    path = Path(path)
+    root = Path(root) if root is not None else path.parent
+    if not root.is_dir():
+        raise SpecError(f"There is no folder {root}; give the folder the spec's paths start at with --root.")
+    try:
+        return _spec(_read_yaml(path), path, root)
+    except SpecError as error:
+        raise SpecError(f"{path}: {error}") from None
+
+
+class _Once(yaml.SafeLoader):
+    """YAML's safe loader, which would take the last of two equal keys without a word."""
+
+    def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
+        names = [key.value for key, _ in node.value]
+        for place, name in enumerate(names):
+            if name in names[:place] and name != "<<":
+                line = node.value[place][0].start_mark.line + 1
+                raise SpecError(f"the key {name!r} stands there twice, again at line {line}; join them or rename one.")
+        return super().construct_mapping(node, deep)
+
+
+def _read_yaml(path: Path) -> Any:
+    try:
+        return yaml.load(path.read_text(encoding="utf-8"), _Once)
+    except OSError as error:
+        raise SpecError(f"the spec cannot be read ({error.strerror}); give the path of a YAML file.") from None
+    except UnicodeDecodeError:
+        raise SpecError("the spec is not UTF-8 text; save it as UTF-8.") from None
+    except (yaml.YAMLError, RecursionError) as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f" at line {mark.line + 1}, column {mark.column + 1}" if mark else ""
+        if "\\t" in str(error):
+            raise SpecError(f"the spec is no YAML{where}; indent with blanks instead of tabs.") from None
+        problem = getattr(error, "problem", None) or "unreadable"
+        raise SpecError(f"the spec is no YAML{where} ({problem}); put texts with : # ? [ or {{ in quotes.") from None
+
+
+def _spec(tree: Any, path: Path, root: Path) -> Spec:
+    top = mapping(tree, "the spec", ("pins", "boards", "queries", *DIALECT_KEYS), required=("pins",))
+    base = read_dialect(top, "the spec", Dialect())
+    boards = tuple(_boards(section, label, base) for label, section in _sections(top, "boards"))
+    queries = tuple(_queries(section, label, base) for label, section in _sections(top, "queries"))
+    from_titles = sum(isinstance(source, BoardTitles) for source in queries)
+    if from_titles > 1:
+        raise SpecError("queries: `from: board_titles` stands there twice; join the filters with `or`.")
+    if from_titles and not any("title" in board.columns for board in boards):
+        raise SpecError("queries from board_titles need boards with a title; add `title:` to boards.")
+    return Spec(path, root, _pins(top["pins"], base), boards, queries)
+
+
+def _pins(value: Any, base: Dialect) -> Pins:
+    known = (*TABLE_KEYS, "pin_id", "prefix", "image", *PIN_COLUMNS, "annotations", "slices")
+    section = mapping(value, "pins", known, required=("table", "pin_id", "image"))
+    plain, formats = _columns(section, "pins", PIN_COLUMNS)
+    columns: dict[str, Column | Lookup] = {**plain}
+    slices = section.get("slices", {})
+    for name, source in mapping(slices, "pins.slices", slices).items():
+        if not re.fullmatch(r"\w+", name):
+            raise SpecError(f"pins.slices: {name!r} is no slice name; use letters, digits and _.")
+        where = f"slices.{name}"
+        is_lookup = isinstance(source, dict)
+        columns[SLICE_PREFIX + name] = _lookup(source, where, base) if is_lookup else named_column(source, where)
+    return Pins(
+        _table(section, "pins", base),
+        named_column(section["pin_id"], "pins.pin_id"),
+        _image(section["image"]),
+        columns,
+        _annotations(section["annotations"], base) if "annotations" in section else None,
+        formats,
+        _prefix(section, "pins"),
+    )
+
+
+def _image(value: Any) -> Image:
+    if not isinstance(value, dict):
+        return Image(named_column(value, "pins.image"), ".")
+    section = mapping(value, "pins.image", ("column", "folder", "encoding"))
+    if not section:
+        wrong("pins.image", value, "a column, or {column: …, folder: …}")
+    column = named_column(section["column"], "pins.image.column") if "column" in section else None
+    if "encoding" in section and (section["encoding"] != "base64" or column is None or "folder" in section):
+        wrong("pins.image", value, "{column: …, encoding: base64} where the column holds pictures as text")
+    return Image(column, text(section.get("folder", "."), "pins.image.folder"), "encoding" in section)
+
+
+def _annotations(value: Any, base: Dialect) -> Annotations | Lookup:
+    where = "pins.annotations"
+    if isinstance(value, dict) and "table" in value:
+        return _lookup(value, "annotations", base)
+    if not isinstance(value, dict):
+        value = {"column": value}
+    section = mapping(value, where, ("column", "separator", "format"), required=("column",))
+    names = section["column"] if isinstance(section["column"], list) else [section["column"]]
+    separator = text(section["separator"], f"{where}.separator") if "separator" in section else None
+    format = choice(section["format"], f"{where}.format", LIST_FORMATS) if "format" in section else None
+    if separator and format:
+        raise SpecError(f"{where} has a separator and a format; write one of them.")
+    return Annotations(tuple(named_column(name, where) for name in names), separator, format)
+
+
+def _lookup(value: Any, label: str, base: Dialect) -> Lookup:
+    section = mapping(value, label, (*ROW_KEYS, "key", "value", "by"), required=("table", "key", "value"))
+    by = named_column(section["by"], f"{label}.by") if "by" in section else None
+    key, found = named_column(section["key"], f"{label}.key"), named_column(section["value"], f"{label}.value")
+    return Lookup(_table(section, label, base), key, found, by)
+
+
+def _boards(value: Any, label: str, base: Dialect) -> Rows:
+    known = (*ROW_KEYS, "board_id", "prefix", "pin_id", "title", "saved_at")
+    section = mapping(value, label, known, required=("table", "board_id", "pin_id"))
+    columns, formats = _columns(section, label, ("board_id", "pin_id", "title", "saved_at"))
+    return Rows(_table(section, label, base), columns, formats, _prefix(section, label))
+
+
+def _queries(value: Any, label: str, base: Dialect) -> Rows | BoardTitles:
+    if isinstance(value, dict) and "from" in value:
+        section = mapping(value, label, ("from", "where"))
+        if section["from"] != "board_titles":
+            wrong(f"{label}.from", section["from"], "board_titles; for queries of a table write `table:`")
+        return BoardTitles(_where(section, label))
+    section = mapping(value, label, (*ROW_KEYS, "query", "pin_id", "clicks"), required=("table", "query", "pin_id"))
+    return Rows(_table(section, label, base), _columns(section, label, ("query", "pin_id", "clicks"))[0])
+
+
+def _columns(section: Mapping[str, Any], label: str, names: Iterable[str]) -> tuple[dict[str, Column], dict[str, str]]:
+    """The columns that the section names, and the formats of its times."""
+    columns, formats = dict[str, Column](), dict[str, str]()
+    for name in names:
+        value, where = section.get(name), f"{label}.{name}"
+        if name in TIMES and isinstance(value, dict):
+            value = mapping(value, where, ("column", "format"), required=("column",))
+            if "format" in value:
+                formats[name] = check_time_format(value["format"], f"{where}.format")
+            value = value["column"]
+        if name in section:
+            columns[name] = named_column(value, where)
+    return columns, formats
+
+
+def _prefix(section: Mapping[str, Any], label: str) -> str:
+    return text(section["prefix"], f"{label}.prefix") if "prefix" in section else ""
+
+
+def _table(section: Mapping[str, Any], label: str, base: Dialect) -> Table:
+    globs = section["table"] if isinstance(section["table"], list) else [section["table"]]
+    optional = section.get("optional", False)
+    if not isinstance(optional, bool):
+        wrong(f"{label}.optional", optional, "true or false")
+    if not globs:
+        wrong(f"{label}.table", globs, "a glob or a list of globs")
+    named = tuple(text(glob, f"{label}.table") for glob in globs)
+    return Table(label, named, _where(section, label), optional, read_dialect(section, label, base))
+
+
+def _where(section: Mapping[str, Any], label: str) -> Where | None:
+    if "where" not in section:
+        return None
+    value = section["where"]
+    try:
+        if isinstance(value, dict) and value and all(isinstance(key, str) for key in value):
+            return parse_mapping(value)
+        return parse(text(value, f"{label}.where"))
+    except SpecError as error:
+        raise SpecError(f"{label}: {error}" if label not in str(error) else str(error)) from None
+
+
+def _sections(top: Mapping[str, Any], key: str) -> list[tuple[str, Any]]:
+    """One mapping or a list of them, each with the name an error or the report calls it by."""
+    value = top.get(key, [])
+    if isinstance(value, list):
+        return [(f"{key}[{number}]", section) for number, section in enumerate(value)]
+    return [(key, value)]

@@ -1,0 +1,1 @@
+"""Reading tables of any format as a stream of small batches."""

@@ -1,0 +1,1 @@
+"""One cell of a table as a value of the catalogue."""

@@ -1,0 +1,88 @@
+"""A list of words in one cell: a list column, or text that a table had to write it as.
+
+`["red lamp", "desk"]` (JSON), `['red lamp', 'desk']` (Python) and `['red lamp' 'desk']` (numpy) cannot be meant as one
+word and are read as lists; `red lamp|desk` is cut where the spec names the separator, else counted as suspicious.
+"""
+
+import ast
+import json
+import re
+from typing import Any
+
+from model.sources.importer.values.cells import BadValue, text
+
+LIST_FORMATS = ("json", "python")
+ITEM = re.compile(r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|[^\s,'"\[\]]+""", re.DOTALL)
+BARE = re.compile(r"None|nan|NaN|null|[+-]?\d+(?:\.\d*)?(?:[eE][+-]?\d+)?|True|False")
+CUT = re.compile(r"\S\s?[|;,]\s?\S")
+
+
+def texts(value: Any, separator: str | None = None, format: str | None = None) -> list[str]:
+    """The words without blanks and repeats, order kept.
+
+    Raises:
+        BadValue: `format` is given and the text is no such list, or a word is no text.
+    """
+    if isinstance(value, str | bytes):
+        parts = _written(text(value, marks=True), separator, format)
+    else:
+        parts = value if isinstance(value, list) else [value]
+    return list(dict.fromkeys(part for part in (text(part, marks=True) for part in parts) if part))
+
+
+def looks_like_a_list(value: Any) -> bool:
+    """Text that is read as one word although it seems to hold several."""
+    if not isinstance(value, str):
+        return False
+    written = value.strip()
+    bracketed = written[:1] + written[-1:] in ("[]", "{}", "()") and len(written) > 1
+    return (bracketed and _literal(written) is None) or (not bracketed and CUT.search(written) is not None)
+
+
+def _written(written: str | None, separator: str | None, format: str | None) -> list[Any]:
+    if written is None:
+        return []
+    found = _json(written) if format == "json" else _literal(written)
+    if found is not None:
+        return found
+    if format:
+        raise BadValue(f"is no list in the format {format}")
+    return written.split(separator) if separator else [written]
+
+
+def _literal(written: str) -> list[Any] | None:
+    """The list that JSON, Python or numpy has written; None where it is none of these."""
+    if written.startswith("array(") and written.endswith(")"):
+        written = re.sub(r"(, dtype=\S+)?\)$", "", written[len("array(") :]).strip()
+    if not (written.startswith("[") and written.endswith("]")):
+        return None
+    found = _json(written)
+    return _python(written[1:-1]) if found is None else found
+
+
+def _json(written: str) -> list[Any] | None:
+    try:
+        found = json.loads(written)
+    except (ValueError, RecursionError):
+        return None
+    if isinstance(found, str):
+        return [found]
+    flat = isinstance(found, list) and not any(isinstance(part, list | dict) for part in found)
+    return found if flat else None
+
+
+def _python(body: str) -> list[Any] | None:
+    """Items between commas or blanks. Not by ast alone: it would join numpy's 'red lamp' 'desk' to one word."""
+    if re.sub(r"[\s,]", "", ITEM.sub("", body)):
+        return None
+    items = ITEM.findall(body)
+    if any(item[0] not in "'\"" and not BARE.fullmatch(item) for item in items):
+        return None
+    try:
+        return [ast.literal_eval(item) if item[0] in "'\"" else _bare(item) for item in items]
+    except (ValueError, SyntaxError):
+        return None
+
+
+def _bare(item: str) -> str | None:
+    return None if item in ("None", "nan", "NaN", "null") else item

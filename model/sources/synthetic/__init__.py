@@ -1,0 +1,1 @@
+"""`pinclip generate`: a catalogue with planted truth."""

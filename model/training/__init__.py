@@ -1,0 +1,1 @@
+"""Training: what a step sees, what it minimises, and the loop around it."""

@@ -1,0 +1,1 @@
+"""`pinclip`, the command line: one module a group of commands."""

@@ -1,0 +1,108 @@
+"""The commands that decide what serves; pipelines/cli/app.py registers them."""
+
+from typing import Annotated
+
+import typer
+
+from pipelines.cli.options import Params, Profile, Set
+
+
+def sync(
+    listen: Annotated[
+        str | None,
+        typer.Option(metavar="HOST:PORT", help="Stay, and sync when MLflow's webhook calls. [sync once]"),
+    ] = None,
+    profile: Profile = None,
+    set_: Set = None,
+    params: Params = None,
+) -> None:
+    """Let what MLflow calls the champion serve.
+
+    Brings its embedding space up to date and switches `pin_ranking` when all of it is checked.
+    """
+    from components.settings import Settings
+    from components.spaces import promote
+    from pipelines.configuration import configuration
+
+    config, settings = configuration(profile, params, set_ or []).promotion, Settings()
+    if listen is None:
+        _say(promote.sync(config, settings, _report))
+        return
+    from pipelines.cli.listening import listen as listen_at
+
+    listen_at(listen, settings.model_name, lambda: _say(promote.sync(config, settings, _report)))
+
+
+def promote(
+    version: Annotated[int, typer.Argument(help="Of the registered model.", min=1)],
+    force: Annotated[
+        str, typer.Option(metavar="REASON", help="Let a version serve that failed its gate; kept as its tag.")
+    ] = "",
+    profile: Profile = None,
+    set_: Set = None,
+    params: Params = None,
+) -> None:
+    """Make a version the champion and let it serve.
+
+    The alias moves when the version's space is ready, in the moment of the switch.
+    """
+    from components.settings import Settings
+    from components.spaces import promote
+    from pipelines.configuration import configuration
+
+    config = configuration(profile, params, set_ or []).promotion
+    _say(promote.promote(version, force, config, Settings(), _report))
+
+
+def rollback() -> None:
+    """Let what served before serve again, at once."""
+    from components.settings import Settings
+    from components.spaces import roll_back
+
+    event = roll_back.rollback(Settings())
+    typer.echo(f"{event.space} serves again in place of {event.former}; version {event.version} is the champion.")
+
+
+def retire(
+    space: Annotated[str, typer.Argument(help="e.g. v7")],
+    even_rollback: Annotated[
+        bool, typer.Option("--even-rollback", help="Also if `pinclip rollback` would go back to it.")
+    ] = False,
+) -> None:
+    """Remove a space that nobody reads: features, vectors, index."""
+    from components.settings import Settings
+    from components.spaces import retire
+
+    retire.retire(space, Settings(), even_rollback)
+    typer.echo(f"{space} is gone.")
+
+
+def history() -> None:
+    """Show what has served, and when."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from components.settings import Settings
+    from components.spaces import events
+
+    found = events.read(Settings())
+    if not found:
+        typer.echo("Nothing has served yet.")
+        return
+    table = Table("time, UTC", "event", "space", "version", "before", "by", "reason", box=None, padding=(0, 1))
+    for one in found:
+        minute = one.time[:16].replace("T", " ")
+        table.add_row(minute, one.event, one.space, str(one.version), one.former or "", one.by, one.reason)
+    Console().print(table, markup=False, highlight=False)
+
+
+def _report(fraction: float, message: str) -> None:
+    typer.echo(f"{fraction:4.0%}  {message}")
+
+
+def _say(done: object) -> None:
+    from components.spaces.promote import Synced
+
+    assert isinstance(done, Synced)
+    where = f"in place of {done.former}" if done.former else "as before"
+    typer.echo(f"Version {done.version} is the champion; its space {done.space} serves {where}.")

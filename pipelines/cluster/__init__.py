@@ -1,0 +1,1 @@
+"""Pipelines on a Kubeflow cluster: its client, deploy profiles, packages, schedules and checks."""

@@ -1,0 +1,167 @@
+"""`pinclip doctor --cluster`: is this cluster ready for the runs of a deploy profile? Its versions, rights and names.
+
+What Kubernetes does not let us look at is a warning that says so, never a guess.
+"""
+
+import re
+from collections.abc import Iterator
+
+from model.errors import PinclipError
+from pipelines.cluster.argo_retries import ADVICE, policy
+from pipelines.cluster.checks import missing
+from pipelines.cluster.client import Cluster
+from pipelines.cluster.following import STARTING, waits
+from pipelines.cluster.kubernetes_view import Hidden, Object, View, view
+from pipelines.cluster.packages import PIPELINES
+from pipelines.cluster.profiles import Profile
+from pipelines.local.doctor import Check
+
+FIXED = (2, 17)  # from this KFP on, a recurring run has the account that it asks for
+DEFAULT_ACCOUNT = "default-editor"  # KFP's in multi-user mode
+# Why: docs/operations.md, "Versions".
+FLOORS = {"Kubernetes": (1, 27), "KFP": (2, 16), "KubeRay": (1, 6), "Kueue": (0, 17, 7)}
+OPERATORS = {"KubeRay": "app.kubernetes.io/name=kuberay-operator", "Kueue": "app.kubernetes.io/name=kueue"}
+LABELS = {"app.kubernetes.io/part-of": "kubeflow-profile", "pipelines.kubeflow.org/enabled": "true"}
+# What a step does with its account: train's RayJob, KFP's launcher, Argo's executor (group, resource, name, verbs).
+RIGHTS = (
+    ("ray.io", "rayjobs", "", "create get list watch delete"),
+    ("", "pods", "", "get list watch"),
+    ("", "pods/log", "", "get"),
+    ("argoproj.io", "workflowtaskresults", "", "create patch"),
+    ("", "configmaps", "kfp-launcher", "get"),
+    ("", "secrets", "mlpipeline-minio-artifact", "get"),
+)
+
+
+def cluster_checks(host: str | None, profile: Profile) -> Iterator[Check]:
+    """Asks KFP and then Kubernetes; every check stands for itself."""
+    version, namespace = "unknown", ""
+    try:
+        cluster = Cluster(host)
+        version, namespace = cluster.version, cluster.namespace
+        cluster.check_token()
+        yield Check("KFP's API", "ok", f"{cluster.host} answers and takes the token")
+    except PinclipError as error:
+        yield _failed("KFP's API", error)
+    yield floor("KFP", version)
+    try:
+        seen = view()
+    except PinclipError as error:
+        yield _failed("Kubernetes", error)
+        return
+    if seen is None:
+        yield Check("Kubernetes", "warn", "not looked at", "set KUBECONFIG")
+        return
+    place = namespace or seen.namespace
+    yield from _versions(seen)
+    for look in (_labels(seen, place), _accounts(seen, profile, place, version), _retries(seen), _stuck(seen, place)):
+        try:
+            yield from look
+        except Hidden as error:
+            yield Check(
+                "rights", "warn", f"Kubernetes does not let us look ({error})", "ask an administrator to run this"
+            )
+    problems = list(missing(seen, profile, PIPELINES, place))
+    yield from (_failed("profile", problem) for problem in problems)
+    if not problems:
+        yield Check("profile", "ok", f"all that it names is in {place}, as far as we may look")
+
+
+def _failed(name: str, problem: object) -> Check:
+    wrong, _, advice = str(problem).partition("; ")
+    return Check(name, "fail", wrong, advice.rstrip("."))
+
+
+def floor(name: str, version: str) -> Check:
+    """Whether a version is none that is known to fail."""
+    needed = ".".join(map(str, FLOORS[name]))
+    numbers = re.match(r"v?(\d+(?:\.\d+)+)", version)
+    if not numbers:
+        return Check(name, "warn", f"{version} does not say a version", f"{needed} or newer is needed")
+    if tuple(map(int, numbers[1].split("."))) < FLOORS[name]:
+        return Check(name, "fail", numbers[1], f"{needed} or newer is needed (docs/operations.md, Versions)")
+    return Check(name, "ok", numbers[1])
+
+
+def _versions(seen: View) -> Iterator[Check]:
+    try:
+        yield floor("Kubernetes", str((seen.get("/version") or {}).get("gitVersion", "unknown")))
+    except Hidden as error:
+        yield Check("Kubernetes", "fail", f"does not answer ({error})", "check KUBECONFIG")
+        return
+    for name, label in OPERATORS.items():
+        try:
+            found = seen.items("/apis/apps/v1/deployments", labelSelector=label)
+        except Hidden:
+            yield Check(name, "warn", "its version is hidden from us", f"{_words(name)} or newer is needed")
+            continue
+        if found:
+            yield floor(name, _tag(found[0]))
+        else:
+            yield Check(
+                name, "warn", "not found by its label", "needed where a profile has `ray`, Kueue for its `queue`"
+            )
+
+
+def _words(name: str) -> str:
+    return ".".join(map(str, FLOORS[name]))
+
+
+def _tag(deployment: Object) -> str:
+    """Of the operator's image, whatever else is in its pod."""
+    images = [str(one["image"]) for one in deployment["spec"]["template"]["spec"]["containers"]]
+    tags = [image.partition("@")[0].rpartition("/")[2].partition(":")[2] for image in images]
+    return next((tag for tag in tags if tag), "an image without a tag")
+
+
+def _labels(seen: View, namespace: str) -> Iterator[Check]:
+    found = seen.get(f"/api/v1/namespaces/{namespace}")
+    if found is None:
+        yield Check(
+            "namespace", "fail", f"there is no {namespace}", "apply deploy/kustomize, or set PINCLIP_KFP_NAMESPACE"
+        )
+        return
+    labels = found["metadata"].get("labels") or {}
+    absent = [f"{key}={value}" for key, value in LABELS.items() if labels.get(key) != value]
+    if absent:
+        advice = f"kubectl label namespace {namespace} --overwrite {' '.join(absent)}"
+        yield Check("namespace", "warn", f"{namespace} lacks labels that KFP goes by", advice)
+    else:
+        yield Check("namespace", "ok", namespace)
+
+
+def _accounts(seen: View, profile: Profile, namespace: str, version: str) -> Iterator[Check]:
+    """The account of single runs, and the one that recurring runs really have."""
+    account = profile.service_account or DEFAULT_ACCOUNT
+    yield _account(seen, account, namespace)
+    numbers = re.match(r"v?(\d+)\.(\d+)", version)
+    if account != DEFAULT_ACCOUNT and not (numbers and tuple(map(int, numbers.groups())) >= FIXED):
+        yield _account(seen, DEFAULT_ACCOUNT, namespace, " (KFP up to 2.16 runs schedules as this account)")
+
+
+def _account(seen: View, account: str, namespace: str, why: str = "") -> Check:
+    own_token = ("", "serviceaccounts/token", account, "create")  # for a training that an alarm starts
+    lacking = [
+        f"{verb} {resource}"
+        for group, resource, name, verbs in (*RIGHTS, own_token)
+        for verb in verbs.split()
+        if not seen.may(account, namespace, verb, group, resource, name)
+    ]
+    if lacking:
+        more = f" and {len(lacking) - 3} more" if len(lacking) > 3 else ""
+        advice = f"bind the Roles pinclip-pipeline and pinclip-runs to it in {namespace}"
+        return Check("account", "fail", f"{account} may not {', '.join(lacking[:3])}{more}{why}", advice)
+    return Check("account", "ok", f"{account} has the rights of a step{why}")
+
+
+def _retries(seen: View) -> Iterator[Check]:
+    wrong = policy(seen).wrong
+    yield Check("retries", "warn", wrong, ADVICE) if wrong else Check("retries", "ok", "Always")
+
+
+def _stuck(seen: View, namespace: str) -> Iterator[Check]:
+    waiting = list(waits(seen, namespace))
+    for name, why in waiting:
+        yield Check("pods", "fail", f"{name} does not start: {why}", "docs/operations.md, A pod that does not start")
+    if not waiting:
+        yield Check("pods", "ok", f"no step has waited for {STARTING / 60:.0f} min to start")

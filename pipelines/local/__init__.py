@@ -1,0 +1,1 @@
+"""Pipelines on this machine: the runner, its display and the run folders."""

@@ -1,0 +1,159 @@
+"""Pin vectors for whoever ranks: many at once, as floats, straight from Feast's online store.
+
+    features = Features.of(Path(".pinclip/feast/feature_store.yaml"))
+    vectors, missing = features.pin_vectors(["p1", "p2"], space="v7")     # float32 (2, 256), bool (2,)
+
+Feast's own read makes a message of every value and a Python list of every vector. Here the bytes of all Pins come by
+one pipeline (Redis) or one query (SQLite), keyed as Feast keys them, and become one array at once.
+
+Shape legend: N Pins asked for · F Pins found · E vector dimension · B bytes of a stored vector
+"""
+
+import sqlite3
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from model.embedding.affine import Affine
+from model.errors import StoreError
+from serving.features.online_format import bytes_header, entity_keys, pipelined
+from serving.space import PIN_EMBEDDING, PIN_RANKING
+
+if TYPE_CHECKING:
+    from feast import FeatureStore, FeatureView
+    from feast.infra.online_stores.online_store import OnlineStore
+
+AT_ONCE = 10_000  # Pins of one query or pipeline
+REMEMBERED = 1.0  # seconds; Feast takes milliseconds to make a view of its cached registry
+Read = Callable[[list[bytes]], list[bytes | None]]  # entity keys -> stored values
+
+
+class Features:
+    """A client of one feature store; it keeps its connections."""
+
+    def __init__(self, store: "FeatureStore") -> None:
+        self.store = store
+        self._known: dict[str, tuple[float, Affine]] = {}  # by space, until when
+        version = store.config.entity_key_serialization_version
+        if version != 3:
+            raise StoreError(
+                f"Entity keys of version {version} cannot be read; apply the feature store with version 3."
+            )
+
+    @staticmethod
+    def of(configuration: Path) -> "Features":
+        """The store of a feature_store.yaml, as publishing writes it into <home>/feast."""
+        from feast import FeatureStore
+
+        if not configuration.is_file():
+            raise StoreError(
+                f"There is no feature store at {configuration}; run the pipeline first, or set PINCLIP_HOME."
+            )
+        return Features(FeatureStore(fs_yaml_file=configuration))
+
+    def pin_vectors(self, pin_ids: Sequence[str], space: str) -> tuple[np.ndarray, np.ndarray]:
+        """Vectors float32 (N, E) of length 1 in the order asked, and where there is none, bool (N,): zeros there.
+
+        An id that is unknown or was never embedded is missing; one asked for twice is answered twice. All vectors of a
+        call are of the one space.
+
+        Raises:
+            StoreError: the space is retired or was never published, or the store does not answer.
+        """
+        affine = self._affine(space)
+        try:
+            values = self._read(f"{PIN_EMBEDDING}{space}", entity_keys("pin_id", pin_ids))
+        except StoreError:
+            self._refuse_retired(space)
+            raise
+        missing = np.array([not value for value in values], dtype=bool)
+        if missing.all():
+            self._refuse_retired(space)
+        vectors = np.zeros((len(values), affine.dim), dtype=np.float32)
+        vectors[~missing] = affine.vectors(affine.unpack(_packed(values, affine.bytes_per_pin, space)))
+        return vectors, missing
+
+    def newest_space(self) -> str:
+        """The space that the FeatureService `pin_ranking` stands on."""
+        from feast.errors import FeatureServiceNotFoundException
+
+        try:
+            return str(self.store.registry.get_feature_service("pin_ranking", self.store.project, True).tags["space"])
+        except FeatureServiceNotFoundException:
+            raise StoreError("No space is published; run the pipeline first.") from None
+
+    def _affine(self, space: str) -> Affine:
+        """How the space's bytes are read; the registry is as old as `cache_ttl_seconds` at most."""
+        until, affine = self._known.get(space, (0.0, None))
+        if affine is None or time.monotonic() > until:
+            affine = Affine.of(self._view(space).tags)
+            self._known[space] = (time.monotonic() + REMEMBERED, affine)
+        return affine
+
+    def _view(self, space: str) -> "FeatureView":
+        from feast.errors import FeastObjectNotFoundException
+
+        registry, project = self.store.registry, self.store.project
+        try:
+            registry.get_feature_service(f"{PIN_RANKING}{space}", project, True)  # there from when all can be read
+            return registry.get_feature_view(f"{PIN_EMBEDDING}{space}", project, True)
+        except FeastObjectNotFoundException:
+            there = sorted({service.tags["space"] for service in registry.list_feature_services(project, True)})
+            raise StoreError(
+                f"The space {space} is retired or was never published; published are: {', '.join(there) or 'none'}."
+            ) from None
+
+    def _refuse_retired(self, space: str) -> None:
+        """The cached registry may not know yet that the space is gone: nothing found is the time to look again."""
+        self.store.refresh_registry()
+        self._known.pop(space, None)
+        self._view(space)
+
+    def _read(self, view: str, keys: list[bytes]) -> list[bytes | None]:
+        from redis.exceptions import RedisError
+
+        one = self._redis(view) if self.store.config.online_store.type == "redis" else self._sqlite(view)
+        try:
+            return [value for i in range(0, len(keys), AT_ONCE) for value in one(keys[i : i + AT_ONCE])]
+        except (RedisError, sqlite3.Error) as error:
+            raise StoreError(
+                f"The online store does not answer ({error}); see that it runs, then ask again."
+            ) from error
+
+    def _redis(self, view: str) -> Read:
+        from feast.infra.online_stores.helpers import _mmh3
+
+        client = self._online()._get_client(self.store.config.online_store)
+        field, project = _mmh3(f"{view}:vector"), self.store.project.encode()
+        return lambda keys: pipelined(client, [("HGET", key + project, field) for key in keys])
+
+    def _sqlite(self, view: str) -> Read:
+        connection = self._online()._get_conn(self.store.config)
+        table = f'"{self.store.project}_{view}"'
+
+        def read(keys: list[bytes]) -> list[bytes | None]:
+            marks = ",".join("?" * len(keys))
+            query = f"SELECT entity_key, value FROM {table} WHERE feature_name = 'vector' AND entity_key IN ({marks})"
+            found = dict(connection.execute(query, keys).fetchall())
+            return [found.get(key) for key in keys]
+
+        return read
+
+    def _online(self) -> "OnlineStore":
+        """Feast's online store, for its connection."""
+        return self.store.provider.online_store
+
+
+def _packed(values: Sequence[bytes | None], size: int, space: str) -> np.ndarray:
+    """uint8 (F, B) from the stored values of the Pins found: each a header, the same for all, and the vector."""
+    header = np.frombuffer(bytes_header(size), np.uint8)
+    found = [value for value in values if value]
+    joined = np.frombuffer(b"".join(found), np.uint8)
+    if len(joined) == len(found) * (len(header) + size):
+        rows = joined.reshape(len(found), len(header) + size)
+        if (rows[:, : len(header)] == header).all():
+            return rows[:, len(header) :]
+    raise StoreError(f"The space {space} holds a vector that is not of {size} bytes; publish a new version.")

@@ -1,0 +1,68 @@
+"""Ray Train runs the same fit: two workers leave one model, a dead one is replaced, a mistake is one sentence."""
+
+import contextlib
+import json
+import os
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from components.ray import training
+from model.config.overrides import override
+from model.errors import TrainingError
+
+
+def test_two_workers_leave_one_model_even_if_one_dies(interrupted, alone):
+    """One whole model folder with its curves, nothing beside it, and the weights of the training in one process."""
+    import ray
+
+    assert not ray.is_initialized()
+    steps = list(range(1, alone.figures["steps"] + 1))
+    assert interrupted.reported == [1, 2, 3, *steps[2:]]
+    assert [path.name for path in interrupted.model.parent.iterdir()] == ["model"]
+    files = {"model.safetensors", "config.json", "tokenizer.json", "curves.jsonl"}
+    assert {path.name for path in interrupted.model.iterdir()} == files
+    curves = [json.loads(line) for line in (interrupted.model / "curves.jsonl").read_text().splitlines()]
+    assert [point["step"] for point in curves] == steps
+    assert all(interrupted.figures[name] == alone.figures[name] for name in ("steps", "pins", "parameters"))
+    assert interrupted.differs_from(alone.model) < 1e-3
+
+
+def test_its_progress_is_that_of_the_step(interrupted):
+    said = [json.loads(line) for line in interrupted.events.read_text().splitlines()]
+    assert {event["step"] for event in said} == {"train"}
+    assert [event["event"] for event in said if event["event"] != "progress"] == ["start", "end"]
+    assert said[-2]["fraction"] == 1.0
+
+
+def test_a_mistake_comes_out_as_its_sentence(tmp_path, nodes, walked, config):
+    nodes(2)
+    large = override(config, {"train": {"batch_size": 512}})
+    with pytest.raises(TrainingError, match=r"^train\.batch_size is 512, but there are \d+ training Pins; choose"):
+        training.train(*walked, tmp_path / "model", large, print)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_death_of_what_watches_over_the_workers_is_a_sentence(tmp_path, walked, config):
+    """Ray Train's controller, an actor of its own, is killed while the worker trains."""
+    import ray
+
+    def kill_the_controller(point):
+        for stat in Path("/proc").glob("[0-9]*/stat"):
+            with contextlib.suppress(OSError):  # a process that has ended
+                parent = int(stat.read_text().rpartition(")")[2].split()[1])
+                if parent == os.getppid() and b"TrainController" in (stat.parent / "cmdline").read_bytes():
+                    os.kill(int(stat.parent.name), signal.SIGKILL)
+                    time.sleep(600)
+
+    with pytest.raises(TrainingError, match=r"^The training workers died: .* and give the same command again"):
+        training.train(*walked, tmp_path / "model", config, kill_the_controller)
+    assert not ray.is_initialized()
+
+
+def test_a_cluster_that_is_too_small_is_said_before_anybody_waits():
+    with pytest.raises(TrainingError, match=r"has 3 CPUs and the training needs 4 .* lower train\.workers"):
+        training.check_cpus(needed=4, present=3)
+    training.check_cpus(needed=4, present=4)

@@ -1,0 +1,88 @@
+"""Vectors written into a real Redis: the same bytes that Feast writes, and never an older value over a newer."""
+
+from datetime import timedelta
+
+import pyarrow as pa
+import pytest
+from feast.infra.key_encoding_utils import serialize_entity_key
+from feast.protos.feast.types.EntityKey_pb2 import EntityKey
+from feast.protos.feast.types.Value_pb2 import Value
+from feature_home import CREATED, space_manifest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from components.settings import Settings
+from components.spaces import redis_writing
+from components.spaces.feature_store import apply, open_store
+from feature_repo.ranking_services import SpaceObjects
+from model.data.catalogue import TIME
+from model.embedding.affine import Affine
+from serving.features.online_format import bytes_header, entity_keys
+
+AFFINE = Affine(scale=0.01, zero_point=0, bits=8, dim=200)
+
+
+@given(st.lists(st.text(), max_size=5))
+def test_keys_are_those_of_feast(ids):
+    feasts = [
+        serialize_entity_key(EntityKey(join_keys=["pin_id"], entity_values=[Value(string_val=i)]), 3) for i in ids
+    ]
+    assert entity_keys("pin_id", ids) == feasts
+
+
+@given(st.binary(min_size=1, max_size=20_000))
+def test_values_are_those_of_feast(value):
+    assert bytes_header(len(value)) + value == Value(bytes_val=value).SerializeToString()
+
+
+@pytest.fixture
+def store(redis, tmp_path):
+    """A store with one space, its Redis empty."""
+    settings = Settings(home=tmp_path / "home", redis=f"{redis.address},db=1")
+    space, store = SpaceObjects(space_manifest(settings.home / "feast", AFFINE)), open_store(settings)
+    apply(store, [*space.shared, *space.views])
+    client(store).flushdb()
+    return store
+
+
+def client(store):
+    return store.provider.online_store._get_client(store.config.online_store)
+
+
+def rows(vectors, time=CREATED):
+    times = pa.repeat(pa.scalar(time, TIME), len(vectors))
+    columns = {"pin_id": list(vectors), "vector": pa.array(list(vectors.values()), pa.binary())}
+    return pa.table(columns | {"event_timestamp": times, "created": times})
+
+
+def held(store):
+    return {key: client(store).hgetall(key) for key in client(store).scan_iter()}
+
+
+def test_leaves_what_feast_leaves(store):
+    table = rows({f"p{i}": bytes([i]) * 200 for i in range(9)}, CREATED + timedelta(microseconds=123))
+    view = store.get_feature_view("pin_embedding_v1")
+    assert redis_writing.takes(store, view)
+    assert not redis_writing.takes(store, store.get_feature_view("pin_stats"))
+    redis_writing.write(store, view, table)
+    ours = held(store)
+    client(store).flushdb()
+    store.write_to_online_store("pin_embedding_v1", table.to_pandas())
+    assert ours == held(store)
+    assert len(ours) == 9
+
+
+def test_an_older_vector_does_not_replace_a_newer(store):
+    view = store.get_feature_view("pin_embedding_v1")
+
+    def served():
+        answer = store.get_online_features(["pin_embedding_v1:vector"], {"pin_id": ["a", "b"]}).to_dict()
+        return answer["vector"]
+
+    redis_writing.write(store, view, rows({"a": b"new"}))
+    redis_writing.write(store, view, rows({"a": b"old", "b": b"first"}, CREATED - timedelta(seconds=1)))
+    assert served() == [b"new", b"first"]
+    redis_writing.write(store, view, rows({"a": b"other", "b": b"second"}))
+    assert served() == [b"new", b"second"]
+    redis_writing.write(store, view, rows({"a": b"newest"}, CREATED + timedelta(microseconds=1)))
+    assert served() == [b"newest", b"second"]

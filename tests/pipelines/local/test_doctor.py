@@ -1,0 +1,89 @@
+"""The doctor's findings on machines of every kind."""
+
+import socket
+from pathlib import Path
+
+import pytest
+
+from components.configuration import load
+from pipelines.cli.ui import is_free
+from pipelines.local import doctor
+
+
+def test_this_environment_meets_the_floors():
+    assert doctor.packages().state == "ok"
+
+
+@pytest.mark.parametrize(
+    ("version", "state"), [((3, 11, 7), "ok"), ((3, 13, 0), "ok"), ((3, 14, 0), "fail"), ((3, 10, 1), "fail")]
+)
+def test_python(version, state):
+    assert doctor.python(version).state == state
+
+
+@pytest.mark.parametrize(
+    ("workers", "cpus", "state", "advice"),
+    [
+        (1, 2, "ok", ""),
+        (1, 1, "warn", ""),
+        (2, 2, "warn", "--set train.workers=1"),
+        (8, 4, "warn", "--set train.workers=3"),
+    ],
+)
+def test_ray_needs_a_cpu_beside_its_workers(workers, cpus, state, advice):
+    check = doctor.ray_cpus(load("demo", [f"train.workers={workers}"]), cpus)
+    assert (check.state, check.advice) == (state, advice)
+
+
+@pytest.mark.parametrize(("gib", "state"), [(8.0, "ok"), (4.0, "warn"), (2.9, "fail")])
+def test_amounts(gib, state):
+    check = doctor.amount("memory", gib, warn=6, fail=3, advice="buy some")
+    assert check.state == state
+    assert bool(check.advice) == (state != "ok")
+
+
+def test_memory_is_a_number_of_bytes():
+    assert 2**24 < doctor.memory_bytes() < 2**50
+
+
+def test_a_lock_that_differs_is_told_by_name(tmp_path: Path):
+    lock = tmp_path / "requirements.lock"
+    lock.write_text("# comment\nrich==0.0.1 \\\n    --hash=sha256:0\nnot-installed-here==1.0\n")
+    check = doctor.locked(lock)
+    assert (check.state, check.found) == ("warn", "1 of 2 differ: rich")
+    assert doctor.locked(tmp_path / "none").state == "warn"
+
+
+def test_what_does_not_load_is_never_ok():
+    assert doctor.imports("").state == "ok"
+    check = doctor.imports("torch does not load (OSError: libcublasLt.so.13: cannot open shared object file)")
+    assert (check.state, "libcublasLt" in check.found) == ("fail", True)
+
+
+def test_what_hides_a_package_is_named(monkeypatch, tmp_path):
+    for path, advice in ((str(doctor.CODE), "remove .venv"), (f"{doctor.CODE}:{tmp_path}", "unset PYTHONPATH")):
+        monkeypatch.setenv("PYTHONPATH", path)
+        assert doctor.imports("torch does not load (ImportError: no)").advice.startswith(advice)
+
+
+def test_a_taken_port_is_a_warning():
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        number = taken.getsockname()[1]
+        assert not is_free(number)
+        assert doctor.port(number).state == "warn"
+    assert doctor.port(number).state == "ok"
+
+
+def test_a_home_that_is_not_there_yet_is_judged_by_the_folder_above(tmp_path: Path):
+    assert doctor.writable(tmp_path / "a" / "b").state == "ok"
+    assert not (tmp_path / "a").exists()
+
+
+def test_the_verdict_is_whether_anything_fails(monkeypatch, capsys):
+    monkeypatch.setattr(doctor, "all_checks", lambda config: [doctor.Check("port", "warn", "taken", "wait")])
+    assert doctor.examine(load())
+    monkeypatch.setattr(doctor, "all_checks", lambda config: [doctor.Check("Python", "fail", "2.7", "newer")])
+    assert not doctor.examine(load())
+    assert "newer" in capsys.readouterr().out
