@@ -2,8 +2,8 @@
 
     python benchmarks/attention.py
 
-Prints the CPU seconds of both and their ratio, in one run on one core. It is why model/network/layers.py writes the products
-out on a CPU.
+Prints the CPU seconds of both and their ratio, in one run on one core. It is why model/network/layers.py writes the
+products out on a CPU.
 """
 
 import time

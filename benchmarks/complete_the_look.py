@@ -4,7 +4,8 @@
 
 Recall@10 of PinCLIP's vectors beside those of the CLIP objective and beside popularity, over all Pins and with the
 fresh Pins as the only candidates, with 95 % intervals (bootstrap over boards) and paired gains. Taken away are saves
-that no training was told (model/graph/splits.py), as model/evaluation/completion.py does it; popularity counts all other boards.
+that no training was told (model/graph/splits.py), as model/evaluation/completion.py does it; popularity counts all
+other boards.
 
 A candidate is scored by its mean cosine with the nearest 1, 3, 10 or all Pins of the board, and for CLIP by its image,
 text or mean vectors. For each side the best of these is chosen on one half of the boards and measured on the other.

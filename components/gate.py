@@ -1,7 +1,7 @@
 """The gate: may this model version become the challenger? Pure: figures and floors in, a verdict in sentences out.
 
-The figures are those of metrics.json and of the comparison with the champion (model/evaluation/comparison.py); the floors and
-ceilings are the section `gate` of the settings, which stands here.
+The figures are those of metrics.json and of the comparison with the champion (model/evaluation/comparison.py); the
+floors and ceilings are the section `gate` of the settings, which stands here.
 """
 
 import math

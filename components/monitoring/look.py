@@ -27,8 +27,9 @@ from components.configuration import Configuration
 from components.monitoring.config import MonitoringConfig
 from components.monitoring.store import Published, look_online
 from components.patience import patient
+from components.registry.artifacts import model_folder
 from components.settings import Settings
-from components.spaces.published import model_folder, published
+from components.spaces.published import published
 from components.spaces.reference import read_reference
 from model.config import PrepareConfig
 from model.data.catalogue import TEXT_SIGNALS, Catalogue, CatalogueWriter, joined_texts

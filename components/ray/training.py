@@ -1,4 +1,4 @@
-"""Training on Ray: one worker or many run the same model.training.loop.fit, side by side on one machine or on a cluster.
+"""Training on Ray: one worker or many run the same `fit` (model/training/loop.py), on one machine or on a cluster.
 
 With RAY_ADDRESS set the workers run on that cluster; a node that is lost costs a restart from the last snapshot, as a
 worker that dies does. Without it a small Ray is started for this training and ended with it.

@@ -11,9 +11,9 @@ from typing import Any
 
 from components.mlflow_client import connect, mlflow_errors
 from components.patience import patient
+from components.registry.artifacts import model_folder
 from components.registry.versions import CHAMPION, version_of
 from components.settings import Settings
-from components.spaces.published import model_folder
 from model.config import Config
 from model.errors import PinclipError
 from model.evaluation.comparison import Champion, alone, compare

@@ -198,7 +198,7 @@ def _log_model(model_folder: Path, config: Configuration, tags: Mapping[str, str
         warnings.filterwarnings("ignore", message=".*input example was not provided.*")
         logged = mlflow.pyfunc.log_model(
             name="model",
-            python_model=str(ROOT / "components" / "pin_model.py"),
+            python_model=str(ROOT / "components" / "registry" / "pin_model.py"),
             code_paths=[str(ROOT / "model")],
             artifacts={"model": str(whole)},
             pip_requirements=requirements,

@@ -11,9 +11,9 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from components.registry.artifacts import model_folder
 from components.settings import Settings
 from components.spaces.places import state_folder
-from components.spaces.published import model_folder
 from components.spaces.warm import Facts
 from model.config import Config
 from model.config.folder import read_config

@@ -1,4 +1,4 @@
-"""Monitoring, step 4, retrain: see pipelines/cluster/retraining.py. A step in pipelines/, for it starts one of them."""
+"""Monitoring, step 4, retrain: drift starts a training on the cluster, at most one in a while."""
 
 from kfp import dsl
 
@@ -21,8 +21,8 @@ def retrain(
         from pathlib import Path
 
         from components.configuration import Configuration
+        from components.monitoring.retraining import train_anew
         from components.settings import Settings
-        from pipelines.cluster.retraining import train_anew
 
         asked, says = Configuration.from_json(config), "No training is started."
         over = json.loads(Path(noticed.path).read_text(encoding="utf-8"))["over"]

@@ -56,5 +56,6 @@ def _one_sentence(source: Catalogue, table: str) -> Iterator[None]:
             raise
         reason = str(error).splitlines()[0].rstrip(".")
         raise CatalogueError(
-            f"The {table} of {source.root} do not fit the contract in model/data/catalogue.py ({reason}); import them again."
+            f"The {table} of {source.root} do not fit the contract in model/data/catalogue.py ({reason}); "
+            "import them again."
         ) from None

@@ -1,7 +1,7 @@
 """Quantizing a table of vectors: the range of the codes is chosen on training Pins, then every Pin is coded.
 
-The range [-r, r] that the codes of model/embedding/affine.py span is not the range of the values: of a few candidates, the one
-whose vectors keep most of the float vectors' own nearest neighbours is chosen.
+The range [-r, r] that the codes of model/embedding/affine.py span is not the range of the values: of a few candidates,
+the one whose vectors keep most of the float vectors' own nearest neighbours is chosen.
 
     quantized/  pins/*.parquet     pin_id · vector            binary: E int8 codes, or E/2 bytes of two 4-bit codes
                 quantization.json  scale, zero_point, bits, dim

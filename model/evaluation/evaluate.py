@@ -5,7 +5,8 @@ evaluation/  metrics.json             the figures (keys in README)
              slices.json              recall by slice (model/evaluation/slices.py)
              quantization_study.json  recall against bytes of every code (model/evaluation/quantization_study.py)
 
-Vectors stay in their shards and are read a part at a time (model/embedding/columns.py); benchmarks/memory.py measures it.
+Vectors stay in their shards and are read a part at a time (model/embedding/columns.py); benchmarks/memory.py measures
+it.
 """
 
 import json

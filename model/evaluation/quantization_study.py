@@ -1,4 +1,4 @@
-"""Recall against bytes a Pin: every code of model/embedding/codes.py at every nested prefix of the vectors, on the four tasks.
+"""Recall against bytes a Pin: every code (model/embedding/codes.py), every nested prefix of the vectors, four tasks.
 
     quantization_study.json
       codes     one entry a scope, prefix and code: bytes_per_pin, bytes_scanned, and by task recall@10, retention (its

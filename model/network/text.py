@@ -105,7 +105,8 @@ class PretrainedTextTower(nn.Module):
     row and blind to each other, so that a text's vector depends on nothing else and pads cost nothing.
 
     Raises:
-        ModelError: the checkpoint cannot be used (model/network/pretrained.py), or text.context is beyond its positions.
+        ModelError: the checkpoint cannot be used (model/network/pretrained.py), or text.context is beyond its
+            positions.
     """
 
     def __init__(self, config: TextConfig, saved: Path | None = None) -> None:

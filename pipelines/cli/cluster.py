@@ -1,5 +1,6 @@
-"""The commands that talk to a cluster; pipelines/cli/app.py registers them. The token for KFP is no option: it stands in no
-history and in no process list (pipelines/cluster/access.py says where it comes from).
+"""The commands that talk to a cluster; pipelines/cli/app.py registers them.
+
+The token for KFP is no option, so that no history and no process list shows it (pipelines/cluster/access.py).
 """
 
 from pathlib import Path

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from components.registry.webhook import Refused, is_of_champion, verified
 from model.errors import ConfigError, PinclipError, RunError
-from pipelines.cli.ui import is_free
+from pipelines.local.ports import is_free
 
 if TYPE_CHECKING:
     from starlette.applications import Starlette

@@ -12,12 +12,12 @@ from rich.console import Console
 from components.configuration import Configuration
 from components.monitoring.cooldown import Cooldown
 from components.monitoring.page import headline
+from components.monitoring.retraining import TRAINING
 from components.settings import Settings
 from components.spaces.published import published
 from model.data.catalogue import Catalogue
 from model.errors import PinclipError
 from pipelines.cli.run import run_training
-from pipelines.cluster.retraining import TRAINING
 from pipelines.failure import PipelineFailed
 from pipelines.lineage import unread_lineage
 from pipelines.local.display import display

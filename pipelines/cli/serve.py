@@ -9,11 +9,12 @@ from pathlib import Path
 from rich.console import Console
 
 from components.ray.cluster import ray_cluster
+from components.registry.artifacts import model_folder
 from components.settings import Settings
 from components.spaces.places import state_folder
-from components.spaces.published import model_folder, published, serving_space
+from components.spaces.published import published, serving_space
 from model.errors import RunError, StoreError
-from pipelines.cli.ui import is_free
+from pipelines.local.ports import is_free
 from serving.service.config import TOKEN, Find, Opening, ServiceConfig, SpaceFiles
 from serving.space import SpaceManifest
 

@@ -1,8 +1,9 @@
 """`pinclip backfill`: a schedule's runs for times that have passed, each started with its time written into it.
 
-A recurring run of KFP cannot do it: it catches up, and tells no run which time it stands for (pipelines/cluster/recurring.py).
-So every time is a run of its own, named after it, `at_a_time` of them at once. What KFP shows of these names is the
-only record: the same command, given again after a break, goes on with the times that have not ended well.
+A recurring run of KFP cannot do it: it catches up, and tells no run which time it stands for
+(pipelines/cluster/recurring.py). So every time is a run of its own, named after it, `at_a_time` of them at once. What
+KFP shows of these names is the only record: the same command, given again after a break, goes on with the times that
+have not ended well.
 """
 
 import time as clock

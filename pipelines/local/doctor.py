@@ -19,9 +19,9 @@ from components.settings import Settings
 from model.config import Config
 from model.cpus import cpus
 from model.errors import RunError, StoreError
-from pipelines.cli.ui import PORT, is_free
 from pipelines.lineage import CODE, git_revision
 from pipelines.local import loads
+from pipelines.local.ports import MLFLOW, is_free
 
 PYTHON = ((3, 11), (3, 13))  # the first and the last that the lock is for
 GIB = 2**30
@@ -61,7 +61,7 @@ def all_checks(config: Config) -> Iterator[Check]:
     )
     yield writable(home)
     yield writable(Path.cwd())
-    yield port(PORT)
+    yield port(MLFLOW)
     yield git()
     yield servers(settings)
 

@@ -12,11 +12,11 @@ import pytest
 import yaml
 
 from components.configuration import load
+from components.monitoring.retraining import train_anew
 from components.settings import Settings
 from model.errors import ClusterError
 from pipelines.cluster.packages import package
 from pipelines.cluster.profiles import read_profile
-from pipelines.cluster.retraining import train_anew
 
 ROOT = Path(__file__).parents[2]
 STEPS = (*(f"components/monitoring/{name}" for name in ("collect", "measure", "notify")), "pipelines/retrain")
@@ -113,7 +113,7 @@ def test_where_kfp_runs_a_step_its_compiler_is_gone_and_not_missed(home, server)
 import components.monitoring.look, components.monitoring.drift, components.monitoring.notice
 from components.settings import Settings
 from components.configuration import load
-from pipelines.cluster.retraining import train_anew
+from components.monitoring.retraining import train_anew
 print(train_anew("/data/pins", load("smoke"), "cluster", Settings(home={str(home.home)!r})))
 """
     step = os.environ | {"_KFP_RUNTIME": "true"}

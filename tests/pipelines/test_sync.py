@@ -41,6 +41,6 @@ def test_it_is_scheduled_every_hour():
 
 
 def test_the_component_is_thin_and_imports_inside():
-    tree = ast.parse((ROOT / "components" / "sync.py").read_text())
+    tree = ast.parse((ROOT / "components" / "steps" / "sync.py").read_text())
     imported = [ast.unparse(node) for node in tree.body if isinstance(node, (ast.Import, ast.ImportFrom))]
     assert imported == ["from kfp import dsl", "from components.container_image import IMAGE"]

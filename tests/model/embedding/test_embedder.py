@@ -9,7 +9,6 @@ import pytest
 
 from model.data.catalogue import TEXT_SIGNALS, Catalogue, CatalogueWriter, joined_texts
 from model.data.images.decoding import UnreadableImage
-from model.embedding import embedder
 from model.embedding.embedder import Embedder, embed, read_queries, read_vectors
 from model.errors import CatalogueError, ModelError
 
@@ -103,7 +102,7 @@ def in_shards(tmp_path, walked):
 
 
 def test_blocks_and_shards_change_nothing(tmp_path, monkeypatch, in_shards, trained, embedded, rows):
-    monkeypatch.setattr(embedder, "BLOCK", 50)
+    monkeypatch.setattr("model.embedding.embedder.BLOCK", 50)
     seen = []
     assert embed(in_shards, trained[0], tmp_path / "vectors", lambda share, message: seen.append(share)) == len(rows)
     assert seen == [pytest.approx(100 / len(rows)), pytest.approx(200 / len(rows)), 1.0, 1.0]

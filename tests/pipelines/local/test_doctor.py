@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from components.configuration import load
-from pipelines.cli.ui import is_free
 from pipelines.local import doctor
+from pipelines.local.ports import is_free
 
 
 def test_this_environment_meets_the_floors():

@@ -3,15 +3,15 @@
 docs/specs.md explains every key, with an example each; in short:
 
     pins:
-      table: items.parquet              # a glob, a list of globs, a folder of parts; see model/sources/importer/tables/parts.py
-      where: licence != "unknown"       # optional, see model/sources/importer/spec/where.py
+      table: items.parquet              # a glob, a list of globs, a folder of parts: ../tables/parts.py
+      where: licence != "unknown"       # optional: where.py
       pin_id: id
       image: image                      # a column of bytes or of file paths
                                         #   {column: file, folder: images}   paths relative to a folder
                                         #   {folder: images}                 files named <pin_id>.jpg, .png, …
                                         #   {column: image, encoding: base64}  bytes as text, also data:image/…
       title: title                      # likewise description, caption, group_id, created_at, consent
-                                        #   created_at: {column: time, format: ms}, see model/sources/importer/values/times.py
+                                        #   created_at: {column: time, format: ms}: ../values/times.py
       annotations: tags                 # a list column, or text; [tags, labels] joins columns
                                         #   {column: tags, separator: ","}   text cut into a list, or format: json
                                         #   {table: keywords.csv, key: id, value: keyword, by: confidence}
@@ -22,7 +22,7 @@ docs/specs.md explains every key, with an example each; in short:
       {table: clicks.csv, query: keyword, pin_id: item, clicks: clicks}
 
 A column written `name?` may be absent. `optional: true` lets a whole table be absent or give nothing. `prefix:` goes
-before a table's ids. How its files are written (delimiter, quotes, escape, missing): model/sources/importer/spec/dialect.py.
+before a table's ids. How its files are written (delimiter, quotes, escape, missing): dialect.py.
 """
 
 import re
