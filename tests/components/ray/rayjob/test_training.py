@@ -112,7 +112,7 @@ def test_the_same_training_as_in_this_process(server, volume, walked, tmp_path, 
 def test_a_mistake_comes_out_as_its_sentence(server, volume, walked, tmp_path, monkeypatch):
     """The entrypoint in this process, without Ray: what is refused is an outcome, and no try is wasted on it."""
     large = override(CONFIG, {"train": {"batch_size": 512}})
-    monkeypatch.setattr(remote.ray_training, "train", lambda *told: fit(*told))
+    monkeypatch.setattr(remote.training, "train", lambda *told: fit(*told))
     server.operator = KubeRay(here)
     with pytest.raises(TrainingError, match=r"^train\.batch_size is 512, but there are \d+ training Pins; choose"):
         training.train(*walked, tmp_path / "model", large, print)
@@ -121,7 +121,7 @@ def test_a_mistake_comes_out_as_its_sentence(server, volume, walked, tmp_path, m
 
 def test_a_mistake_in_our_code_comes_out_as_one_sentence_too(server, volume, walked, tmp_path, monkeypatch):
     """KubeRay would only begin it again on another Ray cluster."""
-    monkeypatch.setattr(remote.ray_training, "train", lambda *told: {}["weights"])
+    monkeypatch.setattr(remote.training, "train", lambda *told: {}["weights"])
     server.operator = KubeRay(here)
     with pytest.raises(TrainingError, match=r"^The training broke off \(KeyError: 'weights'\); its log above has the"):
         training.train(*walked, tmp_path / "model", CONFIG, print)
@@ -164,7 +164,7 @@ def test_a_rayjob_belongs_to_the_workflow_of_its_step(server, volume, walked, tm
     owner = {"apiVersion": "argoproj.io/v1alpha1", "kind": "Workflow", "name": "w-1", "uid": "u-1", "controller": True}
     server.pods["step"]["metadata"]["ownerReferences"] = [owner]
     monkeypatch.setenv("KFP_POD_NAME", "step")
-    monkeypatch.setattr(remote.ray_training, "train", lambda *told: {}["no matter"])
+    monkeypatch.setattr(remote.training, "train", lambda *told: {}["no matter"])
     server.operator = KubeRay(here)
     with pytest.raises(TrainingError):
         training.train(*walked, tmp_path / "model", CONFIG, print)
@@ -209,7 +209,7 @@ def test_another_try_forgets_a_refusal_of_the_one_before(server, volume, walked,
         (volume / "rayjobs" / name / "model").mkdir()
         return {"steps": 3}
 
-    monkeypatch.setattr(remote.ray_training, "train", train)
+    monkeypatch.setattr(remote.training, "train", train)
     name = training._name("train", asked(), CONFIG, (*walked, None))
     work = Work(volume, name)
     work.ask(*walked, CONFIG, "train", None, 2)
@@ -229,7 +229,7 @@ def test_the_next_try_is_not_judged_by_what_this_one_left(server, volume, walked
         (next((volume / "rayjobs").iterdir()) / "model").mkdir()
         return {"steps": 3}
 
-    monkeypatch.setattr(remote.ray_training, "train", train)
+    monkeypatch.setattr(remote.training, "train", train)
     server.operator = KubeRay(here)
     with pytest.raises(TrainingError, match="ran out of memory: OOMKilled, container ray-worker, limit 4Gi"):
         training.train(*walked, tmp_path / "model", CONFIG, print)
