@@ -12,9 +12,10 @@ from pathlib import Path
 
 import pytest
 import requests
-from browser import Browser
+from browser import chromium
 from cryptography.fernet import Fernet
 from feature_home import CREATED, Home
+from playwright.sync_api import Page, expect
 from promoted_pins import champion, serving
 
 from components.spaces.feature_store import open_store
@@ -69,24 +70,23 @@ def mlflow_server(tmp_path):
 
 
 @pytest.fixture
-def browser(tmp_path):
-    browser = Browser(tmp_path / "chromium")
-    browser.size(1280, 860)
-    yield browser
-    browser.close()
+def page():
+    with chromium() as (page, _):
+        yield page
 
 
-def set_champion(browser: Browser, mlflow_server: str, version: str, picture: Path) -> None:
+def set_champion(page: Page, mlflow_server: str, version: str, picture: Path) -> None:
     """As a person does it: the version's page, its aliases, the name, save."""
-    browser.open("about:blank")
-    browser.open(f"{mlflow_server}/#/models/pinclip/versions/{version}")
-    browser.click("document.querySelector('button[title$=\" aliases\"]')")
-    browser.click("document.querySelector('[role=dialog] input')")
-    browser.write("champion")
-    browser.press("Enter", 13)
-    browser.screenshot(picture)
-    browser.click("[...document.querySelectorAll('[role=dialog] button')].find(b => b.textContent == 'Save aliases')")
-    browser.wait("!document.querySelector('[role=dialog]')")
+    page.goto("about:blank")
+    page.goto(f"{mlflow_server}/#/models/pinclip/versions/{version}")
+    page.locator("button[title$=' aliases']").click()
+    dialog = page.get_by_role("dialog")
+    dialog.locator("input").click()
+    page.keyboard.insert_text("champion")
+    page.keyboard.press("Enter")
+    page.screenshot(path=picture)
+    dialog.get_by_role("button", name="Save aliases").click()
+    expect(dialog).to_have_count(0, timeout=60_000)
 
 
 def pinclip(home: Home, *arguments: str) -> str:
@@ -106,14 +106,14 @@ def answer(home: Home) -> tuple[str, bytes]:
 
 
 def test_the_alias_is_set_by_clicking_and_the_service_answers_from_that_space(
-    mlflow_server, browser, screenshots, tmp_path
+    mlflow_server, page, screenshots, tmp_path
 ):
     home = Home(tmp_path, mlflow_uri=mlflow_server)
     home.client.create_registered_model("pinclip")
     (old, old_vectors), (new, new_vectors) = home.new_space(1), home.new_space(2)
     assert answer(home) == (new, new_vectors["p3"])
 
-    set_champion(browser, mlflow_server, old[1:], screenshots / "mlflow-champion.png")
+    set_champion(page, mlflow_server, old[1:], screenshots / "mlflow-champion.png")
     assert (champion(home), serving(home)) == (old, new)  # nothing has moved but the alias
     assert f"its space {old} serves in place of {new}" in pinclip(home, "sync", *LOW)
     assert answer(home) == (old, old_vectors["p3"])
@@ -126,7 +126,7 @@ def test_the_alias_is_set_by_clicking_and_the_service_answers_from_that_space(
     home.client.create_webhook("pinclip-sync", f"http://{address}/mlflow", events, secret=secret)
     listening = [str(PINCLIP), "sync", "--listen", address, *LOW]
     with running(listening, f"http://{address}/health", tmp_path / "sync.log", **told):
-        set_champion(browser, mlflow_server, new[1:], screenshots / "mlflow-champion-again.png")
+        set_champion(page, mlflow_server, new[1:], screenshots / "mlflow-champion-again.png")
         for _ in range(600):
             if serving(home) == new and "in place of" in (tmp_path / "sync.log").read_text():
                 break
