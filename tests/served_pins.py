@@ -20,6 +20,7 @@ import pyarrow.parquet as pq
 import requests
 import torch
 from PIL import Image, ImageDraw
+from tiny import TINY
 
 from components.configuration import load
 from model.data.catalogue import Catalogue, CatalogueWriter
@@ -32,10 +33,6 @@ from model.network.text import tokenizer_for
 from serving.service.config import Opening, ServiceConfig, SpaceFiles
 
 ROOT = Path(__file__).resolve().parents[1]
-TINY = (
-    *("vision.image_size=32", "vision.width=32", "text.width=32", "text.vocabulary=400"),
-    *("fusion.dim=32", "fusion.prefixes=16,32", "train.precision=fp32"),
-)
 COLOURS = {"coral": "#e2725b", "teal": "#2a8f8a", "indigo": "#4b4fa8", "mustard": "#d9a62e", "moss": "#6f8f46"}
 SHAPES = ("circle", "square", "triangle")
 PINS = 60

@@ -10,29 +10,16 @@ import pytest
 import torch
 from hypothesis import settings
 from PIL import Image
+from tiny import TINY, tiny_catalogue, walked_catalogue
 
 from model.config import load
-from model.data.catalogue import SCHEMAS, Catalogue, CatalogueWriter
-from model.data.preparation import prepare
+from model.data.catalogue import SCHEMAS, CatalogueWriter
 from model.embedding import embedder
-from model.graph import neighbourhood
-from model.sources.synthetic.generate import SyntheticConfig, generate
 from model.training import loop
 from model.training.dataset import load_training_set
 
 settings.register_profile("patient", deadline=None, max_examples=50)  # other work shares the processor
 settings.load_profile("patient")
-TINY = (
-    "vision.image_size=32",
-    "vision.width=32",
-    "text.width=32",
-    "text.vocabulary=400",
-    "fusion.dim=32",
-    "fusion.prefixes=16,32",
-    "train.batch_size=32",
-    "train.epochs=8",
-    "train.precision=fp32",
-)
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -43,17 +30,14 @@ def one_thread():
 
 @pytest.fixture(scope="session")
 def config():
-    return load("smoke", TINY)
+    return load("smoke", (*TINY, "train.epochs=8"))
 
 
 @pytest.fixture(scope="session")
 def walked(tmp_path_factory, config):
     """The folders (prepared, neighbours) of 240 generated Pins on 40 boards."""
     root = tmp_path_factory.mktemp("tiny")
-    generate(SyntheticConfig(pins=240, boards=40, image_size=32, seed=1), root / "catalogue")
-    prepare(Catalogue(root / "catalogue"), root / "prepared", config.prepare, image_size=config.vision.image_size)
-    neighbourhood.build(root / "prepared", root / "neighbours", config)
-    return root / "prepared", root / "neighbours"
+    return walked_catalogue(root, config, tiny_catalogue(root, pins=240, seed=1))
 
 
 @pytest.fixture(scope="session")
@@ -92,14 +76,11 @@ def catalogue_of(tmp_path, config):
     """Call with rows of pins, boards and queries: the folders (prepared, neighbours) of that catalogue."""
 
     def build(pins: list[dict], boards: list[dict] = (), queries: list[dict] = (), config=config, name="by-hand"):
-        source, prepared, neighbours = (tmp_path / name / part for part in ("catalogue", "prepared", "neighbours"))
-        with CatalogueWriter(source) as writer:
+        with CatalogueWriter(tmp_path / name / "catalogue") as writer:
             for table, rows in (("pins", pins), ("boards", boards), ("queries", queries)):
                 if rows:
                     writer.write(table, _table(table, rows))
-        prepare(Catalogue(source), prepared, config.prepare, image_size=config.vision.image_size)
-        neighbourhood.build(prepared, neighbours, config)
-        return prepared, neighbours
+        return walked_catalogue(tmp_path / name, config, tmp_path / name / "catalogue")
 
     return build
 

@@ -11,14 +11,13 @@ import pyarrow as pa
 import pytest
 import torch
 from PIL import Image
+from tiny import walked_catalogue
 
 from model.config.overrides import override
-from model.data.catalogue import Catalogue, CatalogueWriter
-from model.data.preparation import prepare
+from model.data.catalogue import CatalogueWriter
 from model.embedding.embedder import Embedder, embed, read_vectors
 from model.evaluation.evaluate import judge, pinclip_space
 from model.evaluation.tasks import ground
-from model.graph import neighbourhood
 from model.graph.neighbourhood import read_fresh
 from model.network.checkpoint import save_model
 from model.network.encoder import PinEncoder
@@ -63,9 +62,7 @@ def world(tmp_path_factory, config):
     with CatalogueWriter(root / "catalogue") as writer:
         writer.write("pins", pa.Table.from_pylist(pins))
         writer.write("boards", pa.Table.from_pylist(boards))
-    folders = root / "prepared", root / "neighbours"
-    prepare(Catalogue(root / "catalogue"), folders[0], config.prepare, image_size=config.vision.image_size)
-    neighbourhood.build(*folders, config)
+    folders = walked_catalogue(root, config, root / "catalogue")
     fit(*folders, root / "model", config, lambda point: None)
     torch.manual_seed(0)
     save_model(root / "random", PinEncoder(config), train_tokenizer(["something red"], config.text))

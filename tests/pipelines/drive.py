@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 
 from rich.console import Console
-from tiny import KEPT
+from tiny_pipeline import KEPT
 
 from components.configuration import load
 from pipelines.local.display import display
@@ -14,5 +14,5 @@ from pipelines.local.runs import claimed, publish
 out, behaviour = Path(sys.argv[1]), sys.argv[2]
 with claimed(out) as work:
     with display(Console()) as show:
-        execute("tiny:tiny", {"behaviour": behaviour}, load("smoke"), work, show)
+        execute("tiny_pipeline:tiny", {"behaviour": behaviour}, load("smoke"), work, show)
     publish(work, out, {"behaviour": behaviour}, KEPT)

@@ -40,12 +40,12 @@ def test_modules_with_our_names_do_not_come_in_between(foreign):
 
 
 def test_steps_find_ours_first_too(foreign, monkeypatch, tmp_path):
-    here, work, events = str(Path(__file__).parent), tmp_path / "work", []  # `here` has tiny.py
+    here, work, events = str(Path(__file__).parent), tmp_path / "work", []  # `here` has tiny_pipeline.py
     work.mkdir()
     monkeypatch.chdir(foreign)
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(foreign), here]))
     assert own_path_first().split(os.pathsep) == [ROOT, str(foreign), here]
-    execute("tiny:tiny", {"behaviour": "good"}, load("smoke"), work, events.append)
+    execute("tiny_pipeline:tiny", {"behaviour": "good"}, load("smoke"), work, events.append)
     assert "plan" in [event["event"] for event in events]
 
 

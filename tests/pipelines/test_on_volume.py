@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 import yaml
 from kfp_driver import Driver
+from tiny import TINY, tiny_catalogue
 
 from components.configuration import load
 from components.prepared import FILES
 from model.data.catalogue import Catalogue
-from model.data.pixels import decode_catalogue
 from model.data.preparation import prepare
 from model.sources.synthetic.generate import SyntheticConfig, generate
 from pipelines.cluster.client import submit
@@ -22,13 +22,7 @@ from pipelines.cluster.profiles import read_profile
 
 HERE = Path(__file__).parent
 SMALL = 10_000  # bytes
-CONFIG = load(
-    "smoke",
-    (
-        *("vision.image_size=32", "vision.width=32", "text.width=32", "text.vocabulary=400", "fusion.dim=32"),
-        *("fusion.prefixes=16,32", "train.batch_size=32", "train.epochs=1", "train.precision=fp32"),
-    ),
-)
+CONFIG = load("smoke", TINY)
 
 
 def run(root: Path, work: str, volume: Path) -> subprocess.CompletedProcess[str]:
@@ -45,7 +39,7 @@ def artifact(root: Path, work: str, name: str) -> Path:
 
 @pytest.mark.timeout(600)
 def test_training_reads_from_the_volume_what_prepare_left_there(tmp_path):
-    generate(SyntheticConfig(pins=120, boards=30, image_size=32), tmp_path / "catalogue")
+    tiny_catalogue(tmp_path, pins=120, boards=30)
     done = run(tmp_path, "work", tmp_path / "volume")
     assert done.returncode == 0, done.stderr
     passed = artifact(tmp_path, "work", "prepare/prepared")
@@ -54,8 +48,7 @@ def test_training_reads_from_the_volume_what_prepare_left_there(tmp_path):
     folder = Path(json.loads(passed.read_text())["path"])
     assert folder.parent == tmp_path / "volume"
     assert artifact(tmp_path, "work", "train/model/model.safetensors").stat().st_size > SMALL
-    prepare(Catalogue(tmp_path / "catalogue"), tmp_path / "alone", CONFIG.prepare)
-    decode_catalogue(Catalogue(tmp_path / "alone/catalogue"), CONFIG, tmp_path / "alone/pixels.u8")
+    prepare(Catalogue(tmp_path / "catalogue"), tmp_path / "alone", CONFIG.prepare, image_size=CONFIG.vision.image_size)
     assert contents(tmp_path / "alone") == {name: file for name, file in contents(folder).items() if name != FILES}
 
 

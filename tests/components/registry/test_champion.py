@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from served_pins import tiny_model
+from tiny import tiny_catalogue, walked_catalogue
 
 from components.configuration import load
 from components.gate import GateConfig, judge
@@ -12,11 +13,7 @@ from components.mlflow_client import connect
 from components.registry.champion import compare_with_champion
 from components.registry.versions import CHAMPION, _log_model
 from components.settings import Settings
-from model.data.catalogue import Catalogue
-from model.data.preparation import prepare
 from model.embedding import embedder
-from model.graph import neighbourhood
-from model.sources.synthetic.generate import SyntheticConfig, generate
 
 CONFIG = load("smoke", ["vision.image_size=32"])
 
@@ -25,9 +22,7 @@ CONFIG = load("smoke", ["vision.image_size=32"])
 def folders(tmp_path_factory):
     """What the steps before leave: prepared, neighbours, model, vectors."""
     root = tmp_path_factory.mktemp("run")
-    generate(SyntheticConfig(pins=160, boards=20, image_size=32, seed=1), root / "catalogue")
-    prepare(Catalogue(root / "catalogue"), root / "prepared", CONFIG.prepare, image_size=CONFIG.vision.image_size)
-    neighbourhood.build(root / "prepared", root / "neighbours", CONFIG)
+    walked_catalogue(root, CONFIG, tiny_catalogue(root, pins=160, boards=20, seed=1))
     embedder.embed(root / "prepared", tiny_model(root / "model"), root / "vectors")
     return {name: root / name for name in ("prepared", "neighbours", "model", "vectors")}
 

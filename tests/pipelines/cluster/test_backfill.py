@@ -29,7 +29,7 @@ def no_pauses(monkeypatch):
 def tiny(monkeypatch):
     """Two steps, a second to compile nothing of."""
     monkeypatch.syspath_prepend(Path(__file__).parents[1])
-    monkeypatch.setitem(packages.PIPELINES, "tiny", "tiny:tiny")
+    monkeypatch.setitem(packages.PIPELINES, "tiny", "tiny_pipeline:tiny")
     return {"pipeline": "tiny", "cron": "0 0 2 * * *", "deploy_profile": "local", "arguments": {"behaviour": "well"}}
 
 

@@ -40,7 +40,7 @@ def apply(host: str, path: Path) -> dict[str, str]:
 def tiny(monkeypatch):
     """A second pipeline to schedule: two parameters, a second to compile nothing of."""
     monkeypatch.syspath_prepend(Path(__file__).parents[1])
-    monkeypatch.setitem(packages.PIPELINES, "tiny", "tiny:tiny")
+    monkeypatch.setitem(packages.PIPELINES, "tiny", "tiny_pipeline:tiny")
     return {"pipeline": "tiny", "cron": "0 0 * * * *", "deploy_profile": "local", "arguments": {"behaviour": "well"}}
 
 

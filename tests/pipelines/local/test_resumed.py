@@ -11,42 +11,24 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import save_file
+from tiny import TINY, walked_catalogue
 
 from components.configuration import load
 from components.ray.snapshots import KEPT, snapshot_file
 from components.settings import Settings
 from model.config import TRAINED
-from model.data.catalogue import Catalogue
-from model.data.preparation import prepare
-from model.graph import neighbourhood
-from model.sources.synthetic.generate import SyntheticConfig, generate
 from model.training.snapshot import Snapshot
 
 HERE = Path(__file__).parents[1]
 EVERY = 5  # steps between two snapshots
-TINY = (
-    "vision.image_size=32",
-    "vision.width=32",
-    "text.width=32",
-    "text.vocabulary=400",
-    "fusion.dim=32",
-    "fusion.prefixes=16,32",
-    "train.batch_size=32",
-    "train.epochs=40",
-    "train.precision=fp32",
-    f"train.checkpoint_steps={EVERY}",
-)
-CONFIG = load("smoke", TINY)
+SETTINGS = (*TINY, "train.epochs=40", f"train.checkpoint_steps={EVERY}")
+CONFIG = load("smoke", SETTINGS)
 
 
 @pytest.fixture
 def root(tmp_path):
     """A folder with prepared/ and neighbours/ of 200 generated Pins."""
-    generate(SyntheticConfig(pins=200, boards=40, image_size=32), tmp_path / "catalogue")
-    prepare(
-        Catalogue(tmp_path / "catalogue"), tmp_path / "prepared", CONFIG.prepare, image_size=CONFIG.vision.image_size
-    )
-    neighbourhood.build(tmp_path / "prepared", tmp_path / "neighbours", CONFIG)
+    walked_catalogue(tmp_path, CONFIG)
     return tmp_path
 
 
@@ -100,12 +82,12 @@ def test_a_snapshot_is_found_again_whatever_the_gate_and_only_by_the_same_data_c
     settings, data = Settings(home=tmp_path), {"digest": "d", "git_rev": "r"}
     first = snapshot_file("train", CONFIG, data, settings)
     for other in ("gate.min_retention=0.5", "evaluation.max_queries=7", "quantization.bits=4", "monitoring.pins=9"):
-        assert snapshot_file("train", load("smoke", [*TINY, other]), data, settings) == first
+        assert snapshot_file("train", load("smoke", [*SETTINGS, other]), data, settings) == first
     others = [
         snapshot_file("train-baseline", CONFIG, data, settings),
         snapshot_file("train", CONFIG, data | {"digest": "e"}, settings),
         snapshot_file("train", CONFIG, data | {"git_rev": "s"}, settings),
-        *(snapshot_file("train", load("smoke", [*TINY, one]), data, settings) for one in ("seed=1", "graph.top=3")),
+        *(snapshot_file("train", load("smoke", [*SETTINGS, one]), data, settings) for one in ("seed=1", "graph.top=3")),
     ]
     assert len({first, *others}) == 6
 
@@ -118,7 +100,7 @@ def test_a_snapshot_that_is_passed_over_is_said_with_the_setting_that_differs(tm
     save_file({"task.w": torch.zeros(1)}, str(file), metadata)
     snapshot_file("train", CONFIG, data, settings)
     assert caplog.messages == []
-    snapshot_file("train", load("smoke", [*TINY, "train.epochs=41"]), data, settings)
+    snapshot_file("train", load("smoke", [*SETTINGS, "train.epochs=41"]), data, settings)
     snapshot_file("train", CONFIG, data | {"git_rev": "s"}, settings)
     assert caplog.messages == [
         f"The snapshot {file} is passed over: train.epochs is 40 there and 41 here.",

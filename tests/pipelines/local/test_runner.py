@@ -28,7 +28,7 @@ def run_tiny(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     shown: list[dict] = []
 
     def run(behaviour: str) -> list[dict]:
-        execute("tiny:tiny", {"behaviour": behaviour}, load("smoke"), work, shown.append)
+        execute("tiny_pipeline:tiny", {"behaviour": behaviour}, load("smoke"), work, shown.append)
         return shown
 
     run.work, run.shown = work, shown

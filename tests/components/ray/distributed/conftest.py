@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from safetensors.torch import load_file
+from tiny import TINY, tiny_catalogue
 
 from components import progress
 from components.ray import training
@@ -20,21 +21,8 @@ from model.data import pixels
 from model.data.catalogue import Catalogue, CatalogueWriter
 from model.data.preparation import prepare
 from model.graph import neighbourhood
-from model.sources.synthetic.generate import SyntheticConfig, generate
 from model.training.loop import fit
 
-TINY = (
-    "vision.image_size=32",
-    "vision.width=32",
-    "text.width=32",
-    "text.vocabulary=400",
-    "fusion.dim=32",
-    "fusion.prefixes=16,32",
-    "train.batch_size=32",
-    "train.epochs=1",
-    "train.precision=fp32",
-    "train.checkpoint_steps=2",
-)
 LEAN = {"include_log_monitor": False}
 # A dead node is found out in seconds.
 QUICK = {"health_check_initial_delay_ms": 0, "health_check_period_ms": 500, "health_check_failure_threshold": 5}
@@ -57,7 +45,7 @@ class Trained:
 
 @pytest.fixture(scope="session")
 def config() -> Config:
-    return load("smoke", TINY)
+    return load("smoke", (*TINY, "train.checkpoint_steps=2"))
 
 
 @pytest.fixture(scope="session")
@@ -70,8 +58,7 @@ def two(config) -> Config:
 def walked(tmp_path_factory, config) -> tuple[Path, Path]:
     """The folders (prepared, neighbours) of 200 generated Pins, prepared in shards of 32."""
     root = tmp_path_factory.mktemp("tiny")
-    generate(SyntheticConfig(pins=200, boards=40, image_size=32), root / "catalogue")
-    prepare(Catalogue(root / "catalogue"), root / "whole", config.prepare)
+    prepare(Catalogue(tiny_catalogue(root)), root / "whole", config.prepare)
     whole = Catalogue(root / "whole" / "catalogue")
     with CatalogueWriter(root / "prepared" / "catalogue", rows_per_shard=32) as writer:
         for table in ("pins", "boards", "queries"):

@@ -16,6 +16,7 @@ import pytest
 from kuberay import KubeRay
 from kubernetes_server import KubernetesServer
 from safetensors.torch import load_file
+from tiny import TINY, walked_catalogue
 
 from components import progress
 from components.ray.rayjob import heartbeat, remote, training
@@ -24,29 +25,17 @@ from components.ray.rayjob.spoken import MARK, Ears, say
 from components.ray.rayjob.work import Work
 from model.config import load
 from model.config.overrides import override
-from model.data.catalogue import Catalogue
-from model.data.preparation import prepare
 from model.errors import ConfigError, RunError, TrainingError
-from model.graph import neighbourhood
-from model.sources.synthetic.generate import SyntheticConfig, generate
 from model.training.loop import fit
 
 ROOT = Path(__file__).parents[4]
-TINY = (
-    *("vision.image_size=32", "vision.width=32", "text.width=32", "text.vocabulary=400"),
-    *("fusion.dim=32", "fusion.prefixes=16,32", "train.batch_size=32", "train.epochs=1", "train.precision=fp32"),
-)
 CONFIG = load("smoke", TINY)
 
 
 @pytest.fixture(scope="module")
 def walked(tmp_path_factory):
-    """The folders (prepared, neighbours) of 150 generated Pins."""
-    root = tmp_path_factory.mktemp("tiny")
-    generate(SyntheticConfig(pins=150, boards=30, image_size=32), root / "catalogue")
-    prepare(Catalogue(root / "catalogue"), root / "prepared", CONFIG.prepare, image_size=CONFIG.vision.image_size)
-    neighbourhood.build(root / "prepared", root / "neighbours", CONFIG)
-    return root / "prepared", root / "neighbours"
+    """The folders (prepared, neighbours) of 200 generated Pins."""
+    return walked_catalogue(tmp_path_factory.mktemp("tiny"), CONFIG)
 
 
 @pytest.fixture
