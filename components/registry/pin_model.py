@@ -74,7 +74,7 @@ def _read(place: str, row: dict[Any, Any]) -> Row:
         read = read_row(row)
     except UnreadableField as error:
         raise ValueError(f"{place}: {error}") from None
-    others = [*(["image"] if read.image else []), *read.texts]
+    others = [*(["image"] if read.image is not None else []), *read.texts]
     if read.query and others:
         raise ValueError(f"{place} has a query and {', '.join(others)}; give a query alone, or a Pin without one.")
     if not read.query and not others:

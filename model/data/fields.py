@@ -48,7 +48,7 @@ def read_row(fields: Mapping[Any, Any]) -> Row:
 def _image(value: Any) -> bytes | None:
     value = _plain(value)
     if isinstance(value, bytes | bytearray | memoryview):
-        return bytes(value) or None
+        return bytes(value)
     if value is None:
         return None
     if isinstance(value, str) and looks_like_base64(value):  # bytes in JSON

@@ -25,6 +25,7 @@ from model.sources.importer.report import ImportReport, Quarantine, Tally
 from model.sources.importer.scratch import scratch
 from model.sources.importer.spec.checks import Column
 from model.sources.importer.spec.reading import Annotations, BoardTitles, Lookup, Rows, Spec, Table
+from model.sources.importer.tables.parts import check_name
 from model.sources.importer.tables.stream import Source, open_source, require_rows
 from model.sources.importer.values.keys import Spellings
 
@@ -58,6 +59,7 @@ def import_catalogue(spec: Spec, out: Path, report: Progress = _silent) -> Impor
         SpecError: files or columns that are not there, unreadable tables, a section that gives nothing.
         CatalogueError: no Pin could be kept, or `out` is a folder that is no catalogue.
     """
+    check_name(out.absolute())
     plan = _plan(spec)
     _check_target(out, spec, plan)
     try:
@@ -129,8 +131,6 @@ def _import(
 
 def _plan(spec: Spec) -> _Plan:
     pins = spec.pins
-    if not (spec.root / pins.image.folder).is_dir():
-        raise SpecError(f"pins.image: there is no folder {pins.image.folder} in {spec.root}; correct its path.")
     named = {**pins.columns, "annotations": pins.annotations}
     lookups = {name: source for name, source in named.items() if isinstance(source, Lookup)}
     columns = [source for source in pins.columns.values() if isinstance(source, Column)]
@@ -142,13 +142,16 @@ def _plan(spec: Spec) -> _Plan:
     def opened(table: Table, columns: Iterable[Column]) -> Source:
         return open_source(table, spec.root, columns)
 
-    return _Plan(
+    plan = _Plan(
         opened(pins.table, columns),
         {name: (lookup, opened(lookup.table, lookup.columns())) for name, lookup in lookups.items()},
         [(rows, opened(rows.table, [*rows.columns.values(), *asked])) for rows in spec.boards],
         [(rows, opened(rows.table, rows.columns.values())) for rows in spec.queries if isinstance(rows, Rows)],
         titles,
     )
+    if not (spec.root / pins.image.folder).is_dir():
+        raise SpecError(f"pins.image: there is no folder {pins.image.folder} in {spec.root}; correct its path.")
+    return plan
 
 
 def _check_target(out: Path, spec: Spec, plan: _Plan) -> None:

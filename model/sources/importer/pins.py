@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import pyarrow as pa
@@ -14,7 +14,7 @@ from model.sources.importer.lookups import LookupTable
 from model.sources.importer.report import Quarantine, Tally
 from model.sources.importer.spec.checks import Column
 from model.sources.importer.spec.reading import Annotations, Lookup, Pins
-from model.sources.importer.tables.stream import Source, scan
+from model.sources.importer.tables.stream import Batch, Source, scan
 from model.sources.importer.values.cells import BadValue, flag, identifier, named, text, word
 from model.sources.importer.values.keys import Spellings
 from model.sources.importer.values.lists import looks_like_a_list, texts
@@ -34,6 +34,7 @@ class PinReader:
     absent: frozenset[str]  # optional columns no file has: the catalogue has no such column either
     tally: Tally
     known: Spellings  # ids in the table, without the prefix
+    batch: list[str] = field(default_factory=list)  # ids of the rows that are read at present, not yet in `known`
 
     def schema(self) -> pa.Schema:
         names = ["pin_id", "image", *self.pins.columns, *(["annotations"] if self.pins.annotations else [])]
@@ -54,7 +55,7 @@ class PinReader:
         pin_id = named("pin_id", identifier, record[self.pins.pin_id.name])
         if pin_id is None:
             raise BadValue("no pin_id")
-        if pin_id in self.known:
+        if pin_id in self.batch or pin_id in self.known:
             raise BadValue("duplicate pin_id, the first one is kept")
         column = self.pins.image.column
         image = self.images.of_pin(pin_id) if column is None else self.images.of_cell(record[column.name])
@@ -67,8 +68,19 @@ class PinReader:
         self.tally.left_empty += left_empty
         return {"pin_id": self.pins.prefix + pin_id, "image": image, **cells}
 
-    def remember(self, row: Mapping[str, Any]) -> None:
-        self.known.add((row["pin_id"].removeprefix(self.pins.prefix),))
+    def rows(self, batch: Batch, quarantine: Quarantine) -> list[dict[str, Any]]:
+        """The rows of a batch that are kept; the others go to quarantine."""
+        rows = []
+        for place, record in batch.records():
+            try:
+                rows.append(self.row(record))
+            except BadValue as bad:
+                quarantine.refuse(self.tally, _key(record[self.pins.pin_id.name]), str(bad), place)
+            else:
+                self.batch.append(rows[-1]["pin_id"].removeprefix(self.pins.prefix))
+        self.known.add(self.batch)
+        self.batch.clear()
+        return rows
 
     def _cell(
         self, name: str, source: Column | Lookup, record: Mapping[str, Any], pin_id: str, left_empty: Counter[str]
@@ -122,17 +134,8 @@ def import_pins(
         CatalogueError: there was none.
     """
     schema, tally = reader.schema(), source.tally
-    id_column = reader.pins.pin_id.name
     for batch in scan(source, quarantine, ROWS):
-        rows = []
-        for place, record in batch.records():
-            try:
-                row = reader.row(record)
-            except BadValue as bad:
-                quarantine.refuse(tally, _key(record[id_column]), str(bad), place)
-                continue
-            reader.remember(row)
-            rows.append(row)
+        rows = reader.rows(batch, quarantine)
         if rows:
             writer.write("pins", pa.Table.from_pylist(rows, schema=schema))
         tally.kept += len(rows)

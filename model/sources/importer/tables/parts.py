@@ -38,7 +38,16 @@ def find_files(globs: Iterable[str], root: Path, label: str) -> tuple[Path, ...]
     files = tuple(sorted(path for path in found if path.is_file()))
     for file in files:
         kind(file, label)
+        check_name(file)
     return files
+
+
+def check_name(path: Path) -> None:
+    """Raises SpecError where the path is not UTF-8 in this terminal's locale: pyarrow could not open it."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        raise SpecError(f"the path {str(path)!a} is no UTF-8 in this locale; set LC_ALL=C.UTF-8.") from None
 
 
 def kind(file: Path, label: str = "") -> str:

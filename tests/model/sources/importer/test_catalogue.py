@@ -336,6 +336,14 @@ def test_folders_that_must_not_be_replaced(data, tmp_path):
         import_catalogue(spec, data / "boards.csv" / "out")
 
 
+def test_a_name_that_the_locale_cannot_write_is_one_sentence(data, tmp_path):
+    with pytest.raises(SpecError, match=r"is no UTF-8 in this locale; set LC_ALL=C\.UTF-8"):
+        import_catalogue(load_spec(data / "spec.yaml"), tmp_path / "\udcc3\udc96ut")
+    (data / "items.parquet").rename(data / "\udcff.parquet")
+    with pytest.raises(SpecError, match="is no UTF-8 in this locale"):
+        run(data, SPEC.replace("items.parquet", "'*.parquet'"))
+
+
 def test_a_linked_target_keeps_its_link(data, tmp_path):
     (tmp_path / "real").mkdir()
     (tmp_path / "link").symlink_to(tmp_path / "real")
