@@ -21,6 +21,8 @@ from model.errors import PinclipError, TrainingError
 LOW_MEMORY = "running low on memory"  # Ray's memory monitor says so of a process that it has killed
 Report = Callable[[dict[str, Any]], None]
 
+STARTING = "600"  # seconds
+
 
 @dataclass(frozen=True)
 class Work:
@@ -51,6 +53,8 @@ def train(
     import ray.train
     from ray.train.torch import TorchTrainer
 
+    # Ray gives workers 60 s to import torch and begins anew, for ever where the cores are so busy that it takes longer.
+    os.environ.setdefault("RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S", STARTING)
     needed = cpus_needed(config)
     folders = prepared.absolute(), neighbours.absolute(), out.absolute()
     work = Work(*folders, config, report, progress.current(), os.environ.get(progress.EVENTS), snapshot)

@@ -22,8 +22,7 @@ VARIABLE = "PINCLIP_RAYJOB"
 # Below these Ray does not get up: a head of 300m CPU is killed by its liveness probe at every start.
 LEAST_CPU = "500m"
 # Measured, anonymous and shared memory: a head of Ray 2.60 with its dashboard holds 643 MiB (19 processes) before it
-# does anything. A process of the training that has imported what it needs holds 241 MiB: the driver on the head, and
-# each worker.
+# does anything; what the training imports is 241 MiB more for the driver on the head, and for each worker.
 LEAST_HEAD, LEAST_WORKER = "1536Mi", "1Gi"
 LEAST_SHARED = "128Mi"  # of which 90 % are the object store; Ray refuses one of less than 75 MiB
 
