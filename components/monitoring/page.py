@@ -3,10 +3,12 @@
 write_page(drift, Path("index.html"))
 """
 
+import io
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from components.report.plots import CLIP, OURS, STYLE, UNSIGNED, inline
 from model.drift.facts import UNITS
 from model.files import write_text
 
@@ -14,7 +16,6 @@ if TYPE_CHECKING:
     from jinja2 import Environment
 
 SHOWN = 6  # measures drawn
-WIDTH, HEIGHT = 240, 64  # of a drawing, in its own units
 NAMES = {
     "centroid": "mean vector",
     "length": "length of the stored vector",
@@ -36,8 +37,7 @@ SCOPES = {"all": "all Pins", "new": "new Pins"}
 class Drawing:
     """Two samples in the same bins: the area is the reference, the line is now. Of labels: pairs of bars."""
 
-    area: str  # of an SVG path
-    line: str
+    svg: str
     ends: list[str]
     bars: list[tuple[str, float, float]]  # label, width before, width now
     summary: str
@@ -84,17 +84,24 @@ def _drawing(measure: dict[str, Any]) -> Drawing:
     before, now = seen["before"], seen["now"]
     if seen["of_labels"]:
         bars = [(name, 100 * b, 100 * n) for name, b, n in zip(seen["names"], before, now, strict=True)]
-        return Drawing("", "", [], bars, summary)
-    highest = max(*before, *now) or 1.0
-    steps = [_steps(shares, highest) for shares in (before, now)]
-    return Drawing(f"M0,{HEIGHT}{steps[0]}L{WIDTH},{HEIGHT}Z", f"M0,{HEIGHT}{steps[1]}", seen["names"], [], summary)
+        return Drawing("", [], bars, summary)
+    return Drawing(_histogram(before, now), seen["names"], [], summary)
 
 
-def _steps(shares: list[float], highest: float) -> str:
-    """The outline of bars that stand side by side."""
-    width = WIDTH / len(shares)
-    tops = [HEIGHT - (HEIGHT - 2) * share / highest for share in shares]
-    return "".join(f"L{i * width:.1f},{top:.1f}L{(i + 1) * width:.1f},{top:.1f}" for i, top in enumerate(tops))
+def _histogram(before: list[float], now: list[float]) -> str:
+    """SVG in the page's own colours."""
+    import matplotlib
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(3.3, 1.0), facecolor="none")
+    axes = figure.add_axes((0, 0, 1, 1), frameon=False, xticks=[], yticks=[])
+    axes.stairs(before, fill=True, color=CLIP, alpha=0.38, clip_on=False)
+    axes.stairs(now, color=OURS, lw=1.6, clip_on=False)
+    axes.set(xlim=(0, len(now)), ylim=(0, 1.05 * (max(*before, *now) or 1.0)))
+    drawn = io.StringIO()
+    with matplotlib.rc_context(STYLE):
+        figure.savefig(drawn, format="svg", metadata=UNSIGNED)
+    return inline(drawn.getvalue())
 
 
 def _environment() -> "Environment":

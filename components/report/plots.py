@@ -37,6 +37,7 @@ STYLE = {
     "xtick.major.size": 0,
     "ytick.major.size": 0,
 }
+UNSIGNED = {"Date": None, "Creator": None, "Format": None, "Type": None}  # metadata: the same figure, the same bytes
 
 
 @dataclass(frozen=True)
@@ -85,9 +86,9 @@ def loss_charts(ours: list[dict[str, Any]], clip: list[dict[str, Any]], folder: 
 
 def written(figure: "Figure", path: Path) -> str:
     """Writes the figure as SVG to `path` and as PNG beside it; returns it as it may stand inside the page."""
-    figure.savefig(path, metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
+    figure.savefig(path, metadata=UNSIGNED)
     figure.savefig(path.with_suffix(".png"), dpi=160, facecolor="white")
-    return _inline(path.read_text(encoding="utf-8"))
+    return inline(path.read_text(encoding="utf-8"))
 
 
 def _points(curves: list[dict[str, Any]], field: str) -> list[tuple[float, float]]:
@@ -115,7 +116,7 @@ def _draw(lines: dict[str, list[tuple[float, float]]]) -> "Figure":
     return figure
 
 
-def _inline(svg: str) -> str:
+def inline(svg: str) -> str:
     """The drawing without its file header, in the page's colours and typeface."""
     svg = svg[svg.index("<svg") :]
     svg = re.sub(r' (width|height)="[\d.]+pt"| xmlns(:xlink)?="[^"]*"', "", svg, count=4)
