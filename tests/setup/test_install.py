@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +13,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.append(str(ROOT / "setup"))
 import install  # noqa: E402
 from reasons import SetupError, sentence  # noqa: E402
+from torch_source import Choice  # noqa: E402
 
 
 def found_python(home: Path, path: Path, asked: str = "") -> subprocess.CompletedProcess[str]:
@@ -103,6 +105,17 @@ def test_half_an_environment_is_none(stamp):
     stamp.write_text(written())
     (stamp.parent / "bin" / "python").unlink()
     assert not install._is_whole(stamp)
+
+
+def test_what_is_there_already_need_not_be_free(tmp_path, monkeypatch):
+    usage = shutil.disk_usage(tmp_path)._replace(free=2**30)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
+    cpu = Choice([], "2.13.0+cpu", "", False)
+    with pytest.raises(SetupError, match=r"has 1\.0 GiB free and 3\.5 are needed"):
+        install._check_disk(tmp_path, cpu)
+    with (tmp_path / "installed").open("wb") as file:
+        file.truncate(3 * 2**30)
+    install._check_disk(tmp_path, cpu)
 
 
 def test_a_package_that_was_half_installed_is_installed_again(tmp_path):
