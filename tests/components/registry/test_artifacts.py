@@ -16,8 +16,8 @@ from pathlib import Path
 import pytest
 
 from components.mlflow_client import connect
+from components.registry.artifacts import IMPATIENT, model_folder
 from components.settings import Settings
-from components.spaces.published import IMPATIENT, model_folder
 from model.errors import StoreError
 
 
