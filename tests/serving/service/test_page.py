@@ -142,7 +142,7 @@ def test_on_a_phone_nothing_sticks_out(page, screenshots):
         "all => all.filter(e => e.getBoundingClientRect().right > 391).length"
     )
     assert outside == 0
-    assert page.locator("[type=submit]").bounding_box()["height"] >= 36
+    assert page.get_by_role("button", name="Search", exact=True).bounding_box()["height"] >= 36
     page.screenshot(path=screenshots / "phone.png")
 
 
