@@ -23,6 +23,8 @@ def decoded(written: str) -> bytes:
 
 def looks_like_base64(cell: str | bytes) -> bool:
     """A data URI, or letters that decode to the beginning of a picture."""
+    if isinstance(cell, bytes) and format_of(cell):
+        return False
     head = cell[:_HEAD]
     if isinstance(head, bytes):
         head = head.decode("ascii", "replace")

@@ -1,7 +1,8 @@
 """The Pins of a spec's table, row by row: ids, images, texts; a row that breaks the contract is refused whole."""
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -34,7 +35,7 @@ class PinReader:
     absent: frozenset[str]  # optional columns no file has: the catalogue has no such column either
     tally: Tally
     known: Spellings  # ids in the table, without the prefix
-    batch: list[str] = field(default_factory=list)  # ids of the rows that are read at present, not yet in `known`
+    taken: set[str] = field(default_factory=set)  # ids of the batch that no further row may have
 
     def schema(self) -> pa.Schema:
         names = ["pin_id", "image", *self.pins.columns, *(["annotations"] if self.pins.annotations else [])]
@@ -55,7 +56,7 @@ class PinReader:
         pin_id = named("pin_id", identifier, record[self.pins.pin_id.name])
         if pin_id is None:
             raise BadValue("no pin_id")
-        if pin_id in self.batch or pin_id in self.known:
+        if pin_id in self.taken:
             raise BadValue("duplicate pin_id, the first one is kept")
         column = self.pins.image.column
         image = self.images.of_pin(pin_id) if column is None else self.images.of_cell(record[column.name])
@@ -70,17 +71,26 @@ class PinReader:
 
     def rows(self, batch: Batch, quarantine: Quarantine) -> list[dict[str, Any]]:
         """The rows of a batch that are kept; the others go to quarantine."""
-        rows = []
-        for place, record in batch.records():
+        rows, new, records = [], [], list(batch.records())
+        self.taken = self.known.written(self._ids(record for _, record in records))
+        for place, record in records:
             try:
                 rows.append(self.row(record))
             except BadValue as bad:
                 quarantine.refuse(self.tally, _key(record[self.pins.pin_id.name]), str(bad), place)
             else:
-                self.batch.append(rows[-1]["pin_id"].removeprefix(self.pins.prefix))
-        self.known.add(self.batch)
-        self.batch.clear()
+                new.append(rows[-1]["pin_id"].removeprefix(self.pins.prefix))
+                self.taken.add(new[-1])
+        self.known.add(new)
         return rows
+
+    def _ids(self, records: Iterable[Mapping[str, Any]]) -> set[str]:
+        """The ids of the records that have one."""
+        found: set[str | None] = set()
+        for record in records:
+            with suppress(BadValue):
+                found.add(identifier(record[self.pins.pin_id.name]))
+        return {pin_id for pin_id in found if pin_id}
 
     def _cell(
         self, name: str, source: Column | Lookup, record: Mapping[str, Any], pin_id: str, left_empty: Counter[str]

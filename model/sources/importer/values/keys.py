@@ -36,9 +36,9 @@ class Spellings:
             self._db.executemany(write, forms)
         return numbers
 
-    def __contains__(self, key: str) -> bool:
-        """Whether the id was added in this spelling."""
-        return bool(self._names.find((key,)))
+    def written(self, keys: Collection[str]) -> set[str]:
+        """The keys that were added in this very spelling."""
+        return set(self._names.find(keys))
 
     def find(self, keys: Collection[str]) -> dict[str, tuple[int, str]]:
         """{key: (number, the id as it was added)} of the keys that name one."""
