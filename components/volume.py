@@ -44,13 +44,13 @@ def make_folders(folders: Iterable[Path]) -> None:
 
 def _sentence(folder: Path, error: OSError) -> str:
     user = f"{os.geteuid()}:{os.getegid()}"
-    mend = "free space on it, or take a larger one"
+    fix = "free space on it, or take a larger one"
     if error.errno in NOT_OURS:
-        mend = (
+        fix = (
             f"give the volume to {user} (chown -R {user} where it is served, or a storage class that knows fsGroup), "
             "or let PINCLIP_HOME name another folder"
         )
-    return f"{folder} cannot be written as {user} ({error.strerror}); {mend}."
+    return f"{folder} cannot be written as {user} ({error.strerror}); {fix}."
 
 
 def main() -> None:

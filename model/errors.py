@@ -1,4 +1,4 @@
-"""Every error a user can cause. One sentence: what is wrong, where, how to mend it.
+"""Every error a user can cause. One sentence: what is wrong, where, how to fix it.
 
 PinclipError
 ├── ConfigError        a profile, a `--set` key or a value that does not exist or does not fit
@@ -17,7 +17,7 @@ PinclipError
 
 
 class PinclipError(Exception):
-    """A mistake the user can mend. The command line prints the sentence and exits with code 2."""
+    """A mistake the user can fix. The command line prints the sentence and exits with code 2."""
 
 
 class ConfigError(PinclipError):

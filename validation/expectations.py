@@ -49,7 +49,7 @@ def _expectation(rule: Rule) -> Any:
 
     severity = "critical" if rule.hard else "warning"
     kind = getattr(expectations, rule.expectation)
-    return kind(**rule.arguments, severity=severity, notes=f"{rule.says}. Otherwise: {rule.mend}.")
+    return kind(**rule.arguments, severity=severity, notes=f"{rule.says}. Otherwise: {rule.fix}.")
 
 
 def _in_order(suite: Any, result: Any) -> list[Any]:
@@ -68,7 +68,7 @@ def _finding(rule: Rule, result: Any) -> Finding:
         expected=_expected(rule),
         observed=_observed(rule, result),
         says=rule.says,
-        mend=rule.mend,
+        fix=rule.fix,
     )
 
 

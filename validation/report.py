@@ -21,11 +21,11 @@ class Finding:
     expected: str
     observed: str
     says: str  # the rule as a sentence
-    mend: str  # what to do where it does not hold
+    fix: str  # what to do where it does not hold
 
     @property
     def sentence(self) -> str:
-        return f"{self.says}, but {self.observed}; {self.mend}."
+        return f"{self.says}, but {self.observed}; {self.fix}."
 
 
 @dataclass(frozen=True)

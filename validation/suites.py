@@ -24,7 +24,7 @@ class Rule:
     says: str
     expectation: str  # class in great_expectations.expectations
     arguments: dict[str, Any]
-    mend: str
+    fix: str
     hard: bool
     told: str = "it is {}"  # how an observed value is said
     percent: bool = False
@@ -56,24 +56,24 @@ def embedding_rules(dim: int, pins: int | None) -> list[Rule]:
     ]
 
 
-def _hard(table: str, says: str, expectation: str, mend: str, told: str = "it is {}", **arguments: Any) -> Rule:
-    return Rule(table, says, expectation, arguments, mend, True, told)
+def _hard(table: str, says: str, expectation: str, fix: str, told: str = "it is {}", **arguments: Any) -> Rule:
+    return Rule(table, says, expectation, arguments, fix, True, told)
 
 
-def _soft(table: str, says: str, expectation: str, mend: str, told: str = "it is {}", **arguments: Any) -> Rule:
-    return Rule(table, says, expectation, arguments, mend, False, told)
+def _soft(table: str, says: str, expectation: str, fix: str, told: str = "it is {}", **arguments: Any) -> Rule:
+    return Rule(table, says, expectation, arguments, fix, False, told)
 
 
 def _intake(config: PrepareConfig, summary: dict[str, Any]) -> list[Rule]:
     share = config.max_quarantined
-    mend = "mend the rows listed in quarantine.parquet, or raise prepare.max_quarantined"
+    fix = "fix the rows listed in quarantine.parquet, or raise prepare.max_quarantined"
     return [
         Rule(
             "intake",
             f"At most {100 * share:.3g}% of the rows of {table} may be quarantined",
             MAXIMUM,
             {"column": table, "max_value": share},
-            _main_reasons(summary[table]["quarantined"]) + mend,
+            _main_reasons(summary[table]["quarantined"]) + fix,
             hard=True,
             told="{} are",
             percent=True,

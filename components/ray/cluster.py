@@ -166,5 +166,5 @@ def _start(settings: dict[str, Any], starts: int) -> None:
             ray.shutdown()
             if left:
                 continue
-            mend = "check the cluster of RAY_ADDRESS" if has_cluster() else "close what else keeps this machine busy"
-            raise RunError(f"Ray did not start ({str(error).split('.')[0]}); {mend} and try again.") from error
+            fix = "check the cluster of RAY_ADDRESS" if has_cluster() else "close what else keeps this machine busy"
+            raise RunError(f"Ray did not start ({str(error).split('.')[0]}); {fix} and try again.") from error

@@ -51,9 +51,9 @@ def compare_with_champion(
             return compare(prepared, neighbours, model, vectors, champion, Path(scratch), config, report, each)
         except PinclipError as error:
             said = str(error).split("; ")[0].rstrip(".").replace(f"{scratch}/", "")
-            mending = "restore its files in MLflow, or take the alias off it, and run again."
+            fix = "restore its files in MLflow, or take the alias off it, and run again."
             compared = alone(prepared, neighbours, model, config)
-            return compared | {"champion": {"version": version}, "unread": f"{said}; {mending}"}
+            return compared | {"champion": {"version": version}, "unread": f"{said}; {fix}"}
 
 
 def _champion(version: int, settings: Settings, scratch: Path) -> Champion:

@@ -66,7 +66,7 @@ def add_missing(space: SpaceManifest, source: Catalogue, model: Path, scratch: P
             writer.write("pins", rows.filter(pc.is_in(rows["pin_id"], missing)))
     try:
         prepared, vectors = _embedded(Catalogue(scratch / "missing"), model, scratch)
-    except CatalogueError:  # none of them can be used: each sync looks again, for the catalogue may be mended
+    except CatalogueError:  # none of them can be used: each sync looks again, for the catalogue may be fixed
         return 0
     ids, now = Catalogue(prepared / "catalogue").read("pins", ["pin_id"])["pin_id"], datetime.now(UTC)
     stored = as_binary(space.affine.pack(space.affine.quantize(read_vectors(vectors, "pin"))))

@@ -1,6 +1,6 @@
 """The account of rows that do not enter a run: bad rows are quarantined one by one with a reason, the rest is counted.
 
-Quarantined: the row is broken (a truncated image, an unknown Pin); somebody should mend it.
+Quarantined: the row is broken (a truncated image, an unknown Pin); somebody should fix it.
 Dropped: the row is fine and must not or need not enter (no consent, a board too small, a repeated row).
 """
 
@@ -13,7 +13,7 @@ from model.data.catalogue import SCHEMAS
 
 QUARANTINE = pa.schema([("table", pa.string()), ("key", pa.string()), ("reason", pa.string())])
 NO_CONSENT = "no consent"
-# What names a row of each table to the person who mends it.
+# What names a row of each table to the person who fixes it.
 KEYS = {"pins": ("pin_id",), "boards": ("board_id", "pin_id"), "queries": ("query", "pin_id")}
 _KEY_CHARACTERS = 200
 

@@ -44,7 +44,7 @@ _SHARD_BYTES = 256 * 2**20
 _LINKS_PER_SHARD = 65_536  # rows of boards and of queries: they carry no images
 _PINS_SHARE = 0.9  # of the time without pixels
 _ROW = "row"  # number of the row in the source: names a row that has no pin_id
-_MENDING = {
+_FIXES = {
     NO_CONSENT: "set the consent column to true where it was given, or leave the column out",
     "no usable pin_id": "map pin_id to a column of unique, non-empty text",
     "too many bytes": "shrink the images or raise prepare.max_image_bytes",
@@ -185,7 +185,7 @@ def _nothing_left(source: Catalogue, ledger: Ledger) -> str:
     reason, rows = (ledger.quarantined["pins"] + ledger.dropped["pins"]).most_common(1)[0]
     return (
         f"None of the {ledger.read['pins']:,} Pins of {source.root} can be used: {rows:,} are refused as {reason!r}; "
-        f"{_MENDING.get(reason, 'check the image column of the import')}."
+        f"{_FIXES.get(reason, 'check the image column of the import')}."
     )
 
 

@@ -66,4 +66,4 @@ def _check(name: str, values: np.ndarray, dimensions: int, rows: int) -> None:
         raise RerankError(f"{name} has shape {values.shape}; pass one row for each of the {rows} candidates.")
     if not np.isfinite(values).all():
         bad = int(np.flatnonzero(~np.isfinite(values).reshape(rows, -1).all(1))[0])
-        raise RerankError(f"{name} of candidate {bad} is not finite; leave that candidate out, or mend its value.")
+        raise RerankError(f"{name} of candidate {bad} is not finite; leave that candidate out, or fix its value.")

@@ -166,5 +166,5 @@ def _point(
 def _not_finite(step: int, snapshot: Snapshot) -> str:
     kept = snapshot.kept_step()
     rest = f"the snapshot of step {kept} is kept" if kept else "no snapshot was due yet"
-    mend = "lower train.learning_rate or set train.precision=fp32"
-    return f"Loss or gradient is not finite at step {step + 1}; {rest}; {mend}."
+    fix = "lower train.learning_rate or set train.precision=fp32"
+    return f"Loss or gradient is not finite at step {step + 1}; {rest}; {fix}."

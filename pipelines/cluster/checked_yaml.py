@@ -26,7 +26,7 @@ def read(model: type[Whole], path: Path) -> Whole:
         raise ConfigError(f"Cannot read {path} ({error.strerror}); check the path.") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         where = getattr(error, "problem_mark", None)
-        raise ConfigError(f"{path} is no YAML{f' at line {where.line + 1}' if where else ''}; mend it.") from None
+        raise ConfigError(f"{path} is no YAML{f' at line {where.line + 1}' if where else ''}; fix it.") from None
     except ValidationError as error:
         raise ConfigError(f"{path} {_problem(model, error)}") from None
 

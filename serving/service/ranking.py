@@ -21,5 +21,5 @@ class Ranking:
         self.features.store.refresh_registry()
         try:
             return self.features.newest_space()
-        except StoreError:  # the registry was lost, and a sync has not mended it yet
+        except StoreError:  # the registry was lost, and a sync has not fixed it yet
             return None

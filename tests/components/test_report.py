@@ -36,7 +36,7 @@ def changed(path: Path, **values) -> None:
 def with_finding(validation: dict, says: str, observed: str) -> dict:
     """The validation with one more hard expectation that does not hold."""
     finding = validation["expectations"][0] | {"says": says, "observed": observed, "success": False}
-    failures = [f"{says}, but {observed}; mend it."]
+    failures = [f"{says}, but {observed}; fix it."]
     return validation | {"success": False, "failures": failures, "expectations": [*validation["expectations"], finding]}
 
 

@@ -72,7 +72,7 @@ def test_a_share_above_the_limit_stops_the_run_with_its_pages_saved(tmp_path):
         require(report)
     assert str(raised.value) == (
         "At most 5% of the rows of pins may be quarantined, but 30.0% are; mostly for: truncated (12); "
-        "mend the rows listed in quarantine.parquet, or raise prepare.max_quarantined."
+        "fix the rows listed in quarantine.parquet, or raise prepare.max_quarantined."
     )
     assert failed(report) == {("intake", "pins", "hard")}
     front = (tmp_path / "docs" / "index.html").read_text()

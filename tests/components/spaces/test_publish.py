@@ -117,7 +117,7 @@ def test_a_lost_online_store_is_written_again(home, tmp_path):
     assert answer["saves"] == [2]
 
 
-def test_an_online_store_that_lost_a_vector_is_one_sentence_and_can_be_mended(home, tmp_path):
+def test_an_online_store_that_lost_a_vector_is_one_sentence_and_can_be_fixed(home, tmp_path):
     home = home.beside(tmp_path)
     registration = home.registered()
     folder, vectors = quantized(tmp_path / "q", seed=21)
