@@ -4,7 +4,7 @@ KFP's launcher passes no exit code on: whatever ends a step, its pod ends with 1
 backend/src/v2/component/launcher_v2.go:684 returns command.Run()'s error, cmd/launcher-v2/main.go:58 makes it
 glog.Exit), and KFP sets no `expression` of when to try again (compiler/argocompiler/container.go,
 getTaskRetryStrategyFromInput). A container's termination message does arrive: Argo 3.7.8 writes it into the node's
-message (workflow/controller/operator.go:1724, inferFailedReason). So a mistake that no second try mends is marked
+message (workflow/controller/operator.go:1724, inferFailedReason). So a mistake that no second try fixes is marked
 there, and an administrator may let Argo read the mark (docs/operations.md: Retries).
 """
 
