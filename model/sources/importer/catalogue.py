@@ -24,7 +24,7 @@ from model.sources.importer.pins import PinReader, import_pins
 from model.sources.importer.report import ImportReport, Quarantine, Tally
 from model.sources.importer.scratch import scratch
 from model.sources.importer.spec.checks import Column
-from model.sources.importer.spec.reading import Annotations, BoardTitles, Lookup, Rows, Spec, Table
+from model.sources.importer.spec.definition import Annotations, BoardTitles, Lookup, Rows, Spec, Table
 from model.sources.importer.tables.parts import check_name
 from model.sources.importer.tables.stream import Source, open_source, require_rows
 from model.sources.importer.values.keys import Spellings

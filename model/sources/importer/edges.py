@@ -12,7 +12,7 @@ from model.errors import SpecError
 from model.sources.importer.pairs import QueryClicks, Seen
 from model.sources.importer.report import Quarantine, Tally
 from model.sources.importer.scratch import Names
-from model.sources.importer.spec.reading import BoardTitles, Rows
+from model.sources.importer.spec.definition import BoardTitles, Rows
 from model.sources.importer.tables.stream import Batch, Source, require_rows, scan
 from model.sources.importer.values.cells import BadValue, count, identifier, named, text, word
 from model.sources.importer.values.keys import Spellings, plain

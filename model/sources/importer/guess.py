@@ -18,8 +18,8 @@ from model.data.images.formats import ENDINGS
 from model.errors import SpecError
 from model.sources.importer import roles
 from model.sources.importer.spec.checks import Column
+from model.sources.importer.spec.definition import Table
 from model.sources.importer.spec.dialect import Dialect
-from model.sources.importer.spec.reading import Table
 from model.sources.importer.tables.stream import first_rows, open_source, table_columns
 from model.sources.importer.values.cells import BadValue, text
 from model.sources.importer.values.keys import Spellings

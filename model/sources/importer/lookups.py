@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from model.sources.importer.report import Quarantine
-from model.sources.importer.spec.reading import Lookup
+from model.sources.importer.spec.definition import Lookup
 from model.sources.importer.tables.stream import Batch, Source, scan
 from model.sources.importer.values.cells import BadValue, identifier, number, word
 from model.sources.importer.values.keys import Spellings

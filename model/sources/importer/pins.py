@@ -14,7 +14,7 @@ from model.sources.importer.images import ImageFinder
 from model.sources.importer.lookups import LookupTable
 from model.sources.importer.report import Quarantine, Tally
 from model.sources.importer.spec.checks import Column
-from model.sources.importer.spec.reading import Annotations, Lookup, Pins
+from model.sources.importer.spec.definition import Annotations, Lookup, Pins
 from model.sources.importer.tables.stream import Batch, Source, scan
 from model.sources.importer.values.cells import BadValue, flag, identifier, named, text, word
 from model.sources.importer.values.keys import Spellings

@@ -27,17 +27,16 @@ before a table's ids. How its files are written (delimiter, quotes, escape, miss
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-
-import yaml
 
 from model.data.catalogue import SLICE_PREFIX
 from model.errors import SpecError
 from model.sources.importer.spec.checks import Column, choice, mapping, named_column, text, wrong
+from model.sources.importer.spec.definition import Annotations, BoardTitles, Image, Lookup, Pins, Rows, Spec, Table
 from model.sources.importer.spec.dialect import DIALECT_KEYS, Dialect, read_dialect
 from model.sources.importer.spec.where import Where, parse, parse_mapping
+from model.sources.importer.spec.yaml_file import read_yaml
 from model.sources.importer.values.lists import LIST_FORMATS
 from model.sources.importer.values.times import check_time_format
 
@@ -45,79 +44,6 @@ PIN_COLUMNS = ("title", "description", "caption", "group_id", "created_at", "con
 TIMES = ("created_at", "saved_at")
 TABLE_KEYS = ("table", "where", *DIALECT_KEYS)
 ROW_KEYS = (*TABLE_KEYS, "optional")
-
-
-@dataclass(frozen=True)
-class Table:
-    label: str  # where it stands in the spec: "pins", "boards[1]", "annotations"
-    globs: tuple[str, ...]
-    where: Where | None
-    optional: bool
-    dialect: Dialect = field(default_factory=Dialect)
-
-
-@dataclass(frozen=True)
-class Lookup:
-    """Values of another table, found by pin_id; the largest `by` first."""
-
-    table: Table
-    key: Column
-    value: Column
-    by: Column | None
-
-    def columns(self) -> list[Column]:
-        return [column for column in (self.key, self.value, self.by) if column]
-
-
-@dataclass(frozen=True)
-class Image:
-    column: Column | None  # None: files named by pin_id
-    folder: str  # relative to the root
-    is_base64: bool = False  # the column holds the bytes as text
-
-
-@dataclass(frozen=True)
-class Annotations:
-    columns: tuple[Column, ...]
-    separator: str | None
-    format: str | None = None  # json or python
-
-
-@dataclass(frozen=True)
-class Pins:
-    table: Table
-    pin_id: Column
-    image: Image
-    columns: Mapping[str, Column | Lookup]  # catalogue column -> where from; slices as slice_<name>
-    annotations: Annotations | Lookup | None
-    formats: Mapping[str, str] = field(default_factory=dict)  # catalogue column -> how its times are written
-    prefix: str = ""  # of the Pins' ids in the catalogue
-
-
-@dataclass(frozen=True)
-class Rows:
-    """Boards, or queries of a table: catalogue column -> the table's column."""
-
-    table: Table
-    columns: Mapping[str, Column]
-    formats: Mapping[str, str] = field(default_factory=dict)
-    prefix: str = ""  # of the boards' ids
-
-
-@dataclass(frozen=True)
-class BoardTitles:
-    """Every board's title is a query for the Pins on it, where the board's row passes the filter."""
-
-    where: Where | None
-
-
-@dataclass(frozen=True)
-class Spec:
-    path: Path
-    root: Path
-    pins: Pins
-    boards: tuple[Rows, ...]
-    queries: tuple[Rows | BoardTitles, ...]
 
 
 def load_spec(path: Path, root: Path | None = None) -> Spec:
@@ -131,37 +57,9 @@ def load_spec(path: Path, root: Path | None = None) -> Spec:
     if not root.is_dir():
         raise SpecError(f"There is no folder {root}; give the folder the spec's paths start at with --root.")
     try:
-        return _spec(_read_yaml(path), path, root)
+        return _spec(read_yaml(path), path, root)
     except SpecError as error:
         raise SpecError(f"{path}: {error}") from None
-
-
-class _Once(yaml.SafeLoader):
-    """YAML's safe loader, which would take the last of two equal keys without a word."""
-
-    def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
-        names = [key.value for key, _ in node.value]
-        for place, name in enumerate(names):
-            if name in names[:place] and name != "<<":
-                line = node.value[place][0].start_mark.line + 1
-                raise SpecError(f"the key {name!r} stands there twice, again at line {line}; join them or rename one.")
-        return super().construct_mapping(node, deep)
-
-
-def _read_yaml(path: Path) -> Any:
-    try:
-        return yaml.load(path.read_text(encoding="utf-8"), _Once)
-    except OSError as error:
-        raise SpecError(f"the spec cannot be read ({error.strerror}); give the path of a YAML file.") from None
-    except UnicodeDecodeError:
-        raise SpecError("the spec is not UTF-8 text; save it as UTF-8.") from None
-    except (yaml.YAMLError, RecursionError) as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f" at line {mark.line + 1}, column {mark.column + 1}" if mark else ""
-        if "\\t" in str(error):
-            raise SpecError(f"the spec is no YAML{where}; indent with blanks instead of tabs.") from None
-        problem = getattr(error, "problem", None) or "unreadable"
-        raise SpecError(f"the spec is no YAML{where} ({problem}); put texts with : # ? [ or {{ in quotes.") from None
 
 
 def _spec(tree: Any, path: Path, root: Path) -> Spec:

@@ -9,8 +9,8 @@ from typing import Any
 from model.errors import SpecError
 from model.sources.importer.report import Quarantine, Tally
 from model.sources.importer.spec.checks import Column, hint
+from model.sources.importer.spec.definition import Table
 from model.sources.importer.spec.dialect import Dialect
-from model.sources.importer.spec.reading import Table
 from model.sources.importer.tables.chunks import Chunk
 from model.sources.importer.tables.columnar import arrow_chunks, arrow_columns, parquet_chunks, parquet_columns
 from model.sources.importer.tables.delimited import csv_chunks, csv_columns

@@ -4,7 +4,8 @@ import pytest
 
 from model.errors import SpecError
 from model.sources.importer.spec.checks import Column
-from model.sources.importer.spec.reading import Annotations, BoardTitles, Image, Lookup, load_spec
+from model.sources.importer.spec.definition import Annotations, BoardTitles, Image, Lookup
+from model.sources.importer.spec.reading import load_spec
 
 GOOD = """
 pins:
