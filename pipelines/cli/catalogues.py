@@ -15,7 +15,7 @@ from model.files import write_text
 
 def guess_spec(tables: Sequence[Path], out: Path | None, root: Path | None) -> None:
     """Prints a first spec for the tables, or writes it to `out`, which must not be there."""
-    from model.sources.importer.guess import guess
+    from model.sources.importer.guess.writing import guess
 
     if not tables:
         raise SpecError("--guess needs tables to look at, e.g. pinclip import --guess items.parquet boards.csv.")

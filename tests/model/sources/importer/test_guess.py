@@ -13,7 +13,7 @@ from PIL import Image
 from model.data.catalogue import Catalogue
 from model.errors import SpecError
 from model.sources.importer.catalogue import import_catalogue
-from model.sources.importer.guess import guess
+from model.sources.importer.guess.writing import guess
 from model.sources.importer.spec.reading import load_spec
 
 SHARED = Path(__file__).parents[5] / "shared" / "data"

@@ -1,0 +1,1 @@
+"""`pinclip import --guess`: a first spec from the tables themselves."""
