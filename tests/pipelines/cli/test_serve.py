@@ -1,14 +1,17 @@
 """What `pinclip serve` finds in a home before it starts anything, and what it says where that is not enough."""
 
 import socket
+from dataclasses import replace
 
 import pytest
+from feature_home import space_manifest
 from served_pins import tiny_model
 
 from components.configuration import load
 from components.mlflow_client import connect
 from components.registry.versions import _log_model
 from model.config import TRAINED
+from model.embedding.affine import Affine
 from model.errors import ConfigError, RunError, StoreError
 from model.network.checkpoint import load_model
 from pipelines.cli.serve import found, published, serve, space_files, wait_for_publication
@@ -37,7 +40,8 @@ def test_the_model_folder_of_a_space_is_that_of_its_registered_version(home, tmp
     with mlflow.start_run(experiment_id=mlflow.create_experiment(str(tmp_path), (tmp_path / "artifacts").as_uri())):
         model = _log_model(folder, load("smoke"), {"pinclip.weights_sha256": "w"})
     version = home.client.create_model_version("pinclip", f"models:/{model}", model_id=model)
-    files = space_files({"space": "v7", "model": f"models:/pinclip/{version.version}"}, home.settings)
+    space = space_manifest(home.settings.home / "feast", Affine(1 / 127, 0, bits=8, dim=32), "v7")
+    files = space_files(replace(space, model=f"models:/pinclip/{version.version}"), home.settings)
     assert files.state == home.settings.home / "serving" / "v7"
     assert load_model(files.model_folder)[0].config.only(TRAINED) == load_model(folder)[0].config.only(TRAINED)
 
