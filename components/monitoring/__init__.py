@@ -2,7 +2,7 @@
 
 look.py                  a sample of today's catalogue through today's model, and what the store serves
 store.py                 the online store: Pins without vector, age, online against offline
-drift.py                 samples -> drift.json, MLflow
+measures.py              samples -> drift.json, MLflow
 page.py  page.html.j2    drift.json -> one HTML page
 notice.py  webhook.py    drift.json -> a notice in Slack's format
 retraining.py            drift starts a training on the cluster

@@ -18,14 +18,14 @@ def measure(
         from pathlib import Path
 
         from components.configuration import Configuration
-        from components.monitoring import drift
+        from components.monitoring import measures
         from components.monitoring.page import headline, write_page
         from components.settings import Settings
         from model.files import write_json
 
         limits = Configuration.of(monitoring=monitoring_config).monitoring
-        found = drift.measure(Path(collected.path), limits)
+        found = measures.measure(Path(collected.path), limits)
         write_page(found, Path(page.path))
-        found["mlflow_run"] = drift.track(found, Path(page.path), Settings())
+        found["mlflow_run"] = measures.track(found, Path(page.path), Settings())
         write_json(Path(drift.path), found)
         advance(1.0, headline(found))

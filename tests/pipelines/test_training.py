@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[2]
 LOCAL = read_profile("local")
 COMPONENTS = (
     *("prepare", "validate", "neighbours", "train", "embed"),
-    *("quantize", "evaluate", "compare", "register", "render", "publish"),
+    *("quantize", "evaluate", "compare", "register", "report", "publish"),
 )
 DEPENDENCIES = {
     "prepare": set(),
@@ -154,7 +154,7 @@ def test_nothing_is_installed_at_run_time(compiled):
 
 @pytest.mark.parametrize("name", COMPONENTS)
 def test_a_component_is_thin_and_imports_inside(name):
-    tree = ast.parse((ROOT / "components" / f"{name}.py").read_text())
+    tree = ast.parse((ROOT / "components" / "steps" / f"{name}.py").read_text())
     imported = [ast.unparse(node) for node in tree.body if isinstance(node, (ast.Import, ast.ImportFrom))]
     assert imported == ["from kfp import dsl", "from components.container_image import IMAGE"]
     (function,) = (node for node in tree.body if isinstance(node, ast.FunctionDef))

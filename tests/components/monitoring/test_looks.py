@@ -13,8 +13,8 @@ from PIL import Image, ImageEnhance, ImageFilter
 
 from components.configuration import load
 from components.mlflow_client import connect
-from components.monitoring.drift import measure, track
 from components.monitoring.look import collect
+from components.monitoring.measures import measure, track
 from components.settings import Settings
 from components.spaces.feature_store import open_store, quiet
 from components.spaces.reference import reference_folder

@@ -73,7 +73,9 @@ def test_types_are_those_of_the_contract(tmp_path):
 
 
 def test_a_column_outside_the_contract_is_refused(tmp_path):
-    with pytest.raises(CatalogueError, match=r"pins has no column 'colour'; the contract is in model/catalogue\.py"):
+    with pytest.raises(
+        CatalogueError, match=r"pins has no column 'colour'; the contract is in model/data/catalogue\.py"
+    ):
         written(tmp_path / "c", pins(0, 1, colour="red"))
     assert list(tmp_path.iterdir()) == []
 
