@@ -17,6 +17,7 @@ from components.tracking import log_evidence, log_figures, tracked
 from model.errors import StoreError
 from pipelines.lineage_screen import show
 from serving.index import IndexConfig, PinIndex
+from serving.space import SpaceManifest
 
 PINCLIP = Path(sys.executable).with_name("pinclip")
 METRICS = {
@@ -70,9 +71,9 @@ def shown(capsys, asked) -> dict[str, list[str]]:
 def test_one_screen_says_all_of_it(home, registered, tmp_path, capsys):
     registration = registered(schedule="nightly-training-20261121020000")
     home.publish(quantized(tmp_path / "quantized", seed=1)[0], registration)
-    shards = home.settings.home / "feast" / "offline" / f"pin_embedding_{registration.space}"
+    space = SpaceManifest.read(home.settings.home / "feast", registration.space)
     place = home.settings.home / "serving" / registration.space / "index"
-    PinIndex.of_published(shards, IndexConfig()).save(place)
+    PinIndex.of_published(space, IndexConfig()).save(place)
     lines = shown(capsys, registration.version)
     assert lines["version"][0].startswith(f"models:/pinclip/{registration.version}, challenger, made 20")
     assert (lines["code"], lines["catalogue"]) == (["abc123"], ["catalogue"])
