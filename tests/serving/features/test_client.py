@@ -66,7 +66,7 @@ def test_an_unknown_id_is_missing_and_one_asked_twice_is_answered_twice(home, fe
 
 
 def test_more_ids_than_one_request_takes(home, features, monkeypatch):
-    monkeypatch.setattr("serving.features.AT_ONCE", 7)
+    monkeypatch.setattr("serving.features.client.AT_ONCE", 7)
     vectors, _ = features.pin_vectors(list(home.old_vectors), home.old)
     assert np.array_equal(vectors, expected(home.old_vectors.values()))
 
