@@ -10,7 +10,7 @@ import pytest
 import served_pins
 from served_pins import IDS, TITLES, drawn
 
-from model.errors import ModelError, StoreError, VectorIndexError
+from model.errors import ModelError, StoreError
 from model.images import to_pixels
 from serving.features import Features
 from serving.service.metrics import Metrics
@@ -127,5 +127,5 @@ def test_a_model_that_gives_nan_stores_nothing(files, monkeypatch):
 
 
 def test_a_space_that_was_not_published_is_said(files):
-    with pytest.raises(VectorIndexError, match="not published"):
+    with pytest.raises(StoreError, match="not published"):
         opened(dataclasses.replace(files, name="v99", state=files.state / "other"))
