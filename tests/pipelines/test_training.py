@@ -48,9 +48,26 @@ def compiled(tmp_path_factory) -> str:
 
 
 def parameters(document: dict) -> dict[str, set[str]]:
-    """By step, the names of its parameters: with the artifacts they are its key in the cluster's cache."""
+    """By step, the pipeline's parameters that it is given: with the artifacts they are its key in the cluster's cache."""
     tasks = document["root"]["dag"]["tasks"].values()
-    return {task["taskInfo"]["name"]: set(task["inputs"].get("parameters", ())) for task in tasks}
+    return {
+        task["taskInfo"]["name"]: {
+            given.get("componentInputParameter", name) for name, given in task["inputs"].get("parameters", {}).items()
+        }
+        for task in tasks
+    }
+
+
+def test_a_section_reaches_the_parameter_of_its_name(compiled):
+    tasks = yaml.safe_load(compiled)["root"]["dag"]["tasks"].values()
+    pairs = {
+        (name, given["componentInputParameter"])
+        for task in tasks
+        for name, given in task["inputs"].get("parameters", {}).items()
+        if "componentInputParameter" in given
+    }
+    assert pairs
+    assert all(name == given for name, given in pairs)
 
 
 def test_each_step_is_given_the_sections_that_it_reads(compiled):
