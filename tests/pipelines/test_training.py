@@ -48,7 +48,7 @@ def compiled(tmp_path_factory) -> str:
 
 
 def parameters(document: dict) -> dict[str, set[str]]:
-    """By step, the pipeline's parameters that it is given: with the artifacts they are its key in the cluster's cache."""
+    """By step, the pipeline's parameters that it is given: with the artifacts its key in the cluster's cache."""
     tasks = document["root"]["dag"]["tasks"].values()
     return {
         task["taskInfo"]["name"]: {
