@@ -25,7 +25,7 @@ from model.embedding.embedder import query_column, read_words, vector_column
 from model.embedding.quantization import calibration_pins
 from model.embedding.retrieval import top_k_of_blocks
 from model.evaluation.metrics import hits, ndcg_at_k, recall_at_k
-from model.evaluation.quantization_study import study
+from model.evaluation.quantization_study import retention_intervals, study
 from model.evaluation.questions import Question, Tables, questions
 from model.evaluation.slices import slices
 from model.evaluation.tasks import Ground, Task, ground, related_task, search_task, text_tasks
@@ -107,6 +107,7 @@ def evaluate(
     report(0.8, "slices measured")
     learning = calibration_pins(read_training(neighbours), config)
     compared = study(ours.tables, scopes, ours.queries, learning, _prefixes(vectors), config)
+    metrics["quantization"]["interval"] = retention_intervals(compared, f"int{affine.bits}", affine.dim)
     with replaced(out) as scratch:
         scratch.mkdir()
         write_json(scratch / "metrics.json", metrics)

@@ -69,6 +69,16 @@ def study(
     return {"codes": entries, "targets": _targets(entries, max(prefixes))}
 
 
+def retention_intervals(studied: Mapping[str, Any], code: str, dim: int) -> dict[str, list[float]]:
+    """The 95 % intervals of what a code keeps of recall at full length, by task, over all Pins; none unmeasured."""
+    tasks = (
+        entry["tasks"]
+        for entry in studied["codes"]
+        if (entry["scope"], entry["code"], entry["prefix"]) == ("all", code, dim)
+    )
+    return {task: found["interval"] for task, found in next(tasks, {}).items() if found["interval"]}
+
+
 def _held(
     scope: str, g: Ground, tables: Tables, queries: list[str], config: Config
 ) -> Iterator[tuple[tuple[str, str], _Held]]:

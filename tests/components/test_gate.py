@@ -69,6 +69,24 @@ def test_names_only_the_broken_floors(path, value, sentence):
     assert compared == NO_CHAMPION
 
 
+@pytest.mark.parametrize(
+    ("kept", "interval", "passed", "sentence"),
+    [
+        (0.947, [0.904, 1.073], True, "is 0.947, by its interval up to 1.073; the floor is 0.980."),
+        (0.947, [0.904, 0.979], False, "is 0.947, below the floor of 0.980."),
+        (0.0, [0.0, 0.0], False, "is 0.000, below the floor of 0.980."),
+        (0.99, [0.90, 1.0], True, "is 0.990; the floor is 0.980."),
+    ],
+)
+def test_what_quantization_loses_must_be_sure(kept, interval, passed, sentence):
+    metrics = changed(
+        {"retention": {"related_pins": 1.2, "search": kept}, "interval": {"search": interval}}, "quantization"
+    )
+    verdict = judge(metrics, ALONE, GATE)
+    assert verdict.passed is passed
+    assert any(f"worst task, {sentence}" in reason for reason in verdict.reasons)
+
+
 def test_what_nobody_asked_for_cannot_be_missing():
     verdict = judge(changed({}, "fresh"), ALONE, GateConfig())
     assert verdict.passed

@@ -73,9 +73,7 @@ def test_types_are_those_of_the_contract(tmp_path):
 
 
 def test_a_column_outside_the_contract_is_refused(tmp_path):
-    with pytest.raises(
-        CatalogueError, match=r"no column 'colour'; the contract is in model/data/catalogue\.py"
-    ):
+    with pytest.raises(CatalogueError, match=r"no column 'colour'; the contract is in model/data/catalogue\.py"):
         written(tmp_path / "c", pins(0, 1, colour="red"))
     assert list(tmp_path.iterdir()) == []
 

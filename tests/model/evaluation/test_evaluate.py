@@ -49,7 +49,8 @@ def test_the_keys_are_those_that_others_read(judged):
         }  # fmt: skip
         assert set(group["related_pins"]) == RELATED
         assert set(group["search"]) == {"recall@10"}
-    assert {"bits", "bytes_per_pin", "retention"} <= set(metrics["quantization"])
+    assert {"bits", "bytes_per_pin", "retention", "interval"} <= set(metrics["quantization"])
+    assert metrics["quantization"]["interval"].keys() <= metrics["quantization"]["retention"].keys()
     assert set(metrics["quantization"]["retention"]) <= {"image_to_text", "text_to_image", "related_pins", "search"}
     assert set(metrics["model"]) == {"version", "parameters"}
     assert {"pins", "boards", "edges", "digest"} <= set(metrics["catalogue"])
