@@ -12,6 +12,7 @@ Whatever a code has to learn, it learns from training Pins, for vectors of one d
 Shape legend: N vectors · E vector dimension · B bytes of a stored vector · Q queries · K results
 """
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -39,11 +40,12 @@ class Code(Protocol):
         """int64 (Q, K): rows of the k likest stored vectors, best first; -1 is no result."""
 
 
-class _Restoring:
+class _Restoring(ABC):
     """Codes that are searched by restoring every vector."""
 
+    @abstractmethod
     def decode(self, stored_NB: np.ndarray) -> np.ndarray:
-        raise NotImplementedError
+        """float32 (N, E)."""
 
     def search(
         self, queries_QE: np.ndarray, stored_NB: np.ndarray, k: int, excluded: list[np.ndarray] | None = None
