@@ -39,7 +39,7 @@ class Optimizers:
         for part in self.parts:
             part.step()
 
-    def memory(self) -> dict[str, Tensor]:
+    def state_dict(self) -> dict[str, Tensor]:
         """Every moment of every parameter, named <part>.<parameter>.<moment>."""
         return {
             f"{number}.{parameter}.{name}": torch.as_tensor(value)
@@ -48,11 +48,11 @@ class Optimizers:
             for name, value in state.items()
         }
 
-    def remember(self, memory: dict[str, Tensor]) -> None:
-        """Takes up what memory() gave."""
+    def load_state_dict(self, state_dict: dict[str, Tensor]) -> None:
+        """Restores what state_dict() returned."""
         for number, part in enumerate(self.parts):
             state: dict[int, dict[str, Tensor]] = {}
-            for name, value in memory.items():
+            for name, value in state_dict.items():
                 of, parameter, moment = name.split(".", 2)
                 if int(of) == number:
                     state.setdefault(int(parameter), {})[moment] = value

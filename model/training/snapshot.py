@@ -24,7 +24,7 @@ class Snapshot:
     def save(self, task: nn.Module, optimizer: Optimizers, step: int, curves: list[dict[str, Any]]) -> None:
         """`step` is the number of steps done."""
         tensors = {f"task.{name}": value for name, value in task.state_dict().items()}
-        tensors |= {f"optimizer.{name}": value for name, value in optimizer.memory().items()}
+        tensors |= {f"optimizer.{name}": value for name, value in optimizer.state_dict().items()}
         metadata = {"step": str(step), "config": self.config, "curves": json.dumps(curves)}
         with replaced(self.path) as scratch:
             save_file({name: value.contiguous() for name, value in tensors.items()}, str(scratch), metadata)
@@ -39,7 +39,9 @@ class Snapshot:
             return 0, []
         tensors = load_file(self.path)
         task.load_state_dict({n.removeprefix("task."): v for n, v in tensors.items() if n.startswith("task.")})
-        optimizer.remember({n.removeprefix("optimizer."): v for n, v in tensors.items() if n.startswith("optimizer.")})
+        optimizer.load_state_dict(
+            {n.removeprefix("optimizer."): v for n, v in tensors.items() if n.startswith("optimizer.")}
+        )
         return int(metadata["step"]), json.loads(metadata["curves"])
 
     def difference(self) -> str:

@@ -69,6 +69,6 @@ def test_its_memory_goes_on_as_if_nothing_had_happened(config):
     walk(one, straight, 0, 4)
     walk(two, before, 0, 2)
     after = optimizer_for(two, config.train)
-    after.remember({name: value.clone() for name, value in before.memory().items()})
+    after.load_state_dict({name: value.clone() for name, value in before.state_dict().items()})
     walk(two, after, 2, 4)
     assert all(torch.equal(one.state_dict()[name], value) for name, value in two.state_dict().items())
