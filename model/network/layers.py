@@ -2,7 +2,7 @@
 
 Texts differ in length. Packed, all their tokens stand in one (T, D) matrix without padding: the linear layers, nearly
 all of the work, never see a pad token. Only attention lays the tokens out as (R, L, D), several short sequences to a
-row, each blind to the others in its row.
+row; the attention mask keeps each from the others in its row.
 
 Shape legend: N sequences · T tokens of all · R rows · L row length · Q queries · D width · H heads · K head width
 """
@@ -19,13 +19,13 @@ class Packing:
     """Where the T packed tokens of N sequences stand in an (R, L) grid.
 
     slots_T: grid position of every token;  grid_RL: token at a position, T where there is none;
-    place_T: position of every token within its sequence;  blind_RLL: True where a token must not look.
+    place_T: position of every token within its sequence;  attention_mask_RLL: True where a token may attend to another.
     """
 
     slots_T: Tensor
     grid_RL: Tensor
     place_T: Tensor
-    blind_RLL: Tensor
+    attention_mask_RLL: Tensor
 
     @staticmethod
     def of(lengths_N: Tensor) -> "Packing":
@@ -46,7 +46,7 @@ class Packing:
         owner = torch.full_like(grid, -1)
         owner[slots_T] = sequence_T
         owner_RL = owner.view(-1, longest)
-        return Packing(slots_T, grid.view(-1, longest), place_T, owner_RL[:, :, None] != owner_RL[:, None, :])
+        return Packing(slots_T, grid.view(-1, longest), place_T, owner_RL[:, :, None] == owner_RL[:, None, :])
 
     def unpack(self, x_TD: Tensor) -> Tensor:
         """(T, D) -> (R, L, D), zeros where there is no token."""
@@ -75,25 +75,24 @@ class Attention(nn.Module):
         """Self-attention within each packed sequence."""
         qkv_RLX = packing.unpack(torch.cat([self.query(x_TD), self.key_value(x_TD)], dim=-1))
         q, k, v = qkv_RLX.chunk(3, dim=-1)
-        return self.out(packing.pack(self._mix(q, k, v, packing.blind_RLL[:, None])))
+        return self.out(packing.pack(self._mix(q, k, v, packing.attention_mask_RLL[:, None])))
 
-    def _mix(self, q: Tensor, k: Tensor, v: Tensor, blind: Tensor | None = None) -> Tensor:
+    def _mix(self, q: Tensor, k: Tensor, v: Tensor, attention_mask: Tensor | None = None) -> Tensor:
         q, k, v = (x.unflatten(-1, (self.heads, -1)).transpose(1, 2) for x in (q, k, v))
-        return attend(q, k, v, blind).transpose(1, 2).flatten(2)
+        return attend(q, k, v, attention_mask).transpose(1, 2).flatten(2)
 
 
-def attend(q_NHQK: Tensor, k_NHLK: Tensor, v_NHLK: Tensor, blind_N1QL: Tensor | None) -> Tensor:
-    """Scaled dot-product attention (N, H, Q, K).
+def attend(q_NHQK: Tensor, k_NHLK: Tensor, v_NHLK: Tensor, attention_mask_N1QL: Tensor | None) -> Tensor:
+    """Scaled dot-product attention (N, H, Q, K); the mask is True where a query may attend to a key.
 
     On a CPU the fused kernel is four to seven times slower than two matrix products at the lengths of Pins (16 to 64
     tokens, benchmarks/attention.py), so there the products are written out.
     """
     if q_NHQK.is_cuda:
-        seen = None if blind_N1QL is None else ~blind_N1QL
-        return F.scaled_dot_product_attention(q_NHQK, k_NHLK, v_NHLK, attn_mask=seen)
+        return F.scaled_dot_product_attention(q_NHQK, k_NHLK, v_NHLK, attn_mask=attention_mask_N1QL)
     scores_NHQL = (q_NHQK * q_NHQK.shape[-1] ** -0.5) @ k_NHLK.transpose(-1, -2)
-    if blind_N1QL is not None:
-        scores_NHQL = scores_NHQL.masked_fill(blind_N1QL, -1e4)
+    if attention_mask_N1QL is not None:
+        scores_NHQL = scores_NHQL.masked_fill(~attention_mask_N1QL, -1e4)
     return scores_NHQL.softmax(-1) @ v_NHLK
 
 

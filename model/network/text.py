@@ -102,7 +102,7 @@ class PretrainedTextTower(nn.Module):
     """SigLIP 2, SigLIP or CLIP below its pooling head; the signal's type is added above it.
 
     SigLIP has learned with every text padded to its context and the pads in sight. Here texts are packed, several to a
-    row and blind to each other, so that a text's vector depends on nothing else and pads cost nothing.
+    row and masked from each other, so that a text's vector depends on nothing else and pads cost nothing.
 
     Raises:
         ModelError: the checkpoint cannot be used (model/network/pretrained.py), or text.context is beyond its
@@ -129,10 +129,9 @@ class PretrainedTextTower(nn.Module):
     def forward(self, texts: Texts, packing: Packing) -> Tensor:
         """Packed tokens (T, D)."""
         ids_RL, place_RL = (F.pad(values_T, (0, 1))[packing.grid_RL] for values_T in (texts.ids_T, packing.place_T))
-        seen_RLL = ~packing.blind_RLL
-        seen_RLL = seen_RLL.tril() if self.causal else seen_RLL
+        mask_RLL = packing.attention_mask_RLL.tril() if self.causal else packing.attention_mask_RLL
         with torch.set_grad_enabled(torch.is_grad_enabled() and self.config.trainable != "frozen"):
-            x_RLH = self.tower(ids_RL, position_ids=place_RL, attention_mask=seen_RLL[:, None]).last_hidden_state
+            x_RLH = self.tower(ids_RL, position_ids=place_RL, attention_mask=mask_RLL[:, None]).last_hidden_state
         return self.project(packing.pack(x_RLH)) + self.signal(texts.types_T())
 
 

@@ -29,9 +29,9 @@ class PaddedQueries(nn.Module):
         self.encoder = encoder
 
     def forward(self, ids_NL: Tensor, lengths_N: Tensor, types_N: Tensor) -> Tensor:
-        seen_NL = _seen(ids_NL, lengths_N)
-        tokens_NLD = text_tokens(self.encoder, ids_NL, seen_NL, types_N)
-        return F.normalize(self.encoder.text_head(masked_mean(tokens_NLD, seen_NL)).float(), dim=-1)
+        mask_NL = _attention_mask(ids_NL, lengths_N)
+        tokens_NLD = text_tokens(self.encoder, ids_NL, mask_NL, types_N)
+        return F.normalize(self.encoder.text_head(masked_mean(tokens_NLD, mask_NL)).float(), dim=-1)
 
 
 class PaddedPins(nn.Module):
@@ -51,7 +51,7 @@ class PaddedPins(nn.Module):
         slots_BT: Tensor,
     ) -> Tensor:
         _, image_BID = self.encoder.encode_images(pixels_BSS3)
-        tokens_NLD = text_tokens(self.encoder, ids_NL, _seen(ids_NL, lengths_N), types_N)
+        tokens_NLD = text_tokens(self.encoder, ids_NL, _attention_mask(ids_NL, lengths_N), types_N)
         text_BTD = tokens_NLD.flatten(0, 1)[slots_BT.clamp(min=0)]
         return F.normalize(self._fused(image_BID, has_image_B, text_BTD, slots_BT >= 0).float(), dim=-1)
 
@@ -78,26 +78,26 @@ class PaddedPins(nn.Module):
         return fusion.token_out(x_XD.view_as(x_BXD)[:, 0])
 
 
-def text_tokens(encoder: PinEncoder, ids_NL: Tensor, seen_NL: Tensor, types_N: Tensor) -> Tensor:
+def text_tokens(encoder: PinEncoder, ids_NL: Tensor, mask_NL: Tensor, types_N: Tensor) -> Tensor:
     """(N, L, D); anything where there is no token."""
-    texts = PaddedTexts(ids_NL.flatten(), seen_NL.sum(1), types_N)
-    return encoder.text(texts, padding(seen_NL)).view(*ids_NL.shape, -1)
+    texts = PaddedTexts(ids_NL.flatten(), mask_NL.sum(1), types_N)
+    return encoder.text(texts, padding(mask_NL)).view(*ids_NL.shape, -1)
 
 
-def padding(seen_NL: Tensor) -> Packing:
+def padding(mask_NL: Tensor) -> Packing:
     """Each row one sequence, as long as its True values."""
-    rows, length = seen_NL.shape
-    tokens_T = torch.arange(rows * length, device=seen_NL.device)
-    place_T = torch.arange(length, device=seen_NL.device).expand(rows, length).flatten()
-    blind_NLL = ~seen_NL[:, None, :].expand(-1, length, -1)
-    return Packing(tokens_T, tokens_T.view(rows, length), place_T, blind_NLL)
+    rows, length = mask_NL.shape
+    tokens_T = torch.arange(rows * length, device=mask_NL.device)
+    place_T = torch.arange(length, device=mask_NL.device).expand(rows, length).flatten()
+    attention_mask_NLL = mask_NL[:, None, :].expand(-1, length, -1)
+    return Packing(tokens_T, tokens_T.view(rows, length), place_T, attention_mask_NLL)
 
 
-def masked_mean(x_NLD: Tensor, seen_NL: Tensor) -> Tensor:
+def masked_mean(x_NLD: Tensor, mask_NL: Tensor) -> Tensor:
     """(N, D), zeros where nothing is seen."""
-    counts_N1 = seen_NL.sum(1, keepdim=True).clamp(min=1)
-    return ((x_NLD * seen_NL[..., None]).sum(1, dtype=torch.float32) / counts_N1).to(x_NLD.dtype)
+    counts_N1 = mask_NL.sum(1, keepdim=True).clamp(min=1)
+    return ((x_NLD * mask_NL[..., None]).sum(1, dtype=torch.float32) / counts_N1).to(x_NLD.dtype)
 
 
-def _seen(ids_NL: Tensor, lengths_N: Tensor) -> Tensor:
+def _attention_mask(ids_NL: Tensor, lengths_N: Tensor) -> Tensor:
     return torch.arange(ids_NL.shape[1], device=ids_NL.device) < lengths_N[:, None]

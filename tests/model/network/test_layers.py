@@ -47,8 +47,7 @@ def test_packing_round_trip(lengths):
 def test_a_token_sees_its_own_sequence_alone(lengths):
     packing = Packing.of(torch.tensor(lengths))
     owner = torch.repeat_interleave(torch.arange(len(lengths)), torch.tensor(lengths))
-    seen = ~packing.blind_RLL
-    for row, grid in zip(seen, packing.grid_RL, strict=True):
+    for row, grid in zip(packing.attention_mask_RLL, packing.grid_RL, strict=True):
         for i, j in torch.cartesian_prod(*[torch.arange(len(grid))] * 2).view(-1, 2).tolist():
             if max(grid[i], grid[j]) < sum(lengths):
                 assert row[i, j] == (owner[grid[i]] == owner[grid[j]])
@@ -88,9 +87,9 @@ def test_nothing_packed_is_nothing():
 def test_attend_equals_torch(masked):
     torch.manual_seed(0)
     q, k, v = (torch.randn(2, 3, n, 4) for n in (5, 7, 7))
-    blind = torch.rand(2, 1, 5, 7) < 0.4 if masked else None
-    expected = F.scaled_dot_product_attention(q, k, v, attn_mask=None if blind is None else ~blind)
-    assert torch.allclose(attend(q, k, v, blind), expected, atol=1e-5)
+    mask = torch.rand(2, 1, 5, 7) < 0.6 if masked else None
+    expected = F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
+    assert torch.allclose(attend(q, k, v, mask), expected, atol=1e-5)
 
 
 def test_attention_by_hand():
