@@ -92,11 +92,11 @@ def apply(host: Host = None, file: File = None) -> None:
     """
     from pipelines.cluster.schedules import SCHEDULES, changes, lacking, other_account
 
-    board, planned = changes(host, file or SCHEDULES)
-    for sentence in lacking(board, planned):
+    recurring, planned = changes(host, file or SCHEDULES)
+    for sentence in lacking(recurring, planned):
         _warn(sentence)
     for change in planned:
-        warning = other_account(change, board.carry_out(change))
+        warning = other_account(change, recurring.carry_out(change))
         typer.echo(f"{change.name}: {change.verdict}")
         if warning:
             _warn(f"{change.name}: {warning}")
@@ -129,11 +129,11 @@ def delete(name: Name, host: Host = None, file: File = None) -> None:
 
     A schedule that is still in the file comes back with the next `apply`.
     """
-    from pipelines.cluster.schedules import SCHEDULES, named
+    from pipelines.cluster.schedules import SCHEDULES, find_recurring_runs
 
-    board, found = named(host, file or SCHEDULES, name)
+    recurring, found = find_recurring_runs(host, file or SCHEDULES, name)
     for one in found:
-        board.delete(one)
+        recurring.delete(one)
     typer.echo(f"{name}: deleted")
 
 
@@ -142,9 +142,9 @@ def _warn(sentence: str) -> None:
 
 
 def _set_paused(name: str, host: str | None, file: Path | None, paused: bool) -> None:
-    from pipelines.cluster.schedules import SCHEDULES, named
+    from pipelines.cluster.schedules import SCHEDULES, find_recurring_runs
 
-    board, found = named(host, file or SCHEDULES, name)
+    recurring, found = find_recurring_runs(host, file or SCHEDULES, name)
     for one in found:
-        board.pause(one, paused)
+        recurring.pause(one, paused)
     typer.echo(f"{name}: {'paused' if paused else 'goes on'}")

@@ -71,7 +71,7 @@ def plan(wishes: Iterable[Wanted], standing: Sequence[Standing]) -> list[Change]
     return changes
 
 
-class Board:
+class RecurringRuns:
     """The recurring runs of one experiment."""
 
     def __init__(self, cluster: Cluster, experiment: str) -> None:
@@ -141,30 +141,30 @@ def other_account(change: Change, account: str) -> str:
     )
 
 
-def changes(host: str | None, file: Path) -> tuple[Board, list[Change]]:
+def changes(host: str | None, file: Path) -> tuple[RecurringRuns, list[Change]]:
     """What `apply` has to do. Raises ConfigError for the file and ClusterError for the server."""
     schedules = read_schedules(file)
     wishes = [wanted(name, schedule) for name, schedule in schedules.schedules.items()]
-    board = Board(Cluster(host), schedules.experiment)
-    return board, plan(wishes, board.standing())
+    recurring = RecurringRuns(Cluster(host), schedules.experiment)
+    return recurring, plan(wishes, recurring.standing())
 
 
-def lacking(board: Board, planned: Iterable[Change]) -> list[str]:
+def lacking(recurring: RecurringRuns, planned: Iterable[Change]) -> list[str]:
     """What will go wrong with the schedules that stand after `apply`; raises ClusterError for what is not there."""
     said: dict[str, None] = {}  # each once
     for change in planned:
         if change.wanted:
             schedule = change.wanted.schedule
             profile = read_profile(schedule.deploy_profile)
-            said |= dict.fromkeys(check_profile(profile, [schedule.pipeline], board.cluster.namespace))
+            said |= dict.fromkeys(check_profile(profile, [schedule.pipeline], recurring.cluster.namespace))
     return list(said)
 
 
 def overview(host: str | None, file: Path) -> list[str]:
     """A line for every schedule: its name, when, whether it is paused, its runs' account, what `apply` would do."""
-    board, planned = changes(host, file)
+    recurring, planned = changes(host, file)
     says = {change.name: APPLY[change.verdict] for change in planned}
-    standing = board.standing()
+    standing = recurring.standing()
     missing = [f"{name}  not on the cluster  ({says[name]})" for name in sorted({*says} - {s.name for s in standing})]
     return missing + [
         f"{one.name}  {one.cron}  {'paused' if one.paused else 'on'}  as {one.account}  ({says[one.name]})"
@@ -172,16 +172,16 @@ def overview(host: str | None, file: Path) -> list[str]:
     ]
 
 
-def named(host: str | None, file: Path, name: str) -> tuple[Board, list[Standing]]:
+def find_recurring_runs(host: str | None, file: Path, name: str) -> tuple[RecurringRuns, list[Standing]]:
     """All on the server that have the name.
 
     Raises:
         ConfigError: there is none.
     """
-    board = Board(Cluster(host), read_schedules(file).experiment)
-    standing = board.standing()
+    recurring = RecurringRuns(Cluster(host), read_schedules(file).experiment)
+    standing = recurring.standing()
     found = [one for one in standing if one.name == name]
     if not found:
         there = ", ".join(sorted({one.name for one in standing})) or "none"
-        raise ConfigError(f"{board.cluster.host} has no schedule {name}; there is {there}.")
-    return board, found
+        raise ConfigError(f"{recurring.cluster.host} has no schedule {name}; there is {there}.")
+    return recurring, found

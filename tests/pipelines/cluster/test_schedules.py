@@ -13,7 +13,7 @@ from kfp_driver import Driver
 from model.errors import ClusterError, ConfigError
 from pipelines.cluster import packages
 from pipelines.cluster.schedule_file import read_schedules, wanted
-from pipelines.cluster.schedules import SCHEDULES, Standing, changes, named, other_account, overview, plan
+from pipelines.cluster.schedules import SCHEDULES, Standing, changes, find_recurring_runs, other_account, overview, plan
 
 NIGHTLY = {
     "pipeline": "training",
@@ -30,9 +30,9 @@ def file(folder: Path, **schedules: dict) -> Path:
 
 
 def apply(host: str, path: Path) -> dict[str, str]:
-    board, planned = changes(host, path)
+    recurring, planned = changes(host, path)
     for change in planned:
-        board.carry_out(change)
+        recurring.carry_out(change)
     return {change.name: change.verdict for change in planned}
 
 
@@ -125,13 +125,13 @@ def test_killed_between_making_and_deleting_the_next_apply_tidies_up(server, hos
 def test_a_paused_schedule_stays_paused_even_when_made_anew(server, host, tmp_path, tiny):
     path = file(tmp_path, hourly=tiny)
     apply(host, path)
-    board, (one,) = named(host, path, "hourly")
-    board.pause(one, True)
+    recurring, (one,) = find_recurring_runs(host, path, "hourly")
+    recurring.pause(one, True)
     assert apply(host, path) == {"hourly": "unchanged"}
     assert apply(host, file(tmp_path, hourly=tiny | {"cron": "0 5 * * * *"})) == {"hourly": "made anew"}
     assert overview(host, path) == ["hourly  0 5 * * * *  paused  as default-editor  (as in the file)"]
-    board, (one,) = named(host, path, "hourly")
-    board.pause(one, False)
+    recurring, (one,) = find_recurring_runs(host, path, "hourly")
+    recurring.pause(one, False)
     assert overview(host, path) == ["hourly  0 5 * * * *  on  as default-editor  (as in the file)"]
 
 
@@ -150,11 +150,11 @@ def test_the_overview_says_what_apply_would_do(server, host, tmp_path, tiny):
 def test_delete_takes_one_off_and_an_unknown_name_is_told(server, host, tmp_path, tiny):
     path = file(tmp_path, a=tiny, b=tiny)
     apply(host, path)
-    board, (one,) = named(host, path, "a")
-    board.delete(one)
+    recurring, (one,) = find_recurring_runs(host, path, "a")
+    recurring.delete(one)
     assert set(server.named("recurring_runs")) == {"b"}
     with pytest.raises(ConfigError, match="has no schedule a; there is b"):
-        named(host, path, "a")
+        find_recurring_runs(host, path, "a")
 
 
 def test_every_night_is_a_run_of_its_own_and_learns_anew(server, host, tmp_path):
@@ -194,8 +194,8 @@ def test_the_account_that_will_run_is_compared_with_the_one_asked_for(server, ho
     server.version = version
     path = file(tmp_path, nightly=NIGHTLY)
     for _ in range(2):  # made, and looked at again
-        board, (change,) = changes(host, path)
-        warning = other_account(change, board.carry_out(change))
+        recurring, (change,) = changes(host, path)
+        warning = other_account(change, recurring.carry_out(change))
         assert ("KFP will run it as default-editor, not as pinclip-pipeline" in warning) == (version == "2.16.1")
     assert overview(host, path) == [f"nightly  0 0 2 * * *  on  as {account}  (as in the file)"]
 
