@@ -42,7 +42,7 @@ class Standing:
 
 
 @dataclass(frozen=True)
-class Change:
+class ScheduleChange:
     """What one name needs. `kept` is the recurring run that is right already."""
 
     name: str
@@ -59,7 +59,7 @@ class Change:
         return "made anew" if self.removed else "made"
 
 
-def plan(wishes: Iterable[Wanted], standing: Sequence[Standing]) -> list[Change]:
+def plan(wishes: Iterable[Wanted], standing: Sequence[Standing]) -> list[ScheduleChange]:
     """What to do so that every wish stands exactly once, and nothing else."""
     by_name = {wish.name: wish for wish in wishes}
     changes = []
@@ -67,7 +67,7 @@ def plan(wishes: Iterable[Wanted], standing: Sequence[Standing]) -> list[Change]
         wish = by_name.get(name)
         there = [one for one in standing if one.name == name]
         kept = next((one for one in there if wish and one.digest == wish.digest), None)
-        changes.append(Change(name, wish, kept, tuple(one for one in there if one is not kept)))
+        changes.append(ScheduleChange(name, wish, kept, tuple(one for one in there if one is not kept)))
     return changes
 
 
@@ -83,7 +83,7 @@ class RecurringRuns:
         rows = self.cluster.every(listing, "recurring_runs", experiment_id=self.experiment_id, sort_by="created_at")
         return [one for row in rows if (one := _standing(row))]
 
-    def carry_out(self, change: Change) -> str:
+    def carry_out(self, change: ScheduleChange) -> str:
         """Returns the account that the runs will have, as KFP tells it; "" where nothing stands any more."""
         made = None
         if change.wanted and not change.kept:
@@ -129,7 +129,7 @@ def _standing(row: Any) -> Standing | None:
     return Standing(row.recurring_run_id, row.display_name, mark[1], row.mode == "DISABLE", cron, account)
 
 
-def other_account(change: Change, account: str) -> str:
+def other_account(change: ScheduleChange, account: str) -> str:
     """A sentence where the runs of a schedule will have another account than its profile names; else ""."""
     asked = change.wanted.service_account if change.wanted else None
     if not asked or account in ("", asked):
@@ -141,7 +141,7 @@ def other_account(change: Change, account: str) -> str:
     )
 
 
-def changes(host: str | None, file: Path) -> tuple[RecurringRuns, list[Change]]:
+def changes(host: str | None, file: Path) -> tuple[RecurringRuns, list[ScheduleChange]]:
     """What `apply` has to do. Raises ConfigError for the file and ClusterError for the server."""
     schedules = read_schedules(file)
     wishes = [wanted(name, schedule) for name, schedule in schedules.schedules.items()]
@@ -149,7 +149,7 @@ def changes(host: str | None, file: Path) -> tuple[RecurringRuns, list[Change]]:
     return recurring, plan(wishes, recurring.standing())
 
 
-def lacking(recurring: RecurringRuns, planned: Iterable[Change]) -> list[str]:
+def lacking(recurring: RecurringRuns, planned: Iterable[ScheduleChange]) -> list[str]:
     """What will go wrong with the schedules that stand after `apply`; raises ClusterError for what is not there."""
     said: dict[str, None] = {}  # each once
     for change in planned:
