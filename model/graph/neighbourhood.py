@@ -50,8 +50,8 @@ def build(
     queries = catalogue.read("queries", ["query", "pin_id"])
     edges = _edges(boards, row, split, config)
     texts, distinct = _texts(boards, queries, row, split, config)
-    taught = ~edges.held_out
-    graph = Adjacency.of(edges.pin[taught], edges.other[taught], len(row))
+    training_edges = ~edges.held_out
+    graph = Adjacency.of(edges.pin[training_edges], edges.other[training_edges], len(row))
     neighbours = random_walk_neighbours(
         graph, config.graph, config.seed, lambda fraction: report(0.1 + 0.85 * fraction, "random walks"), each
     )
