@@ -30,7 +30,7 @@ from model.evaluation.bootstrap import Bootstrap, ends
 from model.evaluation.cost import Side, cost
 from model.evaluation.evaluate import Space, pinclip_space
 from model.evaluation.questions import answered, questions
-from model.evaluation.tasks import Ground, ground
+from model.evaluation.tasks import EvaluationScope, evaluation_scope
 from model.graph.neighbourhood import read_fresh
 from model.graph.splits import fresh_pins, split_pins
 from model.network.checkpoint import load_model
@@ -71,7 +71,7 @@ def compare(
     fresh_part(prepared, neighbours, Config.of(prepare=asdict(config.prepare), vision=asdict(its.vision)), part)
     report(0.1, "fresh Pins decoded")
     embed(part, champion.folder, scratch / "vectors", lambda f, m: report(0.1 + 0.6 * f, m), each)
-    fresh = ground(prepared, neighbours, only_fresh=True)
+    fresh = evaluation_scope(prepared, neighbours, only_fresh=True)
     tasks = differences(fresh, pinclip_space(vectors), pinclip_space(scratch / "vectors"), config)
     report(0.8, "judged")
     timed = _drawn(len(fresh.pins), config)
@@ -108,10 +108,10 @@ def fresh_part(prepared: Path, neighbours: Path, config: Config, out: Path) -> N
     decode_catalogue(Catalogue(out / "catalogue"), config.vision.image_size, config.prepare, out / "pixels.u8")
 
 
-def differences(g: Ground, ours: Space, champion: Space, config: Config) -> dict[str, Any]:
-    """recall@10 of each task, and of both. ours: vectors of the whole catalogue; champion: of the Pins of `g` alone."""
-    asked = questions(g, ours.queries, config)
-    again = questions(replace(g, pins=np.arange(len(g.pins))), champion.queries, config)
+def differences(scope: EvaluationScope, ours: Space, champion: Space, config: Config) -> dict[str, Any]:
+    """recall@10 of each task, and of both. ours: vectors of the whole catalogue; champion: of the Pins in `scope`."""
+    asked = questions(scope, ours.queries, config)
+    again = questions(replace(scope, pins=np.arange(len(scope.pins))), champion.queries, config)
     return {
         task: difference(
             question.recall(answered(question, ours.tables)),

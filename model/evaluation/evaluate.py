@@ -28,7 +28,7 @@ from model.evaluation.metrics import hits, ndcg_at_k, recall_at_k
 from model.evaluation.quantization_study import retention_intervals, study
 from model.evaluation.questions import Question, Tables, questions
 from model.evaluation.slices import slices
-from model.evaluation.tasks import Ground, Task, ground, related_task, search_task, text_tasks
+from model.evaluation.tasks import EvaluationScope, Task, evaluation_scope, related_task, search_task, text_tasks
 from model.files import replaced, write_json
 from model.graph.neighbourhood import read_training
 from model.network.checkpoint import load_model, parameters
@@ -83,7 +83,7 @@ def evaluate(
     report: Callable[[float, str], None] = lambda fraction, message: None,
 ) -> Metrics:
     """Writes the folder above and returns the metrics."""
-    everything, fresh = (ground(prepared, neighbours, only_fresh) for only_fresh in (False, True))
+    everything, fresh = (evaluation_scope(prepared, neighbours, only_fresh) for only_fresh in (False, True))
     ours, theirs, affine = pinclip_space(vectors), clip_space(baseline), read_affine(quantized)
     metrics = {**judge(ours, everything, config), "fresh": judge(ours, fresh, config)}
     report(0.4, "PinCLIP judged")
@@ -117,20 +117,22 @@ def evaluate(
     return metrics
 
 
-def judge(space: Space, g: Ground, config: Config) -> Metrics:
+def judge(space: Space, scope: EvaluationScope, config: Config) -> Metrics:
     """The figures of one space in one scope; None for a task without a single answerable query."""
-    to_text, to_image, speakers = text_tasks(g)
-    texts = g.pins[speakers]
+    to_text, to_image, speakers = text_tasks(scope)
+    texts = scope.pins[speakers]
     most, seed = config.evaluation.max_queries, config.seed
-    related = related_task(g, most, seed).sampled(most, seed)
-    search, asked = search_task(g, space.queries).sampled(most, seed), np.arange(len(space.query))
+    related = related_task(scope, most, seed).sampled(most, seed)
+    search, asked = search_task(scope, space.queries).sampled(most, seed), np.arange(len(space.query))
     return {
         "pintext": {
-            "image_to_text": _recalls(space.image, g.pins, space.text, texts, to_text.sampled(most, seed)),
-            "text_to_image": _recalls(space.text, texts, space.image, g.pins, to_image.sampled(most, seed)),
+            "image_to_text": _recalls(space.image, scope.pins, space.text, texts, to_text.sampled(most, seed)),
+            "text_to_image": _recalls(space.text, texts, space.image, scope.pins, to_image.sampled(most, seed)),
         },
-        "related_pins": _best([_related(pins, g.pins, related) for pins in space.pins]),
-        "search": _best([_recalls(space.query, asked, pins, g.pins, search) for pins in space.pins], drop="recall@1"),
+        "related_pins": _best([_related(pins, scope.pins, related) for pins in space.pins]),
+        "search": _best(
+            [_recalls(space.query, asked, pins, scope.pins, search) for pins in space.pins], drop="recall@1"
+        ),
     }
 
 
@@ -191,8 +193,8 @@ def _catalogue_facts(prepared: Path, neighbours: Path) -> dict[str, Any]:
     return {**facts, "digest": summary["digest"]}
 
 
-def _asked(scopes: dict[str, Ground], space: Space, config: Config) -> dict[str, dict[str, Question]]:
-    return {scope: questions(g, space.queries, config) for scope, g in scopes.items()}
+def _asked(scopes: dict[str, EvaluationScope], space: Space, config: Config) -> dict[str, dict[str, Question]]:
+    return {name: questions(scope, space.queries, config) for name, scope in scopes.items()}
 
 
 def _prefixes(vectors: Path) -> list[int]:
@@ -204,19 +206,19 @@ def _pin_ids(vectors: Path) -> list[str]:
     return [pin for shard in shards for pin in pq.read_table(shard, columns=["pin_id"])["pin_id"].to_pylist()]
 
 
-def _examples(space: Space, g: Ground, ids: list[str], config: Config) -> dict[str, list[dict[str, Any]]]:
+def _examples(space: Space, scope: EvaluationScope, ids: list[str], config: Config) -> dict[str, list[dict[str, Any]]]:
     """A few fresh queries of each task with their results."""
-    to_text, _, speakers = text_tasks(g)
-    pin = lambda row: {"pin_id": ids[g.pins[row]]}  # noqa: E731
-    related = related_task(g, config.evaluation.max_queries, config.seed).sampled(EXAMPLES, config.seed)
-    search = search_task(g, space.queries).sampled(EXAMPLES, config.seed)
+    to_text, _, speakers = text_tasks(scope)
+    pin = lambda row: {"pin_id": ids[scope.pins[row]]}  # noqa: E731
+    related = related_task(scope, config.evaluation.max_queries, config.seed).sampled(EXAMPLES, config.seed)
+    search = search_task(scope, space.queries).sampled(EXAMPLES, config.seed)
     words = to_text.sampled(EXAMPLES, config.seed)
-    pins, texts = space.pins[0], g.pins[speakers]
-    question, spoken = lambda row: {"text": space.queries[row]}, lambda row: {"text": g.texts[speakers[row]]}
+    pins, texts = space.pins[0], scope.pins[speakers]
+    question, spoken = lambda row: {"text": space.queries[row]}, lambda row: {"text": scope.texts[speakers[row]]}
     return {
-        "related_pins": _shown(pins[g.pins[related.asking]], pins, g.pins, related, pin, pin),
-        "search": _shown(space.query[search.asking], pins, g.pins, search, question, pin),
-        "image_to_text": _shown(space.image[g.pins[words.asking]], space.text, texts, words, pin, spoken),
+        "related_pins": _shown(pins[scope.pins[related.asking]], pins, scope.pins, related, pin, pin),
+        "search": _shown(space.query[search.asking], pins, scope.pins, search, question, pin),
+        "image_to_text": _shown(space.image[scope.pins[words.asking]], space.text, texts, words, pin, spoken),
     }
 
 

@@ -22,7 +22,7 @@ from model.embedding.affine import unit_length
 from model.embedding.codes import NAMES, Binary, Code, codes
 from model.evaluation.bootstrap import Bootstrap, ends
 from model.evaluation.questions import K, Question, Tables, questions, sampled
-from model.evaluation.tasks import Ground
+from model.evaluation.tasks import EvaluationScope
 
 TARGETS = {"int8": 0.995, "int4": 0.98}  # retention on every task, at a quarter and at an eighth of the bytes
 
@@ -44,7 +44,7 @@ class _Measured:
 
 def study(
     tables: Tables,
-    scopes: Mapping[str, Ground],
+    scopes: Mapping[str, EvaluationScope],
     queries: list[str],
     training: np.ndarray,
     prefixes: Sequence[int],
@@ -55,7 +55,9 @@ def study(
 
     tables: float32 vectors by row; scopes: by name; training: rows of the Pins that the codes may learn from.
     """
-    held = {key: question for scope, g in scopes.items() for key, question in _held(scope, g, tables, queries, config)}
+    held = {
+        key: question for name, scope in scopes.items() for key, question in _held(name, scope, tables, queries, config)
+    }
     entries: list[dict[str, Any]] = []
     exact: dict[tuple[str, str], _Measured] = {}  # float32 at full length, which comes first
     for done, (prefix, name, code) in enumerate(_codes(tables["pin"][training], prefixes, config.seed), 1):
@@ -80,12 +82,12 @@ def retention_intervals(studied: Mapping[str, Any], code: str, dim: int) -> dict
 
 
 def _held(
-    scope: str, g: Ground, tables: Tables, queries: list[str], config: Config
+    name: str, scope: EvaluationScope, tables: Tables, queries: list[str], config: Config
 ) -> Iterator[tuple[tuple[str, str], _Held]]:
-    smaller = sampled(g, config.quantization.study_pins, config.seed)
+    smaller = sampled(scope, config.quantization.study_pins, config.seed)
     for task, question in questions(smaller, queries, config).items():
         asking, candidates = tables[question.asks][question.asking], tables[question.answers][question.candidates]
-        yield (scope, task), _Held(question, asking, candidates)
+        yield (name, task), _Held(question, asking, candidates)
 
 
 def _codes(training_NE: np.ndarray, prefixes: Sequence[int], seed: int) -> Iterator[tuple[int, str, Code]]:

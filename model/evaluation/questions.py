@@ -13,7 +13,7 @@ from model.config import Config
 from model.embedding.columns import VectorColumn
 from model.embedding.retrieval import top_k_of_blocks
 from model.evaluation.metrics import hits
-from model.evaluation.tasks import Ground, Task, related_task, search_task, text_tasks
+from model.evaluation.tasks import EvaluationScope, Task, related_task, search_task, text_tasks
 
 K = 10
 Vectors = Literal["pin", "image", "text", "query"]
@@ -46,17 +46,17 @@ class Question:
         return hits(found_QK, self.relevant).sum(1) / self.room
 
 
-def questions(g: Ground, queries: list[str], config: Config) -> dict[str, Question]:
+def questions(scope: EvaluationScope, queries: list[str], config: Config) -> dict[str, Question]:
     """By task; the tasks without a single answerable query are absent. `queries`: as their vectors are numbered."""
     most, seed = config.evaluation.max_queries, config.seed
-    to_text, to_image, speakers = text_tasks(g)
-    related, search = related_task(g, most, seed), search_task(g, queries)
-    pins, texts = g.pins, g.pins[speakers]
+    to_text, to_image, speakers = text_tasks(scope)
+    related, search = related_task(scope, most, seed), search_task(scope, queries)
+    pins, texts = scope.pins, scope.pins[speakers]
     asked = {
-        "related_pins": _question("pin", "pin", pins, pins, related.sampled(most, seed), g.groups),
+        "related_pins": _question("pin", "pin", pins, pins, related.sampled(most, seed), scope.groups),
         "search": _question("query", "pin", np.arange(len(queries)), pins, search.sampled(most, seed), None),
-        "image_to_text": _question("image", "text", pins, texts, to_text.sampled(most, seed), g.groups),
-        "text_to_image": _question("text", "image", texts, pins, to_image.sampled(most, seed), g.groups[speakers]),
+        "image_to_text": _question("image", "text", pins, texts, to_text.sampled(most, seed), scope.groups),
+        "text_to_image": _question("text", "image", texts, pins, to_image.sampled(most, seed), scope.groups[speakers]),
     }
     return {name: question for name, question in asked.items() if len(question.asking)}
 
@@ -67,13 +67,13 @@ def answered(question: Question, tables: Tables) -> np.ndarray:
     return top_k_of_blocks(tables[question.asks][question.asking], blocks, K, question.excluded)[0]
 
 
-def sampled(g: Ground, most: int, seed: int) -> Ground:
+def sampled(scope: EvaluationScope, most: int, seed: int) -> EvaluationScope:
     """At most `most` Pins of the scope, drawn by seed: a smaller scope of its own."""
-    if len(g.pins) <= most:
-        return g
-    drawn = np.sort(np.random.default_rng(seed).choice(len(g.pins), size=most, replace=False))
-    rows = ("pins", "groups", "told_boards", "boards", "told_words", "words")
-    return replace(g, texts=[g.texts[i] for i in drawn], **{name: getattr(g, name)[drawn] for name in rows})
+    if len(scope.pins) <= most:
+        return scope
+    drawn = np.sort(np.random.default_rng(seed).choice(len(scope.pins), size=most, replace=False))
+    rows = ("pins", "groups", "training_boards", "boards", "training_words", "words")
+    return replace(scope, texts=[scope.texts[i] for i in drawn], **{name: getattr(scope, name)[drawn] for name in rows})
 
 
 def _question(

@@ -42,20 +42,20 @@ class Task:
 
 
 @dataclass(frozen=True)
-class Ground:
+class EvaluationScope:
     """Everything that the tasks of one scope need, rows renumbered to the Pins of the scope."""
 
     pins: np.ndarray  # (n,) rows in the catalogue
     texts: list[str]  # (n,) first text of each Pin, "" without
     groups: np.ndarray  # (n,) group number
-    told_boards: sp.csr_matrix  # (n, boards) edges that training was told
+    training_boards: sp.csr_matrix  # (n, boards) edges that training was told
     boards: sp.csr_matrix  # (n, boards) all edges
-    told_words: sp.csr_matrix  # (n, words)
+    training_words: sp.csr_matrix  # (n, words)
     words: sp.csr_matrix
     vocabulary: list[str]
 
 
-def ground(prepared: Path, neighbours: Path, only_fresh: bool) -> Ground:
+def evaluation_scope(prepared: Path, neighbours: Path, only_fresh: bool) -> EvaluationScope:
     catalogue = Catalogue(prepared / "catalogue")
     pins = np.flatnonzero(read_fresh(neighbours)) if only_fresh else np.arange(catalogue.count("pins"))
     table = catalogue.read("pins", ["pin_id", "group_id", *TEXT_SIGNALS])
@@ -63,24 +63,24 @@ def ground(prepared: Path, neighbours: Path, only_fresh: bool) -> Ground:
     signals = [joined_texts(table[name].to_pylist()) for name in TEXT_SIGNALS]
     firsts = [next((text for text in texts if text), "") for texts in zip(*signals, strict=True)]
     edges, (facts, vocabulary) = read_edges(neighbours), read_texts(neighbours)
-    return Ground(
+    return EvaluationScope(
         pins=pins,
         texts=[firsts[pin] for pin in pins],
         groups=np.unique(np.asarray(groups), return_inverse=True)[1][pins],
-        told_boards=_matrix(edges, len(groups), told_only=True)[pins],
-        boards=_matrix(edges, len(groups), told_only=False)[pins],
-        told_words=_matrix(facts, len(groups), told_only=True, width=len(vocabulary))[pins],
-        words=_matrix(facts, len(groups), told_only=False, width=len(vocabulary))[pins],
+        training_boards=_matrix(edges, len(groups), training_only=True)[pins],
+        boards=_matrix(edges, len(groups), training_only=False)[pins],
+        training_words=_matrix(facts, len(groups), training_only=True, width=len(vocabulary))[pins],
+        words=_matrix(facts, len(groups), training_only=False, width=len(vocabulary))[pins],
         vocabulary=vocabulary,
     )
 
 
-def text_tasks(g: Ground) -> tuple[Task, Task, np.ndarray]:
+def text_tasks(scope: EvaluationScope) -> tuple[Task, Task, np.ndarray]:
     """(image_to_text, text_to_image, a Pin row for each distinct text: its vector stands for the text).
 
     The texts stand in the order in which they first appear, so that those rows rise.
     """
-    distinct, speaker, number = np.unique(np.asarray(g.texts), return_index=True, return_inverse=True)
+    distinct, speaker, number = np.unique(np.asarray(scope.texts), return_index=True, return_inverse=True)
     order = np.argsort(speaker)
     distinct, speaker, number = distinct[order], speaker[order], np.argsort(order)[number]
     empty = distinct == ""
@@ -93,22 +93,22 @@ def text_tasks(g: Ground) -> tuple[Task, Task, np.ndarray]:
     return to_text, to_image, speaker[~empty]
 
 
-def related_task(g: Ground, most: int, seed: int) -> Task:
-    saved = np.flatnonzero(np.diff(g.boards.indptr))
+def related_task(scope: EvaluationScope, most: int, seed: int) -> Task:
+    saved = np.flatnonzero(np.diff(scope.boards.indptr))
     asking = np.sort(np.random.default_rng(seed).permutation(saved)[:most])
-    shared, told = g.boards[asking] @ g.boards.T, g.told_boards[asking] @ g.told_boards.T
+    shared, told = scope.boards[asking] @ scope.boards.T, scope.training_boards[asking] @ scope.training_boards.T
     relevant, excluded = [], []
     for row, pin in enumerate(asking):
-        known = np.union1d(told[row].indices, np.flatnonzero(g.groups == g.groups[pin]))
+        known = np.union1d(told[row].indices, np.flatnonzero(scope.groups == scope.groups[pin]))
         relevant.append(np.setdiff1d(shared[row].indices, known))
         excluded.append(known)
     return Task(asking, relevant, excluded)
 
 
-def search_task(g: Ground, queries: list[str]) -> Task:
+def search_task(scope: EvaluationScope, queries: list[str]) -> Task:
     """Asking rows index `queries`, the distinct queries of the catalogue."""
-    column = {text: i for i, text in enumerate(g.vocabulary)}
-    told, words = g.told_words.tocsc(), g.words.tocsc()
+    column = {text: i for i, text in enumerate(scope.vocabulary)}
+    told, words = scope.training_words.tocsc(), scope.words.tocsc()
     asking = np.array([i for i, query in enumerate(queries) if query in column], dtype=np.int64)
     relevant, excluded = [], []
     for i in asking:
@@ -118,8 +118,8 @@ def search_task(g: Ground, queries: list[str]) -> Task:
     return Task(asking, relevant, excluded)
 
 
-def _matrix(facts: Facts, pins: int, told_only: bool, width: int | None = None) -> sp.csr_matrix:
-    kept = ~facts.held_out if told_only else np.ones(len(facts.pin), dtype=bool)
+def _matrix(facts: Facts, pins: int, training_only: bool, width: int | None = None) -> sp.csr_matrix:
+    kept = ~facts.held_out if training_only else np.ones(len(facts.pin), dtype=bool)
     columns = width if width is not None else (int(facts.other.max()) + 1 if len(facts.other) else 0)
     ones = np.ones(int(kept.sum()), dtype=np.float32)
     return sp.csr_matrix((ones, (facts.pin[kept], facts.other[kept])), shape=(pins, columns))

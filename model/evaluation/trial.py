@@ -14,7 +14,7 @@ from typing import Any
 from model.config import Config
 from model.embedding.embedder import embed
 from model.evaluation.evaluate import K, Metrics, clip_space, judge, pinclip_space
-from model.evaluation.tasks import ground
+from model.evaluation.tasks import evaluation_scope
 from model.graph.neighbourhood import read_fresh, read_training
 from model.training.loop import fit
 
@@ -54,7 +54,10 @@ def _judged(prepared: Path, neighbours: Path, vectors: Path, config: Config) -> 
     scopes = {"fresh": True}
     if (read_training(neighbours) | read_fresh(neighbours)).all():
         scopes["all"] = False
-    return {name: recalls(judge(space, ground(prepared, neighbours, only), config)) for name, only in scopes.items()}
+    return {
+        name: recalls(judge(space, evaluation_scope(prepared, neighbours, only), config))
+        for name, only in scopes.items()
+    }
 
 
 def recalls(metrics: Metrics) -> Recalls:

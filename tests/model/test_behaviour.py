@@ -17,7 +17,7 @@ from model.config.overrides import override
 from model.data.catalogue import CatalogueWriter
 from model.embedding.embedder import Embedder, embed, read_vectors
 from model.evaluation.evaluate import judge, pinclip_space
-from model.evaluation.tasks import ground
+from model.evaluation.tasks import evaluation_scope
 from model.graph.neighbourhood import read_fresh
 from model.network.checkpoint import save_model
 from model.network.encoder import PinEncoder
@@ -72,7 +72,9 @@ def world(tmp_path_factory, config):
 
 
 def related_recall(world, vectors, config) -> float:
-    return judge(pinclip_space(vectors), ground(*world[:2], only_fresh=True), config)["related_pins"]["recall@10"]
+    return judge(pinclip_space(vectors), evaluation_scope(*world[:2], only_fresh=True), config)["related_pins"][
+        "recall@10"
+    ]
 
 
 def test_fresh_pins_find_both_colours_of_their_boards(world, config):

@@ -12,7 +12,7 @@ from model.embedding.columns import VectorColumn
 from model.embedding.embedder import embed, read_queries
 from model.embedding.quantization import quantize
 from model.evaluation.evaluate import Space, clip_space, evaluate, judge, pinclip_space
-from model.evaluation.tasks import ground, related_task, search_task, text_tasks
+from model.evaluation.tasks import evaluation_scope, related_task, search_task, text_tasks
 from model.graph.neighbourhood import read_training
 from model.training.loop import fit
 
@@ -87,7 +87,7 @@ def naive_recall(asking, candidates, task, k=10) -> float:
 @pytest.mark.parametrize("only_fresh", [True, False])
 def test_recalls_equal_a_naive_reckoning(judged, walked, embedded, config, only_fresh):
     metrics = judged[0]["fresh"] if only_fresh else judged[0]
-    g, space, most = ground(*walked, only_fresh), pinclip_space(embedded), config.evaluation.max_queries
+    g, space, most = evaluation_scope(*walked, only_fresh), pinclip_space(embedded), config.evaluation.max_queries
     pins, images, asked = space.pins[0][g.pins], space.image[g.pins], space.query[np.arange(len(space.queries))]
     to_text, to_image, speakers = text_tasks(g)
     texts = space.text[g.pins][speakers]
@@ -106,7 +106,7 @@ def test_recalls_equal_a_naive_reckoning(judged, walked, embedded, config, only_
 
 
 def test_of_the_baselines_vectors_the_strongest_counts(judged, walked, embedded, config):
-    g, space = ground(*walked, only_fresh=True), clip_space(embedded)
+    g, space = evaluation_scope(*walked, only_fresh=True), clip_space(embedded)
     image, text, mean = (column[np.arange(len(column))] for column in space.pins)
     assert np.allclose(mean, (image + text) / np.linalg.norm(image + text, axis=1, keepdims=True), atol=1e-6)
     each = [judge(Space([p], space.image, space.text, space.queries, space.query), g, config) for p in space.pins]
@@ -118,7 +118,7 @@ def test_of_the_baselines_vectors_the_strongest_counts(judged, walked, embedded,
 
 def test_a_perfect_space_scores_one_and_coarse_codes_lose_it(walked, config):
     """A Pin's vector says which boards it is on: whoever shares one scores 1 or more, all others 0."""
-    g = ground(*walked, only_fresh=True)
+    g = evaluation_scope(*walked, only_fresh=True)
     vectors = np.zeros((max(g.pins) + 1, g.boards.shape[1]), dtype=np.float32)
     vectors[g.pins] = g.boards.toarray()
     column = VectorColumn.of(vectors)

@@ -5,12 +5,12 @@ import pytest
 
 from model.evaluation.evaluate import judge, pinclip_space
 from model.evaluation.questions import Question, answered, questions, sampled
-from model.evaluation.tasks import ground
+from model.evaluation.tasks import evaluation_scope
 
 
 @pytest.mark.parametrize("only_fresh", [True, False])
 def test_the_mean_is_the_figure_of_the_evaluation(walked, embedded, config, only_fresh):
-    g, space = ground(*walked, only_fresh), pinclip_space(embedded)
+    g, space = evaluation_scope(*walked, only_fresh), pinclip_space(embedded)
     judged, asked = judge(space, g, config), questions(g, space.queries, config)
     figures = {**judged["pintext"], "related_pins": judged["related_pins"], "search": judged["search"]}
     assert set(asked) == set(figures)
@@ -29,7 +29,7 @@ def test_recall_by_hand():
 
 
 def test_a_sampled_scope_is_a_scope_of_fewer_pins(walked, config):
-    g = ground(*walked, only_fresh=False)
+    g = evaluation_scope(*walked, only_fresh=False)
     small = sampled(g, 50, seed=0)
     assert len(small.pins) == len(small.texts) == small.boards.shape[0] == 50
     rows = {pin: i for i, pin in enumerate(g.pins)}

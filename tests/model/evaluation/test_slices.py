@@ -10,7 +10,7 @@ from model.embedding.columns import VectorColumn
 from model.evaluation.evaluate import pinclip_space
 from model.evaluation.questions import Question, questions
 from model.evaluation.slices import OTHERS, UNSTATED, slices
-from model.evaluation.tasks import ground
+from model.evaluation.tasks import evaluation_scope
 
 
 @pytest.fixture
@@ -94,7 +94,7 @@ def test_slices_of_the_pins_that_words_find(sliced, config):
 @pytest.mark.parametrize("scope", ["all", "fresh"])
 def test_weighted_slices_add_up_to_the_recall_of_all(walked, embedded, config, scope):
     space = pinclip_space(embedded)
-    asked = {scope: questions(ground(*walked, scope == "fresh"), space.queries, config)}
+    asked = {scope: questions(evaluation_scope(*walked, scope == "fresh"), space.queries, config)}
     result = slices(space.tables, asked, walked[0], least(config, 1))
     for task in ("related_pins", "image_to_text"):
         found = result["scopes"][scope][task]
@@ -112,7 +112,7 @@ def test_pairs_of_answers_add_up_too(walked, embedded, config):
 
     space = pinclip_space(embedded)
     for task in ("search", "text_to_image"):
-        question = questions(ground(*walked, False), space.queries, config)[task]
+        question = questions(evaluation_scope(*walked, False), space.queries, config)[task]
         found = answered(question, space.tables)
         pairs = _pairs_of_answers(question, found)
         assert np.bincount(pairs.query_P, pairs.weight_P) == pytest.approx(np.ones(len(question.asking)))

@@ -5,7 +5,7 @@ import pytest
 import scipy.sparse as sp
 
 from model.config.overrides import override
-from model.evaluation.tasks import Ground, Task, ground, related_task, search_task, text_tasks
+from model.evaluation.tasks import EvaluationScope, Task, evaluation_scope, related_task, search_task, text_tasks
 from model.graph.neighbourhood import read_fresh
 
 
@@ -17,13 +17,13 @@ def matrix(facts, columns) -> sp.csr_matrix:
 # Pins 0 and 1 are one group. Board A has 0, 1, 2 and board B has 2, 3; training was told of all but 0 on A and 3 on B.
 TOLD_BOARDS, BOARDS = [(1, 0), (2, 0), (2, 1)], [(0, 0), (1, 0), (2, 0), (2, 1), (3, 1)]
 TOLD_WORDS, WORDS = [(0, 0)], [(0, 0), (3, 0), (2, 1)]
-HAND = Ground(
+HAND = EvaluationScope(
     pins=np.arange(5),
     texts=["tea", "cup", "", "tea", "pot"],
     groups=np.array([0, 0, 1, 2, 3]),
-    told_boards=matrix(TOLD_BOARDS, 2),
+    training_boards=matrix(TOLD_BOARDS, 2),
     boards=matrix(BOARDS, 2),
-    told_words=matrix(TOLD_WORDS, 2),
+    training_words=matrix(TOLD_WORDS, 2),
     words=matrix(WORDS, 2),
     vocabulary=["tea", "cups"],
 )
@@ -45,7 +45,7 @@ def test_image_to_text_and_back():
 
 def test_the_pins_that_speak_for_texts_rise(walked):
     """Their vectors are read in that order, a part of a shard at a time."""
-    assert (np.diff(text_tasks(ground(*walked, only_fresh=False))[2]) > 0).all()
+    assert (np.diff(text_tasks(evaluation_scope(*walked, only_fresh=False))[2]) > 0).all()
 
 
 def test_related_pins():
@@ -79,7 +79,7 @@ def test_at_most_so_many_pins_ask_for_related_ones():
 
 def test_without_boards_queries_or_texts_nobody_asks():
     nothing = sp.csr_matrix((5, 0), dtype=np.float32)
-    empty = Ground(np.arange(5), [""] * 5, np.arange(5), nothing, nothing, nothing, nothing, [])
+    empty = EvaluationScope(np.arange(5), [""] * 5, np.arange(5), nothing, nothing, nothing, nothing, [])
     for task in (*text_tasks(empty)[:2], related_task(empty, 10, 0), search_task(empty, ["tea"])):
         assert len(task.sampled(10, 0).asking) == 0
 
@@ -99,30 +99,32 @@ def by_hand(catalogue_of, picture, config):
 
 
 def test_the_ground_of_all_pins(by_hand):
-    g = ground(*by_hand, only_fresh=False)
+    g = evaluation_scope(*by_hand, only_fresh=False)
     assert g.pins.tolist() == list(range(20))
     assert g.texts[:2] == ["first", "a, 1"]
     assert (g.groups[0] == g.groups[1:]).sum() == 0
     assert all(g.groups[i] == g.groups[i + 1] for i in range(2, 20, 2))
     assert sorted(g.vocabulary) == ["Tea time", "tea"]
     assert g.boards.sum() == 20
-    assert g.told_boards.sum() == 18
-    assert (g.words.sum(), g.told_words.sum()) == (40, 36)
+    assert g.training_boards.sum() == 18
+    assert (g.words.sum(), g.training_words.sum()) == (40, 36)
 
 
 def test_over_all_pins_only_what_was_held_out_is_right(by_hand):
     """Here that is what joins a fresh Pin: the training Pins know each other."""
-    related = answers(related_task(ground(*by_hand, only_fresh=False), 20, 0))
+    related = answers(related_task(evaluation_scope(*by_hand, only_fresh=False), 20, 0))
     assert related[2] == ([18, 19], list(range(18)))
     assert related[18] == (list(range(18)), [18, 19])
-    assert answers(search_task(ground(*by_hand, only_fresh=False), ["tea"])) == {0: ([18, 19], list(range(18)))}
+    assert answers(search_task(evaluation_scope(*by_hand, only_fresh=False), ["tea"])) == {
+        0: ([18, 19], list(range(18)))
+    }
 
 
 def test_over_fresh_pins_every_fact_counts(by_hand):
     assert np.flatnonzero(read_fresh(by_hand[1])).tolist() == [18, 19]
-    g = ground(*by_hand, only_fresh=True)
+    g = evaluation_scope(*by_hand, only_fresh=True)
     assert g.pins.tolist() == [18, 19]
-    assert g.told_boards.nnz == g.told_words.nnz == 0
+    assert g.training_boards.nnz == g.training_words.nnz == 0
     assert answers(related_task(g, 20, 0)) == {0: ([], [0, 1]), 1: ([], [0, 1])}  # one group
     assert answers(search_task(g, ["tea"])) == {0: ([0, 1], [])}
     assert answers(text_tasks(g)[0]) == {0: ([0], []), 1: ([1], [])}
@@ -130,7 +132,7 @@ def test_over_fresh_pins_every_fact_counts(by_hand):
 
 def test_related_pins_of_the_generated_catalogue_are_those_of_sets(walked):
     """Every fresh Pin against the sets of its boards and groups."""
-    g = ground(*walked, only_fresh=True)
+    g = evaluation_scope(*walked, only_fresh=True)
     boards = [set(row.indices) for row in g.boards]
     task = answers(related_task(g, 1000, 0))
     assert sorted(task) == [pin for pin in range(len(g.pins)) if boards[pin]]
