@@ -5,9 +5,9 @@
   related_pins   a Pin finds Pins that share a board with it
   search         a query finds Pins that were clicked for it
 
-Over all Pins only held-out facts count as right, and what training was told (and so may simply remember) is taken out
-of the candidates. Over fresh Pins all facts count: none was told. A Pin's own group, other variants of the same thing,
-is neither right nor a candidate for Related Pins: finding a copy is no recommendation.
+Over all Pins only held-out edges count as right, and what training saw (and so may simply remember) is taken out of the
+candidates. Over fresh Pins all edges count: training saw none of them. A Pin's own group, other variants of the same
+thing, is neither right nor a candidate for Related Pins: finding a copy is no recommendation.
 """
 
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from model.data.catalogue import TEXT_SIGNALS, Catalogue, joined_texts
-from model.graph.neighbourhood import Facts, read_edges, read_fresh, read_texts
+from model.graph.neighbourhood import Edges, read_edges, read_fresh, read_texts
 from model.graph.splits import group_names
 
 
@@ -48,7 +48,7 @@ class EvaluationScope:
     pins: np.ndarray  # (n,) rows in the catalogue
     texts: list[str]  # (n,) first text of each Pin, "" without
     groups: np.ndarray  # (n,) group number
-    training_boards: sp.csr_matrix  # (n, boards) edges that training was told
+    training_boards: sp.csr_matrix  # (n, boards) edges that training saw
     boards: sp.csr_matrix  # (n, boards) all edges
     training_words: sp.csr_matrix  # (n, words)
     words: sp.csr_matrix
@@ -62,15 +62,15 @@ def evaluation_scope(prepared: Path, neighbours: Path, only_fresh: bool) -> Eval
     groups = group_names(table)
     signals = [joined_texts(table[name].to_pylist()) for name in TEXT_SIGNALS]
     firsts = [next((text for text in texts if text), "") for texts in zip(*signals, strict=True)]
-    edges, (facts, vocabulary) = read_edges(neighbours), read_texts(neighbours)
+    edges, (text_edges, vocabulary) = read_edges(neighbours), read_texts(neighbours)
     return EvaluationScope(
         pins=pins,
         texts=[firsts[pin] for pin in pins],
         groups=np.unique(np.asarray(groups), return_inverse=True)[1][pins],
         training_boards=_matrix(edges, len(groups), training_only=True)[pins],
         boards=_matrix(edges, len(groups), training_only=False)[pins],
-        training_words=_matrix(facts, len(groups), training_only=True, width=len(vocabulary))[pins],
-        words=_matrix(facts, len(groups), training_only=False, width=len(vocabulary))[pins],
+        training_words=_matrix(text_edges, len(groups), training_only=True, width=len(vocabulary))[pins],
+        words=_matrix(text_edges, len(groups), training_only=False, width=len(vocabulary))[pins],
         vocabulary=vocabulary,
     )
 
@@ -96,10 +96,10 @@ def text_tasks(scope: EvaluationScope) -> tuple[Task, Task, np.ndarray]:
 def related_task(scope: EvaluationScope, most: int, seed: int) -> Task:
     saved = np.flatnonzero(np.diff(scope.boards.indptr))
     asking = np.sort(np.random.default_rng(seed).permutation(saved)[:most])
-    shared, told = scope.boards[asking] @ scope.boards.T, scope.training_boards[asking] @ scope.training_boards.T
+    shared, trained = scope.boards[asking] @ scope.boards.T, scope.training_boards[asking] @ scope.training_boards.T
     relevant, excluded = [], []
     for row, pin in enumerate(asking):
-        known = np.union1d(told[row].indices, np.flatnonzero(scope.groups == scope.groups[pin]))
+        known = np.union1d(trained[row].indices, np.flatnonzero(scope.groups == scope.groups[pin]))
         relevant.append(np.setdiff1d(shared[row].indices, known))
         excluded.append(known)
     return Task(asking, relevant, excluded)
@@ -108,18 +108,18 @@ def related_task(scope: EvaluationScope, most: int, seed: int) -> Task:
 def search_task(scope: EvaluationScope, queries: list[str]) -> Task:
     """Asking rows index `queries`, the distinct queries of the catalogue."""
     column = {text: i for i, text in enumerate(scope.vocabulary)}
-    told, words = scope.training_words.tocsc(), scope.words.tocsc()
+    trained, words = scope.training_words.tocsc(), scope.words.tocsc()
     asking = np.array([i for i, query in enumerate(queries) if query in column], dtype=np.int64)
     relevant, excluded = [], []
     for i in asking:
-        known = told[:, [column[queries[i]]]].indices
+        known = trained[:, [column[queries[i]]]].indices
         relevant.append(np.setdiff1d(words[:, [column[queries[i]]]].indices, known))
         excluded.append(known)
     return Task(asking, relevant, excluded)
 
 
-def _matrix(facts: Facts, pins: int, training_only: bool, width: int | None = None) -> sp.csr_matrix:
-    kept = ~facts.held_out if training_only else np.ones(len(facts.pin), dtype=bool)
-    columns = width if width is not None else (int(facts.other.max()) + 1 if len(facts.other) else 0)
+def _matrix(edges: Edges, pins: int, training_only: bool, width: int | None = None) -> sp.csr_matrix:
+    kept = ~edges.held_out if training_only else np.ones(len(edges.pin), dtype=bool)
+    columns = width if width is not None else (int(edges.other.max()) + 1 if len(edges.other) else 0)
     ones = np.ones(int(kept.sum()), dtype=np.float32)
-    return sp.csr_matrix((ones, (facts.pin[kept], facts.other[kept])), shape=(pins, columns))
+    return sp.csr_matrix((ones, (edges.pin[kept], edges.other[kept])), shape=(pins, columns))

@@ -25,12 +25,12 @@ from model.parts import Each, in_threads
 
 
 @dataclass(frozen=True)
-class Facts:
-    """What joins Pins: saves on boards, or words used for a Pin (queries clicked, titles of its boards)."""
+class Edges:
+    """Edges of a bipartite graph: Pin–board (saves) or Pin–text (queries clicked, titles of the Pin's boards)."""
 
     pin: np.ndarray  # row of the Pin
     other: np.ndarray  # board number, or number of the distinct text
-    held_out: np.ndarray  # kept from training: the Pin is not trained on, or the draw took it
+    held_out: np.ndarray  # bool: kept from training, by the draw or because the Pin is not trained on
 
 
 def build(
@@ -89,32 +89,32 @@ def read_pairs(neighbours: Path) -> Neighbours:
     return Neighbours(*(table[name].to_numpy() for name in ("pin", "neighbour", "weight")))
 
 
-def read_edges(neighbours: Path) -> Facts:
+def read_edges(neighbours: Path) -> Edges:
     table = pq.read_table(neighbours / "edges.parquet")
-    return Facts(*(table[name].to_numpy() for name in ("pin", "board", "held_out")))
+    return Edges(*(table[name].to_numpy() for name in ("pin", "board", "held_out")))
 
 
-def read_texts(neighbours: Path) -> tuple[Facts, list[str]]:
-    """The facts that join Pins and words, and the distinct words."""
+def read_texts(neighbours: Path) -> tuple[Edges, list[str]]:
+    """The edges between Pins and texts, and the distinct texts."""
     table = pq.read_table(neighbours / "texts.parquet")
     words = table["text"].combine_chunks().dictionary_encode()
-    facts = Facts(table["pin"].to_numpy(), words.indices.to_numpy(), table["held_out"].to_numpy())
-    return facts, words.dictionary.to_pylist()
+    edges = Edges(table["pin"].to_numpy(), words.indices.to_numpy(), table["held_out"].to_numpy())
+    return edges, words.dictionary.to_pylist()
 
 
-def _edges(boards: pa.Table, row: dict[str, int], split: Split, config: Config) -> Facts:
+def _edges(boards: pa.Table, row: dict[str, int], split: Split, config: Config) -> Edges:
     ids = boards["pin_id"].to_pylist()
     pin = np.fromiter((row[i] for i in ids), dtype=np.int32, count=len(ids))
     words = [
         title or board for board, title in zip(*(boards[n].to_pylist() for n in ("board_id", "title")), strict=True)
     ]
     board = np.unique(np.asarray(boards["board_id"].to_pylist(), dtype=str), return_inverse=True)[1].astype(np.int32)
-    return Facts(pin, board, ~split.training[pin] | held_out(ids, words, config.split.heldout_edges, config.seed))
+    return Edges(pin, board, ~split.training[pin] | held_out(ids, words, config.split.heldout_edges, config.seed))
 
 
 def _texts(
     boards: pa.Table, queries: pa.Table, row: dict[str, int], split: Split, config: Config
-) -> tuple[Facts, list[str]]:
+) -> tuple[Edges, list[str]]:
     """Queries clicked on a Pin and titles of the boards it was saved to, each (Pin, words) once."""
     ids = boards["pin_id"].to_pylist() + queries["pin_id"].to_pylist()
     words = [(w or "").strip() for w in boards["title"].to_pylist() + queries["query"].to_pylist()]
@@ -124,11 +124,11 @@ def _texts(
     pin = np.fromiter((p for p, _, _ in seen), dtype=np.int32, count=len(seen))
     text = np.fromiter((number[w] for _, w, _ in seen), dtype=np.int32, count=len(seen))
     drawn = held_out([i for _, _, i in seen], [w for _, w, _ in seen], config.split.heldout_edges, config.seed)
-    return Facts(pin, text, ~split.training[pin] | drawn), distinct
+    return Edges(pin, text, ~split.training[pin] | drawn), distinct
 
 
 def _write(
-    folder: Path, ids: pa.ChunkedArray, split: Split, edges: Facts, texts: Facts, distinct: list[str],
+    folder: Path, ids: pa.ChunkedArray, split: Split, edges: Edges, texts: Edges, distinct: list[str],
     neighbours: Neighbours,
 ) -> None:  # fmt: skip
     words = pa.array(distinct, pa.string()).take(pa.array(texts.other))

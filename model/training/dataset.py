@@ -13,7 +13,7 @@ from tokenizers import Tokenizer
 from model.config import Config
 from model.data.catalogue import TEXT_SIGNALS, Catalogue, joined_texts
 from model.data.pixels import Pixels
-from model.graph.neighbourhood import Facts, read_edges, read_pairs, read_texts, read_training
+from model.graph.neighbourhood import Edges, read_edges, read_pairs, read_texts, read_training
 from model.network.text import encode_texts, tokenizer_for
 
 
@@ -85,7 +85,7 @@ def _encode_signal(tokenizer: Tokenizer, texts: list[str], config: Config) -> Si
     return Signal([encoded[n] if n >= 0 else nothing for n in numbers], numbers)
 
 
-def _membership(facts: Facts, place: np.ndarray, pins: int, others: int | None = None) -> sp.csr_matrix:
+def _membership(facts: Edges, place: np.ndarray, pins: int, others: int | None = None) -> sp.csr_matrix:
     pin, other = place[facts.pin[~facts.held_out]], facts.other[~facts.held_out]
     width = others if others is not None else (int(facts.other.max()) + 1 if len(facts.other) else 0)
     matrix = sp.csr_matrix((np.ones(len(pin), dtype=np.float32), (pin, other)), shape=(pins, width))
