@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 from components.registry.artifacts import model_folder
 from components.settings import Settings
 from components.spaces.places import state_folder
-from components.spaces.warm import Facts
+from components.spaces.warm import SaveHistory
 from model.config import Config
 from model.config.folder import read_config
 from model.data.catalogue import TIME, Catalogue, CatalogueWriter
@@ -84,7 +84,7 @@ def embed_all(source: Catalogue, model: Path, scratch: Path) -> tuple[Path, Path
     return scratch / "quantized", prepared
 
 
-def catalogue_facts(space: SpaceManifest, source: Catalogue, config: Config) -> Facts:
+def save_history(space: SpaceManifest, source: Catalogue, config: Config) -> SaveHistory:
     """Statistics and tastes come from these; Pins without a vector are in neither."""
     pins, gone = read(source, "pins", ["pin_id", "created_at"]), withheld(source)
     pins = pins.filter(pc.and_(pc.is_in(pins["pin_id"], space.ids()), pc.invert(pc.is_in(pins["pin_id"], gone))))
@@ -96,7 +96,7 @@ def catalogue_facts(space: SpaceManifest, source: Catalogue, config: Config) -> 
     boards, _ = prepare_boards(source, known, config.prepare.min_board_pins, Ledger())
     if "saved_at" not in boards.column_names:
         boards = boards.append_column("saved_at", pa.nulls(boards.num_rows, TIME))
-    return Facts(pins, boards.select(["board_id", "pin_id", "saved_at"]))
+    return SaveHistory(pins, boards.select(["board_id", "pin_id", "saved_at"]))
 
 
 def _embedded(source: Catalogue, model: Path, scratch: Path) -> tuple[Path, Path]:

@@ -20,7 +20,7 @@ from components.settings import Settings
 from components.spaces.config import PromotionConfig
 from components.spaces.feature_store import apply, feast_errors, open_store
 from components.spaces.index import bring_index_up
-from components.spaces.missing import add_missing, catalogue_facts, embed_all, kept_model
+from components.spaces.missing import add_missing, embed_all, kept_model, save_history
 from components.spaces.places import sync_lock
 from components.spaces.publish import bring_up
 from components.spaces.published import published_space, serving_space
@@ -134,14 +134,14 @@ def _warmed(
             folders = embed_all(Catalogue(source), model, work)
             space, changed, checked = bring_up(store, *folders, registration, chosen.lineage, settings, report)
             return space, space.manifest.pins, changed, checked
-        added, facts = 0, None
+        added, history = 0, None
         if (source / "pins").is_dir():
             model = kept_model(space.name, registration.uri, settings)
             added = add_missing(space.manifest, Catalogue(source), model, work)
-            facts = catalogue_facts(space.manifest, Catalogue(source), read_config(model))
-        here = f"{added} Pins had no vector" if facts else f"the catalogue {source} is not here, so no Pin was added"
+            history = save_history(space.manifest, Catalogue(source), read_config(model))
+        here = f"{added} Pins had no vector" if history else f"the catalogue {source} is not here, so no Pin was added"
         report(0.2, here)
-        changed, checked = warm(store, space, facts, report)
+        changed, checked = warm(store, space, history, report)
         apply(store, [space.service()])  # a publication may have been killed right before
         return space, added, changed, checked
     finally:

@@ -26,7 +26,7 @@ from components.spaces.feature_store import apply, delete, feast_errors, open_st
 from components.spaces.places import state_folder
 from components.spaces.reference import keep_reference
 from components.spaces.switch import switch
-from components.spaces.warm import LOCK, Facts, Report, warm
+from components.spaces.warm import LOCK, Report, SaveHistory, warm
 from model.data.catalogue import Catalogue
 from model.embedding.affine import read_affine
 from model.errors import StoreError
@@ -107,7 +107,7 @@ def bring_up(
     catalogue = Catalogue(prepared / "catalogue")
     pins = catalogue.read("pins", ["pin_id", "created_at"])
     boards = catalogue.read("boards", ["board_id", "pin_id", "saved_at"])
-    changed, checked = warm(store, space, Facts(pins, boards), report)
+    changed, checked = warm(store, space, SaveHistory(pins, boards), report)
     keep_reference(prepared, space.name, settings)
     manifest.write()
     apply(store, [space.service()])

@@ -36,20 +36,20 @@ Report = Callable[[float, str], None]  # share done, what has been done
 
 
 @dataclass(frozen=True)
-class Facts:
-    """What a catalogue says of the Pins and users of a space."""
+class SaveHistory:
+    """When the Pins of a space were made and saved, as its catalogue has it."""
 
     pins: pa.Table  # pin_id · created_at
     boards: pa.Table  # board_id · pin_id · saved_at
 
 
-def warm(store: "FeatureStore", space: "SpaceObjects", facts: Facts | None, report: Report) -> tuple[int, int]:
-    """(rows of statistics and tastes that are new, vectors read back); without `facts` those rows stay as they are.
+def warm(store: "FeatureStore", space: "SpaceObjects", history: SaveHistory | None, report: Report) -> tuple[int, int]:
+    """(rows of statistics and tastes that are new, vectors read back); without `history` those rows stay as they are.
 
     Raises:
         StoreError: a vector read back differs from its file.
     """
-    changed = 0 if facts is None else _append(space, facts)
+    changed = 0 if history is None else _append(space, history)
     report(0.3, f"{changed} rows of statistics and tastes are new")
     apply(store, [*space.shared, *space.views])
     for view in (space.embedding, space.stats, space.taste):
@@ -101,14 +101,14 @@ def _served(store: "FeatureStore", space: "SpaceObjects", ids: list[str]) -> lis
     return [(value.bytes_val, time) for value, time in zip(found.values, times, strict=True)]
 
 
-def _append(space: "SpaceObjects", facts: Facts) -> int:
+def _append(space: "SpaceObjects", history: SaveHistory) -> int:
     """Statistics and tastes into their logs, from the version's creation on; how many rows are new."""
     created = space.manifest.created
     stats, tastes = space.rows(space.stats), space.rows(space.taste)
     times = {folder: datetime.now(UTC) if shards(folder) else created for folder in (stats, tastes)}
-    appended = append(stats, pin_stats(facts.pins, facts.boards, times[stats]), "pin_id", times[stats])
-    saved_at = facts.boards["saved_at"]
-    boards = facts.boards.filter(pc.fill_null(pc.less_equal(saved_at, pa.scalar(times[tastes], TIME)), True))
+    appended = append(stats, pin_stats(history.pins, history.boards, times[stats]), "pin_id", times[stats])
+    saved_at = history.boards["saved_at"]
+    boards = history.boards.filter(pc.fill_null(pc.less_equal(saved_at, pa.scalar(times[tastes], TIME)), True))
     vectors = space.manifest.newest()
     rows = taste_table(boards, vectors.ids.cast(pa.string()), vectors.codes_NE, space.manifest.affine)
     rows = rows.append_column("event_timestamp", pa.repeat(pa.scalar(times[tastes], TIME), rows.num_rows))
