@@ -27,7 +27,7 @@ from model.data.catalogue import Catalogue
 from model.embedding.embedder import embed
 from model.evaluation.bootstrap import Bootstrap, ends
 from model.evaluation.completion import ALL, Ranking, by_popularity, by_vectors, completed, saves_left_out
-from model.evaluation.evaluate import Space, clip_space, pinclip_space
+from model.evaluation.evaluate import ModelVectors, clip_vectors, pinclip_vectors
 from model.graph.neighbourhood import read_edges, read_fresh
 from model.graph.splits import group_names
 from model.training.loop import fit
@@ -59,7 +59,7 @@ def read_looks(prepared: Path, neighbours: Path) -> Looks:
     return Looks(np.split(pairs[:, 1], starts), told, np.unique(names, return_inverse=True)[1], fresh_N)
 
 
-def contenders(ours: Space, theirs: Space, looks: Looks) -> tuple[list[tuple[str, str]], list[Ranking]]:
+def contenders(ours: ModelVectors, theirs: ModelVectors, looks: Looks) -> tuple[list[tuple[str, str]], list[Ranking]]:
     """(side, how) of every way to score that is tried, and the rankings that try them."""
     everything, named, rankings = np.arange(len(looks.groups_N)), [], []
     for side, names, space in ((OURS, ("pin",), ours), (CLIP, ("image", "text", "mean"), theirs)):
@@ -106,7 +106,7 @@ def report(named: list[tuple[str, str]], hits_QW: np.ndarray, boards_Q: np.ndarr
     return [*lines, f"\n{np.count_nonzero(~half):,} saves of {len(np.unique(boards_Q[~half])):,} boards"]
 
 
-def clip_vectors(prepared: Path, neighbours: Path, out: Path, config: Config) -> Path:
+def baseline_vectors(prepared: Path, neighbours: Path, out: Path, config: Config) -> Path:
     if not (out / "vectors").is_dir():
         fit(prepared, neighbours, out / "model", clip_baseline(config), lambda point: None)
         embed(prepared, out / "model", out / "vectors")
@@ -123,9 +123,9 @@ def main() -> None:
     args = parser.parse_args()
     config = Configuration.from_json((args.run / "config.json").read_text(encoding="utf-8"))
     prepared, neighbours = StudyData.of(args.catalogue, args.clip).prepared(config), args.run / "neighbours"
-    theirs = clip_space(clip_vectors(prepared, neighbours, args.clip, config))
+    theirs = clip_vectors(baseline_vectors(prepared, neighbours, args.clip, config))
     looks = read_looks(prepared, neighbours)
-    named, rankings = contenders(pinclip_space(args.run / "vectors"), theirs, looks)
+    named, rankings = contenders(pinclip_vectors(args.run / "vectors"), theirs, looks)
     for scope in ("all", "fresh"):
         hits_QW, boards_Q = measured(looks, rankings, scope == "fresh", args.saves, args.seed)
         print(f"\n| {scope} Pins | chosen | Recall@{K} | gain of {OURS} |\n| --- | --- | ---: | ---: |")

@@ -47,7 +47,7 @@ class Verdict:
     reasons: tuple[str, ...]
 
 
-def judge(metrics: Mapping[str, Any], comparison: Mapping[str, Any], gate: GateConfig) -> Verdict:
+def gate_verdict(metrics: Mapping[str, Any], comparison: Mapping[str, Any], gate: GateConfig) -> Verdict:
     """Measures a run against the gate.
 
     A figure that could not be measured (a catalogue without queries has no search recall) breaks any floor above 0

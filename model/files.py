@@ -33,14 +33,14 @@ def replaced(path: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def alone(file: Path, wait: bool = False) -> Iterator[bool]:
+def file_lock(file: Path, wait: bool = False) -> Iterator[bool]:
     """Whether this process is the only one inside. Who is not goes on at once with False, or waits for its turn."""
     file.parent.mkdir(parents=True, exist_ok=True)
     with file.open("ab") as opened:
-        yield locked(opened.fileno(), wait)
+        yield lock_descriptor(opened.fileno(), wait)
 
 
-def locked(descriptor: int, wait: bool = False) -> bool:
+def lock_descriptor(descriptor: int, wait: bool = False) -> bool:
     """Locks an open file or folder until it is closed; False, or with `wait` a wait, while somebody else has the lock.
 
     The operating system ends the lock with the process, however that ends.

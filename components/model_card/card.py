@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from components.configuration import Configuration
-from components.gate import judge
+from components.gate import gate_verdict
 from components.report import tables
 from model.data.catalogue import Catalogue
 from model.errors import RunError
@@ -70,7 +70,7 @@ def model_card(
         "packing": metrics["quantization"],
         "retention": tables.retention(metrics["quantization"]),
         "targets": study["targets"],
-        "verdict": judge(metrics, _json(comparison), config.gate),
+        "verdict": gate_verdict(metrics, _json(comparison), config.gate),
     }
     return _environment().get_template("template.md.j2").render(page)
 

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from components.settings import Settings
-from model.files import alone, write_json
+from model.files import file_lock, write_json
 
 
 class Cooldown:
@@ -27,7 +27,7 @@ class Cooldown:
 
         The time is written before: a kill costs the notice, and never sends two. A block that raises takes it back.
         """
-        with alone(self.folder / "lock", wait=True):
+        with file_lock(self.folder / "lock", wait=True):
             state = json.loads(self.file.read_text(encoding="utf-8")) if self.file.is_file() else {}
             if what in state and now < datetime.fromisoformat(state[what]) + self.pause:
                 yield False

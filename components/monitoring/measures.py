@@ -19,7 +19,7 @@ from components.patience import patient
 from components.registry.tracking import tracked
 from components.settings import Settings
 from model.drift.config import DriftLimits
-from model.drift.judging import Measure, Samples, judge
+from model.drift.judging import Measure, Samples, drift_measures
 
 SCOPES = ("all", "new")
 
@@ -27,7 +27,7 @@ SCOPES = ("all", "new")
 def measure(collected: Path, limits: DriftLimits) -> dict[str, Any]:
     """Judges a look; what is nearest its limit, or furthest beyond it, comes first."""
     look = json.loads((collected / "look.json").read_text(encoding="utf-8"))
-    measures = sorted(judge(_samples(collected, look), limits), key=_order)
+    measures = sorted(drift_measures(_samples(collected, look), limits), key=_order)
     over = [one.key for one in measures if one.over]
     return look | {"over": over, "measures": [asdict(one) | {"over": one.over, "key": one.key} for one in measures]}
 

@@ -16,7 +16,7 @@ from components.registry.versions import CHAMPION, version_of
 from components.settings import Settings
 from model.config import Config
 from model.errors import PinclipError
-from model.evaluation.comparison import Champion, alone, compare
+from model.evaluation.comparison import Champion, compare, without_champion
 from model.parts import Each, in_turn
 
 
@@ -43,7 +43,7 @@ def compare_with_champion(
     """
     version = version_of(CHAMPION, settings)
     if version is None:
-        return alone(prepared, neighbours, model, config)
+        return without_champion(prepared, neighbours, model, config)
     work.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(prefix=".champion-", dir=work) as scratch:
         try:
@@ -52,7 +52,7 @@ def compare_with_champion(
         except PinclipError as error:
             said = str(error).split("; ")[0].rstrip(".").replace(f"{scratch}/", "")
             fix = "restore its files in MLflow, or take the alias off it, and run again."
-            compared = alone(prepared, neighbours, model, config)
+            compared = without_champion(prepared, neighbours, model, config)
             return compared | {"champion": {"version": version}, "unread": f"{said}; {fix}"}
 
 

@@ -18,7 +18,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from components.configuration import Configuration
-from components.gate import Verdict, judge
+from components.gate import Verdict, gate_verdict
 from components.mlflow_client import connect, mlflow_errors
 from components.model_card.card import described
 from components.patience import patient
@@ -90,7 +90,7 @@ def register(
     metrics, compared = (
         json.loads(path.read_text(encoding="utf-8")) for path in (evaluation / "metrics.json", comparison)
     )
-    verdict = judge(metrics, compared, config.gate)
+    verdict = gate_verdict(metrics, compared, config.gate)
     # A catalogue that only the cluster sees has no digest yet where the run is asked for.
     lineage = {**lineage, "catalogue_digest": lineage["catalogue_digest"] or metrics["catalogue"]["digest"]}
     identity = {

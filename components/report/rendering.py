@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from components.configuration import Configuration
-from components.gate import Verdict, judge
+from components.gate import Verdict, gate_verdict
 from components.report import gallery, judgements, plots, tables
 from model.data.catalogue import Catalogue
 from model.errors import RunError
@@ -48,7 +48,7 @@ def render(
     slices, study = _json(evaluation / "slices.json"), _json(evaluation / "quantization_study.json")
     compared = _json(comparison)
     page = {
-        **_headline(metrics, judge(metrics, compared, config.gate), config, version),
+        **_headline(metrics, gate_verdict(metrics, compared, config.gate), config, version),
         "comparison": compared,
         **_quantization(metrics),
         **_pictures(examples, catalogue, neighbours, config),

@@ -18,7 +18,7 @@ from components.settings import SECRET, Settings
 from components.spaces import redis_writing
 from components.spaces.feature_log import newest, read, shards
 from model.errors import StoreError
-from model.files import alone, write_text
+from model.files import file_lock, write_text
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -56,7 +56,7 @@ def writing(store: "FeatureStore") -> Iterator[None]:
     """The registry for one writer at a time, who starts from what the last one left: Feast writes the whole file from
     what it remembers, and two at once would undo each other. Readers never wait.
     """
-    with alone(Path(store.config.registry.path).with_name("registry.lock"), wait=True), quiet():
+    with file_lock(Path(store.config.registry.path).with_name("registry.lock"), wait=True), quiet():
         store.refresh_registry()
         yield
 

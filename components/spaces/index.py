@@ -14,7 +14,7 @@ from components.spaces.places import state_folder
 from model.embedding.affine import Affine
 from model.embedding.retrieval import CANDIDATES, top_k_of_blocks
 from model.errors import VectorIndexError
-from model.files import alone
+from model.files import file_lock
 from serving.index import IndexConfig, PinIndex
 from serving.rows import Rows, as_ids
 from serving.space import SpaceManifest
@@ -34,7 +34,7 @@ def bring_index_up(space: SpaceManifest, config: PromotionConfig, settings: Sett
     index = _opened(folder, space.name)
     if index is None or _lacks_pins(index, vectors):
         index = PinIndex.of_published(space, IndexConfig())
-        with alone(folder / "saving.lock", wait=True):  # a service on the space saves there too
+        with file_lock(folder / "saving.lock", wait=True):  # a service on the space saves there too
             index.save(folder / "index")
     recall = sample_recall(index, vectors, space.affine, config.recall_queries)
     if recall < config.min_index_recall:

@@ -29,7 +29,7 @@ from components.spaces.warm import LOCK, Report, warm
 from model.config.folder import read_config
 from model.data.catalogue import Catalogue
 from model.errors import RunError
-from model.files import alone, remove, write_json
+from model.files import file_lock, remove, write_json
 
 if TYPE_CHECKING:
     from feast import FeatureStore
@@ -107,7 +107,7 @@ def _serve(
     report(0.0, f"version {chosen.version}")
     store = open_store(settings)
     settle(store, settings)
-    with alone(settings.home / LOCK, wait=True):
+    with file_lock(settings.home / LOCK, wait=True):
         space, added, changed, checked = _warmed(store, chosen, settings, report)
         report(0.8, "index")
         recall = bring_index_up(space.manifest, config, settings)
@@ -154,7 +154,7 @@ def _is_champion(version: int, settings: Settings) -> bool:
 
 @contextmanager
 def _alone(settings: Settings) -> Iterator[None]:
-    with alone(sync_lock(settings)) as is_alone:
+    with file_lock(sync_lock(settings)) as is_alone:
         if not is_alone:
             raise RunError(f"Another sync is at work on {settings.home}; let it end, then call `pinclip sync` again.")
         yield

@@ -30,7 +30,7 @@ from components.spaces.warm import LOCK, Report, SaveHistory, warm
 from model.data.catalogue import Catalogue
 from model.embedding.affine import read_affine
 from model.errors import StoreError
-from model.files import alone, remove, replaced, write_json
+from model.files import file_lock, remove, replaced, write_json
 from serving.rows import write_rows
 from serving.space import SpaceManifest
 
@@ -72,7 +72,7 @@ def publish(
     """
     if not passed_gate(registration.version, settings):  # and MLflow answers, so that the last step will not fail
         return Publication(registration.space, published=False)
-    with feast_errors(settings), alone(settings.home / LOCK, wait=True):
+    with feast_errors(settings), file_lock(settings.home / LOCK, wait=True):
         store = open_store(settings)
         space, changed, checked = bring_up(store, quantized, prepared, registration, lineage, settings, report)
         serving = switch(store, space, settings, "publish", lambda: version_of(CHAMPION, settings) is None)

@@ -11,7 +11,7 @@ from components.spaces.published import published_space
 from components.spaces.switch import settle
 from components.spaces.warm import LOCK
 from model.errors import StoreError
-from model.files import alone, remove
+from model.files import file_lock, remove
 
 
 def retire(name: str, settings: Settings, even_rollback: bool = False) -> None:
@@ -21,7 +21,7 @@ def retire(name: str, settings: Settings, even_rollback: bool = False) -> None:
         StoreError: there is no such space, `pin_ranking` stands on it, or `pinclip rollback` would go back to it and
             `even_rollback` is not said.
     """
-    with feast_errors(settings), alone(settings.home / LOCK, wait=True):
+    with feast_errors(settings), file_lock(settings.home / LOCK, wait=True):
         space = published_space(name, settings)
         if space is None:
             raise StoreError(f"There is no space {name}; `feast feature-services list` names those there are.")

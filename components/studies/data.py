@@ -9,7 +9,7 @@ from typing import Any
 from model.config import Config
 from model.data import preparation
 from model.data.catalogue import Catalogue
-from model.files import alone
+from model.files import file_lock
 from model.graph import neighbourhood
 
 
@@ -29,7 +29,7 @@ class StudyData:
 
     def prepared(self, config: Config) -> Path:
         path = self.folder / f"prepared-{self._key(config.prepare, config.vision.image_size)}"
-        with alone(self.folder / ".lock", wait=True):
+        with file_lock(self.folder / ".lock", wait=True):
             if not path.is_dir():
                 preparation.prepare(self.source, path, config.prepare, image_size=config.vision.image_size)
         return path
@@ -37,7 +37,7 @@ class StudyData:
     def neighbours(self, config: Config) -> Path:
         key = self._key(config.prepare, config.split, config.graph, config.seed)
         path, prepared = self.folder / f"neighbours-{key}", self.prepared(config)
-        with alone(self.folder / ".lock", wait=True):
+        with file_lock(self.folder / ".lock", wait=True):
             if not path.is_dir():
                 neighbourhood.build(prepared, path, config)
         return path

@@ -1,6 +1,6 @@
 """From the samples of one look to measures: each with a value, what of it is sure, and where it stands to its limit.
 
-judge(samples, limits)    ->  [Measure("facts", "all", "brightness", 0.71, 0.63, 0.1, …), …]
+drift_measures(samples, limits)    ->  [DriftMeasure("facts", "all", "brightness", 0.71, 0.63, 0.1, …), …]
 
 Shape legend: B reference vectors · N vectors of now · E vector dimension · K canaries
 """
@@ -58,7 +58,7 @@ class Measure:
         return f"{self.group}/{self.scope}/{self.name}"
 
 
-def judge(samples: Samples, limits: DriftLimits) -> list[Measure]:
+def drift_measures(samples: Samples, limits: DriftLimits) -> list[Measure]:
     """All that can be measured; a fact that LEAST Pins of both samples do not have is left out."""
     measures = [one for scope in samples.facts for one in _facts(samples, scope, limits.max_shift)]
     measures += [one for scope in samples.now_NE for one in _vectors(samples, scope, limits)]

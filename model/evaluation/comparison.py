@@ -27,8 +27,8 @@ from model.data.catalogue import TIME, Catalogue, CatalogueWriter
 from model.data.pixels import decode_catalogue
 from model.embedding.embedder import embed
 from model.evaluation.bootstrap import Bootstrap, ends
-from model.evaluation.cost import Side, cost
-from model.evaluation.evaluate import Space, pinclip_space
+from model.evaluation.cost import TimedModel, cost
+from model.evaluation.evaluate import ModelVectors, pinclip_vectors
 from model.evaluation.questions import answered, questions
 from model.evaluation.tasks import EvaluationScope, evaluation_scope
 from model.graph.neighbourhood import read_fresh
@@ -72,7 +72,7 @@ def compare(
     report(0.1, "fresh Pins decoded")
     embed(part, champion.folder, scratch / "vectors", lambda f, m: report(0.1 + 0.6 * f, m), each)
     fresh = evaluation_scope(prepared, neighbours, only_fresh=True)
-    tasks = differences(fresh, pinclip_space(vectors), pinclip_space(scratch / "vectors"), config)
+    tasks = differences(fresh, pinclip_vectors(vectors), pinclip_vectors(scratch / "vectors"), config)
     report(0.8, "judged")
     timed = _drawn(len(fresh.pins), config)
     pins = Catalogue(prepared / "catalogue").read("pins", ["pin_id", "group_id", "created_at"])
@@ -83,17 +83,17 @@ def compare(
         "seen": seen(pins, fresh.pins, champion, its, digest),
         "tasks": tasks,
         "cost": cost(
-            Side(model, prepared, fresh.pins[timed], config.quantization.bits),
-            Side(champion.folder, part, timed, its.quantization.bits),
+            TimedModel(model, prepared, fresh.pins[timed], config.quantization.bits),
+            TimedModel(champion.folder, part, timed, its.quantization.bits),
         ),
     }
 
 
-def alone(prepared: Path, neighbours: Path, model: Path, config: Config) -> dict[str, Any]:
+def without_champion(prepared: Path, neighbours: Path, model: Path, config: Config) -> dict[str, Any]:
     """The same where there is nothing to compare with: the model's own cost."""
     fresh = np.flatnonzero(read_fresh(neighbours))
     timed = fresh[_drawn(len(fresh), config)]
-    return {**NOTHING, "cost": cost(Side(model, prepared, timed, config.quantization.bits), None)}
+    return {**NOTHING, "cost": cost(TimedModel(model, prepared, timed, config.quantization.bits), None)}
 
 
 def fresh_part(prepared: Path, neighbours: Path, config: Config, out: Path) -> None:
@@ -108,7 +108,7 @@ def fresh_part(prepared: Path, neighbours: Path, config: Config, out: Path) -> N
     decode_catalogue(Catalogue(out / "catalogue"), config.vision.image_size, config.prepare, out / "pixels.u8")
 
 
-def differences(scope: EvaluationScope, ours: Space, champion: Space, config: Config) -> dict[str, Any]:
+def differences(scope: EvaluationScope, ours: ModelVectors, champion: ModelVectors, config: Config) -> dict[str, Any]:
     """recall@10 of each task, and of both. ours: vectors of the whole catalogue; champion: of the Pins in `scope`."""
     asked = questions(scope, ours.queries, config)
     again = questions(replace(scope, pins=np.arange(len(scope.pins))), champion.queries, config)

@@ -39,7 +39,7 @@ Metrics = dict[str, Any]
 
 
 @dataclass(frozen=True)
-class Space:
+class ModelVectors:
     """One model's vectors. `pins`: the candidates for Related Pins and Search, tried in turn, the best counting."""
 
     pins: list[VectorColumn]
@@ -52,23 +52,25 @@ class Space:
     def tables(self) -> Tables:
         return {"pin": self.pins[0], "image": self.image, "text": self.text, "query": self.query}
 
-    def quantized(self, affine: Affine) -> "Space":
+    def quantized(self, affine: Affine) -> "ModelVectors":
         def through(column: VectorColumn) -> VectorColumn:
             return column.map(lambda x: affine.vectors(affine.quantize(x)))
 
-        return Space([through(p) for p in self.pins], through(self.image), through(self.text), self.queries, self.query)
+        return ModelVectors(
+            [through(p) for p in self.pins], through(self.image), through(self.text), self.queries, self.query
+        )
 
 
-def pinclip_space(vectors: Path) -> Space:
+def pinclip_vectors(vectors: Path) -> ModelVectors:
     pin, image, text = (vector_column(vectors, name) for name in ("pin", "image", "text"))
-    return Space([pin], image, text, read_words(vectors), query_column(vectors))
+    return ModelVectors([pin], image, text, read_words(vectors), query_column(vectors))
 
 
-def clip_space(vectors: Path) -> Space:
+def clip_vectors(vectors: Path) -> ModelVectors:
     """The CLIP objective trains no fused vector: image, text or their mean stands for the Pin, the strongest counts."""
     image, text = vector_column(vectors, "image"), vector_column(vectors, "text")
     mean = image.map(lambda x, y: unit_length(x + y), text)
-    return Space([image, text, mean], image, text, read_words(vectors), query_column(vectors))
+    return ModelVectors([image, text, mean], image, text, read_words(vectors), query_column(vectors))
 
 
 def evaluate(
@@ -84,13 +86,16 @@ def evaluate(
 ) -> Metrics:
     """Writes the folder above and returns the metrics."""
     everything, fresh = (evaluation_scope(prepared, neighbours, only_fresh) for only_fresh in (False, True))
-    ours, theirs, affine = pinclip_space(vectors), clip_space(baseline), read_affine(quantized)
-    metrics = {**judge(ours, everything, config), "fresh": judge(ours, fresh, config)}
+    ours, theirs, affine = pinclip_vectors(vectors), clip_vectors(baseline), read_affine(quantized)
+    metrics = {**retrieval_metrics(ours, everything, config), "fresh": retrieval_metrics(ours, fresh, config)}
     report(0.4, "PinCLIP judged")
-    metrics["baseline_clip"] = {**judge(theirs, everything, config), "fresh": judge(theirs, fresh, config)}
+    metrics["baseline_clip"] = {
+        **retrieval_metrics(theirs, everything, config),
+        "fresh": retrieval_metrics(theirs, fresh, config),
+    }
     report(0.7, "CLIP baseline judged")
     rounded = ours.quantized(affine)
-    rough = {**judge(rounded, everything, config), "fresh": judge(rounded, fresh, config)}
+    rough = {**retrieval_metrics(rounded, everything, config), "fresh": retrieval_metrics(rounded, fresh, config)}
     metrics["quantization"] = {
         "bits": affine.bits,
         "bytes_per_pin": affine.bytes_per_pin,
@@ -117,21 +122,21 @@ def evaluate(
     return metrics
 
 
-def judge(space: Space, scope: EvaluationScope, config: Config) -> Metrics:
-    """The figures of one space in one scope; None for a task without a single answerable query."""
+def retrieval_metrics(vectors: ModelVectors, scope: EvaluationScope, config: Config) -> Metrics:
+    """The figures of one model in one scope; None for a task without a single answerable query."""
     to_text, to_image, speakers = text_tasks(scope)
     texts = scope.pins[speakers]
     most, seed = config.evaluation.max_queries, config.seed
     related = related_task(scope, most, seed).sampled(most, seed)
-    search, asked = search_task(scope, space.queries).sampled(most, seed), np.arange(len(space.query))
+    search, asked = search_task(scope, vectors.queries).sampled(most, seed), np.arange(len(vectors.query))
     return {
         "pintext": {
-            "image_to_text": _recalls(space.image, scope.pins, space.text, texts, to_text.sampled(most, seed)),
-            "text_to_image": _recalls(space.text, texts, space.image, scope.pins, to_image.sampled(most, seed)),
+            "image_to_text": _recalls(vectors.image, scope.pins, vectors.text, texts, to_text.sampled(most, seed)),
+            "text_to_image": _recalls(vectors.text, texts, vectors.image, scope.pins, to_image.sampled(most, seed)),
         },
-        "related_pins": _best([_related(pins, scope.pins, related) for pins in space.pins]),
+        "related_pins": _best([_related(pins, scope.pins, related) for pins in vectors.pins]),
         "search": _best(
-            [_recalls(space.query, asked, pins, scope.pins, search) for pins in space.pins], drop="recall@1"
+            [_recalls(vectors.query, asked, pins, scope.pins, search) for pins in vectors.pins], drop="recall@1"
         ),
     }
 
@@ -193,8 +198,8 @@ def _catalogue_facts(prepared: Path, neighbours: Path) -> dict[str, Any]:
     return {**facts, "digest": summary["digest"]}
 
 
-def _asked(scopes: dict[str, EvaluationScope], space: Space, config: Config) -> dict[str, dict[str, Question]]:
-    return {name: questions(scope, space.queries, config) for name, scope in scopes.items()}
+def _asked(scopes: dict[str, EvaluationScope], vectors: ModelVectors, config: Config) -> dict[str, dict[str, Question]]:
+    return {name: questions(scope, vectors.queries, config) for name, scope in scopes.items()}
 
 
 def _prefixes(vectors: Path) -> list[int]:
@@ -206,19 +211,21 @@ def _pin_ids(vectors: Path) -> list[str]:
     return [pin for shard in shards for pin in pq.read_table(shard, columns=["pin_id"])["pin_id"].to_pylist()]
 
 
-def _examples(space: Space, scope: EvaluationScope, ids: list[str], config: Config) -> dict[str, list[dict[str, Any]]]:
+def _examples(
+    vectors: ModelVectors, scope: EvaluationScope, ids: list[str], config: Config
+) -> dict[str, list[dict[str, Any]]]:
     """A few fresh queries of each task with their results."""
     to_text, _, speakers = text_tasks(scope)
     pin = lambda row: {"pin_id": ids[scope.pins[row]]}  # noqa: E731
     related = related_task(scope, config.evaluation.max_queries, config.seed).sampled(EXAMPLES, config.seed)
-    search = search_task(scope, space.queries).sampled(EXAMPLES, config.seed)
+    search = search_task(scope, vectors.queries).sampled(EXAMPLES, config.seed)
     words = to_text.sampled(EXAMPLES, config.seed)
-    pins, texts = space.pins[0], scope.pins[speakers]
-    question, spoken = lambda row: {"text": space.queries[row]}, lambda row: {"text": scope.texts[speakers[row]]}
+    pins, texts = vectors.pins[0], scope.pins[speakers]
+    question, spoken = lambda row: {"text": vectors.queries[row]}, lambda row: {"text": scope.texts[speakers[row]]}
     return {
         "related_pins": _shown(pins[scope.pins[related.asking]], pins, scope.pins, related, pin, pin),
-        "search": _shown(space.query[search.asking], pins, scope.pins, search, question, pin),
-        "image_to_text": _shown(space.image[scope.pins[words.asking]], space.text, texts, words, pin, spoken),
+        "search": _shown(vectors.query[search.asking], pins, scope.pins, search, question, pin),
+        "image_to_text": _shown(vectors.image[scope.pins[words.asking]], vectors.text, texts, words, pin, spoken),
     }
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from model.config import Config
 from model.embedding.embedder import embed
-from model.evaluation.evaluate import K, Metrics, clip_space, judge, pinclip_space
+from model.evaluation.evaluate import K, Metrics, clip_vectors, pinclip_vectors, retrieval_metrics
 from model.evaluation.tasks import evaluation_scope
 from model.graph.neighbourhood import read_fresh, read_training
 from model.training.loop import fit
@@ -50,12 +50,12 @@ def run_trial(
 
 def _judged(prepared: Path, neighbours: Path, vectors: Path, config: Config) -> dict[str, Recalls]:
     fused = config.objective.neighbour or config.objective.text_fused
-    space = (pinclip_space if fused else clip_space)(vectors)
+    model_vectors = (pinclip_vectors if fused else clip_vectors)(vectors)
     scopes = {"fresh": True}
     if (read_training(neighbours) | read_fresh(neighbours)).all():
         scopes["all"] = False
     return {
-        name: recalls(judge(space, evaluation_scope(prepared, neighbours, only), config))
+        name: recalls(retrieval_metrics(model_vectors, evaluation_scope(prepared, neighbours, only), config))
         for name, only in scopes.items()
     }
 

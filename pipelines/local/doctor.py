@@ -52,7 +52,7 @@ def all_checks(config: Config) -> Iterator[Check]:
     home = settings.home
     yield python(sys.version_info[:3])
     yield packages()
-    yield locked(CODE / "requirements.lock")
+    yield check_lock(CODE / "requirements.lock")
     yield imports(loads.problem())
     yield ray_cpus(config, cpus())
     yield amount("memory", memory_bytes() / GIB, warn=6, fail=3, advice="close other programs, or use a larger machine")
@@ -101,7 +101,7 @@ def _unmet(floor: Requirement) -> str:
     return "" if floor.specifier.contains(found, prereleases=True) else f"{floor.name} {found} is not {floor.specifier}"
 
 
-def locked(lock: Path) -> Check:
+def check_lock(lock: Path) -> Check:
     """Other versions than the lock's may work; they are just not the ones that were tested together."""
     if not lock.is_file():
         return Check("lock", "warn", "no requirements.lock", "run from a checkout, or ignore this in an image")

@@ -17,7 +17,7 @@ from typing import Any
 
 from components.progress import finished
 from model.errors import RunError
-from model.files import locked, remove, replaced, write_json
+from model.files import lock_descriptor, remove, replaced, write_json
 
 WORK, LATEST, MARK = ".work", "latest", "lineage.json"
 # Of what a run keeps, what tells why it failed.
@@ -138,7 +138,7 @@ def _lock(folder: Path) -> int | None:
     while True:
         folder.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(folder, os.O_RDONLY)
-        if not locked(descriptor):
+        if not lock_descriptor(descriptor):
             os.close(descriptor)
             return None
         with suppress(FileNotFoundError):

@@ -27,7 +27,7 @@ import pyarrow.parquet as pq
 
 from model.embedding.affine import Affine
 from model.embedding.columns import as_binary
-from model.files import locked
+from model.files import lock_descriptor
 from serving.rows import Rows, as_ids, joined, read_rows, write_rows
 
 
@@ -70,7 +70,7 @@ class Journal:
     def _begin(self) -> None:
         self._name = f"{time.time_ns()}-{uuid.uuid4().hex[:8]}"
         self._out: BinaryIO = (self.folder / f"{self._name}.jsonl").open("ab")
-        locked(self._out.fileno())
+        lock_descriptor(self._out.fileno())
         self._known[self._name] = 0
 
     def _names(self) -> Iterator[str]:
@@ -103,4 +103,4 @@ class Journal:
 
 def _is_locked(file: Path) -> bool:
     with file.open("rb") as opened:
-        return not locked(opened.fileno())
+        return not lock_descriptor(opened.fileno())

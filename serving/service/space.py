@@ -17,7 +17,7 @@ import numpy as np
 
 from model.embedding.affine import Affine
 from model.errors import ModelError, VectorIndexError
-from model.files import alone
+from model.files import file_lock
 from serving.encoder import Encoder, open_encoder
 from serving.encoder.inputs import PinTexts
 from serving.index import IndexConfig, PinIndex
@@ -91,7 +91,7 @@ class PinSpace:
 
     def save(self) -> None:
         """A snapshot of the index, if it has changed; the journal up to there becomes shards."""
-        with self._saving, alone(self.files.state / "saving.lock") as is_alone:
+        with self._saving, file_lock(self.files.state / "saving.lock") as is_alone:
             if is_alone and self.index.unsaved:
                 with self._writing:
                     closed = self.journal.turn()

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from components.configuration import load
-from components.gate import LEAST, GateConfig, judge
+from components.gate import LEAST, GateConfig, gate_verdict
 from model.errors import ConfigError
 
 METRICS = {
@@ -41,7 +41,7 @@ def changed(value, *path):
 
 
 def test_passes_when_every_floor_is_met_and_says_by_how_much():
-    verdict = judge(METRICS, ALONE, GATE)
+    verdict = gate_verdict(METRICS, ALONE, GATE)
     assert verdict.passed
     assert len(verdict.reasons) == 7
     assert verdict.reasons[-2:] == ("One Pin alone is encoded in 5.0 ms; the ceiling is 2000 ms.", NO_CHAMPION)
@@ -61,7 +61,7 @@ def test_passes_when_every_floor_is_met_and_says_by_how_much():
     ],
 )
 def test_names_only_the_broken_floors(path, value, sentence):
-    verdict = judge(changed(value, *path), ALONE, GATE)
+    verdict = gate_verdict(changed(value, *path), ALONE, GATE)
     assert not verdict.passed
     assert sentence in " ".join(verdict.reasons)
     *broken, compared = verdict.reasons
@@ -82,13 +82,13 @@ def test_what_quantization_loses_must_be_sure(kept, interval, passed, sentence):
     metrics = changed(
         {"retention": {"related_pins": 1.2, "search": kept}, "interval": {"search": interval}}, "quantization"
     )
-    verdict = judge(metrics, ALONE, GATE)
+    verdict = gate_verdict(metrics, ALONE, GATE)
     assert verdict.passed is passed
     assert any(f"worst task, {sentence}" in reason for reason in verdict.reasons)
 
 
 def test_what_nobody_asked_for_cannot_be_missing():
-    verdict = judge(changed({}, "fresh"), ALONE, GateConfig())
+    verdict = gate_verdict(changed({}, "fresh"), ALONE, GateConfig())
     assert verdict.passed
     assert "Search recall@10 on fresh Pins was not measured; the floor is 0.000." in verdict.reasons
 
@@ -97,7 +97,7 @@ def test_what_nobody_asked_for_cannot_be_missing():
 def test_a_baseline_that_finds_nothing(ours, passed):
     metrics = changed(0.0, "baseline_clip", "fresh", "related_pins", "recall@10")
     metrics["fresh"]["related_pins"]["recall@10"] = ours
-    assert judge(metrics, ALONE, GateConfig(min_gain_over_clip=0.2)).passed is passed
+    assert gate_verdict(metrics, ALONE, GateConfig(min_gain_over_clip=0.2)).passed is passed
 
 
 LARGEST = {
@@ -108,7 +108,7 @@ LARGEST = {
 
 @pytest.mark.parametrize(("ceiling", "passed"), [(0.6, True), (0.5, True), (0.4, False)])
 def test_a_slice_too_far_below_is_named(ceiling, passed):
-    verdict = judge(METRICS | {"slices": {"largest": LARGEST}}, ALONE, replace(GATE, max_slice_gap=ceiling))
+    verdict = gate_verdict(METRICS | {"slices": {"largest": LARGEST}}, ALONE, replace(GATE, max_slice_gap=ceiling))
     assert verdict.passed is passed
     assert verdict.reasons[4 if passed else 0] == (
         "Text to image recall@10 of the slice region=islands, fresh Pins, is 0.100 (0.050 to 0.150), surely 50% below "
@@ -119,7 +119,7 @@ def test_a_slice_too_far_below_is_named(ceiling, passed):
 
 @pytest.mark.parametrize("slices", [{}, {"slices": {"largest": None}}])
 def test_without_a_gap_any_ceiling_is_kept(slices):
-    verdict = judge(METRICS | slices, ALONE, replace(GATE, max_slice_gap=0.0))
+    verdict = gate_verdict(METRICS | slices, ALONE, replace(GATE, max_slice_gap=0.0))
     assert verdict.passed
     assert verdict.reasons[4] == "No slice lies surely below all Pins; the ceiling is 0%."
 
@@ -128,8 +128,8 @@ def test_without_a_gap_any_ceiling_is_kept(slices):
 def test_a_higher_floor_never_lets_more_through(low, high):
     low, high = sorted((low, high))
     assert (
-        judge(METRICS, ALONE, GateConfig(min_fresh_related=low)).passed
-        or not judge(METRICS, ALONE, GateConfig(min_fresh_related=high)).passed
+        gate_verdict(METRICS, ALONE, GateConfig(min_fresh_related=low)).passed
+        or not gate_verdict(METRICS, ALONE, GateConfig(min_fresh_related=high)).passed
     )
 
 
@@ -150,7 +150,7 @@ def beside(**changes):
 
 def test_a_better_one_passes_and_says_whom_it_was_compared_with():
     found = FOUND | {"ours": 0.4, "difference": 0.1, "low": 0.07, "high": 0.13}
-    verdict = judge(METRICS, beside(tasks={"related_pins": found}), GATE)
+    verdict = gate_verdict(METRICS, beside(tasks={"related_pins": found}), GATE)
     assert verdict.passed
     assert verdict.reasons[5:] == (
         "Related pins recall@10 on fresh Pins is 0.400 against the champion's 0.300, +0.100 (+0.070 to +0.130); "
@@ -165,7 +165,7 @@ def test_a_better_one_passes_and_says_whom_it_was_compared_with():
 
 def test_a_clearly_worse_one_is_refused_with_its_reason():
     found = FOUND | {"ours": 0.2, "difference": -0.1, "low": -0.13, "high": -0.07}
-    verdict = judge(METRICS, beside(tasks={"related_pins": found, "search": FOUND}), GATE)
+    verdict = gate_verdict(METRICS, beside(tasks={"related_pins": found, "search": FOUND}), GATE)
     assert not verdict.passed
     assert verdict.reasons == (
         "Related pins recall@10 on fresh Pins is 0.200 against the champion's 0.300, -0.100 (-0.130 to -0.070), "
@@ -178,33 +178,33 @@ def test_a_clearly_worse_one_is_refused_with_its_reason():
 def test_noise_within_the_margin_passes(high, passed):
     """2 % of 0.3 may be lost; the mean lies below that, and only the interval decides."""
     found = FOUND | {"difference": -0.02, "low": -0.05, "high": high}
-    assert judge(METRICS, beside(tasks={"search": found}), GATE).passed is passed
+    assert gate_verdict(METRICS, beside(tasks={"search": found}), GATE).passed is passed
 
 
 @given(st.floats(0, 1), st.floats(0, 1), st.floats(-1, 1), st.integers(1, 2 * LEAST))
 def test_refused_is_what_is_surely_below_the_margin_and_nothing_else(champion, margin, high, groups):
     found = FOUND | {"champion": champion, "high": high, "low": -1.0, "groups": groups}
-    passed = judge(METRICS, beside(tasks={"search": found}), replace(GATE, max_regression=margin)).passed
+    passed = gate_verdict(METRICS, beside(tasks={"search": found}), replace(GATE, max_regression=margin)).passed
     assert passed == (groups < LEAST or high >= -margin * champion)
 
 
 def test_a_difference_of_few_queries_refuses_nobody():
     found = FOUND | {"queries": 6, "groups": 5, "ours": 0.0, "difference": -0.3, "low": -0.3, "high": -0.3}
-    verdict = judge(METRICS, beside(tasks={"search": found}), GATE)
+    verdict = gate_verdict(METRICS, beside(tasks={"search": found}), GATE)
     assert verdict.passed
     assert "-0.300 (-0.300 to -0.300); of so few queries, 6, no difference is sure." in verdict.reasons[5]
 
 
 def test_a_champion_that_could_not_be_read_refuses_in_one_sentence():
     unread = "The model folder champion lacks config.json; restore it."
-    verdict = judge(METRICS, {**ALONE, "champion": {"version": 3}, "unread": unread}, GATE)
+    verdict = gate_verdict(METRICS, {**ALONE, "champion": {"version": 3}, "unread": unread}, GATE)
     assert not verdict.passed
     assert verdict.reasons == (f"Not compared with the champion, version 3: {unread}",)
 
 
 @pytest.mark.parametrize(("exactly", "said"), [(True, "on 12.5% of"), (False, "on at most 12.5% of")])
 def test_what_the_champion_saw_is_said(exactly, said):
-    verdict = judge(METRICS, beside(seen={"share": 0.125, "exactly": exactly}), GATE)
+    verdict = gate_verdict(METRICS, beside(seen={"share": 0.125, "exactly": exactly}), GATE)
     assert verdict.passed
     assert verdict.reasons[-1].endswith(f"which was trained {said} these fresh Pins: that favours it.")
 
@@ -222,7 +222,7 @@ def test_what_the_champion_saw_is_said(exactly, said):
     ],
 )
 def test_too_slow_or_too_large_is_refused(ceiling, sentence):
-    verdict = judge(METRICS, beside(), replace(GATE, **ceiling))
+    verdict = gate_verdict(METRICS, beside(), replace(GATE, **ceiling))
     assert not verdict.passed
     assert len(verdict.reasons) == 2
     assert sentence in verdict.reasons[0]

@@ -16,7 +16,7 @@ from tiny import walked_catalogue
 from model.config.overrides import override
 from model.data.catalogue import CatalogueWriter
 from model.embedding.embedder import Embedder, embed, read_vectors
-from model.evaluation.evaluate import judge, pinclip_space
+from model.evaluation.evaluate import pinclip_vectors, retrieval_metrics
 from model.evaluation.tasks import evaluation_scope
 from model.graph.neighbourhood import read_fresh
 from model.network.checkpoint import save_model
@@ -72,9 +72,9 @@ def world(tmp_path_factory, config):
 
 
 def related_recall(world, vectors, config) -> float:
-    return judge(pinclip_space(vectors), evaluation_scope(*world[:2], only_fresh=True), config)["related_pins"][
-        "recall@10"
-    ]
+    return retrieval_metrics(pinclip_vectors(vectors), evaluation_scope(*world[:2], only_fresh=True), config)[
+        "related_pins"
+    ]["recall@10"]
 
 
 def test_fresh_pins_find_both_colours_of_their_boards(world, config):

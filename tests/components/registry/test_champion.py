@@ -8,7 +8,7 @@ from served_pins import tiny_model
 from tiny import tiny_catalogue, walked_catalogue
 
 from components.configuration import load
-from components.gate import GateConfig, judge
+from components.gate import GateConfig, gate_verdict
 from components.mlflow_client import connect
 from components.registry.champion import compare_with_champion
 from components.registry.versions import CHAMPION, _log_model
@@ -67,7 +67,7 @@ def test_without_a_champion_nothing_is_compared(settings, compared, tmp_path):
     found = compared()
     assert (found["champion"], found["tasks"]) == (None, {})
     assert found["cost"]["weights_bytes"]["ours"] > 0
-    assert judge({}, found, GateConfig(min_retention=0)).passed
+    assert gate_verdict({}, found, GateConfig(min_retention=0)).passed
 
 
 def test_the_holder_of_the_alias_embeds_the_same_fresh_pins(champion, compared):
@@ -78,7 +78,7 @@ def test_the_holder_of_the_alias_embeds_the_same_fresh_pins(champion, compared):
         assert task["low"] <= 0 <= task["high"]
         assert task["champion"] == pytest.approx(task["ours"], abs=0.02)
     assert found["cost"]["weights_bytes"]["ours"] == found["cost"]["weights_bytes"]["champion"]
-    assert judge({}, found, GateConfig(min_retention=0, max_latency_growth=100)).passed
+    assert gate_verdict({}, found, GateConfig(min_retention=0, max_latency_growth=100)).passed
 
 
 def weights(settings) -> Path:
@@ -91,7 +91,7 @@ def test_a_corrupt_champion_costs_no_run_and_refuses_in_one_sentence(champion, s
     weights(settings).write_bytes(whole[:1000])
     found = compared()
     weights(settings).write_bytes(whole)
-    verdict = judge({}, found, GateConfig(min_retention=0))
+    verdict = gate_verdict({}, found, GateConfig(min_retention=0))
     assert not verdict.passed
     (reason,) = verdict.reasons
     assert reason.startswith("Not compared with the champion, version 1: champion/")

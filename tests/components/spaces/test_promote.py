@@ -22,7 +22,7 @@ from components.spaces.published import published_space
 from components.spaces.retire import retire
 from components.spaces.roll_back import rollback
 from model.errors import ConfigError, RunError, StoreError, VectorIndexError
-from model.files import alone, remove
+from model.files import file_lock, remove
 from serving.index import IndexConfig, PinIndex
 from serving.rows import Rows, as_ids
 
@@ -126,7 +126,7 @@ def test_two_at_once_one_does_it_and_the_other_says_so(home):
 
     assert sync(CONFIG, home.settings, meanwhile).space == serving(home) == first
     assert len(told) == 1
-    with alone(sync_lock(home.settings)), pytest.raises(RunError, match="Another sync"):
+    with file_lock(sync_lock(home.settings)), pytest.raises(RunError, match="Another sync"):
         promote(int(second[1:]), "", CONFIG, home.settings)
 
 

@@ -9,7 +9,7 @@ import pytest
 from model.drift.config import DriftLimits
 from model.drift.facts import LABELS, NUMBERS
 from model.drift.histograms import BARS, BINS, of_labels, of_values
-from model.drift.judging import LEAST, Samples, judge
+from model.drift.judging import LEAST, Samples, drift_measures
 
 LIMITS = DriftLimits()
 DIM = 16
@@ -47,7 +47,7 @@ def samples(seed: int, count: int = 600, **changed) -> Samples:
 
 
 def over(seen: Samples, limits: DriftLimits = LIMITS) -> set[str]:
-    return {one.key for one in judge(seen, limits) if one.over}
+    return {one.key for one in drift_measures(seen, limits) if one.over}
 
 
 @pytest.mark.parametrize("count", [LEAST, 300, 3_000])
@@ -96,14 +96,14 @@ def test_the_store():
 
 def test_too_few_pins_are_not_measured():
     few = samples(1, LEAST - 1, canaries_before_KE=np.zeros((5, DIM)), canaries_now_KE=np.zeros((5, DIM)))
-    assert {one.group for one in judge(few, LIMITS)} == {"store"}
-    assert not {one.scope for one in judge(samples(1), LIMITS)} - {"all"}
+    assert {one.group for one in drift_measures(few, LIMITS)} == {"store"}
+    assert not {one.scope for one in drift_measures(samples(1), LIMITS)} - {"all"}
 
 
 def test_facts_that_some_pins_lack():
     draw, widths = np.random.default_rng(1), pa.array([1.0] * 40 + [None] * 560)
     lacking = facts(draw, 600, width=widths)
-    found = {one.name: one for one in judge(samples(1, facts={"all": lacking}), LIMITS)}
+    found = {one.name: one for one in drift_measures(samples(1, facts={"all": lacking}), LIMITS)}
     assert found["width"].value > 0.3  # of the forty that have it
 
 

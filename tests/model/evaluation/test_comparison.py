@@ -17,8 +17,8 @@ from model.data.catalogue import TIME, Catalogue
 from model.embedding.columns import VectorColumn
 from model.evaluation import cost as costs
 from model.evaluation.bootstrap import Bootstrap
-from model.evaluation.comparison import NOTHING, Champion, alone, compare, difference, differences, seen
-from model.evaluation.evaluate import Space, judge, pinclip_space
+from model.evaluation.comparison import NOTHING, Champion, compare, difference, differences, seen, without_champion
+from model.evaluation.evaluate import ModelVectors, pinclip_vectors, retrieval_metrics
 from model.evaluation.tasks import evaluation_scope
 from model.graph.neighbourhood import read_fresh
 from model.graph.splits import split_pins
@@ -96,7 +96,7 @@ def test_both_are_asked_the_same_and_figures_are_those_of_the_evaluation(compare
     json.dumps(compared)
     assert set(compared) == {*NOTHING, "cost"}
     assert compared["champion"] == {"version": 3}
-    measured = judge(pinclip_space(embedded), evaluation_scope(*walked, only_fresh=True), config)
+    measured = retrieval_metrics(pinclip_vectors(embedded), evaluation_scope(*walked, only_fresh=True), config)
     expected = {**measured["pintext"], "related_pins": measured["related_pins"], "search": measured["search"]}
     assert compared["tasks"].keys() == expected.keys()
     for task, found in compared["tasks"].items():
@@ -122,16 +122,16 @@ def test_a_champion_of_another_size_reads_the_images_at_its_own(tmp_path, walked
 def test_chance_is_surely_worse_than_vectors_that_know_the_boards(walked, config):
     g = evaluation_scope(*walked, only_fresh=True)
     knowing = VectorColumn.of(g.boards.toarray())
-    perfect = Space([knowing], knowing, knowing, [], VectorColumn.of(np.zeros((0, 1), np.float32)))
+    perfect = ModelVectors([knowing], knowing, knowing, [], VectorColumn.of(np.zeros((0, 1), np.float32)))
     drawn = np.random.default_rng(0).normal(size=(max(g.pins) + 1, 8)).astype(np.float32)
-    chance = Space([VectorColumn.of(drawn)], VectorColumn.of(drawn), VectorColumn.of(drawn), [], perfect.query)
+    chance = ModelVectors([VectorColumn.of(drawn)], VectorColumn.of(drawn), VectorColumn.of(drawn), [], perfect.query)
     found = differences(g, chance, perfect, config)["related_pins"]
     assert found["champion"] == 1
     assert found["high"] < -0.3
 
 
 def test_without_a_champion_there_is_the_models_own_cost(walked, trained, config):
-    found = alone(*walked, trained[0], config)
+    found = without_champion(*walked, trained[0], config)
     assert {**found, "cost": None} == {**NOTHING, "cost": None}
     assert found["cost"]["vector_bytes"] == {"ours": 32, "champion": None}
     assert found["cost"]["latency_ms"]["ours"] > 0

@@ -11,7 +11,7 @@ from model.embedding.affine import Affine
 from model.embedding.columns import VectorColumn
 from model.embedding.embedder import embed, read_queries
 from model.embedding.quantization import quantize
-from model.evaluation.evaluate import Space, clip_space, evaluate, judge, pinclip_space
+from model.evaluation.evaluate import ModelVectors, clip_vectors, evaluate, pinclip_vectors, retrieval_metrics
 from model.evaluation.tasks import evaluation_scope, related_task, search_task, text_tasks
 from model.graph.neighbourhood import read_training
 from model.training.loop import fit
@@ -87,7 +87,7 @@ def naive_recall(asking, candidates, task, k=10) -> float:
 @pytest.mark.parametrize("only_fresh", [True, False])
 def test_recalls_equal_a_naive_reckoning(judged, walked, embedded, config, only_fresh):
     metrics = judged[0]["fresh"] if only_fresh else judged[0]
-    g, space, most = evaluation_scope(*walked, only_fresh), pinclip_space(embedded), config.evaluation.max_queries
+    g, space, most = evaluation_scope(*walked, only_fresh), pinclip_vectors(embedded), config.evaluation.max_queries
     pins, images, asked = space.pins[0][g.pins], space.image[g.pins], space.query[np.arange(len(space.queries))]
     to_text, to_image, speakers = text_tasks(g)
     texts = space.text[g.pins][speakers]
@@ -106,10 +106,13 @@ def test_recalls_equal_a_naive_reckoning(judged, walked, embedded, config, only_
 
 
 def test_of_the_baselines_vectors_the_strongest_counts(judged, walked, embedded, config):
-    g, space = evaluation_scope(*walked, only_fresh=True), clip_space(embedded)
+    g, space = evaluation_scope(*walked, only_fresh=True), clip_vectors(embedded)
     image, text, mean = (column[np.arange(len(column))] for column in space.pins)
     assert np.allclose(mean, (image + text) / np.linalg.norm(image + text, axis=1, keepdims=True), atol=1e-6)
-    each = [judge(Space([p], space.image, space.text, space.queries, space.query), g, config) for p in space.pins]
+    each = [
+        retrieval_metrics(ModelVectors([p], space.image, space.text, space.queries, space.query), g, config)
+        for p in space.pins
+    ]
     best = judged[0]["baseline_clip"]["fresh"]
     for task in ("related_pins", "search"):
         assert best[task]["recall@10"] == max(metrics[task]["recall@10"] for metrics in each)
@@ -122,12 +125,12 @@ def test_a_perfect_space_scores_one_and_coarse_codes_lose_it(walked, config):
     vectors = np.zeros((max(g.pins) + 1, g.boards.shape[1]), dtype=np.float32)
     vectors[g.pins] = g.boards.toarray()
     column = VectorColumn.of(vectors)
-    space = Space([column], column, column, [], VectorColumn.of(vectors[:0]))
-    assert judge(space, g, config)["related_pins"] == {"recall@10": 1.0, "ndcg@10": 1.0}
-    assert judge(space, g, config)["search"] is None
+    space = ModelVectors([column], column, column, [], VectorColumn.of(vectors[:0]))
+    assert retrieval_metrics(space, g, config)["related_pins"] == {"recall@10": 1.0, "ndcg@10": 1.0}
+    assert retrieval_metrics(space, g, config)["search"] is None
     fine, coarse = (Affine(scale, 0, 8, vectors.shape[1]) for scale in (0.01, 10.0))
-    assert judge(space.quantized(fine), g, config)["related_pins"]["recall@10"] == 1.0
-    assert judge(space.quantized(coarse), g, config)["related_pins"]["recall@10"] < 0.5  # every code is 0
+    assert retrieval_metrics(space.quantized(fine), g, config)["related_pins"]["recall@10"] == 1.0
+    assert retrieval_metrics(space.quantized(coarse), g, config)["related_pins"]["recall@10"] < 0.5  # every code is 0
 
 
 def test_examples_show_queries_with_their_results(judged, walked, config):

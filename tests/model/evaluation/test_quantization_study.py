@@ -8,7 +8,7 @@ import pytest
 from model.config.overrides import override
 from model.embedding.codes import NAMES
 from model.embedding.quantization import calibration_pins
-from model.evaluation.evaluate import judge, pinclip_space
+from model.evaluation.evaluate import pinclip_vectors, retrieval_metrics
 from model.evaluation.quantization_study import _targets, study
 from model.evaluation.tasks import evaluation_scope
 from model.graph.neighbourhood import read_training
@@ -16,7 +16,7 @@ from model.graph.neighbourhood import read_training
 
 @pytest.fixture(scope="module")
 def studied(walked, embedded, config):
-    space, seen = pinclip_space(embedded), []
+    space, seen = pinclip_vectors(embedded), []
     scopes = {"all": evaluation_scope(*walked, False), "fresh": evaluation_scope(*walked, True)}
     learning = calibration_pins(read_training(walked[1]), config)
     result = study(
@@ -44,7 +44,7 @@ def test_bytes_are_true(studied):
 
 def test_float32_at_full_length_is_the_evaluation(studied, walked, embedded, config):
     for scope in ("all", "fresh"):
-        judged = judge(pinclip_space(embedded), evaluation_scope(*walked, scope == "fresh"), config)
+        judged = retrieval_metrics(pinclip_vectors(embedded), evaluation_scope(*walked, scope == "fresh"), config)
         recalls = {**judged["pintext"], "related_pins": judged["related_pins"], "search": judged["search"]}
         (entry,) = [e for e in studied["codes"] if (e["scope"], e["prefix"], e["code"]) == (scope, 32, "float32")]
         for task, figures in entry["tasks"].items():
@@ -64,14 +64,14 @@ def test_finer_codes_find_more_of_what_float_found(studied):
 
 
 def test_a_large_scope_is_sampled(walked, embedded, config):
-    space, config = pinclip_space(embedded), override(config, {"quantization": {"study_pins": 60}})
+    space, config = pinclip_vectors(embedded), override(config, {"quantization": {"study_pins": 60}})
     learning = calibration_pins(read_training(walked[1]), config)
     result = study(space.tables, {"all": evaluation_scope(*walked, False)}, space.queries, learning, [32], config)
     assert max(figures["queries"] for entry in result["codes"] for figures in entry["tasks"].values()) <= 60
 
 
 def test_codes_learn_from_the_given_pins_alone(walked, embedded, config):
-    space = pinclip_space(embedded)
+    space = pinclip_vectors(embedded)
     scopes = {"fresh": evaluation_scope(*walked, True)}
     few, many = (study(space.tables, scopes, space.queries, np.arange(n), [32], config) for n in (20, 200))
     assert few != many

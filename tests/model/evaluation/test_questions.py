@@ -3,15 +3,15 @@
 import numpy as np
 import pytest
 
-from model.evaluation.evaluate import judge, pinclip_space
+from model.evaluation.evaluate import pinclip_vectors, retrieval_metrics
 from model.evaluation.questions import Question, answered, questions, sampled
 from model.evaluation.tasks import evaluation_scope
 
 
 @pytest.mark.parametrize("only_fresh", [True, False])
 def test_the_mean_is_the_figure_of_the_evaluation(walked, embedded, config, only_fresh):
-    g, space = evaluation_scope(*walked, only_fresh), pinclip_space(embedded)
-    judged, asked = judge(space, g, config), questions(g, space.queries, config)
+    g, space = evaluation_scope(*walked, only_fresh), pinclip_vectors(embedded)
+    judged, asked = retrieval_metrics(space, g, config), questions(g, space.queries, config)
     figures = {**judged["pintext"], "related_pins": judged["related_pins"], "search": judged["search"]}
     assert set(asked) == set(figures)
     for task, question in asked.items():

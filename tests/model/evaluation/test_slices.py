@@ -7,7 +7,7 @@ import pytest
 from model.config.overrides import override
 from model.data.catalogue import CatalogueWriter
 from model.embedding.columns import VectorColumn
-from model.evaluation.evaluate import pinclip_space
+from model.evaluation.evaluate import pinclip_vectors
 from model.evaluation.questions import Question, questions
 from model.evaluation.slices import OTHERS, UNSTATED, slices
 from model.evaluation.tasks import evaluation_scope
@@ -93,7 +93,7 @@ def test_slices_of_the_pins_that_words_find(sliced, config):
 
 @pytest.mark.parametrize("scope", ["all", "fresh"])
 def test_weighted_slices_add_up_to_the_recall_of_all(walked, embedded, config, scope):
-    space = pinclip_space(embedded)
+    space = pinclip_vectors(embedded)
     asked = {scope: questions(evaluation_scope(*walked, scope == "fresh"), space.queries, config)}
     result = slices(space.tables, asked, walked[0], least(config, 1))
     for task in ("related_pins", "image_to_text"):
@@ -110,7 +110,7 @@ def test_pairs_of_answers_add_up_too(walked, embedded, config):
     from model.evaluation.questions import answered
     from model.evaluation.slices import _pairs_of_answers
 
-    space = pinclip_space(embedded)
+    space = pinclip_vectors(embedded)
     for task in ("search", "text_to_image"):
         question = questions(evaluation_scope(*walked, False), space.queries, config)[task]
         found = answered(question, space.tables)

@@ -4,7 +4,7 @@ import pytest
 
 from model.config.arms import arms
 from model.config.overrides import override
-from model.evaluation.evaluate import clip_space, judge, pinclip_space
+from model.evaluation.evaluate import clip_vectors, pinclip_vectors, retrieval_metrics
 from model.evaluation.tasks import evaluation_scope
 from model.evaluation.trial import recalls, run_trial
 from model.graph import neighbourhood
@@ -24,9 +24,9 @@ def trial(tmp_path_factory, walked, short):
 
 def test_the_figures_are_those_of_the_judge(trial, walked, short):
     record, work = trial
-    space = pinclip_space(work / "vectors")
+    space = pinclip_vectors(work / "vectors")
     for scope, only in (("fresh", True), ("all", False)):
-        judged = judge(space, evaluation_scope(*walked, only), short)
+        judged = retrieval_metrics(space, evaluation_scope(*walked, only), short)
         assert record[scope]["related_pins"] == judged["related_pins"]["recall@10"]
         assert record[scope]["search"] == judged["search"]["recall@10"]
         both = [judged["pintext"][way]["recall@10"] for way in ("image_to_text", "text_to_image")]
@@ -47,7 +47,9 @@ def test_the_same_seed_gives_the_same_figures_and_another_seed_others(tmp_path, 
 def test_the_clip_arm_is_judged_by_its_strongest_vector(tmp_path, walked, short):
     clip = arms(["clip"], short)["clip"]
     record = run_trial(*walked, tmp_path, clip, seed=0)
-    assert record["fresh"] == recalls(judge(clip_space(tmp_path / "vectors"), evaluation_scope(*walked, True), clip))
+    assert record["fresh"] == recalls(
+        retrieval_metrics(clip_vectors(tmp_path / "vectors"), evaluation_scope(*walked, True), clip)
+    )
 
 
 def test_with_pins_left_out_only_the_fresh_are_judged(tmp_path, walked, short):

@@ -49,9 +49,9 @@ def test_memory_is_a_number_of_bytes():
 def test_a_lock_that_differs_is_told_by_name(tmp_path: Path):
     lock = tmp_path / "requirements.lock"
     lock.write_text("# comment\nrich==0.0.1 \\\n    --hash=sha256:0\nnot-installed-here==1.0\n")
-    check = doctor.locked(lock)
+    check = doctor.check_lock(lock)
     assert (check.state, check.found) == ("warn", "1 of 2 differ: rich")
-    assert doctor.locked(tmp_path / "none").state == "warn"
+    assert doctor.check_lock(tmp_path / "none").state == "warn"
 
 
 def test_what_does_not_load_is_never_ok():
