@@ -19,7 +19,7 @@ from components.patience import patient
 from components.registry.tracking import tracked
 from components.settings import Settings
 from model.drift.config import DriftLimits
-from model.drift.judging import Measure, Samples, drift_measures
+from model.drift.judging import DriftMeasure, Samples, drift_measures
 
 SCOPES = ("all", "new")
 
@@ -58,7 +58,7 @@ def track(drift: dict[str, Any], page: Path, settings: Settings) -> str:
     return run
 
 
-def _order(measure: Measure) -> tuple[float, float, str]:
+def _order(measure: DriftMeasure) -> tuple[float, float, str]:
     """By the sure part as a share of the limit, then by the value; last what is not judged."""
     if measure.limit is None:
         return 1.0, 0.0, measure.key

@@ -19,7 +19,7 @@ LABELS = {path[-1]: label for path, label, _ in TASKS} | {"pintext": "PinText"}
 
 
 @dataclass(frozen=True)
-class Measure:
+class Metric:
     name: str  # recall@10
     ours: float | None
     clip: float | None
@@ -31,9 +31,9 @@ class Measure:
 
 
 @dataclass(frozen=True)
-class Task:
+class MetricRows:
     label: str
-    measures: list[Measure]
+    measures: list[Metric]
     absent: str | None  # why it was not measured
 
 
@@ -65,18 +65,18 @@ class Refusal:
     rows: int
 
 
-def tasks(ours: dict[str, Any], clip: dict[str, Any], catalogue: dict[str, Any]) -> list[Task]:
+def tasks(ours: dict[str, Any], clip: dict[str, Any], catalogue: dict[str, Any]) -> list[MetricRows]:
     """The recall table of one split; `ours` and `clip` hold the groups pintext, related_pins and search."""
     table = []
     for path, label, names in TASKS:
         left, right = _at(ours, path), _at(clip, path)
-        measures = [Measure(name, number(left.get(name)), number(right.get(name))) for name in names]
+        measures = [Metric(name, finite(left.get(name)), finite(right.get(name))) for name in names]
         measured = any(measure.ours is not None for measure in measures)
-        table.append(Task(label, measures, None if measured else _absence(path[0], catalogue)))
+        table.append(MetricRows(label, measures, None if measured else _absence(path[0], catalogue)))
     return table
 
 
-def headline(table: list[Task]) -> tuple[str, Measure] | None:
+def headline(table: list[MetricRows]) -> tuple[str, Metric] | None:
     """The figure to read first: recall@10 of the first task of the table that was measured."""
     found = ((t.label, m) for t in table for m in t.measures if m.name == "recall@10" and m.ours is not None)
     return next(found, None)
@@ -85,7 +85,7 @@ def headline(table: list[Task]) -> tuple[str, Measure] | None:
 def retention(quantization: dict[str, Any]) -> list[tuple[str, float | None]]:
     """(task, quantized over float recall)."""
     ratios = quantization.get("retention") or {}
-    return [(LABELS.get(task, task), number(ratio)) for task, ratio in ratios.items()]
+    return [(LABELS.get(task, task), finite(ratio)) for task, ratio in ratios.items()]
 
 
 def seconds(timing_s: dict[str, float]) -> list[tuple[str, float, float]]:
@@ -119,7 +119,7 @@ def intake(summary: dict[str, Any]) -> tuple[list[Intake], list[Refusal]]:
     return tables, sorted(refusals, key=lambda refusal: -refusal.rows)
 
 
-def number(value: Any) -> float | None:
+def finite(value: Any) -> float | None:
     """A finite number, or None: a NaN is no measurement."""
     return float(value) if isinstance(value, (int, float)) and math.isfinite(value) else None
 

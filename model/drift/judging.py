@@ -39,7 +39,7 @@ class Samples:
 
 
 @dataclass(frozen=True)
-class Measure:
+class DriftMeasure:
     group: str  # facts, vectors, store
     scope: str  # all, new
     name: str
@@ -58,7 +58,7 @@ class Measure:
         return f"{self.group}/{self.scope}/{self.name}"
 
 
-def drift_measures(samples: Samples, limits: DriftLimits) -> list[Measure]:
+def drift_measures(samples: Samples, limits: DriftLimits) -> list[DriftMeasure]:
     """All that can be measured; a fact that LEAST Pins of both samples do not have is left out."""
     measures = [one for scope in samples.facts for one in _facts(samples, scope, limits.max_shift)]
     measures += [one for scope in samples.now_NE for one in _vectors(samples, scope, limits)]
@@ -68,7 +68,7 @@ def drift_measures(samples: Samples, limits: DriftLimits) -> list[Measure]:
     return [*measures, *_store(samples, limits)]
 
 
-def _facts(samples: Samples, scope: str, limit: float) -> Iterator[Measure]:
+def _facts(samples: Samples, scope: str, limit: float) -> Iterator[DriftMeasure]:
     for name in (*NUMBERS, *LABELS):
         if (scope, name) == ("new", "refused"):  # what training refused has no vector either: all of it looks new
             continue
@@ -83,7 +83,7 @@ def _facts(samples: Samples, scope: str, limit: float) -> Iterator[Measure]:
             yield _measure("facts", scope, name, shift_of_values(*values), limit, of_values(*values))
 
 
-def _vectors(samples: Samples, scope: str, limits: DriftLimits) -> Iterator[Measure]:
+def _vectors(samples: Samples, scope: str, limits: DriftLimits) -> Iterator[DriftMeasure]:
     before_BE, now_NE = samples.before_BE, samples.now_NE[scope]
     if min(len(before_BE), len(now_NE)) < LEAST:
         return
@@ -92,7 +92,7 @@ def _vectors(samples: Samples, scope: str, limits: DriftLimits) -> Iterator[Meas
     yield _measure("vectors", scope, "length", shift_of_values(*sizes), limits.max_shift, of_values(*sizes))
 
 
-def _store(samples: Samples, limits: DriftLimits) -> Iterator[Measure]:
+def _store(samples: Samples, limits: DriftLimits) -> Iterator[DriftMeasure]:
     if samples.asked:
         share = _share(samples.without_vector, samples.asked, "Pins have none")
         yield _measure("store", "all", "without_vector", share, limits.max_without_vector)
@@ -110,9 +110,9 @@ def _share(hits: int, count: int, what: str) -> Shift:
 
 def _measure(
     group: str, scope: str, name: str, shift: Shift, limit: float | None, histogram: Histogram | None = None
-) -> Measure:
+) -> DriftMeasure:
     says = shift.says if shift.value else "as before"
-    return Measure(group, scope, name, shift.value, shift.sure, limit, says, histogram)
+    return DriftMeasure(group, scope, name, shift.value, shift.sure, limit, says, histogram)
 
 
 def _floats(column: pa.ChunkedArray) -> np.ndarray:

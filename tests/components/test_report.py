@@ -246,9 +246,9 @@ def test_pictures_that_hardly_compress_stay_small_enough(run, catalogue_of):
 
 
 def test_gain_is_relative_and_needs_a_divisor():
-    assert tables.Measure("recall@10", 0.6, 0.4).gain == pytest.approx(0.5)
-    assert tables.Measure("recall@10", 0.6, 0.0).gain is None
-    assert tables.Measure("recall@10", 0.6, None).gain is None
+    assert tables.Metric("recall@10", 0.6, 0.4).gain == pytest.approx(0.5)
+    assert tables.Metric("recall@10", 0.6, 0.0).gain is None
+    assert tables.Metric("recall@10", 0.6, None).gain is None
 
 
 def test_neighbours_are_the_heaviest_of_pins_drawn_by_the_seed(run):
