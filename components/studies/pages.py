@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from components.studies.space import Space, current, written
+from components.studies.space import SearchSpace, as_text, setting_value
 from components.studies.tables import MAIN, TASKS, Groups, gain_over, gain_table, gains, markdown, recall_table
 from components.studies.trials import Record
 from components.studies.tuning import Scored, Search, best_settings
@@ -69,8 +69,8 @@ def tuning_page(search: Search, scored: Sequence[Scored], failed: Sequence[Recor
     )
 
 
-def _settings(one: Scored, space: Space) -> list[str]:
-    return [*(written(current(one.config, key)) for key in space), "as it was" if one.as_it_was else ""]
+def _settings(one: Scored, space: SearchSpace) -> list[str]:
+    return [*(as_text(setting_value(one.config, key)) for key in space), "as it was" if one.as_it_was else ""]
 
 
 def _page(*parts: str) -> str:

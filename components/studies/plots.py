@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from components.report.plots import CLIP as GREY
 from components.report.plots import MUTED, OURS, RULE, STYLE
-from components.studies.space import Choices, Range, Space, current, written
+from components.studies.space import Choices, Range, SearchSpace, as_text, setting_value
 from components.studies.tables import MAIN, TASKS, Groups, mean
 from components.studies.tuning import Scored
 from model.config.arms import CLIP, FULL
@@ -68,11 +68,11 @@ def scaling_plot(shares: Mapping[int, Groups], path: Path) -> None:
         )
 
 
-def tuning_plot(scored: Sequence[Scored], space: Space, path: Path) -> None:
+def tuning_plot(scored: Sequence[Scored], space: SearchSpace, path: Path) -> None:
     """The score of every trial against each setting that was searched; the configuration as it was is hollow."""
     with _panels({key: key for key in space}, 2.5, path, sharey=True) as panels:
         for key, axes in panels.items():
-            values = [current(one.config, key) for one in scored]
+            values = [setting_value(one.config, key) for one in scored]
             places = _along(axes, space[key], values)
             for one, place in zip(scored, places, strict=True):
                 axes.plot([place], [one.score], "o", color=OURS, mfc="white" if one.as_it_was else OURS, ms=5)
@@ -84,10 +84,10 @@ def _along(axes: "Axes", drawn: Range | Choices, values: Sequence[Any]) -> list[
     from matplotlib.ticker import NullLocator
 
     if isinstance(drawn, Choices):
-        names = list(dict.fromkeys(written(value) for value in [*drawn.values, *values]))
+        names = list(dict.fromkeys(as_text(value) for value in [*drawn.values, *values]))
         axes.set_xticks(range(len(names)), names)
         axes.set_xlim(-0.5, len(names) - 0.5)
-        return [float(names.index(written(value))) for value in values]
+        return [float(names.index(as_text(value))) for value in values]
     if drawn.log:
         axes.set_xscale("log")
         axes.xaxis.set_minor_locator(NullLocator())

@@ -41,10 +41,10 @@ class Choices:
         return self.values[rng.integers(len(self.values))]
 
 
-Space = dict[str, Range | Choices]  # by setting, e.g. train.learning_rate
+SearchSpace = dict[str, Range | Choices]  # by setting, e.g. train.learning_rate
 
 
-def read_space(path: Path, config: Config) -> Space:
+def read_space(path: Path, config: Config) -> SearchSpace:
     """The space of the file, every end of it a setting that works beside the rest of `config`.
 
     Raises:
@@ -62,11 +62,11 @@ def read_space(path: Path, config: Config) -> Space:
         if key.startswith("split.") or key == "seed":
             raise ConfigError(f"{path} searches {key}, which decides who is judged; leave it out.")
         for value in drawn.ends():
-            apply(config, {key: value})
+            with_settings(config, {key: value})
     return space
 
 
-def apply(config: Config, values: dict[str, Any]) -> Config:
+def with_settings(config: Config, values: dict[str, Any]) -> Config:
     """The configuration with settings by their dotted names.
 
     Numbers are rounded to three digits, as they are shown, and to whole ones where the setting is one.
@@ -78,12 +78,12 @@ def apply(config: Config, values: dict[str, Any]) -> Config:
         for part in sections:
             section = section.setdefault(part, {})
         value = float(f"{value:.3g}") if isinstance(value, float) else value
-        section[name] = round(value) if isinstance(value, float) and type(current(config, key)) is int else value
+        section[name] = round(value) if isinstance(value, float) and type(setting_value(config, key)) is int else value
     changed: Config = override(config, tree)
     return changed
 
 
-def current(config: Config, key: str) -> Any:
+def setting_value(config: Config, key: str) -> Any:
     """The value of a setting by its dotted name; None where there is no such setting."""
     node: Any = config
     for part in key.split("."):
@@ -91,7 +91,7 @@ def current(config: Config, key: str) -> Any:
     return node
 
 
-def written(value: Any) -> str:
+def as_text(value: Any) -> str:
     """A value as `--set` takes it."""
     if isinstance(value, (list, tuple)):
         return ",".join(map(str, value))

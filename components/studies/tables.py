@@ -45,7 +45,7 @@ def gain_over(trials: Sequence[Record], others: Sequence[Record], task: str) -> 
     return gain(*zip(*pairs, strict=True)) if pairs else None
 
 
-def figures(groups: Groups) -> dict[str, Any]:
+def study_figures(groups: Groups) -> dict[str, Any]:
     """{name: {task: {recall, recall_half, gain, gain_half}}} for study.json; absent where it cannot be said."""
     said: dict[str, Any] = {}
     for name, trials in groups.items():

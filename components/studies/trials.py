@@ -34,7 +34,7 @@ class Trial:
 
 
 @dataclass(frozen=True)
-class Progress:
+class StudyProgress:
     """What a study has to say while it runs."""
 
     finished: Record | None  # a trial that has just ended, or was found finished
@@ -45,7 +45,7 @@ class Progress:
 
 
 @dataclass(frozen=True)
-class Task:
+class TrialTask:
     """What a worker is told; it travels by value."""
 
     trial: Trial
@@ -62,7 +62,7 @@ def run_trials(
     out: Path,
     git_rev: str,
     parallel: int | None,
-    show: Callable[[Progress], None],
+    show: Callable[[StudyProgress], None],
 ) -> list[Record]:
     """The records of all trials, in their order; those of failed trials carry `error` and are not kept."""
     tasks = [_task_of(trial, data, out, git_rev) for trial in trials]
@@ -77,10 +77,10 @@ def run_trials(
     return [records[task.record] for task in tasks]
 
 
-def _task_of(trial: Trial, data: StudyData, out: Path, git_rev: str) -> Task:
+def _task_of(trial: Trial, data: StudyData, out: Path, git_rev: str) -> TrialTask:
     """Prepares the data that the trial learns from, where nobody has yet; `out` is the study's folder."""
     key, out = trial.key(data), out.absolute()
-    return Task(
+    return TrialTask(
         trial,
         data.prepared(trial.config),
         data.neighbours(trial.config),
@@ -91,15 +91,15 @@ def _task_of(trial: Trial, data: StudyData, out: Path, git_rev: str) -> Task:
 
 
 def _side_by_side(
-    tasks: list[Task], parallel: int | None, clock: "Clock", show: Callable[[Progress], None]
-) -> Iterator[tuple[Task, Record]]:
+    tasks: list[TrialTask], parallel: int | None, clock: "Clock", show: Callable[[StudyProgress], None]
+) -> Iterator[tuple[TrialTask, Record]]:
     """Every task with its record, as they end; `parallel` of them at a time."""
     import ray
 
     with ray_cluster(parallel) as places:
         gpus = min(ray.cluster_resources().get("GPU", 0) / places, 1)
         run = ray.remote(num_cpus=1, num_gpus=gpus, max_retries=1)(work_on)
-        queue, running = list(tasks), dict[Any, Task]()
+        queue, running = list(tasks), dict[Any, TrialTask]()
         while queue or running:
             while queue and len(running) < places:
                 task = queue.pop(0)
@@ -113,7 +113,7 @@ def _side_by_side(
             show(clock.progress(None, list(running.values())))
 
 
-def work_on(task: Task) -> Record:
+def work_on(task: TrialTask) -> Record:
     """One trial's life in its own process, or its record where it has ended before.
 
     A mistake or a bug is the record of this trial alone: the others go on.
@@ -147,12 +147,12 @@ def work_on(task: Task) -> Record:
     return record
 
 
-def _named(task: Task) -> Record:
+def _named(task: TrialTask) -> Record:
     config = json.loads(task.trial.config.to_json())
     return {"name": task.trial.name, "seed": task.trial.seed, "key": task.record.stem, **task.facts, "config": config}
 
 
-def _result(reference: Any, task: Task) -> Record:
+def _result(reference: Any, task: TrialTask) -> Record:
     import ray
 
     try:
@@ -174,13 +174,13 @@ class Clock:
     def __init__(self, total: int, found: int) -> None:
         self.started, self.total, self.found, self.done = time.monotonic(), total, found, 0
 
-    def progress(self, finished: Record | None, running: Sequence[Task]) -> Progress:
+    def progress(self, finished: Record | None, running: Sequence[TrialTask]) -> StudyProgress:
         self.done += finished is not None
         ahead = self.done + sum(_fraction(task.work) for task in running)
         trained = ahead - self.found
         seconds = time.monotonic() - self.started
         rest = seconds * (self.total - ahead) / trained if trained > 0 and self.done >= self.found else None
-        return Progress(finished, self.done, self.total, ahead / self.total, rest)
+        return StudyProgress(finished, self.done, self.total, ahead / self.total, rest)
 
 
 def _fraction(work: Path) -> float:

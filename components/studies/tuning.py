@@ -17,9 +17,9 @@ from components.mlflow_client import mlflow_errors
 from components.registry.tracking import carries, tracked
 from components.settings import Settings
 from components.studies.data import StudyData, digest_of
-from components.studies.space import Space, apply, current, written
+from components.studies.space import SearchSpace, as_text, setting_value, with_settings
 from components.studies.tables import MAIN
-from components.studies.trials import Progress, Record, Trial, run_trials
+from components.studies.trials import Record, StudyProgress, Trial, run_trials
 from model.config import Config
 from model.config.overrides import override
 
@@ -42,7 +42,7 @@ class Search:
     """What a search is told."""
 
     config: Config
-    space: Space
+    space: SearchSpace
     data: StudyData
     out: Path
     git_rev: str
@@ -50,7 +50,7 @@ class Search:
 
     def start(self) -> dict[str, Any]:
         """The searched settings as they are."""
-        return {key: current(self.config, key) for key in self.space}
+        return {key: setting_value(self.config, key) for key in self.space}
 
     def draws(self) -> list[dict[str, Any]]:
         """The settings to try: first those as they are, then draws by seed. A longer search begins with the same."""
@@ -61,10 +61,12 @@ class Search:
     def trial(self, values: dict[str, Any]) -> Trial:
         """A training with these settings, judged on the validation Pins."""
         judged: Config = override(self.config, {"split": {"judge": "validation"}})
-        return Trial("tune", self.config.seed, apply(judged, values))
+        return Trial("tune", self.config.seed, with_settings(judged, values))
 
 
-def tune(search: Search, parallel: int | None, show: Callable[[Progress], None]) -> tuple[list[Scored], list[Record]]:
+def tune(
+    search: Search, parallel: int | None, show: Callable[[StudyProgress], None]
+) -> tuple[list[Scored], list[Record]]:
     """(finished trials, best first; failed trials). The first trial is the configuration as it is.
 
     A repeated command draws the same and takes finished trials as they are; settings that are drawn twice are tried
@@ -74,7 +76,7 @@ def tune(search: Search, parallel: int | None, show: Callable[[Progress], None])
     trials, settings = [search.trial(values) for values in tried.values()], Settings()
     with tracked(_identity(search), settings) as (client, parent):
 
-        def ended(progress: Progress) -> None:
+        def ended(progress: StudyProgress) -> None:
             if record := progress.finished:
                 with mlflow_errors():
                     _log(client, parent, tried[record["key"]], record)
@@ -96,9 +98,9 @@ def score(recalls: dict[str, float]) -> float:
     return math.prod(found) ** (1 / len(found)) if found else 0.0
 
 
-def best_settings(best: Scored, space: Space) -> list[str]:
+def best_settings(best: Scored, space: SearchSpace) -> list[str]:
     """The searched settings of the trial as `--set` takes them."""
-    return [f"--set {key}={written(current(best.config, key))}" for key in space]
+    return [f"--set {key}={as_text(setting_value(best.config, key))}" for key in space]
 
 
 def _identity(search: Search) -> dict[str, str]:
@@ -116,7 +118,7 @@ def _log(client: "MlflowClient", parent: str, values: dict[str, Any], record: Re
         return
     run = client.create_run(experiment, tags=tags, run_name=record["key"]).info.run_id
     for key, value in values.items():
-        client.log_param(run, key, written(value))
+        client.log_param(run, key, as_text(value))
     if "error" in record:
         client.set_tag(run, "pinclip.error", record["error"])
     else:

@@ -18,8 +18,8 @@ from components.studies.pages import ablation_page, scaling_page, tuning_page
 from components.studies.plots import ablation_plot, scaling_plot, tuning_plot
 from components.studies.scaling import by_pins, scaling_trials
 from components.studies.space import read_space
-from components.studies.tables import MAIN, by_name, figures
-from components.studies.trials import Progress, Record, Trial, run_trials
+from components.studies.tables import MAIN, by_name, study_figures
+from components.studies.trials import Record, StudyProgress, Trial, run_trials
 from components.studies.tuning import Search
 from components.studies.tuning import tune as search_settings
 from model.config import Config
@@ -51,7 +51,7 @@ def ablate(
     if groups:
         write_text(out / "table.md", ablation_page(config, groups, records))
         ablation_plot(groups, out / "arms.png")
-    _finish(out, {"study": "ablate", "catalogue": str(catalogue), "figures": figures(groups)}, records)
+    _finish(out, {"study": "ablate", "catalogue": str(catalogue), "figures": study_figures(groups)}, records)
 
 
 def scale(catalogue: Path, config: Config, seeds: int, out: Path | None, parallel: int | None) -> None:
@@ -66,7 +66,7 @@ def scale(catalogue: Path, config: Config, seeds: int, out: Path | None, paralle
     if shares:
         write_text(out / "table.md", scaling_page(config, shares, records))
         scaling_plot(shares, out / "scaling.png")
-    measured = {str(pins): figures(groups) for pins, groups in shares.items()}
+    measured = {str(pins): study_figures(groups) for pins, groups in shares.items()}
     _finish(out, {"study": "scale", "catalogue": str(catalogue), "figures": measured}, records)
 
 
@@ -110,12 +110,12 @@ def _run(trials: Sequence[Trial], data: StudyData, out: Path, parallel: int | No
 
 
 @contextmanager
-def _display(console: Console) -> Iterator[Callable[[Progress], None]]:
+def _display(console: Console) -> Iterator[Callable[[StudyProgress], None]]:
     """A line for every trial that ends, and how far the study is: below the lines at a terminal, else now and then."""
     status = Status("starting …", console=console)
     shown = 0.0
 
-    def show(progress: Progress) -> None:
+    def show(progress: StudyProgress) -> None:
         nonlocal shown
         if progress.finished:
             console.print(f"{progress.done}/{progress.total}  {_line(progress.finished)}", **PLAIN)

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from components.studies.space import Choices, Range, apply, current, read_space, written
+from components.studies.space import Choices, Range, as_text, read_space, setting_value, with_settings
 from model.config import load
 from model.errors import ConfigError
 from pipelines.cli.studies import SPACE
@@ -65,13 +65,13 @@ def test_a_missing_file_is_one_sentence(tmp_path):
 
 
 def test_a_whole_number_drawn_from_a_range_is_rounded():
-    assert apply(load("demo"), {"train.batch_size": 70.6}).train.batch_size == 71
+    assert with_settings(load("demo"), {"train.batch_size": 70.6}).train.batch_size == 71
 
 
 @given(st.floats(1e-5, 0.5), st.sampled_from([64, 128]))
 def test_what_is_written_is_what_was_tried(rate, size):
     """A printed --set line gives the configuration of the trial."""
     config = load("demo")
-    tried = apply(config, {"train.learning_rate": rate, "train.batch_size": size, "vision.depths": "4"})
+    tried = with_settings(config, {"train.learning_rate": rate, "train.batch_size": size, "vision.depths": "4"})
     keys = ("train.learning_rate", "train.batch_size", "vision.depths")
-    assert load("demo", [f"{key}={written(current(tried, key))}" for key in keys]) == tried
+    assert load("demo", [f"{key}={as_text(setting_value(tried, key))}" for key in keys]) == tried

@@ -5,7 +5,7 @@ import pytest
 from components.studies.pages import ablation_page, scaling_page
 from components.studies.plots import ablation_plot, scaling_plot
 from components.studies.scaling import by_pins
-from components.studies.tables import by_name, figures, gain_over, mean, recall_table
+from components.studies.tables import by_name, gain_over, mean, recall_table, study_figures
 from model.config import load
 
 
@@ -40,8 +40,8 @@ def test_gains_pair_the_seeds():
     found = gain_over(groups["pinclip"], groups["clip"], "search")
     assert found.text("+.1%") == "+55.0% ± 63.5%"
     assert gain_over(groups["pinclip"], groups["clip"][1:], "search").text("+.1%") == "+60.0%"
-    assert figures(groups)["pinclip"]["search"]["gain"] == pytest.approx(0.55)
-    assert "gain" not in figures(groups)["clip"]["search"]
+    assert study_figures(groups)["pinclip"]["search"]["gain"] == pytest.approx(0.55)
+    assert "gain" not in study_figures(groups)["clip"]["search"]
 
 
 def test_a_task_that_nobody_asked_is_a_dash():
