@@ -13,7 +13,7 @@ from model.sources.importer.pairs import QueryClicks, Seen
 from model.sources.importer.report import Quarantine, Tally
 from model.sources.importer.scratch import Names
 from model.sources.importer.spec.definition import BoardTitles, Rows
-from model.sources.importer.tables.stream import Batch, Source, require_rows, scan
+from model.sources.importer.tables.stream import Source, TableBatch, require_rows, scan
 from model.sources.importer.values.cells import BadValue, count, identifier, named, text, word
 from model.sources.importer.values.keys import Spellings, plain
 from model.sources.importer.values.times import time_reader
@@ -94,7 +94,9 @@ class BoardImporter:
         dropped = Counter({"not chosen, or without a title": left}) if left else Counter[str]()
         return Tally("queries from board_titles", self.kept, self.titled, dropped)
 
-    def _edges(self, spec: Rows, batch: Batch, earlier: int, tally: Tally, quarantine: Quarantine) -> list["_Edge"]:
+    def _edges(
+        self, spec: Rows, batch: TableBatch, earlier: int, tally: Tally, quarantine: Quarantine
+    ) -> list["_Edge"]:
         """The rows that are kept; the others go to quarantine, in order. `earlier`: boards of earlier tables."""
         board_cells, pin_cells = (batch.columns[spec.columns[name].name] for name in ("board_id", "pin_id"))
         refused = dict[int, str]()
@@ -116,7 +118,7 @@ class BoardImporter:
             quarantine.refuse(tally, _key(board_cells[row], pin_cells[row]), refused[row], batch.place(row))
         return edges
 
-    def _ask(self, batch: Batch, edges: Sequence["_Edge"], titles: Sequence[str | None]) -> None:
+    def _ask(self, batch: TableBatch, edges: Sequence["_Edge"], titles: Sequence[str | None]) -> None:
         """Titles of the kept rows that the spec chooses become queries."""
         if self.titles is None or not titles:
             return

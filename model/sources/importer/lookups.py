@@ -7,7 +7,7 @@ from typing import Any
 
 from model.sources.importer.report import Quarantine
 from model.sources.importer.spec.definition import Lookup
-from model.sources.importer.tables.stream import Batch, Source, scan
+from model.sources.importer.tables.stream import Source, TableBatch, scan
 from model.sources.importer.values.cells import BadValue, identifier, number, word
 from model.sources.importer.values.keys import Spellings
 
@@ -55,7 +55,7 @@ class LookupTable:
                 tally.dropped["of Pins that are not in the catalogue"] += rows
                 tally.example = tally.example or pins.example(key)
 
-    def _read(self, batch: Batch, quarantine: Quarantine) -> list[tuple[str, float, str]]:
+    def _read(self, batch: TableBatch, quarantine: Quarantine) -> list[tuple[str, float, str]]:
         """(key, negative rank, value) of the rows that have them."""
         found = []
         for place, record in batch.records():

@@ -15,7 +15,7 @@ from model.sources.importer.lookups import LookupTable
 from model.sources.importer.report import Quarantine, Tally
 from model.sources.importer.spec.checks import Column
 from model.sources.importer.spec.definition import Annotations, Lookup, Pins
-from model.sources.importer.tables.stream import Batch, Source, scan
+from model.sources.importer.tables.stream import Source, TableBatch, scan
 from model.sources.importer.values.cells import BadValue, flag, identifier, named, text, word
 from model.sources.importer.values.keys import Spellings
 from model.sources.importer.values.lists import looks_like_a_list, texts
@@ -69,7 +69,7 @@ class PinReader:
         self.tally.left_empty += left_empty
         return {"pin_id": self.pins.prefix + pin_id, "image": image, **cells}
 
-    def rows(self, batch: Batch, quarantine: Quarantine) -> list[dict[str, Any]]:
+    def rows(self, batch: TableBatch, quarantine: Quarantine) -> list[dict[str, Any]]:
         """The rows of a batch that are kept; the others go to quarantine."""
         rows, new, records = [], [], list(batch.records())
         self.taken = self.known.written(self._ids(record for _, record in records))

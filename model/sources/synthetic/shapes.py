@@ -8,36 +8,36 @@ from collections.abc import Sequence
 
 import numpy as np
 
-Part = tuple[np.ndarray, float]
+ShapePart = tuple[np.ndarray, float]
 DARK, BODY, LIGHT = 0.55, 1.0, 1.55
 
 
-def _poly(tone: float, *xy: float) -> Part:
+def _poly(tone: float, *xy: float) -> ShapePart:
     return np.array(xy, dtype=np.float32).reshape(-1, 2), tone
 
 
-def _box(tone: float, left: float, top: float, right: float, bottom: float) -> Part:
+def _box(tone: float, left: float, top: float, right: float, bottom: float) -> ShapePart:
     return _poly(tone, left, top, right, top, right, bottom, left, bottom)
 
 
-def _oval(tone: float, x: float, y: float, rx: float, ry: float, start: float = 0, end: float = 360) -> Part:
+def _oval(tone: float, x: float, y: float, rx: float, ry: float, start: float = 0, end: float = 360) -> ShapePart:
     """An ellipse, or the pie slice of it between two angles in degrees (clockwise from the right)."""
     angles = np.deg2rad(np.linspace(start, end, 17)[: 16 if end - start == 360 else 17])
     return np.stack([x + rx * np.cos(angles), y + ry * np.sin(angles)], axis=1).astype(np.float32), tone
 
 
-def _star(tone: float, points: int, inner: float, outer: float = 1.0, y: float = 0.0) -> Part:
+def _star(tone: float, points: int, inner: float, outer: float = 1.0, y: float = 0.0) -> ShapePart:
     angles = np.arange(2 * points) * np.pi / points - np.pi / 2
     radii = np.where(np.arange(2 * points) % 2 == 0, outer, inner)
     return np.stack([radii * np.cos(angles), y + radii * np.sin(angles)], axis=1).astype(np.float32), tone
 
 
-def _petals(tone: float, count: int, reach: float, size: float, y: float) -> list[Part]:
+def _petals(tone: float, count: int, reach: float, size: float, y: float) -> list[ShapePart]:
     angles = np.arange(count) * 2 * np.pi / count
     return [_oval(tone, reach * np.cos(a), y + reach * np.sin(a), size, size) for a in angles]
 
 
-SHAPES: dict[str, Sequence[Part]] = {
+SHAPES: dict[str, Sequence[ShapePart]] = {
     "apple": [
         _oval(BODY, -0.3, 0.15, 0.55, 0.75),
         _oval(BODY, 0.3, 0.15, 0.55, 0.75),

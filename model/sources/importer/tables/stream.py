@@ -31,7 +31,7 @@ class Source:
 
 
 @dataclass(frozen=True)
-class Batch:
+class TableBatch:
     """Rows of one file as plain Python cells."""
 
     label: str  # what a number counts: "items.parquet row", "boards.csv line"
@@ -47,7 +47,7 @@ class Batch:
     def place(self, index: int) -> str:
         return f"{self.label} {self.numbers[index]}"
 
-    def select(self, keep: Sequence[bool | None]) -> "Batch":
+    def select(self, keep: Sequence[bool | None]) -> "TableBatch":
         columns = {name: _kept(cells, keep) for name, cells in self.columns.items()}
         return replace(self, numbers=_kept(self.numbers, keep), columns=columns)
 
@@ -92,7 +92,7 @@ def table_columns(file: Path, root: Path, dialect: Dialect, wanted: Sequence[str
     return [*names, *(name for name in folder_columns(file, root) if name not in names)]
 
 
-def scan(source: Source, quarantine: Quarantine, rows: int) -> Iterator[Batch]:
+def scan(source: Source, quarantine: Quarantine, rows: int) -> Iterator[TableBatch]:
     """Streams the rows that the filter takes, at most `rows` at a time; counts them in the source's tally."""
     tally, where, missing = source.tally, source.table.where, source.table.dialect.missing
     for number, file in enumerate(source.files):
@@ -104,7 +104,7 @@ def scan(source: Source, quarantine: Quarantine, rows: int) -> Iterator[Batch]:
                 quarantine.refuse(tally, None, reason, f"{label} {line}")
             if missing:
                 chunk.columns = {name: _without(missing, cells) for name, cells in chunk.columns.items()}
-            batch = Batch(label, chunk.numbers, chunk.columns, (number + chunk.done) / len(source.files))
+            batch = TableBatch(label, chunk.numbers, chunk.columns, (number + chunk.done) / len(source.files))
             if where is not None:
                 fits = where.keep(batch.columns)
                 for row, kept in enumerate(fits):
