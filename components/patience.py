@@ -18,7 +18,7 @@ from typing import ParamSpec, TypeVar
 
 from pydantic import Field
 
-from components.pods import Duration, Part, seconds
+from components.pods import Duration, StrictModel, duration_seconds
 from components.servers import is_away
 from model.errors import StoreError
 
@@ -27,7 +27,7 @@ R = TypeVar("R")
 VARIABLE = "PINCLIP_RETRIES"
 
 
-class Waits(Part):
+class Waits(StrictModel):
     """How often, and the pause before each: `wait`, then `factor` times as long each time."""
 
     count: int = Field(ge=0)
@@ -37,7 +37,7 @@ class Waits(Part):
     def pauses(self) -> Iterator[int]:
         """In seconds."""
         for earlier in range(self.count):
-            yield seconds(self.wait) * self.factor**earlier
+            yield duration_seconds(self.wait) * self.factor**earlier
 
 
 def patient(work: Callable[P, R]) -> Callable[P, R]:

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 UNITS = {"s": 1, "m": 60, "h": 3600}  # seconds
 
-Name = Annotated[str, Field(pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$")]  # as Kubernetes takes them
+KubernetesName = Annotated[str, Field(pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$")]  # as Kubernetes takes them
 Duration = Annotated[str, Field(pattern=r"^[0-9]+[smh]$")]
 Folder = Annotated[str, Field(pattern=r"^/")]
 # As KFP takes them; it knows no "k".
@@ -17,28 +17,28 @@ Cpu = Annotated[str, Field(pattern=r"^([0-9]*\.)?[0-9]+m?$")]
 Memory = Annotated[str, Field(pattern=r"^[0-9]+([KMGTPE]i?)?$")]
 
 
-class Part(BaseModel):
+class StrictModel(BaseModel):
     """A mapping of such a file; an unknown key is a mistake, and 2 reads as "2" where text is meant."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, coerce_numbers_to_str=True)
 
 
-class Gpu(Part):
+class Gpu(StrictModel):
     count: int = Field(ge=1)
     type: str = "nvidia.com/gpu"
 
 
-class Toleration(Part):
+class Toleration(StrictModel):
     key: str | None = None
     operator: Literal["Equal", "Exists"] = "Equal"
     value: str | None = None
     effect: Literal["NoExecute", "NoSchedule", "PreferNoSchedule"] | None = None
 
 
-class Secret(Part):
+class Secret(StrictModel):
     """A Kubernetes Secret by its name, never its content: keys as environment variables, or all as files."""
 
-    name: Name
+    name: KubernetesName
     env: dict[str, str] | None = None  # the Secret's key -> variable
     path: Folder | None = None
 
@@ -49,6 +49,6 @@ class Secret(Part):
         return self
 
 
-def seconds(duration: str) -> int:
+def duration_seconds(duration: str) -> int:
     """Of a Duration: "15m" -> 900."""
     return int(duration[:-1]) * UNITS[duration[-1]]

@@ -12,7 +12,7 @@ from pipelines.cli.options import DeployProfile, Params, Profile, Set
 
 Host = Annotated[str | None, typer.Option(help="Address of KFP's API. [PINCLIP_KFP_HOST]")]
 File = Annotated[Path | None, typer.Option(help="The schedules, as code. [deploy/schedules.yaml]")]
-Name = Annotated[str, typer.Argument(help="Of a schedule, as `list` shows it.")]
+ScheduleName = Annotated[str, typer.Argument(help="Of a schedule, as `list` shows it.")]
 
 schedule = typer.Typer(
     help="Runs that repeat, as deploy/schedules.yaml has them.", no_args_is_help=True, rich_markup_mode=None
@@ -112,19 +112,19 @@ def list_(host: Host = None, file: File = None) -> None:
 
 
 @schedule.command()
-def pause(name: Name, host: Host = None, file: File = None) -> None:
+def pause(name: ScheduleName, host: Host = None, file: File = None) -> None:
     """Start no more runs, until `resume`."""
     _set_paused(name, host, file, True)
 
 
 @schedule.command()
-def resume(name: Name, host: Host = None, file: File = None) -> None:
+def resume(name: ScheduleName, host: Host = None, file: File = None) -> None:
     """Go on after a pause."""
     _set_paused(name, host, file, False)
 
 
 @schedule.command()
-def delete(name: Name, host: Host = None, file: File = None) -> None:
+def delete(name: ScheduleName, host: Host = None, file: File = None) -> None:
     """Take a schedule off the cluster; its runs stay.
 
     A schedule that is still in the file comes back with the next `apply`.

@@ -8,10 +8,10 @@ from typing import Any, TypeVar, Union, get_args, get_origin
 import yaml
 from pydantic import ValidationError
 
-from components.pods import Part
+from components.pods import StrictModel
 from model.errors import ConfigError
 
-Whole = TypeVar("Whole", bound=Part)
+Whole = TypeVar("Whole", bound=StrictModel)
 
 
 def read(model: type[Whole], path: Path) -> Whole:
@@ -31,7 +31,7 @@ def read(model: type[Whole], path: Path) -> Whole:
         raise ConfigError(f"{path} {_problem(model, error)}") from None
 
 
-def _problem(model: type[Part], error: ValidationError) -> str:
+def _problem(model: type[StrictModel], error: ValidationError) -> str:
     first = error.errors()[0]
     *above, last = keys = [str(key) for key in first["loc"]] or ["its top"]
     where = ".".join(keys)
@@ -47,11 +47,11 @@ def _problem(model: type[Part], error: ValidationError) -> str:
     return f"does not fit at {where}{given}: {message[0].lower()}{message[1:]}."
 
 
-def _keys_at(model: type[Part], path: list[str]) -> list[str]:
+def _keys_at(model: type[StrictModel], path: list[str]) -> list[str]:
     """The keys that may stand at a place: ["defaults", "secrets", "0"] -> those of a Secret."""
     at: Any = model
     for key in path:
-        at = at.model_fields[key].annotation if isinstance(at, type) and issubclass(at, Part) else _inside(at)
+        at = at.model_fields[key].annotation if isinstance(at, type) and issubclass(at, StrictModel) else _inside(at)
         if get_origin(at) in (Union, types.UnionType):
             at = next(one for one in get_args(at) if one is not type(None))
     return list(at.model_fields)

@@ -11,7 +11,7 @@ from kfp.dsl.structures import RetryPolicy
 from kubernetes.utils.quantity import parse_quantity
 
 from components.patience import VARIABLE as RETRIES
-from components.pods import Secret, seconds
+from components.pods import Secret, duration_seconds
 from components.ray.rayjob.settings import VARIABLE
 from model.errors import ConfigError
 from pipelines.cluster.profiles import Profile, Step, Volume
@@ -94,13 +94,13 @@ def _schedule(task: dsl.PipelineTask, step: Step) -> None:
     if step.retries:
         task._task_spec.retry_policy = _Retry(
             max_retry_count=step.retries.count,
-            backoff_duration=f"{seconds(step.retries.wait)}s",
+            backoff_duration=f"{duration_seconds(step.retries.wait)}s",
             backoff_factor=float(step.retries.factor),
             backoff_max_duration=f"{step.retries.longest(step.timeout)}s",
         )
         task.set_env_variable(RETRIES, step.retries.model_dump_json(exclude={"total"}))
     if step.timeout:
-        kubernetes.set_timeout(task, seconds(step.timeout))
+        kubernetes.set_timeout(task, duration_seconds(step.timeout))
     for label, value in step.node_selector.items():
         kubernetes.add_node_selector(task, label, value)
     for toleration in step.tolerations:

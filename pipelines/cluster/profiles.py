@@ -9,7 +9,18 @@ from pathlib import Path
 from pydantic import Field, model_validator
 
 from components.patience import Waits
-from components.pods import Cpu, Duration, Folder, Gpu, Memory, Name, Part, Secret, Toleration, seconds
+from components.pods import (
+    Cpu,
+    Duration,
+    Folder,
+    Gpu,
+    KubernetesName,
+    Memory,
+    Secret,
+    StrictModel,
+    Toleration,
+    duration_seconds,
+)
 from components.ray.rayjob.settings import RayJob
 from model.errors import ConfigError
 from pipelines.cluster.checked_yaml import read
@@ -19,7 +30,7 @@ PROFILES = CODE / "deploy" / "profiles"
 UNBOUNDED = 10 * 365 * 24 * 3600  # seconds; Go's durations end at 292 years
 
 
-class Resources(Part):
+class Resources(StrictModel):
     cpu: Cpu | None = None
     memory: Memory | None = None
 
@@ -35,17 +46,17 @@ class Retries(Waits):
         It counts from the first try's start, so it is time for every try and for the waits between them.
         """
         if self.total:
-            return seconds(self.total)
+            return duration_seconds(self.total)
         if timeout is None:
             return UNBOUNDED
-        return min((self.count + 1) * seconds(timeout) + sum(self.pauses()), UNBOUNDED)
+        return min((self.count + 1) * duration_seconds(timeout) + sum(self.pauses()), UNBOUNDED)
 
 
-class Volume(Part):
+class Volume(StrictModel):
     """A PersistentVolumeClaim, or scratch space that lives as long as the pod."""
 
     path: Folder
-    claim: Name | None = None
+    claim: KubernetesName | None = None
     sub_path: str = ""  # of the claim
     scratch: Memory | None = None  # its greatest size
     memory: bool = False  # scratch in memory, counted against the step's limit
@@ -57,7 +68,7 @@ class Volume(Part):
         return self
 
 
-class Step(Part):
+class Step(StrictModel):
     requests: Resources = Resources()
     limits: Resources = Resources()
     retries: Retries | None = None
@@ -71,9 +82,9 @@ class Step(Part):
     ray: RayJob | None = None  # of a step that trains: it does so on a Ray cluster of its own
 
 
-class Profile(Part):
+class Profile(StrictModel):
     image: str | None = None  # in place of components/container_image.py
-    service_account: Name | None = None
+    service_account: KubernetesName | None = None
     defaults: Step = Step()
     # pipeline -> step -> keys that take the place of the defaults'
     pipelines: dict[str, dict[str, Step]] = Field(default_factory=dict)
@@ -110,8 +121,8 @@ def _check_retries(place: str, step: Step) -> None:
     """Raises ValueError where `total` ends before a second try can begin."""
     if not (step.retries and step.retries.total and step.retries.count):
         return
-    needed = seconds(step.timeout or "0s") + seconds(step.retries.wait)
-    if seconds(step.retries.total) <= needed:
+    needed = duration_seconds(step.timeout or "0s") + duration_seconds(step.retries.wait)
+    if duration_seconds(step.retries.total) <= needed:
         raise ValueError(
             f"{place} would never be tried again: retries.total ({step.retries.total}) counts from the first try's "
             f"start, and one timeout and the wait take {needed} s; leave total out"

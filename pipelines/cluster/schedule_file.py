@@ -11,7 +11,7 @@ from typing import Annotated, Any
 from cronsim import CronSim, CronSimError
 from pydantic import AfterValidator, Field
 
-from components.pods import Name, Part
+from components.pods import KubernetesName, StrictModel
 from model.config import Config
 from model.errors import ConfigError
 from pipelines.cluster.checked_yaml import read
@@ -42,7 +42,7 @@ def _nothing_to_fill_in(arguments: dict[str, Any]) -> dict[str, Any]:
     return arguments
 
 
-class Schedule(Part):
+class Schedule(StrictModel):
     pipeline: str  # a name of pipelines/cluster/packages.py
     cron: Annotated[str, AfterValidator(_six_fields)]
     deploy_profile: str = "cluster"
@@ -60,9 +60,9 @@ class Schedule(Part):
             yield time
 
 
-class Schedules(Part):
-    experiment: Name  # of KFP
-    schedules: dict[Name, Schedule]
+class Schedules(StrictModel):
+    experiment: KubernetesName  # of KFP
+    schedules: dict[KubernetesName, Schedule]
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ import shlex
 from collections.abc import Sequence
 from typing import Any
 
-from components.pods import seconds
+from components.pods import duration_seconds
 from components.ray.rayjob.settings import Node, RayJob
 
 Object = dict[str, Any]
@@ -50,7 +50,7 @@ def manifest(
             "shutdownAfterJobFinishes": True,
             "ttlSecondsAfterFinished": LOG_KEPT,
             "preRunningDeadlineSeconds": STARTING,
-            "activeDeadlineSeconds": seconds(asked.timeout),
+            "activeDeadlineSeconds": duration_seconds(asked.timeout),
             "backoffLimit": asked.retries,
             "rayClusterSpec": {
                 "rayVersion": ray_version,  # KubeRay chooses probes by it

@@ -15,7 +15,7 @@ import os
 
 from pydantic import Field, ValidationError, model_validator
 
-from components.pods import Cpu, Duration, Folder, Gpu, Memory, Name, Part, Secret, Toleration
+from components.pods import Cpu, Duration, Folder, Gpu, KubernetesName, Memory, Secret, StrictModel, Toleration
 from model.errors import ConfigError
 
 VARIABLE = "PINCLIP_RAYJOB"
@@ -27,7 +27,7 @@ LEAST_HEAD, LEAST_WORKER = "1536Mi", "1Gi"
 LEAST_SHARED = "128Mi"  # of which 90 % are the object store; Ray refuses one of less than 75 MiB
 
 
-class Node(Part):
+class Node(StrictModel):
     """A pod of the Ray cluster. It gets what it asks for, no less and no more: Ray counts by it.
 
     Where a node has not that many to set aside, `cpu_request` asks for less, and the pod uses `cpu` of them when they
@@ -62,12 +62,13 @@ class Node(Part):
         return self
 
 
-class RayJob(Part):
+class RayJob(StrictModel):
     image: str | None = None  # the profile's, when left out
-    image_pull_secrets: tuple[Name, ...] = ()
-    service_account: Name | None = None
-    queue: Name | None = None  # Kueue's LocalQueue: all pods start together, when there is room for all
-    claim: Name  # a ReadWriteMany volume that step and Ray pods see at `path`; the training works in <path>/rayjobs
+    image_pull_secrets: tuple[KubernetesName, ...] = ()
+    service_account: KubernetesName | None = None
+    queue: KubernetesName | None = None  # Kueue's LocalQueue: all pods start together, when there is room for all
+    # a ReadWriteMany volume that step and Ray pods see at `path`; the training works in <path>/rayjobs
+    claim: KubernetesName
     path: Folder
     timeout: Duration = "24h"  # of one try, without the time in the queue
     retries: int = Field(default=1, ge=0)  # with a new Ray cluster, from the last snapshot

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from components.configuration import load
-from components.pods import seconds
+from components.pods import duration_seconds
 from components.ray.rayjob.settings import VARIABLE, RayJob
 from model.errors import ConfigError
 from pipelines.cluster.packages import package
@@ -80,7 +80,7 @@ def test_every_step_asks_for_what_the_profile_says(cluster):
         assert resources["resourceMemoryRequest"] == step.requests.memory
         assert resources["resourceCpuLimit"] == step.limits.cpu
         assert resources["resourceMemoryLimit"] == step.limits.memory
-        assert asked[label]["activeDeadlineSeconds"] == str(seconds(step.timeout))
+        assert asked[label]["activeDeadlineSeconds"] == str(duration_seconds(step.timeout))
         assert retries[name]["maxRetryCount"] == step.retries.count
         assert {one["secretName"] for one in asked[label]["secretAsEnv"]} == {one.name for one in step.secrets}
         mounts = [*asked[label]["pvcMount"], *asked[label]["emptyDirMounts"]]
