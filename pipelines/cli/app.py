@@ -11,7 +11,7 @@ import typer
 
 from model.errors import PinclipError
 from pipelines.cli import cluster, promotion
-from pipelines.cli.options import DeployProfile, Params, Profile, Set
+from pipelines.cli.options import DeployProfileOption, Params, ProfileOption, Set
 from pipelines.failure import PipelineFailed
 
 app = typer.Typer(
@@ -66,7 +66,7 @@ def generate(
 @app.command()
 def run(
     catalogue: Annotated[Path, typer.Option(help="The catalogue folder to learn from.")],
-    profile: Profile = None,
+    profile: ProfileOption = None,
     set_: Set = None,
     params: Params = None,
     out: Annotated[Path | None, typer.Option(help="The run folder to write. [runs/<time>]")] = None,
@@ -86,7 +86,7 @@ def ablate(
     catalogue: Annotated[Path, typer.Option(help="The catalogue folder to learn from.")],
     seeds: Seeds = 3,
     arms: Annotated[str, typer.Option(help="Comma-separated, e.g. pinclip,clip,no-funnel. [all]")] = "",
-    profile: Profile = None,
+    profile: ProfileOption = None,
     set_: Set = None,
     params: Params = None,
     out: StudyOut = None,
@@ -107,7 +107,7 @@ def ablate(
 def scale(
     catalogue: Annotated[Path, typer.Option(help="The catalogue folder to learn from.")],
     seeds: Seeds = 1,
-    profile: Profile = None,
+    profile: ProfileOption = None,
     set_: Set = None,
     params: Params = None,
     out: StudyOut = None,
@@ -128,7 +128,7 @@ def tune(
     catalogue: Annotated[Path, typer.Option(help="The catalogue folder to learn from.")],
     trials: Annotated[int, typer.Option(help="Trainings; the first is the configuration as it is.")] = 20,
     space: Annotated[Path | None, typer.Option(help="YAML file of what to search. [specs/tune.yaml]")] = None,
-    profile: Profile = None,
+    profile: ProfileOption = None,
     set_: Set = None,
     params: Params = None,
     out: StudyOut = None,
@@ -148,7 +148,7 @@ def tune(
 def monitor(
     catalogue: Annotated[Path, typer.Option(help="The catalogue folder as it is today.")],
     retrain: Annotated[bool, typer.Option("--retrain", help="Start a training where something is over.")] = False,
-    profile: Profile = None,
+    profile: ProfileOption = None,
     set_: Set = None,
     params: Params = None,
     out: Annotated[Path | None, typer.Option(help="The folder to write. [monitoring/<time>]")] = None,
@@ -167,10 +167,10 @@ def monitor(
 @app.command("compile")
 def compile_(
     out: Annotated[Path, typer.Option(help="The YAML file to write.")] = Path("pipeline.yaml"),
-    deploy_profile: DeployProfile = "local",
+    deploy_profile: DeployProfileOption = "local",
     manifests: Annotated[bool, typer.Option("--manifests", help="Write Kubernetes resources, for GitOps.")] = False,
     namespace: Annotated[str, typer.Option(help="Of the resources. [whatever applies them says]")] = "",
-    profile: Profile = None,
+    profile: ProfileOption = None,
     set_: Set = None,
     params: Params = None,
 ) -> None:

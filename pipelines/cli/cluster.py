@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from pipelines.cli.options import DeployProfile, Params, Profile, Set
+from pipelines.cli.options import DeployProfileOption, Params, ProfileOption, Set
 
 Host = Annotated[str | None, typer.Option(help="Address of KFP's API. [PINCLIP_KFP_HOST]")]
 File = Annotated[Path | None, typer.Option(help="The schedules, as code. [deploy/schedules.yaml]")]
@@ -20,11 +20,11 @@ schedule = typer.Typer(
 
 
 def doctor(
-    profile: Profile = None,
+    profile: ProfileOption = None,
     set_: Set = None,
     params: Params = None,
     cluster: Annotated[bool, typer.Option("--cluster", help="Look at KFP and Kubernetes too (KUBECONFIG).")] = False,
-    deploy_profile: DeployProfile = "cluster",
+    deploy_profile: DeployProfileOption = "cluster",
     host: Host = None,
 ) -> None:
     """Check this machine, and a cluster, and say what to do."""
@@ -42,8 +42,8 @@ def submit(
     catalogue: Annotated[str, typer.Option(help="The catalogue folder, as the steps on the cluster see it.")],
     host: Host = None,
     experiment: Annotated[str, typer.Option(help="KFP's experiment; made where there is none.")] = "pinclip",
-    deploy_profile: DeployProfile = "cluster",
-    profile: Profile = None,
+    deploy_profile: DeployProfileOption = "cluster",
+    profile: ProfileOption = None,
     set_: Set = None,
     params: Params = None,
     follow: Annotated[bool, typer.Option("--follow", help="Stay until the run has ended, and say how.")] = False,

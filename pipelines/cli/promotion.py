@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from pipelines.cli.options import Params, Profile, Set
+from pipelines.cli.options import Params, ProfileOption, Set
 
 
 def sync(
@@ -12,7 +12,7 @@ def sync(
         str | None,
         typer.Option(metavar="HOST:PORT", help="Stay, and sync when MLflow's webhook calls. [sync once]"),
     ] = None,
-    profile: Profile = None,
+    profile: ProfileOption = None,
     set_: Set = None,
     params: Params = None,
 ) -> None:
@@ -38,7 +38,7 @@ def promote(
     force: Annotated[
         str, typer.Option(metavar="REASON", help="Let a version serve that failed its gate; kept as its tag.")
     ] = "",
-    profile: Profile = None,
+    profile: ProfileOption = None,
     set_: Set = None,
     params: Params = None,
 ) -> None:

@@ -10,10 +10,10 @@ from model.errors import ClusterError
 from pipelines.cluster.argo_retries import ADVICE, policy
 from pipelines.cluster.claims import unbound
 from pipelines.cluster.kubernetes_view import Hidden, Object, View, view
-from pipelines.cluster.profiles import Profile, Step
+from pipelines.cluster.profiles import DeployProfile, Step
 
 
-def check_profile(profile: Profile, pipelines: Iterable[str], namespace: str) -> list[str]:
+def check_profile(profile: DeployProfile, pipelines: Iterable[str], namespace: str) -> list[str]:
     """What will go wrong later, a sentence each; a thing that is missing ends it at once.
 
     Args:
@@ -33,7 +33,7 @@ def check_profile(profile: Profile, pipelines: Iterable[str], namespace: str) ->
     return []
 
 
-def missing(seen: View, profile: Profile, pipelines: Iterable[str], namespace: str) -> Iterator[str]:
+def missing(seen: View, profile: DeployProfile, pipelines: Iterable[str], namespace: str) -> Iterator[str]:
     """A sentence for everything of the profile that the namespace does not have."""
     steps = list(_steps(profile, pipelines))
     rays = [step.ray for step in steps if step.ray]
@@ -100,7 +100,7 @@ def _is_absent(seen: View, path: str) -> bool:
         return False
 
 
-def _steps(profile: Profile, pipelines: Iterable[str]) -> Iterator[Step]:
+def _steps(profile: DeployProfile, pipelines: Iterable[str]) -> Iterator[Step]:
     yield profile.defaults
     for pipeline in pipelines:
         for name in profile.pipelines.get(pipeline, {}):

@@ -19,7 +19,7 @@ from model.errors import ClusterError, ConfigError, PinclipError
 from pipelines.cluster.access import Access, health, reason, refusal
 from pipelines.cluster.checks import check_profile
 from pipelines.cluster.packages import Package, package
-from pipelines.cluster.profiles import Profile
+from pipelines.cluster.profiles import DeployProfile
 from pipelines.lineage import lineage, run_identity, unread_lineage
 
 EQUALS = 1  # the number of this operation in KFP's filters
@@ -140,7 +140,7 @@ def submit(
     experiment: str,
     catalogue: str,
     config: Configuration,
-    profile: Profile,
+    profile: DeployProfile,
     warn: Callable[[str], None] = lambda sentence: None,
     *,
     anew: bool = False,

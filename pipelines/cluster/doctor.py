@@ -13,7 +13,7 @@ from pipelines.cluster.client import Cluster
 from pipelines.cluster.following import STARTING, waits
 from pipelines.cluster.kubernetes_view import Hidden, Object, View, view
 from pipelines.cluster.packages import PIPELINES
-from pipelines.cluster.profiles import Profile
+from pipelines.cluster.profiles import DeployProfile
 from pipelines.local.doctor import Check
 
 FIXED = (2, 17)  # from this KFP on, a recurring run has the account that it asks for
@@ -33,7 +33,7 @@ RIGHTS = (
 )
 
 
-def cluster_checks(host: str | None, profile: Profile) -> Iterator[Check]:
+def cluster_checks(host: str | None, profile: DeployProfile) -> Iterator[Check]:
     """Asks KFP and then Kubernetes; every check stands for itself."""
     version, namespace = "unknown", ""
     try:
@@ -130,7 +130,7 @@ def _labels(seen: View, namespace: str) -> Iterator[Check]:
         yield Check("namespace", "ok", namespace)
 
 
-def _accounts(seen: View, profile: Profile, namespace: str, version: str) -> Iterator[Check]:
+def _accounts(seen: View, profile: DeployProfile, namespace: str, version: str) -> Iterator[Check]:
     """The account of single runs, and the one that recurring runs really have."""
     account = profile.service_account or DEFAULT_ACCOUNT
     yield _account(seen, account, namespace)

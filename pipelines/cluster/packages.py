@@ -11,7 +11,7 @@ from typing import Any
 from components.configuration import Configuration, parameters
 from model.errors import ConfigError, RunError
 from model.files import write_text
-from pipelines.cluster.profiles import Profile
+from pipelines.cluster.profiles import DeployProfile
 
 # What can be compiled, submitted and scheduled, by the name that schedules and profiles use.
 PIPELINES = {
@@ -36,7 +36,7 @@ class Package:
 
 
 def package(
-    pipeline: str, config: Configuration, profile: Profile, *, again: bool = False, own_name: bool = False
+    pipeline: str, config: Configuration, profile: DeployProfile, *, again: bool = False, own_name: bool = False
 ) -> Package:
     """Compiles; the settings become the defaults of their parameters.
 
@@ -54,7 +54,7 @@ def package(
     return Package(component.name, _compile(component, config), list(inputs), required)
 
 
-def write_package(out: Path, config: Configuration, profile: Profile, manifests: bool, namespace: str) -> None:
+def write_package(out: Path, config: Configuration, profile: DeployProfile, manifests: bool, namespace: str) -> None:
     """`pinclip compile`: the pipeline, or with `manifests` the Pipeline and PipelineVersion resources that hold it.
 
     Raises:
@@ -80,7 +80,7 @@ def write_package(out: Path, config: Configuration, profile: Profile, manifests:
     write_text(out, text)
 
 
-def _component(pipeline: str, profile: Profile, again: bool = False, own_name: bool = False) -> Any:
+def _component(pipeline: str, profile: DeployProfile, again: bool = False, own_name: bool = False) -> Any:
     for name in (pipeline, *profile.pipelines):
         if name not in PIPELINES:
             raise ConfigError(f"There is no pipeline {name}; choose one of {', '.join(PIPELINES)}.")

@@ -14,7 +14,7 @@ from components.patience import VARIABLE as RETRIES
 from components.pods import Secret, duration_seconds
 from components.ray.rayjob.settings import VARIABLE
 from model.errors import ConfigError
-from pipelines.cluster.profiles import Profile, Step, Volume
+from pipelines.cluster.profiles import DeployProfile, Step, Volume
 
 
 class _Retry(RetryPolicy):
@@ -26,7 +26,7 @@ class _Retry(RetryPolicy):
         return proto
 
 
-def placed(pipeline: Any, name: str, profile: Profile) -> BaseComponent:
+def placed(pipeline: Any, name: str, profile: DeployProfile) -> BaseComponent:
     """The pipeline traced anew, every task with what the profile says of it; the pipeline given stays as it is.
 
     Args:

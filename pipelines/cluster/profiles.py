@@ -82,7 +82,7 @@ class Step(StrictModel):
     ray: RayJob | None = None  # of a step that trains: it does so on a Ray cluster of its own
 
 
-class Profile(StrictModel):
+class DeployProfile(StrictModel):
     image: str | None = None  # in place of components/container_image.py
     service_account: KubernetesName | None = None
     defaults: Step = Step()
@@ -90,7 +90,7 @@ class Profile(StrictModel):
     pipelines: dict[str, dict[str, Step]] = Field(default_factory=dict)
 
     @model_validator(mode="after")
-    def _steps_fit(self) -> "Profile":
+    def _steps_fit(self) -> "DeployProfile":
         if self.defaults.ray:
             raise ValueError("ray belongs to the steps that train, not to the defaults")
         _check_retries("defaults", self.defaults)
@@ -129,7 +129,7 @@ def _check_retries(place: str, step: Step) -> None:
         )
 
 
-def read_profile(name: str) -> Profile:
+def read_profile(name: str) -> DeployProfile:
     """A profile of deploy/profiles by its name, or any YAML file by its path.
 
     Raises:
@@ -139,4 +139,4 @@ def read_profile(name: str) -> Profile:
     if not path.is_file():
         known = ", ".join(sorted(one.stem for one in PROFILES.glob("*.yaml")))
         raise ConfigError(f"There is no deploy profile {name}; choose one of {known}, or name a YAML file.")
-    return read(Profile, path)
+    return read(DeployProfile, path)

@@ -16,7 +16,7 @@ from model.config import Config
 from model.errors import ConfigError
 from pipelines.cluster.checked_yaml import read
 from pipelines.cluster.packages import Package, package
-from pipelines.cluster.profiles import Profile, read_profile
+from pipelines.cluster.profiles import DeployProfile, read_profile
 from pipelines.configuration import from_tree
 from pipelines.lineage import unread_lineage
 
@@ -122,7 +122,7 @@ def wanted_at(name: str, schedule: Schedule, times: Iterable[datetime], catalogu
     return runs
 
 
-def _check_weights(name: str, built: Package, config: Config, profile: Profile) -> None:
+def _check_weights(name: str, built: Package, config: Config, profile: DeployProfile) -> None:
     """Raises ConfigError for pretrained towers that every night would fetch from the internet, if it is let out at all.
 
     Whoever wants that says HF_HUB_OFFLINE: "0" in the profile's `defaults.env`. What takes no catalogue trains nothing.

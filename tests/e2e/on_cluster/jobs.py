@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from pipelines.cluster.profiles import Profile
+from pipelines.cluster.profiles import DeployProfile
 from tests.e2e.on_cluster import evidence
 from tests.e2e.on_cluster.site import MINE, Site
 from tests.e2e.on_cluster.steps import Failed
@@ -96,7 +96,7 @@ def manifest(site: Site, name: str, command: Sequence[str], seconds: float, pod:
     }
 
 
-def of_step(profile: Profile, pipeline: str, step: str) -> dict[str, Any]:
+def of_step(profile: DeployProfile, pipeline: str, step: str) -> dict[str, Any]:
     """A pod that sees what the step of that name sees: variables, secrets, volumes, and the way to the servers."""
     asked = profile.step(pipeline, step)
     env: list[dict[str, Any]] = [{"name": name, "value": value} for name, value in asked.env.items()]

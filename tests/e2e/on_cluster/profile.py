@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from pipelines.cluster.profiles import PROFILES, Profile, read_profile
+from pipelines.cluster.profiles import PROFILES, DeployProfile, read_profile
 from tests.e2e.on_cluster.site import Site
 
 LAB = PROFILES / "lab.yaml"
@@ -37,7 +37,7 @@ def write(site: Site, name: str = "lab", once: bool = False, worker: dict[str, A
     return path
 
 
-def read(site: Site) -> Profile:
+def read(site: Site) -> DeployProfile:
     return read_profile(str(write(site)))
 
 

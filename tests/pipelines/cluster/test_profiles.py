@@ -12,7 +12,7 @@ from components.pods import duration_seconds
 from components.ray.rayjob.settings import VARIABLE, RayJob
 from model.errors import ConfigError
 from pipelines.cluster.packages import package
-from pipelines.cluster.profiles import PROFILES, UNBOUNDED, Profile, Retries, Step, read_profile
+from pipelines.cluster.profiles import PROFILES, UNBOUNDED, DeployProfile, Retries, Step, read_profile
 
 RAY = "{claim: c, path: /d, head: {cpu: 1, memory: 2Gi}, workers: {cpu: 1, memory: 1Gi}"  # not closed yet
 SEEN = "defaults: {volumes: [{claim: c, path: /d}]}\n"
@@ -22,7 +22,7 @@ def ray(more: str = "", step: str = "") -> str:
     return f"pipelines: {{training: {{train: {{{step}ray: {RAY}{more}}}}}}}}}"
 
 
-def compiled(profile: Profile) -> list[dict]:
+def compiled(profile: DeployProfile) -> list[dict]:
     return list(yaml.safe_load_all(package("training", load("smoke"), profile).text))
 
 
@@ -185,7 +185,7 @@ def test_scratch_space_may_be_in_memory(tmp_path):
 
 
 def test_a_steps_key_takes_the_place_of_the_defaults_whole():
-    profile = Profile.model_validate(
+    profile = DeployProfile.model_validate(
         {
             "defaults": {"requests": {"cpu": 1, "memory": "1Gi"}, "timeout": "1h"},
             "pipelines": {"training": {"train": {"requests": {"cpu": 8}}}},
@@ -255,7 +255,7 @@ def test_a_profile_that_does_not_fit_is_one_sentence(tmp_path, text, says):
 )
 def test_a_step_or_a_pipeline_that_is_not_there_is_told(pipelines, says):
     with pytest.raises(ConfigError, match=says):
-        package("training", load("smoke"), Profile(pipelines=pipelines))
+        package("training", load("smoke"), DeployProfile(pipelines=pipelines))
 
 
 def test_an_unknown_profile_is_told():
