@@ -22,7 +22,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from components.settings import Settings
-from components.spaces.feature_store import apply, bring_online, open_store, quiet
+from components.spaces.feature_store import apply_objects, bring_online, open_store, quiet
 from feature_repo.pin_features import pin
 from feature_repo.ranking_services import SpaceObjects
 from model.data.catalogue import TIME
@@ -121,7 +121,7 @@ def main() -> None:
         codes = np.random.default_rng(0).integers(-127, 128, (args.pins, args.dim), dtype=np.int8)
         ids = write_both(space, feast_home, codes)
         floats = array_view(feast_home)
-        apply(store, [*space.shared, *space.views, space.service(), floats])
+        apply_objects(store, [*space.shared, *space.views, space.service(), floats])
         measure_writes(store, space, redis, args.pins)
         measure_reads(store, redis, ids[:: max(1, args.pins // args.ids)][: args.ids], args.rounds)
 

@@ -15,7 +15,7 @@ FORCED = "pinclip.forced"  # why a version that failed its gate may serve all th
 
 
 @dataclass(frozen=True)
-class Candidate:
+class RegisteredCandidate:
     registration: Registration
     lineage: Mapping[str, str]
 
@@ -38,7 +38,7 @@ def champion(settings: Settings) -> int:
     return version
 
 
-def candidate(version: int, settings: Settings, reason: str = "") -> Candidate:
+def candidate(version: int, settings: Settings, reason: str = "") -> RegisteredCandidate:
     """The version, if it may serve. A `reason` lets one that failed its gate pass, and is kept as its tag.
 
     Raises:
@@ -59,7 +59,9 @@ def candidate(version: int, settings: Settings, reason: str = "") -> Candidate:
     created = datetime.fromtimestamp(found.creation_timestamp / 1000, tz=UTC).isoformat()
     uri = f"models:/{settings.model_name}/{version}"
     registration = Registration(version, Verdict(passed, reasons), found.run_id or "", uri, created)
-    return Candidate(registration, {name: tags[f"pinclip.{name}"] for name in LINEAGE if f"pinclip.{name}" in tags})
+    return RegisteredCandidate(
+        registration, {name: tags[f"pinclip.{name}"] for name in LINEAGE if f"pinclip.{name}" in tags}
+    )
 
 
 def crown(version: int, settings: Settings) -> None:

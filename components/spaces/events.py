@@ -18,7 +18,7 @@ SERVED, PROMOTED, ROLLED_BACK, RETIRED = "served", "promoted", "rolled back", "r
 
 
 @dataclass(frozen=True)
-class Event:
+class SpaceEvent:
     time: str  # ISO 8601, UTC
     event: str
     space: str
@@ -28,14 +28,14 @@ class Event:
     reason: str = ""  # of a promotion past a failed gate
 
 
-def read(settings: Settings) -> list[Event]:
+def read_events(settings: Settings) -> list[SpaceEvent]:
     """In the order of their time. A line that a kill or a full disk has cut off was never done, and is left out."""
     file = events_file(settings)
     lines = file.read_text(encoding="utf-8").split("\n")[:-1] if file.is_file() else []
-    return [Event(**json.loads(line)) for line in lines]
+    return [SpaceEvent(**json.loads(line)) for line in lines]
 
 
-def append(event: Event, settings: Settings) -> None:
+def append_event(event: SpaceEvent, settings: Settings) -> None:
     """One writer at a time (components/spaces/feature_store.py: writing)."""
     with events_file(settings).open("a+b") as file:
         file.seek(0)
@@ -44,7 +44,7 @@ def append(event: Event, settings: Settings) -> None:
         file.write(json.dumps(asdict(event)).encode() + b"\n")
 
 
-def served(events: Sequence[Event]) -> list[str]:
+def served(events: Sequence[SpaceEvent]) -> list[str]:
     """The spaces served one after the other, the last one now; what was rolled back is as if it had never served."""
     spaces: list[str] = []
     for one in events:

@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from components.patience import patient
-from components.registry.candidates import Candidate, candidate, champion, crown
+from components.registry.candidates import RegisteredCandidate, candidate, champion, crown
 from components.registry.versions import CHAMPION, version_of
 from components.settings import Settings
 from components.spaces.config import PromotionConfig
-from components.spaces.feature_store import apply, feast_errors, open_store
+from components.spaces.feature_store import apply_objects, feast_errors, open_store
 from components.spaces.index import bring_index_up
 from components.spaces.missing import add_missing, embed_all, kept_model, save_history
 from components.spaces.places import sync_lock
@@ -95,7 +95,7 @@ def promote(
 
 
 def _serve(
-    chosen: Candidate,
+    chosen: RegisteredCandidate,
     config: PromotionConfig,
     settings: Settings,
     report: Report,
@@ -121,7 +121,7 @@ def _serve(
 
 
 def _warmed(
-    store: "FeatureStore", chosen: Candidate, settings: Settings, report: Report
+    store: "FeatureStore", chosen: RegisteredCandidate, settings: Settings, report: Report
 ) -> "tuple[SpaceObjects, int, int, int]":
     """(the space, Pins added, rows changed, vectors read back)"""
     registration, work = chosen.registration, settings.home / "sync.work"
@@ -142,7 +142,7 @@ def _warmed(
         here = f"{added} Pins had no vector" if history else f"the catalogue {source} is not here, so no Pin was added"
         report(0.2, here)
         changed, checked = warm(store, space, history, report)
-        apply(store, [space.service()])  # a publication may have been killed right before
+        apply_objects(store, [space.service()])  # a publication may have been killed right before
         return space, added, changed, checked
     finally:
         remove(work)

@@ -22,7 +22,7 @@ import pyarrow.parquet as pq
 from components.patience import patient
 from components.registry.versions import CHAMPION, Registration, announce, passed_gate, version_of
 from components.settings import Settings
-from components.spaces.feature_store import apply, delete, feast_errors, open_store
+from components.spaces.feature_store import apply_objects, delete, feast_errors, open_store
 from components.spaces.places import state_folder
 from components.spaces.reference import keep_reference
 from components.spaces.switch import switch
@@ -110,7 +110,7 @@ def bring_up(
     changed, checked = warm(store, space, SaveHistory(pins, boards), report)
     keep_reference(prepared, space.name, settings)
     manifest.write()
-    apply(store, [space.service()])
+    apply_objects(store, [space.service()])
     return space, changed, checked
 
 

@@ -18,7 +18,7 @@ def takes(store: "FeatureStore", view: "FeatureView") -> bool:
     return store.config.online_store.type == "redis" and [field.dtype for field in view.features] == [Bytes]
 
 
-def write(store: "FeatureStore", view: "FeatureView", rows: pa.Table) -> None:
+def write_newer(store: "FeatureStore", view: "FeatureView", rows: pa.Table) -> None:
     """Writes those rows (key, feature, event_timestamp; one row a key) that are newer than what Redis holds."""
     from feast.infra.online_stores.helpers import _mmh3
 

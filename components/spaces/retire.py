@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 from components.settings import Settings
 from components.spaces import events
-from components.spaces.events import RETIRED, Event
+from components.spaces.events import RETIRED, SpaceEvent
 from components.spaces.feature_store import delete, feast_errors, open_store, writing
 from components.spaces.places import state_folder
 from components.spaces.published import published_space
@@ -37,5 +37,5 @@ def retire(name: str, settings: Settings, even_rollback: bool = False) -> None:
             remove(path)
         with writing(store):
             time, version = datetime.now(UTC).isoformat(timespec="seconds"), space.manifest.model_version
-            events.append(Event(time, RETIRED, name, version, None, "retire"), settings)
+            events.append_event(SpaceEvent(time, RETIRED, name, version, None, "retire"), settings)
         remove(space.manifest.file)

@@ -3,7 +3,7 @@
 from components.registry.candidates import crown
 from components.settings import Settings
 from components.spaces import events
-from components.spaces.events import ROLLED_BACK, Event
+from components.spaces.events import ROLLED_BACK, SpaceEvent
 from components.spaces.feature_store import feast_errors, open_store
 from components.spaces.published import published_space
 from components.spaces.switch import ROLLBACK, settle, switch
@@ -13,7 +13,7 @@ from model.errors import StoreError
 SAMPLE = 500  # Pins read back before the switch
 
 
-def rollback(settings: Settings) -> Event:
+def rollback(settings: Settings) -> SpaceEvent:
     """Moves the alias `champion` back to the version before, and `pin_ranking` with it; says what it did.
 
     It waits for no sync: one that is at work sees the alias move and brings up nothing else.
@@ -22,10 +22,10 @@ def rollback(settings: Settings) -> Event:
         StoreError: nothing served before, its space was retired or is no longer whole, or a store does not answer.
     """
     with feast_errors(settings):
-        store, known = open_store(settings), len(events.read(settings))
+        store, known = open_store(settings), len(events.read_events(settings))
         served = settle(store, settings)
-        if len(events.read(settings)) > known and events.read(settings)[-1].event == ROLLED_BACK:
-            return events.read(settings)[-1]  # a rollback that was killed right after the switch
+        if len(events.read_events(settings)) > known and events.read_events(settings)[-1].event == ROLLED_BACK:
+            return events.read_events(settings)[-1]  # a rollback that was killed right after the switch
         if len(served) < 2:
             raise StoreError("Nothing served before what serves now; `pinclip promote VERSION` chooses a version.")
         space = published_space(served[-2], settings)
@@ -40,4 +40,4 @@ def rollback(settings: Settings) -> Event:
             return True
 
         switch(store, space, settings, ROLLBACK, crowned)
-    return events.read(settings)[-1]
+    return events.read_events(settings)[-1]

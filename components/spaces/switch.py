@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from components.mlflow_client import connect, mlflow_errors
 from components.settings import Settings
 from components.spaces import events
-from components.spaces.events import PROMOTED, RETIRED, ROLLED_BACK, SERVED, Event
+from components.spaces.events import PROMOTED, RETIRED, ROLLED_BACK, SERVED, SpaceEvent
 from components.spaces.feature_store import writing
 from components.spaces.published import published_space, serving_space
 
@@ -37,7 +37,7 @@ def switch(
     with writing(store):
         if not still():
             return False
-        now, written = serving_space(settings), [one for one in events.read(settings) if one.event != RETIRED]
+        now, written = serving_space(settings), [one for one in events.read_events(settings) if one.event != RETIRED]
         if now != space.name:
             store.apply([space.moving_service()])
         last = written[-1] if written else None
@@ -49,10 +49,10 @@ def switch(
 
 def settle(store: "FeatureStore", settings: Settings) -> list[str]:
     """The spaces served one after the other, the last one now; writes down a switch whose event a kill has lost."""
-    now, written = serving_space(settings), events.served(events.read(settings))
+    now, written = serving_space(settings), events.served(events.read_events(settings))
     if now and written[-1:] != [now] and (space := published_space(now, settings)):
         switch(store, space, settings, SYNC, lambda: serving_space(settings) == now)
-    return events.served(events.read(settings))
+    return events.served(events.read_events(settings))
 
 
 def _record(space: "SpaceObjects", former: list[str], settings: Settings, by: str, reason: str) -> None:
@@ -63,7 +63,9 @@ def _record(space: "SpaceObjects", former: list[str], settings: Settings, by: st
         _tag(version, "pinclip.promoted_at", time, settings)
         if former and (before := published_space(former[-1], settings)):
             _tag(before.manifest.model_version, "pinclip.demoted_at", time, settings)
-    events.append(Event(time, kind, space.name, version, former[-1] if former else None, by, reason), settings)
+    events.append_event(
+        SpaceEvent(time, kind, space.name, version, former[-1] if former else None, by, reason), settings
+    )
 
 
 def _tag(version: int, name: str, value: str, settings: Settings) -> None:

@@ -15,8 +15,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from components.spaces.feature_log import append, shards
-from components.spaces.feature_store import apply, bring_online
+from components.spaces.feature_log import append_rows, shards
+from components.spaces.feature_store import apply_objects, bring_online
 from model.data.catalogue import TIME
 from model.embedding.columns import as_binary
 from model.errors import StoreError
@@ -51,7 +51,7 @@ def warm(store: "FeatureStore", space: "SpaceObjects", history: SaveHistory | No
     """
     changed = 0 if history is None else _append(space, history)
     report(0.3, f"{changed} rows of statistics and tastes are new")
-    apply(store, [*space.shared, *space.views])
+    apply_objects(store, [*space.shared, *space.views])
     for view in (space.embedding, space.stats, space.taste):
         bring_online(store, view.name, space.rows(view), datetime.now(UTC))
     report(0.5, "vectors in the online store")
@@ -106,10 +106,10 @@ def _append(space: "SpaceObjects", history: SaveHistory) -> int:
     created = space.manifest.created
     stats, tastes = space.rows(space.stats), space.rows(space.taste)
     times = {folder: datetime.now(UTC) if shards(folder) else created for folder in (stats, tastes)}
-    appended = append(stats, pin_stats(history.pins, history.boards, times[stats]), "pin_id", times[stats])
+    appended = append_rows(stats, pin_stats(history.pins, history.boards, times[stats]), "pin_id", times[stats])
     saved_at = history.boards["saved_at"]
     boards = history.boards.filter(pc.fill_null(pc.less_equal(saved_at, pa.scalar(times[tastes], TIME)), True))
     vectors = space.manifest.newest()
     rows = taste_table(boards, vectors.ids.cast(pa.string()), vectors.codes_NE, space.manifest.affine)
     rows = rows.append_column("event_timestamp", pa.repeat(pa.scalar(times[tastes], TIME), rows.num_rows))
-    return appended + append(tastes, rows, "user_id", times[tastes])
+    return appended + append_rows(tastes, rows, "user_id", times[tastes])

@@ -150,7 +150,7 @@ def _space(version: Any, settings: Settings) -> Iterator[Row]:
 
 
 def _history(version: Any, settings: Settings) -> Iterator[Row]:
-    own = [one for one in events.read(settings) if str(one.version) == str(version.version)]
+    own = [one for one in events.read_events(settings) if str(one.version) == str(version.version)]
     for number, one in enumerate(own[-EVENTS:]):
         at = _time(1000 * datetime.fromisoformat(one.time).timestamp())
         yield "" if number else "history", f"{at}, {one.event} by {one.by}"

@@ -85,7 +85,7 @@ def history() -> None:
     from components.settings import Settings
     from components.spaces import events
 
-    found = events.read(Settings())
+    found = events.read_events(Settings())
     if not found:
         typer.echo("Nothing has served yet.")
         return

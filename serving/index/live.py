@@ -25,7 +25,7 @@ from serving.index import storage
 from serving.index.base import Base
 from serving.index.checks import checked_codes, checked_ids, checked_times, checked_vectors
 from serving.index.config import IndexConfig
-from serving.index.side import DELETED, Change
+from serving.index.side import DELETED, PinChange
 from serving.index.state import State
 from serving.rows import Rows, joined, newest_each
 from serving.space import SpaceManifest
@@ -167,7 +167,7 @@ class PinIndex:
         if codes_NE is not None:
             rows = state.side.append(list(taken), codes_NE[list(taken.values())])
         state.side.changes.update(
-            {pin_id: Change(int(times_N[n]), row) for (pin_id, n), row in zip(taken.items(), rows, strict=True)}
+            {pin_id: PinChange(int(times_N[n]), row) for (pin_id, n), row in zip(taken.items(), rows, strict=True)}
         )
         dead = np.array([place for place in places.values() if place >= 0], dtype=np.int64)
         self._state = state.without(dead, 0 if codes_NE is None else len(taken))

@@ -17,7 +17,7 @@ ROOM = 64  # rows of an empty table
 DELETED = -1
 
 
-class Change(NamedTuple):
+class PinChange(NamedTuple):
     time: int  # microseconds since 1970
     row: int  # of the side table, or DELETED
 
@@ -26,7 +26,7 @@ class Side:
     def __init__(self, affine: Affine, deleted: Mapping[str, int]) -> None:
         """deleted: when each id was deleted that must not come back by an older push."""
         self.affine = affine
-        self.changes = {pin_id: Change(time, DELETED) for pin_id, time in deleted.items()}
+        self.changes = {pin_id: PinChange(time, DELETED) for pin_id, time in deleted.items()}
         self.ids: list[str] = []
         self.codes_ME = np.empty((ROOM, affine.dim), dtype=np.int8)  # with room for more
         self.vectors_ME = np.empty((ROOM, affine.dim), dtype=np.float32)

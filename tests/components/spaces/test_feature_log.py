@@ -6,7 +6,7 @@ import pyarrow as pa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from components.spaces.feature_log import append, newest, read, shards
+from components.spaces.feature_log import append_rows, newest, read_rows, shards
 from model.data.catalogue import TIME
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -22,7 +22,7 @@ def table(values, time):
 
 def held(folder):
     """What is known of every key: (values, since when)."""
-    rows = newest(pa.concat_tables([read(shard) for shard in shards(folder)]), "pin_id").to_pylist()
+    rows = newest(pa.concat_tables([read_rows(shard) for shard in shards(folder)]), "pin_id").to_pylist()
     return {row["pin_id"]: ((row["saves"], row["weights"]), row["event_timestamp"]) for row in rows}
 
 
@@ -39,16 +39,18 @@ def test_only_what_changed_is_appended_and_the_rest_keeps_its_time(tmp_path_fact
         changed = {key: value for key, value in state.items() if expected.get(key, (None,))[0] != value}
         expected |= {key: (value, now) for key, value in changed.items()}
         since = now - timedelta(hours=1)
-        assert append(folder, table(state, now), "pin_id", now) == len(changed)
-        assert {row for shard in shards(folder) for row in read(shard, since)["pin_id"].to_pylist()} == set(changed)
+        assert append_rows(folder, table(state, now), "pin_id", now) == len(changed)
+        assert {row for shard in shards(folder) for row in read_rows(shard, since)["pin_id"].to_pylist()} == set(
+            changed
+        )
     if expected:
         assert held(folder) == expected
 
 
 def test_the_first_time_brings_the_history_and_later_times_only_what_is_new(tmp_path):
     history = pa.concat_tables([table({"a": (n, [0.5])}, START + timedelta(days=n)) for n in range(3)])
-    assert append(tmp_path, history, "pin_id", START + timedelta(days=5)) == 3
+    assert append_rows(tmp_path, history, "pin_id", START + timedelta(days=5)) == 3
     later = START + timedelta(days=9)
     longer = pa.concat_tables([history, table({"a": (7, [0.5])}, START + timedelta(days=4))])
-    assert append(tmp_path, longer, "pin_id", later) == 1
+    assert append_rows(tmp_path, longer, "pin_id", later) == 1
     assert held(tmp_path) == {"a": ((7, [0.5]), later)}  # late, so it was not known before

@@ -48,7 +48,7 @@ def spaces(home, count):
 
 
 def story(home):
-    return [(one.event, one.space, one.former, one.by) for one in events.read(home.settings)]
+    return [(one.event, one.space, one.former, one.by) for one in events.read_events(home.settings)]
 
 
 def tags(home, space):
@@ -193,12 +193,12 @@ def test_rollback_brings_nothing_up_and_again_goes_further_back(home, monkeypatc
 def test_a_rollback_that_was_killed_after_the_switch_goes_no_further_the_next_time(home, monkeypatch):
     first, second, third = spaces(home, 3)
     with monkeypatch.context() as killed, pytest.raises(KeyboardInterrupt):
-        killed.setattr("components.spaces.events.append", interrupt)
+        killed.setattr("components.spaces.events.append_event", interrupt)
         rollback(home.settings)
     assert (champion(home), serving(home)) == (second, second)
     assert rollback(home.settings).space == champion(home) == serving(home) == second
     assert rollback(home.settings).space == first
-    assert third not in events.served(events.read(home.settings))
+    assert third not in events.served(events.read_events(home.settings))
 
 
 def test_rollback_after_a_kill_between_switch_and_event_goes_to_what_served_before(home, monkeypatch):
@@ -208,7 +208,7 @@ def test_rollback_after_a_kill_between_switch_and_event_goes_to_what_served_befo
     second, _ = home.new_space(7)
     crown(home, second)
     with monkeypatch.context() as killed, pytest.raises(KeyboardInterrupt):
-        killed.setattr("components.spaces.events.append", interrupt)
+        killed.setattr("components.spaces.events.append_event", interrupt)
         sync(CONFIG, home.settings)
     assert (serving(home), story(home)[-1][1]) == (second, first)
     rollback(home.settings)
@@ -318,9 +318,9 @@ def test_an_event_that_was_cut_off_is_written_anew(home):
     first, second = spaces(home, 2)
     file = home.settings.home / "events.jsonl"
     file.write_bytes(file.read_bytes()[:-9])
-    assert len(events.read(home.settings)) == 1
+    assert len(events.read_events(home.settings)) == 1
     rollback(home.settings)
-    assert [one.space for one in events.read(home.settings)] == [first, second, first]
+    assert [one.space for one in events.read_events(home.settings)] == [first, second, first]
 
 
 def test_a_publication_never_loses_what_another_writer_of_the_registry_did(home, tmp_path):

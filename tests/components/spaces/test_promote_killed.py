@@ -87,8 +87,8 @@ def test_killed_at_any_step_the_next_call_finishes_and_no_reader_sees_a_mixture(
     switched = POINTS.index("components.spaces.switch:_tag")
     assert {serving for point, (_, serving) in ends.items() if POINTS.index(point) < switched} == {old}
     assert len(died) >= len(POINTS) - 1, ends  # what is done is not done again: not every point is met
-    assert [(one.event, one.space) for one in events.read(home.settings)][-1] == ("promoted", new)
-    assert len([one for one in events.read(home.settings) if one.space == new and one.event == "promoted"]) == 1
+    assert [(one.event, one.space) for one in events.read_events(home.settings)][-1] == ("promoted", new)
+    assert len([one for one in events.read_events(home.settings) if one.space == new and one.event == "promoted"]) == 1
     ids = published_space(new, home.settings).manifest.newest().ids.to_pylist()
     assert sorted(ids) == sorted([*IDS, *(f"later-{i}" for i in range(3))])
     assert len(PinIndex.open(state_folder(new, home.settings) / "index", new)) == len(ids)
@@ -118,7 +118,7 @@ def test_a_version_that_was_never_published_is_embedded_whole(home):
     assert champion(home) == registration.space
     version = home.client.get_model_version("pinclip", str(registration.version))
     assert version.tags["pinclip.forced"] == "the only one that knows shoes"
-    assert events.read(home.settings)[-1].reason == "the only one that knows shoes"
+    assert events.read_events(home.settings)[-1].reason == "the only one that knows shoes"
     space = published_space(registration.space, home.settings)
     stored, affine = space.manifest.newest(), space.manifest.affine
     row = stored.ids.to_pylist().index(IDS[7])

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from components.settings import Settings
 from components.spaces import redis_writing
-from components.spaces.feature_store import apply, open_store
+from components.spaces.feature_store import apply_objects, open_store
 from feature_repo.ranking_services import SpaceObjects
 from model.data.catalogue import TIME
 from model.embedding.affine import Affine
@@ -40,7 +40,7 @@ def store(redis, tmp_path):
     """A store with one space, its Redis empty."""
     settings = Settings(home=tmp_path / "home", redis=f"{redis.address},db=1")
     space, store = SpaceObjects(space_manifest(settings.home / "feast", AFFINE)), open_store(settings)
-    apply(store, [*space.shared, *space.views])
+    apply_objects(store, [*space.shared, *space.views])
     client(store).flushdb()
     return store
 
@@ -64,7 +64,7 @@ def test_leaves_what_feast_leaves(store):
     view = store.get_feature_view("pin_embedding_v1")
     assert redis_writing.takes(store, view)
     assert not redis_writing.takes(store, store.get_feature_view("pin_stats"))
-    redis_writing.write(store, view, table)
+    redis_writing.write_newer(store, view, table)
     ours = held(store)
     client(store).flushdb()
     store.write_to_online_store("pin_embedding_v1", table.to_pandas())
@@ -79,10 +79,10 @@ def test_an_older_vector_does_not_replace_a_newer(store):
         answer = store.get_online_features(["pin_embedding_v1:vector"], {"pin_id": ["a", "b"]}).to_dict()
         return answer["vector"]
 
-    redis_writing.write(store, view, rows({"a": b"new"}))
-    redis_writing.write(store, view, rows({"a": b"old", "b": b"first"}, CREATED - timedelta(seconds=1)))
+    redis_writing.write_newer(store, view, rows({"a": b"new"}))
+    redis_writing.write_newer(store, view, rows({"a": b"old", "b": b"first"}, CREATED - timedelta(seconds=1)))
     assert served() == [b"new", b"first"]
-    redis_writing.write(store, view, rows({"a": b"other", "b": b"second"}))
+    redis_writing.write_newer(store, view, rows({"a": b"other", "b": b"second"}))
     assert served() == [b"new", b"second"]
-    redis_writing.write(store, view, rows({"a": b"newest"}, CREATED + timedelta(microseconds=1)))
+    redis_writing.write_newer(store, view, rows({"a": b"newest"}, CREATED + timedelta(microseconds=1)))
     assert served() == [b"newest", b"second"]

@@ -102,8 +102,10 @@ def test_the_last_three_promotions_of_the_version_are_its_history(home, register
     registration = registered()
     for hour in range(5):
         for version in (registration.version, 9999):
-            event = events.Event(f"2026-11-21T0{hour}:30:00+00:00", "promoted", f"v{version}", version, None, "sync")
-            events.append(event, home.settings)
+            event = events.SpaceEvent(
+                f"2026-11-21T0{hour}:30:00+00:00", "promoted", f"v{version}", version, None, "sync"
+            )
+            events.append_event(event, home.settings)
     times = [f"2026-11-21 0{hour}:30 UTC, promoted by sync" for hour in (2, 3, 4)]
     assert shown(capsys, registration.version)["history"] == times
 

@@ -145,7 +145,7 @@ def test_redis_that_goes_away_breaks_no_promise(features_home, tmp_path, monkeyp
         monkeypatch.setenv("PINCLIP_REDIS", server.address)
         home = features_home.beside(tmp_path, server.address)
         space, stored = home.new_space(seed=1)
-        features, whole = Features.of(home.configuration), redis_writing.write
+        features, whole = Features.of(home.configuration), redis_writing.write_newer
         registration, (folder, vectors) = home.registered(), quantized(tmp_path / "next", seed=2)
 
         def half(store, *arguments):
