@@ -21,7 +21,7 @@ FRESH = 300.0  # seconds; an older message may be one that somebody has recorded
 ID, TIME, SIGNATURE = "x-mlflow-delivery-id", "x-mlflow-timestamp", "x-mlflow-signature"
 
 
-class Refused(Exception):
+class WebhookRefused(Exception):
     """`status` is that of the HTTP answer."""
 
     def __init__(self, status: int, says: str) -> None:
@@ -40,18 +40,18 @@ def verified(headers: Mapping[str, str], body: bytes, secret: str, now: float) -
     """
     delivery, time, signature = (headers.get(name, "") for name in (ID, TIME, SIGNATURE))
     if not (delivery and time and signature):
-        raise Refused(401, "The message is not signed; give MLflow's webhook the secret.")
+        raise WebhookRefused(401, "The message is not signed; give MLflow's webhook the secret.")
     expected = hmac.digest(secret.encode(), f"{delivery}.{time}.".encode() + body, hashlib.sha256)
     if not hmac.compare_digest(f"v1,{base64.b64encode(expected).decode()}".encode(), signature.encode()):
-        raise Refused(403, "The signature is wrong; MLflow's webhook and this process must have one secret.")
+        raise WebhookRefused(403, "The signature is wrong; MLflow's webhook and this process must have one secret.")
     if not time.isdigit() or abs(now - int(time)) > FRESH:
-        raise Refused(401, "The message is too old; look at the clocks of the two machines.")
+        raise WebhookRefused(401, "The message is too old; look at the clocks of the two machines.")
     try:
         message = json.loads(body)
     except ValueError:
-        raise Refused(400, "The message is no JSON.") from None
+        raise WebhookRefused(400, "The message is no JSON.") from None
     if not isinstance(message, dict):
-        raise Refused(400, "The message is no JSON object.")
+        raise WebhookRefused(400, "The message is no JSON object.")
     return message
 
 

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from components.registry.webhook import Refused, is_of_champion, verified
+from components.registry.webhook import WebhookRefused, is_of_champion, verified
 from model.errors import ConfigError, PinclipError, RunError
 from pipelines.local.ports import is_free
 
@@ -62,7 +62,7 @@ def app(secret: str, model_name: str, syncing: Syncing) -> "Starlette":
         try:
             body = await _body(request)
             message = verified({k.lower(): v for k, v in request.headers.items()}, body, secret, time.time())
-        except Refused as refusal:
+        except WebhookRefused as refusal:
             return JSONResponse({"error": str(refusal)}, refusal.status)
         if not is_of_champion(message, model_name):
             return JSONResponse({"sync": "not needed"})
@@ -102,7 +102,7 @@ async def _body(request: "Request") -> bytes:
     async for part in request.stream():
         body += part
         if len(body) > MAX_BODY:
-            raise Refused(413, f"The message is longer than {MAX_BODY} bytes.")
+            raise WebhookRefused(413, f"The message is longer than {MAX_BODY} bytes.")
     return body
 
 

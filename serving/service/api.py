@@ -11,7 +11,7 @@ from starlette.exceptions import HTTPException
 
 from model.errors import PinclipError, RerankError, StoreError
 from serving.service.messages import PinIn, PinsIn, Problem, RerankIn, SearchIn
-from serving.service.reading import Refused
+from serving.service.reading import RequestRefused
 from serving.service.routes import Routes
 from serving.service.served import Served
 
@@ -76,8 +76,8 @@ def _file(file: Path) -> Callable[[], Awaitable[Response]]:
 def _add_errors(app: FastAPI) -> None:
     """Every refusal is {"error": one sentence}; what was sent is never repeated."""
 
-    @app.exception_handler(Refused)
-    async def refused(request: Request, error: Refused) -> Response:
+    @app.exception_handler(RequestRefused)
+    async def refused(request: Request, error: RequestRefused) -> Response:
         return _said(error.status, error.says)
 
     @app.exception_handler(PinclipError)

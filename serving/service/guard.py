@@ -13,11 +13,11 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 
 from serving.service.config import ServiceConfig
-from serving.service.metrics import Metrics
+from serving.service.metrics import ServiceMetrics
 
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
+AsgiMessage = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[AsgiMessage]]
+Send = Callable[[AsgiMessage], Awaitable[None]]
 PROTECTED = "/v1/"  # the page, health and metrics say nothing that is worth a token
 
 
@@ -26,7 +26,7 @@ class Guard:
         self,
         app: Callable[..., Awaitable[None]],
         config: ServiceConfig,
-        metrics: Metrics,
+        metrics: ServiceMetrics,
         waits_for: Callable[[], str] = lambda: "",
     ) -> None:
         """waits_for: what keeps the service from answering, as a sentence; empty when nothing does."""
@@ -34,7 +34,7 @@ class Guard:
         self.ongoing, self.closing = 0, False
         self._expected = f"Bearer {config.token}".encode()
 
-    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: AsgiMessage, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
         elif scope["path"].startswith(PROTECTED):
@@ -48,7 +48,7 @@ class Guard:
         while self.ongoing:
             await asyncio.sleep(0.02)
 
-    async def _guarded(self, scope: Message, receive: Receive, send: Send) -> None:
+    async def _guarded(self, scope: AsgiMessage, receive: Receive, send: Send) -> None:
         answer, started = Answer(send), time.perf_counter()
         if refusal := self._refusal(dict(scope["headers"])):
             await refusal(scope, receive, answer)
@@ -58,7 +58,7 @@ class Guard:
         self.metrics.requests.labels(scope["method"], route, str(answer.status)).inc()
         self.metrics.seconds.labels(route).observe(time.perf_counter() - started)
 
-    async def _counted(self, scope: Message, receive: Receive, answer: "Answer") -> None:
+    async def _counted(self, scope: AsgiMessage, receive: Receive, answer: "Answer") -> None:
         self.ongoing += 1
         self.metrics.ongoing.set(self.ongoing)
         try:
@@ -94,7 +94,7 @@ class Body:
     def __init__(self, receive: Receive, most: int) -> None:
         self.receive, self.most, self.read = receive, most, 0
 
-    async def __call__(self) -> Message:
+    async def __call__(self) -> AsgiMessage:
         message = await self.receive()
         self.read += len(message.get("body", b""))
         if self.read > self.most:
@@ -108,7 +108,7 @@ class Answer:
     def __init__(self, send: Send) -> None:
         self.send, self.status = send, 0
 
-    async def __call__(self, message: Message) -> None:
+    async def __call__(self, message: AsgiMessage) -> None:
         self.status = message.get("status", self.status)
         await self.send(message)
 

@@ -23,7 +23,7 @@ M = TypeVar("M", bound=Message)
 CLOCKS = timedelta(minutes=5)  # that two machines may differ by
 
 
-class Refused(Exception):
+class RequestRefused(Exception):
     def __init__(self, status: int, says: str) -> None:
         super().__init__(says)
         self.status, self.says = status, says
@@ -39,7 +39,7 @@ def parsed(kind: type[M], body: bytes | dict[str, Any]) -> M:
     except ValidationError as error:
         first = error.errors(include_input=False, include_url=False, include_context=False)[0]
         where = ".".join(str(part) for part in first["loc"]) or "The body"
-        raise Refused(422, f"{where}: {first['msg']}.") from None
+        raise RequestRefused(422, f"{where}: {first['msg']}.") from None
 
 
 def pins_of(body: bytes, content_type: str, config: ServiceConfig) -> list[PinIn]:
@@ -52,7 +52,7 @@ def pins_of(body: bytes, content_type: str, config: ServiceConfig) -> list[PinIn
         return [parsed(PinIn, _form(body, content_type))]
     pins = parsed(PinsIn, body).pins
     if len(pins) > config.max_pins:
-        raise Refused(413, f"{len(pins)} Pins are too many for one request; send at most {config.max_pins}.")
+        raise RequestRefused(413, f"{len(pins)} Pins are too many for one request; send at most {config.max_pins}.")
     return pins
 
 
@@ -67,7 +67,7 @@ def new_pin(pin: PinIn, encoder: Encoder, config: ServiceConfig) -> NewPin:
         _check_length(f"{name} of Pin {pin.pin_id!r}", value or "", config)
     texts = clean_texts(given)
     if not pin.image and not texts:
-        raise Refused(422, f"Pin {pin.pin_id!r} has neither image nor text; send one of them.")
+        raise RequestRefused(422, f"Pin {pin.pin_id!r} has neither image nor text; send one of them.")
     pixels_SS3 = picture(pin.image, f"Pin {pin.pin_id!r}", encoder, config) if pin.image else None
     return NewPin(pin.pin_id, pixels_SS3, texts, _time(pin))
 
@@ -77,7 +77,7 @@ def picture(image: str, whose: str, encoder: Encoder, config: ServiceConfig) -> 
     try:
         data = decoded(image)
     except ValueError:
-        raise Refused(422, f"The image of {whose} is not base64.") from None
+        raise RequestRefused(422, f"The image of {whose} is not base64.") from None
     limits = replace(
         encoder.limits,
         max_image_bytes=min(encoder.limits.max_image_bytes, config.max_image_bytes),
@@ -87,7 +87,7 @@ def picture(image: str, whose: str, encoder: Encoder, config: ServiceConfig) -> 
         return to_pixels(data, encoder.image_size, limits)
     except UnreadableImage as error:
         status = 413 if error.reason.startswith("too many") else 422
-        raise Refused(status, f"The image of {whose} cannot be used: {error}.") from None
+        raise RequestRefused(status, f"The image of {whose} cannot be used: {error}.") from None
 
 
 def words(text: str | None, config: ServiceConfig) -> str:
@@ -98,7 +98,7 @@ def words(text: str | None, config: ServiceConfig) -> str:
 
 def _check_length(whose: str, text: str | list[str | None], config: ServiceConfig) -> None:
     if sum(len(part or "") for part in ([text] if isinstance(text, str) else text)) > config.max_text:
-        raise Refused(413, f"The {whose} is longer than {config.max_text:,} characters; send less.")
+        raise RequestRefused(413, f"The {whose} is longer than {config.max_text:,} characters; send less.")
 
 
 def _time(pin: PinIn) -> datetime:
@@ -106,9 +106,9 @@ def _time(pin: PinIn) -> datetime:
     now = datetime.now(UTC)
     time = pin.time or now
     if time.tzinfo is None:
-        raise Refused(422, f"time of Pin {pin.pin_id!r} has no zone; write it as 2026-11-21T12:00:00Z.")
+        raise RequestRefused(422, f"time of Pin {pin.pin_id!r} has no zone; write it as 2026-11-21T12:00:00Z.")
     if time > now + CLOCKS:
-        raise Refused(422, f"time of Pin {pin.pin_id!r} is in the future; say when the Pin became what it is.")
+        raise RequestRefused(422, f"time of Pin {pin.pin_id!r} is in the future; say when the Pin became what it is.")
     return time
 
 
@@ -120,9 +120,9 @@ def _form(body: bytes, content_type: str) -> dict[str, Any]:
         name = part.get_param("name", header="content-disposition")
         content = part.get_payload(decode=True)
         if not isinstance(name, str) or not isinstance(content, bytes):
-            raise Refused(422, "The form has a part without a name; send pin_id, image and texts.")
+            raise RequestRefused(422, "The form has a part without a name; send pin_id, image and texts.")
         try:
             fields[name] = base64.b64encode(content).decode() if name == "image" else content.decode()
         except UnicodeDecodeError:
-            raise Refused(422, f"{name} is not UTF-8.") from None
+            raise RequestRefused(422, f"{name} is not UTF-8.") from None
     return fields

@@ -11,7 +11,7 @@ from model.diversification.candidates import Candidates
 from model.diversification.config import DiversificationConfig
 from model.embedding.affine import unit_length
 from serving.service.messages import Found, PinOut, PinsOut, RerankIn, RerankOut, Results, SearchIn, SpaceOut, SpacesOut
-from serving.service.reading import Refused, new_pin, parsed, picture, pins_of, words
+from serving.service.reading import RequestRefused, new_pin, parsed, picture, pins_of, words
 from serving.service.served import Served, ServedSpace
 
 
@@ -36,7 +36,7 @@ class Routes:
         chosen = self.served.space(space)
         vectors, missing = chosen.space.index.vectors([pin_id])
         if missing[0]:
-            raise Refused(404, f"The space {chosen.space.name} has no Pin {pin_id!r}.")
+            raise RequestRefused(404, f"The space {chosen.space.name} has no Pin {pin_id!r}.")
         return await self._results(chosen, vectors[0], k, [pin_id])
 
     async def search(self, request: Request, space: str | None = None) -> Results:
@@ -48,7 +48,7 @@ class Routes:
         """Puts candidates in an order that does not repeat itself."""
         chosen, asked = self.served.space(space), parsed(RerankIn, await request.body())
         if len(asked.candidates) > self.config.max_candidates:
-            raise Refused(413, f"Send at most {self.config.max_candidates:,} candidates.")
+            raise RequestRefused(413, f"Send at most {self.config.max_candidates:,} candidates.")
         ids = [candidate.pin_id for candidate in asked.candidates]
         vectors_NE, missing_N = chosen.space.index.vectors(ids)
         candidates = Candidates(np.array([c.utility for c in asked.candidates]), visual=vectors_NE)
@@ -61,7 +61,7 @@ class Routes:
         """The image of a Pin of the catalogue."""
         found = await asyncio.to_thread(self.served.pictures.image, pin_id)
         if found is None:
-            raise Refused(404, f"The catalogue has no Pin {pin_id!r}.")
+            raise RequestRefused(404, f"The catalogue has no Pin {pin_id!r}.")
         headers = {"Cache-Control": "private, max-age=3600", "X-Content-Type-Options": "nosniff"}
         return Response(found[0], media_type=found[1], headers=headers)
 
@@ -77,7 +77,7 @@ class Routes:
         """float32 (E,)"""
         text, weight = words(asked.text, self.config), asked.image_weight
         if not text and not asked.image:
-            raise Refused(422, "Search for a text, an image, or both.")
+            raise RequestRefused(422, "Search for a text, an image, or both.")
         if not asked.image:
             return await chosen.words(text)
         pixels_SS3 = await asyncio.to_thread(picture, asked.image, "the search", chosen.space.encoder, self.config)
@@ -88,7 +88,7 @@ class Routes:
 
     async def _results(self, chosen: ServedSpace, vector_E: np.ndarray, k: int, without: Sequence[str] = ()) -> Results:
         if not 1 <= k <= self.config.max_results:
-            raise Refused(422, f"k is {k}; ask for 1 to {self.config.max_results} results.")
+            raise RequestRefused(422, f"k is {k}; ask for 1 to {self.config.max_results} results.")
         found = await chosen.nearest(vector_E, k, without)
         shown = self.served.pictures
         results = [Found(pin_id=i, score=s, title=shown.title(i), has_image=i in shown) for i, s in found]

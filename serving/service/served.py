@@ -18,10 +18,10 @@ from ray import serve
 from model.errors import PinclipError
 from serving.encoder.inputs import PinTexts
 from serving.service.config import Find, Opening, ServiceConfig, SpaceFiles
-from serving.service.metrics import Metrics
+from serving.service.metrics import ServiceMetrics
 from serving.service.pictures import Pictures
 from serving.service.ranking import Ranking
-from serving.service.reading import Refused
+from serving.service.reading import RequestRefused
 from serving.service.space import Accepted, NewPin, PinSpace
 
 R = TypeVar("R")
@@ -61,7 +61,7 @@ class Served:
     """Everything a request may need; nothing until it is opened."""
 
     def __init__(self, config: ServiceConfig) -> None:
-        self.config, self.metrics, self.pictures, self.newest = config, Metrics(), Pictures(None), ""
+        self.config, self.metrics, self.pictures, self.newest = config, ServiceMetrics(), Pictures(None), ""
         self.spaces: dict[str, ServedSpace] = {}
         self.ranking: Ranking | None = None
         self.waits_for = "The service has not opened its spaces yet."  # a sentence; empty once requests are taken
@@ -96,7 +96,7 @@ class Served:
             Refused: 404, no such space is served here.
         """
         if (name or self.newest) not in self.spaces:
-            raise Refused(404, f"The space {name!r} is not served here; there are: {', '.join(self.spaces)}.")
+            raise RequestRefused(404, f"The space {name!r} is not served here; there are: {', '.join(self.spaces)}.")
         return self.spaces[name or self.newest]
 
     def save(self) -> None:

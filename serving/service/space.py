@@ -23,7 +23,7 @@ from serving.encoder.inputs import PinTexts
 from serving.index import IndexConfig, PinIndex
 from serving.service.config import SpaceFiles
 from serving.service.journal import Journal
-from serving.service.metrics import Metrics
+from serving.service.metrics import ServiceMetrics
 from serving.service.online import Feast, OnlineStore
 from serving.space import PIN_EMBEDDING, SpaceManifest, rows_folder
 
@@ -46,7 +46,13 @@ class Accepted:
 
 class PinSpace:
     def __init__(
-        self, name: str, encoder: Encoder, index: PinIndex, online: OnlineStore, files: SpaceFiles, metrics: Metrics
+        self,
+        name: str,
+        encoder: Encoder,
+        index: PinIndex,
+        online: OnlineStore,
+        files: SpaceFiles,
+        metrics: ServiceMetrics,
     ) -> None:
         self.name, self.encoder, self.index, self.online = name, encoder, index, online
         self.files, self.metrics = files, metrics
@@ -55,7 +61,7 @@ class PinSpace:
         self.follow()
 
     @staticmethod
-    def open(files: SpaceFiles, metrics: Metrics, threads: int) -> "PinSpace":
+    def open(files: SpaceFiles, metrics: ServiceMetrics, threads: int) -> "PinSpace":
         """
         Raises:
             ModelError: the model folder cannot be used.

@@ -10,7 +10,7 @@ import requests
 import uvicorn
 from mlflow.webhooks.delivery import _generate_hmac_signature
 
-from components.registry.webhook import Refused, verified
+from components.registry.webhook import WebhookRefused, verified
 from model.errors import ConfigError, RunError, StoreError
 from pipelines.cli import listening
 from pipelines.cli.listening import MAX_BODY, Syncing, app, listen
@@ -40,7 +40,7 @@ def test_what_mlflow_signs_is_believed():
 @pytest.mark.parametrize("name", ["x-mlflow-delivery-id", "x-mlflow-timestamp", "x-mlflow-signature"])
 def test_without_any_of_the_three_it_is_not_signed(name):
     headers, body = signed()
-    with pytest.raises(Refused) as refusal:
+    with pytest.raises(WebhookRefused) as refusal:
         verified({key: value for key, value in small(headers).items() if key != name}, body, SECRET, time.time())
     assert refusal.value.status == 401
 
@@ -54,7 +54,7 @@ def test_another_secret_body_time_or_delivery_is_refused():
     forged += [(small(headers) | {"x-mlflow-delivery-id": "x"}, body)]
     forged += [(small(headers) | {"x-mlflow-signature": "ü"}, body)]
     for changed, content in forged:
-        with pytest.raises(Refused) as refusal:
+        with pytest.raises(WebhookRefused) as refusal:
             verified(changed, content, SECRET, time.time())
         assert refusal.value.status == 403
 
@@ -62,7 +62,7 @@ def test_another_secret_body_time_or_delivery_is_refused():
 @pytest.mark.parametrize("seconds", [-301, 301])
 def test_an_old_message_and_one_from_the_future_are_refused(seconds):
     headers, body = signed(at=time.time() + seconds)
-    with pytest.raises(Refused, match="clocks") as refusal:
+    with pytest.raises(WebhookRefused, match="clocks") as refusal:
         verified(small(headers), body, SECRET, time.time())
     assert refusal.value.status == 401
 

@@ -8,7 +8,7 @@ import pytest
 from model.errors import ConfigError
 from serving.service.config import ServiceConfig
 from serving.service.guard import Guard
-from serving.service.metrics import Metrics
+from serving.service.metrics import ServiceMetrics
 
 
 def guard(work=None, **config) -> Guard:
@@ -18,7 +18,7 @@ def guard(work=None, **config) -> Guard:
         await send({"type": "http.response.start", "status": 200, "headers": []})
         await send({"type": "http.response.body", "body": b"{}"})
 
-    return Guard(app, ServiceConfig(**config), Metrics())
+    return Guard(app, ServiceConfig(**config), ServiceMetrics())
 
 
 async def ask(guarded: Guard, path: str = "/v1/search", **headers: str) -> tuple[int, dict, dict]:

@@ -13,7 +13,7 @@ from served_pins import IDS, TITLES, drawn
 from model.data.images.decoding import to_pixels
 from model.errors import ModelError, StoreError
 from serving.features import Features
-from serving.service.metrics import Metrics
+from serving.service.metrics import ServiceMetrics
 from serving.service.space import NewPin, PinSpace
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
@@ -36,7 +36,7 @@ def files(home, onnx_model):
 
 
 def opened(files) -> PinSpace:
-    return PinSpace.open(files, Metrics(), threads=1)
+    return PinSpace.open(files, ServiceMetrics(), threads=1)
 
 
 def pin(name: str, seconds: int = 0, title: str = "a coral circle", picture: int | None = 0) -> NewPin:

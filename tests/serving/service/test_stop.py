@@ -10,7 +10,7 @@ import served_pins
 from served_pins import Process
 
 from serving.features import Features
-from serving.service.metrics import Metrics
+from serving.service.metrics import ServiceMetrics
 from serving.service.space import PinSpace
 
 pytestmark = pytest.mark.timeout(900)
@@ -42,7 +42,7 @@ def test_a_graceful_stop_loses_nothing_accepted(features_home, redis, tmp_path, 
     assert process.process.wait(300) == 0, process.log.read_text()[-4000:]
     assert 80 <= len(accepted) < 800
     assert not Features.of(files.feast_home / "feature_store.yaml").pin_vectors(accepted, files.name)[1].any()
-    assert not PinSpace.open(files, Metrics(), threads=1).index.vectors(accepted)[1].any()
+    assert not PinSpace.open(files, ServiceMetrics(), threads=1).index.vectors(accepted)[1].any()
     shards = pq.read_table(files.feast_home / "offline" / f"pin_embedding_{files.name}", columns=["pin_id"])
     assert set(accepted) <= set(shards["pin_id"].to_pylist())  # and training sets will see them
     assert "Traceback" not in process.log.read_text()
