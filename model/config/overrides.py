@@ -18,20 +18,20 @@ from pydantic.dataclasses import dataclass
 
 from model.errors import ConfigError
 
-Node = TypeVar("Node")
-Kind = TypeVar("Kind", bound=type)
+Tree = TypeVar("Tree")
+SectionType = TypeVar("SectionType", bound=type)
 WORDS = {"ge": "at least", "gt": "more than", "le": "at most", "lt": "less than"}
 
 
 @dataclass_transform(frozen_default=True, field_specifiers=(dataclasses.field, Field))
-def section(kind: Kind) -> Kind:
+def section(kind: SectionType) -> SectionType:
     """A frozen dataclass that takes no other keys, no other types (1.0 is no int, 1 is no bool), no NaN, no infinity.
 
     Made directly, a wrong value is pydantic's ValidationError; override() and read() say it in a sentence.
     """
     strict = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
     kind.__eq__, kind.__repr__ = _equal, _shown  # type: ignore[assignment, method-assign]
-    return typing.cast(Kind, dataclass(frozen=True, config=strict)(kind))
+    return typing.cast(SectionType, dataclass(frozen=True, config=strict)(kind))
 
 
 def _equal(self: object, other: object) -> bool:
@@ -43,7 +43,7 @@ def _shown(self: object) -> str:
     return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in vars(self).items())})"
 
 
-def override(node: Node, values: Mapping[str, Any], path: str = "") -> Node:
+def override(node: Tree, values: Mapping[str, Any], path: str = "") -> Tree:
     """A copy of the dataclass tree `node` with the nested `values` set; text is read by the field's type.
 
     Raises:
@@ -66,7 +66,7 @@ def override(node: Node, values: Mapping[str, Any], path: str = "") -> Node:
     return with_only(changed, vars(node) | changes)
 
 
-def with_only(node: Node, names: Iterable[str]) -> Node:
+def with_only(node: Tree, names: Iterable[str]) -> Tree:
     """The node without the fields of other names: whoever reads one of those has an AttributeError."""
     for name in {*vars(node)} - {*names}:
         object.__delattr__(node, name)
@@ -88,7 +88,7 @@ def unknown(where: str, known: Iterable[str]) -> str:
     return f"There is no setting {where!r}; {advice}"
 
 
-def _checked(kind: type[Node], values: Mapping[str, Any], path: str) -> Node:
+def _checked(kind: type[Tree], values: Mapping[str, Any], path: str) -> Tree:
     try:
         return TypeAdapter(kind).validate_python(dict(values), strict=False)
     except ValidationError as error:

@@ -20,12 +20,12 @@ from model.config import TextConfig, TowerConfig
 from model.errors import ModelError
 from model.files import replaced, write_json
 
-Kind = Literal["vision", "text"]
+TowerKind = Literal["vision", "text"]
 FAMILIES = {"siglip": "Siglip", "siglip2": "Siglip2", "clip": "CLIP"}  # model_type -> how its classes begin
 NAFLEX = "siglip2_vision_model"  # SigLIP 2 at any resolution reads patches; at a fixed one it is a SigLIP model
 
 
-def open_tower(kind: Kind, config: TowerConfig, saved: Path | None) -> nn.Module:
+def open_tower(kind: TowerKind, config: TowerConfig, saved: Path | None) -> nn.Module:
     """The tower of the checkpoint config.pretrained; of the model folder `saved` the architecture alone.
 
     Its weights learn as config.trainable says.
@@ -108,7 +108,7 @@ def load_tokenizer(config: TextConfig) -> Tokenizer:
     return tokenizer
 
 
-def _load(kind: Kind, name: str) -> nn.Module:
+def _load(kind: TowerKind, name: str) -> nn.Module:
     from transformers import AutoConfig
 
     with _explained(kind, name):
@@ -124,7 +124,7 @@ def _load(kind: Kind, name: str) -> nn.Module:
     return cast(nn.Module, tower.train())
 
 
-def _build(kind: Kind, folder: Path) -> nn.Module:
+def _build(kind: TowerKind, folder: Path) -> nn.Module:
     from transformers import AutoConfig
 
     try:
@@ -134,7 +134,7 @@ def _build(kind: Kind, folder: Path) -> nn.Module:
         raise ModelError(f"{folder} is no configuration of a tower ({_first_line(error)}); copy it again.") from None
 
 
-def _class_of(kind: Kind, name: str, model_type: str) -> Any:
+def _class_of(kind: TowerKind, name: str, model_type: str) -> Any:
     """The class of transformers that is the tower of a whole model or of a tower alone."""
     import transformers
 
@@ -165,7 +165,7 @@ def _height(name: str, layers: int) -> int:
 
 
 @contextmanager
-def _explained(kind: Kind, name: str) -> Iterator[None]:
+def _explained(kind: TowerKind, name: str) -> Iterator[None]:
     """Turns whatever transformers raises into one sentence, and keeps its reports of unused weights to itself."""
     from transformers.utils import logging
 

@@ -55,8 +55,10 @@ def all_checks(config: Config) -> Iterator[Check]:
     yield check_lock(CODE / "requirements.lock")
     yield imports(loads.problem())
     yield ray_cpus(config, cpus())
-    yield amount("memory", memory_bytes() / GIB, warn=6, fail=3, advice="close other programs, or use a larger machine")
-    yield amount(
+    yield check_free(
+        "memory", memory_bytes() / GIB, warn=6, fail=3, advice="close other programs, or use a larger machine"
+    )
+    yield check_free(
         "disk", shutil.disk_usage(_existing(home)).free / GIB, warn=5, fail=1, advice="free space on this disk"
     )
     yield writable(home)
@@ -144,7 +146,7 @@ def memory_bytes() -> int:
     return available
 
 
-def amount(name: str, gib: float, warn: float, fail: float, advice: str) -> Check:
+def check_free(name: str, gib: float, warn: float, fail: float, advice: str) -> Check:
     if gib >= warn:
         return Check(name, "ok", f"{gib:.1f} GiB free")
     return Check(name, "fail" if gib < fail else "warn", f"{gib:.1f} GiB free, {warn} GiB are comfortable", advice)

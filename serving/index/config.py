@@ -5,12 +5,12 @@ from typing import Literal, get_args
 
 from model.errors import ConfigError
 
-Kind = Literal["exact", "hnsw", "ivf"]
+StructureKind = Literal["exact", "hnsw", "ivf"]
 
 
 @dataclass(frozen=True)
 class IndexConfig:
-    kind: Kind = "hnsw"
+    kind: StructureKind = "hnsw"
     effort: int = 256  # hnsw: vectors held during a search (efSearch); ivf: lists read. exact: says nothing
     links: int = 16  # hnsw: of a vector on each layer, twice as many on the lowest (M)
     build_depth: int = 100  # hnsw: vectors held while a new one looks for its links (efConstruction)
@@ -19,7 +19,7 @@ class IndexConfig:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        _require(self.kind in get_args(Kind), f"index.kind is {self.kind!r}; choose exact, hnsw or ivf.")
+        _require(self.kind in get_args(StructureKind), f"index.kind is {self.kind!r}; choose exact, hnsw or ivf.")
         _require(self.effort >= 1, f"index.effort is {self.effort}; choose at least 1.")
         _require(2 <= self.links <= 256, f"index.links is {self.links}; choose 2 to 256.")
         _require(self.build_depth >= 1, f"index.build_depth is {self.build_depth}; choose at least 1.")

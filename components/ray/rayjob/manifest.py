@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from components.pods import duration_seconds
-from components.ray.rayjob.settings import Node, RayJob
+from components.ray.rayjob.settings import RayJob, RayNode
 
 Object = dict[str, Any]
 
@@ -68,13 +68,13 @@ def _owned(owner: Object) -> Object:
     return {key: owner[key] for key in ("apiVersion", "kind", "name", "uid")}
 
 
-def _group(asked: RayJob, node: Node, name: str, start: dict[str, str]) -> Object:
+def _group(asked: RayJob, node: RayNode, name: str, start: dict[str, str]) -> Object:
     store = {"object-store-memory": str(int(node.shared_bytes * STORE))}
     kept_alone: Object = {"labels": dict(NO_SIDECAR), "annotations": dict(NO_SIDECAR)}
     return {"rayStartParams": start | store, "template": {"metadata": kept_alone, "spec": _pod(asked, node, name)}}
 
 
-def _pod(asked: RayJob, node: Node, name: str) -> Object:
+def _pod(asked: RayJob, node: RayNode, name: str) -> Object:
     volumes, mounts = _volumes(asked, node)
     pod: Object = {
         "automountServiceAccountToken": False,
@@ -98,7 +98,7 @@ def _pod(asked: RayJob, node: Node, name: str) -> Object:
     return pod
 
 
-def _container(asked: RayJob, node: Node, name: str, mounts: list[Object]) -> Object:
+def _container(asked: RayJob, node: RayNode, name: str, mounts: list[Object]) -> Object:
     amounts = {"cpu": node.cpu, "memory": node.memory, "ephemeral-storage": node.storage}
     if node.gpu:
         amounts[node.gpu.type] = str(node.gpu.count)
@@ -125,7 +125,7 @@ def _environment(asked: RayJob) -> list[Object]:
     ]
 
 
-def _volumes(asked: RayJob, node: Node) -> tuple[list[Object], list[Object]]:
+def _volumes(asked: RayJob, node: RayNode) -> tuple[list[Object], list[Object]]:
     """The pod's volumes, and where its container mounts them."""
     places: list[tuple[str, str, Object]] = [
         ("data", asked.path, {"persistentVolumeClaim": {"claimName": asked.claim}}),

@@ -27,7 +27,7 @@ LEAST_HEAD, LEAST_WORKER = "1536Mi", "1Gi"
 LEAST_SHARED = "128Mi"  # of which 90 % are the object store; Ray refuses one of less than 75 MiB
 
 
-class Node(StrictModel):
+class RayNode(StrictModel):
     """A pod of the Ray cluster. It gets what it asks for, no less and no more: Ray counts by it.
 
     Where a node has not that many to set aside, `cpu_request` asks for less, and the pod uses `cpu` of them when they
@@ -45,16 +45,16 @@ class Node(StrictModel):
 
     @property
     def shared_bytes(self) -> int:
-        return int(amount(self.shared_memory) if self.shared_memory else amount(self.memory) / 4)
+        return int(quantity(self.shared_memory) if self.shared_memory else quantity(self.memory) / 4)
 
     @model_validator(mode="after")
-    def _ray_gets_up(self) -> "Node":
+    def _ray_gets_up(self) -> "RayNode":
         _require("cpu", self.cpu, LEAST_CPU)
-        if self.cpu_request and amount(self.cpu_request) > amount(self.cpu):
+        if self.cpu_request and quantity(self.cpu_request) > quantity(self.cpu):
             raise ValueError(f"cpu_request {self.cpu_request} is more than cpu {self.cpu}; ask for cpu at most")
         if self.shared_memory:
             _require("shared_memory", self.shared_memory, LEAST_SHARED)
-        if self.shared_bytes > amount(self.memory) / 2:
+        if self.shared_bytes > quantity(self.memory) / 2:
             raise ValueError(
                 f"shared_memory {self.shared_memory} is more than half of memory {self.memory}, against which it "
                 "counts; give memory more or shared_memory less"
@@ -72,8 +72,8 @@ class RayJob(StrictModel):
     path: Folder
     timeout: Duration = "24h"  # of one try, without the time in the queue
     retries: int = Field(default=1, ge=0)  # with a new Ray cluster, from the last snapshot
-    head: Node
-    workers: Node
+    head: RayNode
+    workers: RayNode
     env: dict[str, str] = Field(default_factory=dict)
     secrets: tuple[Secret, ...] = ()
 
@@ -86,7 +86,7 @@ class RayJob(StrictModel):
         return self
 
 
-def amount(quantity: str) -> float:
+def quantity(quantity: str) -> float:
     """Of a Cpu or a Memory: "500m" -> 0.5, "2Gi" -> 2147483648."""
     number = quantity.rstrip("mKMGTPEi")
     unit = quantity[len(number) :]
@@ -97,7 +97,7 @@ def amount(quantity: str) -> float:
 
 
 def _require(key: str, given: str, least: str) -> None:
-    if amount(given) < amount(least):
+    if quantity(given) < quantity(least):
         raise ValueError(f"{key} is {given}, and Ray does not get up with less than {least}; give it more")
 
 

@@ -17,7 +17,7 @@ from components.ray.rayjob import life
 from components.ray.rayjob.api import Kubernetes
 from components.ray.rayjob.heartbeat import beating
 from components.ray.rayjob.manifest import manifest
-from components.ray.rayjob.settings import RayJob, amount, asked
+from components.ray.rayjob.settings import RayJob, asked, quantity
 from components.ray.rayjob.spoken import Ears
 from components.ray.rayjob.work import Work, refusal
 from components.ray.training import Report, check_cpus, cpus_needed
@@ -78,7 +78,7 @@ def _pods(settings: RayJob, config: Config) -> int:
     """Worker pods: one a Ray Train worker, or as many workers in a pod as it has GPUs."""
     node = settings.workers
     pods = math.ceil(config.train.workers / (node.gpu.count if node.gpu else 1))
-    check_cpus(cpus_needed(config), pods * math.ceil(amount(node.cpu)))  # rounded as KubeRay does
+    check_cpus(cpus_needed(config), pods * math.ceil(quantity(node.cpu)))  # rounded as KubeRay does
     return pods
 
 

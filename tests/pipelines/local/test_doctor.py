@@ -37,7 +37,7 @@ def test_ray_needs_a_cpu_beside_its_workers(workers, cpus, state, advice):
 
 @pytest.mark.parametrize(("gib", "state"), [(8.0, "ok"), (4.0, "warn"), (2.9, "fail")])
 def test_amounts(gib, state):
-    check = doctor.amount("memory", gib, warn=6, fail=3, advice="buy some")
+    check = doctor.check_free("memory", gib, warn=6, fail=3, advice="buy some")
     assert check.state == state
     assert bool(check.advice) == (state != "ok")
 

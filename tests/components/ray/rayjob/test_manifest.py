@@ -11,7 +11,7 @@ from manifests import crd_schema, objects, validate
 from pydantic import ValidationError
 
 from components.ray.rayjob.manifest import QUEUE, manifest
-from components.ray.rayjob.settings import RayJob, amount
+from components.ray.rayjob.settings import RayJob, quantity
 from components.ray.rayjob.training import _name, _pods
 from model.config import load
 from model.config.overrides import override
@@ -242,19 +242,19 @@ def test_the_queue_covers_all_that_the_shipped_profile_asks_for():
     (queue,) = (node for node in objects("queue") if node["kind"] == "ClusterQueue")
     (group,) = queue["spec"]["resourceGroups"]
     quotas = [
-        {one["name"]: amount(str(one["nominalQuota"])) for one in flavor["resources"]} for flavor in group["flavors"]
+        {one["name"]: quantity(str(one["nominalQuota"])) for one in flavor["resources"]} for flavor in group["flavors"]
     ]
     assert all(set(quota) == set(group["coveredResources"]) for quota in quotas)
     head, worker = (pod["spec"]["containers"][0]["resources"]["requests"] for pod in pods_of(made(cluster())))
     workers = load("full").train.workers
-    assert all(amount(head[name]) <= quotas[0][name] for name in head)
-    asked, quota = {name: amount(worker[name]) * workers for name in worker}, quotas[-1]  # the last flavor has GPUs
+    assert all(quantity(head[name]) <= quotas[0][name] for name in head)
+    asked, quota = {name: quantity(worker[name]) * workers for name in worker}, quotas[-1]  # the last flavor has GPUs
     assert all(asked[name] <= quota[name] for name in asked), asked
 
 
 @pytest.mark.parametrize(("text", "value"), [("500m", 0.5), (".5", 0.5), ("2", 2), ("2Gi", 2**31), ("100M", 10**8)])
 def test_an_amount_is_read_as_kubernetes_reads_it(text, value):
-    assert amount(text) == value == float(parse_quantity(text))
+    assert quantity(text) == value == float(parse_quantity(text))
 
 
 def test_what_the_step_is_handed_is_short_and_names_no_secret_value():
