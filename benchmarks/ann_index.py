@@ -29,7 +29,7 @@ from model.embedding.affine import Affine, unit_length
 from model.embedding.quantization import calibrate
 from model.embedding.retrieval import top_k_of_blocks
 from serving.index import IndexConfig, PinIndex
-from serving.rows import Rows, as_ids
+from serving.rows import VectorRows, as_ids
 
 K, BLOCK, CALIBRATION = 10, 65_536, 5_000
 EFFORTS = {"exact": (1,), "hnsw": (64, 128, 256), "ivf": (32, 64, 128)}
@@ -101,7 +101,9 @@ def main() -> None:
     truth_QK = top_k_of_blocks(queries_QE, blocks(codes_NE, affine), K)[0]
     print(f"{args.vectors:,} vectors of {args.dim}, {args.queries:,} queries, seed {args.seed}", flush=True)
     print(WIDTHS.format(*COLUMNS), flush=True)
-    rows = Rows(as_ids([str(row) for row in range(args.vectors)]), codes_NE, np.zeros(args.vectors, dtype=np.int64))
+    rows = VectorRows(
+        as_ids([str(row) for row in range(args.vectors)]), codes_NE, np.zeros(args.vectors, dtype=np.int64)
+    )
     exact: dict[str, float] = {}
     for kind in args.kinds.split(","):
         with tempfile.TemporaryDirectory() as folder:
@@ -112,7 +114,7 @@ def main() -> None:
 def compare(
     folder: Path,
     kind: Any,
-    rows: Rows,
+    rows: VectorRows,
     affine: Affine,
     asked: tuple[np.ndarray, np.ndarray],
     exact: dict[str, float],

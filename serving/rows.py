@@ -22,7 +22,7 @@ from model.files import replaced
 
 
 @dataclass(frozen=True)
-class Rows:
+class VectorRows:
     ids: pa.LargeStringArray
     codes_NE: np.ndarray  # int8
     times_N: np.ndarray  # int64, microseconds since 1970, UTC: when the vector became known
@@ -30,16 +30,16 @@ class Rows:
     def __len__(self) -> int:
         return len(self.ids)
 
-    def take(self, rows: np.ndarray) -> "Rows":
+    def take(self, rows: np.ndarray) -> "VectorRows":
         """The rows at these places, in that order."""
-        return Rows(self.ids.take(pa.array(rows)), self.codes_NE[rows], self.times_N[rows])
+        return VectorRows(self.ids.take(pa.array(rows)), self.codes_NE[rows], self.times_N[rows])
 
 
 def as_ids(ids: Sequence[str] | np.ndarray) -> pa.LargeStringArray:
     return pa.array(ids, pa.large_string())
 
 
-def read_rows(shard: Path, affine: Affine, wanted: pc.Expression | None = None) -> Rows:
+def read_rows(shard: Path, affine: Affine, wanted: pc.Expression | None = None) -> VectorRows:
     """The rows of a shard; with `wanted` those for which that expression over its columns is true.
 
     Raises:
@@ -55,7 +55,7 @@ def read_rows(shard: Path, affine: Affine, wanted: pc.Expression | None = None) 
         )
     packed_NB = np.frombuffer(b"".join(table["vector"].to_pylist()), np.uint8).reshape(-1, affine.bytes_per_pin)
     ids = pa.concat_arrays([as_ids([]), *table["pin_id"].cast(pa.large_string()).chunks])
-    return Rows(ids, affine.unpack(packed_NB), table["event_timestamp"].cast(TIME).cast(pa.int64()).to_numpy())
+    return VectorRows(ids, affine.unpack(packed_NB), table["event_timestamp"].cast(TIME).cast(pa.int64()).to_numpy())
 
 
 def read_ids(shard: Path, wanted: pc.Expression | None = None) -> pa.ChunkedArray:
@@ -95,14 +95,14 @@ def write_rows(
         pq.write_table(table, scratch)
 
 
-def joined(parts: Sequence[Rows]) -> Rows:
+def joined(parts: Sequence[VectorRows]) -> VectorRows:
     """All rows of the parts, of which there is at least one."""
     codes_NE = np.concatenate([part.codes_NE for part in parts])
     times_N = np.concatenate([part.times_N for part in parts])
-    return Rows(pa.concat_arrays([part.ids for part in parts]), codes_NE, times_N)
+    return VectorRows(pa.concat_arrays([part.ids for part in parts]), codes_NE, times_N)
 
 
-def newest_each(rows: Rows) -> Rows:
+def newest_each(rows: VectorRows) -> VectorRows:
     """One row an id: that of the latest time.
 
     Raises:

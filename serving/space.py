@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 from model.embedding.affine import Affine
 from model.errors import StoreError, VectorIndexError
 from model.files import write_json
-from serving.rows import Rows, joined, newest_each, read_ids, read_rows
+from serving.rows import VectorRows, joined, newest_each, read_ids, read_rows
 
 # The names of a space's objects in Feast: one of these and the name of the space.
 PIN_EMBEDDING, USER_TASTE, PIN_RANKING = "pin_embedding_", "user_taste_", "pin_ranking_"
@@ -103,7 +103,7 @@ class SpaceManifest:
         chunks = (chunk for shard in self.shards for chunk in read_ids(shard, wanted).chunks)
         return pa.concat_arrays([pa.array([], pa.string()), *chunks])
 
-    def rows(self, wanted: pc.Expression | None = None) -> Iterator[Rows]:
+    def rows(self, wanted: pc.Expression | None = None) -> Iterator[VectorRows]:
         """What is stored, shard by shard: publications and pushes.
 
         Raises:
@@ -120,7 +120,7 @@ class SpaceManifest:
                 f"{self.folder} holds {read} Pins, its manifest says {self.pins}; publish the space again."
             )
 
-    def newest(self) -> Rows:
+    def newest(self) -> VectorRows:
         """The newest vector of every Pin, by id.
 
         Raises:

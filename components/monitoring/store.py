@@ -47,7 +47,7 @@ class Published:
 
 
 @dataclass(frozen=True)
-class Served:
+class OnlineSample:
     """What was found online, and when the newest vector was made."""
 
     asked: int
@@ -57,7 +57,9 @@ class Served:
     newest_vector: str  # ISO 8601
 
 
-def look_online(pin_ids: Sequence[str], published: Published, pairs: int, settings: Settings, now: datetime) -> Served:
+def look_online(
+    pin_ids: Sequence[str], published: Published, pairs: int, settings: Settings, now: datetime
+) -> OnlineSample:
     """Asks for the vectors of these Pins, and for all features of some pairs of a Pin and a user, twice.
 
     Raises:
@@ -68,7 +70,7 @@ def look_online(pin_ids: Sequence[str], published: Published, pairs: int, settin
         missing = _without_vector(store, f"{PIN_EMBEDDING}{space.name}", pin_ids)
         asked = _pairs(published.pin_ids, rows_folder(space.feast_home, f"{USER_TASTE}{space.name}"), pairs)
         differing = skew(store, f"{PIN_RANKING}{space.name}", asked, now)
-    return Served(len(pin_ids), missing, len(asked), differing, newest_time(space.shards).isoformat())
+    return OnlineSample(len(pin_ids), missing, len(asked), differing, newest_time(space.shards).isoformat())
 
 
 def _without_vector(store: "FeatureStore", view: str, pin_ids: Sequence[str]) -> int:

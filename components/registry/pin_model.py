@@ -19,7 +19,7 @@ import numpy as np
 import pandas as pd
 
 from model.data.catalogue import TEXT_SIGNALS
-from model.data.fields import FIELDS, Row, UnreadableField, read_row
+from model.data.fields import FIELDS, CleanRow, UnreadableField, read_row
 from model.data.images.decoding import UnreadableImage
 
 
@@ -47,7 +47,7 @@ class PinModel(mlflow.pyfunc.PythonModel):
         vectors[pins] = self._pins(rows, pins)
         return pd.DataFrame({"vector": vectors.tolist()}, index=table.index)
 
-    def _pins(self, rows: list[Row], pins: list[int]) -> np.ndarray:
+    def _pins(self, rows: list[CleanRow], pins: list[int]) -> np.ndarray:
         try:
             return self.embedder.pins([rows[i].image for i in pins], [rows[i].texts for i in pins])
         except UnreadableImage as error:
@@ -69,7 +69,7 @@ def _rows_of(table: pd.DataFrame) -> pd.DataFrame:
     return table[known]
 
 
-def _read(place: str, row: dict[Any, Any]) -> Row:
+def _read(place: str, row: dict[Any, Any]) -> CleanRow:
     try:
         read = read_row(row)
     except UnreadableField as error:

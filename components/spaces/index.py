@@ -16,7 +16,7 @@ from model.embedding.retrieval import CANDIDATES, top_k_of_blocks
 from model.errors import VectorIndexError
 from model.files import file_lock
 from serving.index import IndexConfig, PinIndex
-from serving.rows import Rows, as_ids
+from serving.rows import VectorRows, as_ids
 from serving.space import SpaceManifest
 
 RESULTS = 10
@@ -45,7 +45,7 @@ def bring_index_up(space: SpaceManifest, config: PromotionConfig, settings: Sett
     return recall
 
 
-def sample_recall(index: PinIndex, vectors: Rows, affine: Affine, queries: int) -> float:
+def sample_recall(index: PinIndex, vectors: VectorRows, affine: Affine, queries: int) -> float:
     """Share of the exact nearest Pins that the index finds; of equally near ones any will do.
 
     What it finds is measured by the stored vectors, whatever the index takes them to be.
@@ -70,6 +70,6 @@ def _opened(folder: Path, space: str) -> PinIndex | None:
         return None
 
 
-def _lacks_pins(index: PinIndex, vectors: Rows) -> bool:
+def _lacks_pins(index: PinIndex, vectors: VectorRows) -> bool:
     sample = vectors.ids.take(np.linspace(0, len(vectors) - 1, min(PRESENT, len(vectors)), dtype=np.int64))
     return len(index) < len(vectors) or bool(index.vectors(sample.to_pylist())[1].any())

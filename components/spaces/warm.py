@@ -22,7 +22,7 @@ from model.embedding.columns import as_binary
 from model.errors import StoreError
 from model.features.pin_stats import pin_stats
 from model.features.tastes import taste_table
-from serving.rows import Rows, read_rows
+from serving.rows import VectorRows, read_rows
 
 if TYPE_CHECKING:
     from feast import FeatureStore
@@ -83,7 +83,7 @@ def read_back(store: "FeatureStore", space: "SpaceObjects", most: int = READ_BAC
     return checked
 
 
-def _served_otherwise(store: "FeatureStore", space: "SpaceObjects", rows: Rows) -> str | None:
+def _served_otherwise(store: "FeatureStore", space: "SpaceObjects", rows: VectorRows) -> str | None:
     """The first Pin whose served vector is neither that of its row nor newer."""
     ids, vectors = rows.ids.to_pylist(), as_binary(space.manifest.affine.pack(rows.codes_NE)).to_pylist()
     times = pa.array(rows.times_N).cast(TIME).to_pylist()

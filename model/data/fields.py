@@ -27,13 +27,13 @@ class UnreadableField(ValueError):
 
 
 @dataclass(frozen=True)
-class Row:
+class CleanRow:
     image: bytes | None
     texts: dict[str, str]  # clean, by signal; those that say nothing are left out
     query: str  # clean; "": none
 
 
-def read_row(fields: Mapping[Any, Any]) -> Row:
+def read_row(fields: Mapping[Any, Any]) -> CleanRow:
     """Reads the FIELDS of a row; it may have any others.
 
     Raises:
@@ -42,7 +42,7 @@ def read_row(fields: Mapping[Any, Any]) -> Row:
     texts = {name: _text(name, fields.get(name), takes_list=name == "annotations") for name in TEXT_SIGNALS}
     query = _text("query", fields.get("query"), takes_list=False)
     assert query is None or isinstance(query, str)
-    return Row(_image(fields.get("image")), clean_texts(texts), clean(query))
+    return CleanRow(_image(fields.get("image")), clean_texts(texts), clean(query))
 
 
 def _image(value: Any) -> bytes | None:

@@ -22,7 +22,7 @@ from components.spaces.published import published
 from model.errors import StoreError
 from serving.space import PIN_EMBEDDING, PIN_RANKING
 
-Row = tuple[str, str]
+Line = tuple[str, str]
 UNKNOWN = "not stated"
 EVENTS = 3  # of the version, the last ones
 
@@ -80,7 +80,7 @@ def _titled(version: Any, aliases: list[str]) -> str:
     return f"models:/{version.name}/{version.version}{held}, made {_time(version.creation_timestamp)}"
 
 
-def _origin(tags: Mapping[str, str]) -> Iterator[Row]:
+def _origin(tags: Mapping[str, str]) -> Iterator[Line]:
     yield "code", tags.get("pinclip.git_rev", UNKNOWN)
     yield "catalogue", tags.get("pinclip.catalogue", UNKNOWN)
     yield "  digest", tags.get("pinclip.catalogue_digest", UNKNOWN)
@@ -100,14 +100,14 @@ def _validation(run_id: str, settings: Settings) -> str:
     return "; ".join([said, *found["failures"], *found["warnings"]])
 
 
-def _made_by(version: Any, run: Any | None) -> Iterator[Row]:
+def _made_by(version: Any, run: Any | None) -> Iterator[Line]:
     name = version.tags.get("pinclip.run_id", UNKNOWN)
     state = f"MLflow run {version.run_id}, {run.info.status.lower()}" if run else "no longer in MLflow"
     yield "run", f"{name} ({state})"
     yield "  schedule", version.tags.get("pinclip.schedule", "none, started by hand")
 
 
-def _verdict(tags: Mapping[str, str]) -> Iterator[Row]:
+def _verdict(tags: Mapping[str, str]) -> Iterator[Line]:
     """The broken rules, or the one sentence on whom the version was compared with."""
     verdict = tags.get("pinclip.gate")
     reasons = tags.get("pinclip.gate.reasons", "").splitlines()
@@ -117,7 +117,7 @@ def _verdict(tags: Mapping[str, str]) -> Iterator[Row]:
         yield "", f"Promoted all the same: {tags[FORCED]}"
 
 
-def _figures(metrics: Mapping[str, float]) -> Iterator[Row]:
+def _figures(metrics: Mapping[str, float]) -> Iterator[Line]:
     """recall@10 on fresh Pins, beside the baseline and the champion of that day."""
     yield "metrics", "recall@10 on fresh Pins"
     for path, label, _ in tables.TASKS:
@@ -131,7 +131,7 @@ def _figures(metrics: Mapping[str, float]) -> Iterator[Row]:
         yield "", f"{label:<23}{'  '.join(said) or 'not measured'}"
 
 
-def _space(version: Any, settings: Settings) -> Iterator[Row]:
+def _space(version: Any, settings: Settings) -> Iterator[Line]:
     name = version.tags.get("pinclip.space", f"v{version.version}")
     try:
         manifests, serving = published(settings)
@@ -149,7 +149,7 @@ def _space(version: Any, settings: Settings) -> Iterator[Row]:
     yield "index", _index(state_folder(name, settings) / "index" / "manifest.json")
 
 
-def _history(version: Any, settings: Settings) -> Iterator[Row]:
+def _history(version: Any, settings: Settings) -> Iterator[Line]:
     own = [one for one in events.read_events(settings) if str(one.version) == str(version.version)]
     for number, one in enumerate(own[-EVENTS:]):
         at = _time(1000 * datetime.fromisoformat(one.time).timestamp())

@@ -62,7 +62,7 @@ class PlainLines:
 
 
 @dataclass
-class Row:
+class StepRow:
     """One step as the table shows it."""
 
     state: str = "waiting"  # waiting, running, done, failed
@@ -77,14 +77,14 @@ class LiveTable:
     """The table of steps; `render` is called by rich several times a second so that the clock ticks."""
 
     def __init__(self, title: str, clock: Callable[[], float] = time.time) -> None:
-        self.title, self.clock, self.rows = title, clock, dict[str, Row]()
+        self.title, self.clock, self.rows = title, clock, dict[str, StepRow]()
         self.spinner = Spinner("dots")
 
     def show(self, event: Event) -> None:
         if event["event"] == "plan":
-            self.rows = {name: Row() for name in event["steps"]}
+            self.rows = {name: StepRow() for name in event["steps"]}
             return
-        row = self.rows.setdefault(event["step"], Row())
+        row = self.rows.setdefault(event["step"], StepRow())
         if event["event"] == "start":
             row.state, row.started = "running", event["time"]
         elif event["event"] == "progress":
@@ -102,7 +102,7 @@ class LiveTable:
         heading = Text(self.title, style="bold")
         return Group(heading, table) if self.rows else Group(heading, Text("starting …", style="dim"))
 
-    def _cells(self, name: str, row: Row) -> tuple[RenderableType, ...]:
+    def _cells(self, name: str, row: StepRow) -> tuple[RenderableType, ...]:
         if row.state == "waiting":
             return Text("·", style="dim"), Text(name, style="dim"), "", "", ""
         if row.state == "running":
@@ -114,6 +114,6 @@ class LiveTable:
         return mark, name, Text(f"{row.seconds:.1f} s", justify="right"), "", self._says(row)
 
     @staticmethod
-    def _says(row: Row) -> Text:
+    def _says(row: StepRow) -> Text:
         figures = [FIGURES[name].format(value) for name, value in row.figures.items()]
         return Text("  ".join(filter(None, [row.message, *figures])), style="dim", overflow="ellipsis", no_wrap=True)

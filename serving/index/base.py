@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 from model.embedding.affine import Affine
 from serving.index.config import IndexConfig
 from serving.index.structures import STRUCTURES, Structure
-from serving.rows import Rows
+from serving.rows import VectorRows
 
 RESCORED = 3  # candidates that are ranked exactly, for each result
 BLOCK = 64  # queries whose candidates are float32 at once
@@ -31,11 +31,11 @@ class Base:
     rows_L: np.ndarray  # the living rows in the order of their ids
 
     @staticmethod
-    def build(rows: Rows, affine: Affine, config: IndexConfig) -> "Base":
+    def build(rows: VectorRows, affine: Affine, config: IndexConfig) -> "Base":
         structure = STRUCTURES[config.kind].build(rows.codes_NE, affine, config)
         return Base(structure, rows.ids, rows.times_N, _by_id(rows.ids, np.arange(len(rows.ids))))
 
-    def merged(self, living_N: np.ndarray, new: Rows, config: IndexConfig) -> "Base":
+    def merged(self, living_N: np.ndarray, new: VectorRows, config: IndexConfig) -> "Base":
         """This base without its dead rows being found, and with the new ones."""
         alive, dead = np.count_nonzero(living_N), np.count_nonzero(~living_N)
         if dead > config.rebuild_share * (len(living_N) + len(new.ids)) and alive + len(new.ids):
@@ -76,9 +76,9 @@ class Base:
         scores_QC[rows_QC < 0] = -np.inf
         return scores_QC
 
-    def _kept(self, living_N: np.ndarray, new: Rows) -> Rows:
+    def _kept(self, living_N: np.ndarray, new: VectorRows) -> VectorRows:
         rows = np.flatnonzero(living_N)
-        return Rows(
+        return VectorRows(
             pa.concat_arrays([self.ids.take(pa.array(rows)), new.ids]),
             np.concatenate([self.structure[rows], new.codes_NE]),
             np.concatenate([self.times_N[rows], new.times_N]),

@@ -27,7 +27,7 @@ from serving.index.checks import checked_codes, checked_ids, checked_times, chec
 from serving.index.config import IndexConfig
 from serving.index.side import DELETED, PinChange
 from serving.index.state import State
-from serving.rows import Rows, joined, newest_each
+from serving.rows import VectorRows, joined, newest_each
 from serving.space import SpaceManifest
 
 Write = tuple[list[str], np.ndarray | None, np.ndarray]  # ids, their codes (None: deleted), event times
@@ -41,7 +41,7 @@ class PinIndex:
         self._journal: list[Write] | None = None  # what is written while a save runs
 
     @classmethod
-    def build(cls, batches: Iterable[Rows], space: str, affine: Affine, config: IndexConfig) -> "PinIndex":
+    def build(cls, batches: Iterable[VectorRows], space: str, affine: Affine, config: IndexConfig) -> "PinIndex":
         """Of an id that comes twice the newest vector counts.
 
         Raises:

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from model.embedding.affine import Affine
-from serving.rows import Rows, as_ids
+from serving.rows import VectorRows, as_ids
 
 ROOM = 64  # rows of an empty table
 DELETED = -1
@@ -41,12 +41,12 @@ class Side:
         self.ids.extend(ids)
         return range(first, last)
 
-    def living(self) -> Rows:
+    def living(self) -> VectorRows:
         """A copy of the newest row of every id that has one."""
         kept = [(pin_id, change) for pin_id, change in self.changes.items() if change.row != DELETED]
         rows = np.array([change.row for _, change in kept], dtype=np.int64)
         times = np.array([change.time for _, change in kept], dtype=np.int64)
-        return Rows(as_ids([pin_id for pin_id, _ in kept]), self.codes_ME[rows], times)
+        return VectorRows(as_ids([pin_id for pin_id, _ in kept]), self.codes_ME[rows], times)
 
     def deleted(self) -> dict[str, int]:
         return {pin_id: change.time for pin_id, change in self.changes.items() if change.row == DELETED}

@@ -28,7 +28,7 @@ import pyarrow.parquet as pq
 from model.embedding.affine import Affine
 from model.embedding.columns import as_binary
 from model.files import lock_descriptor
-from serving.rows import Rows, as_ids, joined, read_rows, write_rows
+from serving.rows import VectorRows, as_ids, joined, read_rows, write_rows
 
 
 class Journal:
@@ -48,7 +48,7 @@ class Journal:
         self._out.flush()
         self._known[self._name] += len(lines)
 
-    def news(self) -> Rows:
+    def news(self) -> VectorRows:
         """What others have accepted since the last call, newest last; at the first call all that ever was."""
         return joined([self._none, *(self._unread(name) for name in sorted(self._names()) if name != self._name)])
 
@@ -78,7 +78,7 @@ class Journal:
         yield from {file.stem for file in self.folder.glob("*.jsonl")}
         yield from {file.stem.removeprefix("pushed-") for file in self.shards.glob("pushed-*.parquet")}
 
-    def _unread(self, name: str) -> Rows:
+    def _unread(self, name: str) -> VectorRows:
         known, shard, rows = self._known.get(name, 0), self.shards / f"pushed-{name}.parquet", self._none
         if shard.is_file() and pq.read_metadata(shard).num_rows > known:
             rows = read_rows(shard, self.affine)
@@ -88,16 +88,16 @@ class Journal:
         self._known[name] = max(known, len(rows))
         return rows.take(np.arange(known, len(rows)))
 
-    def _rows(self, data: bytes) -> Rows:
+    def _rows(self, data: bytes) -> VectorRows:
         """Of the whole lines: what follows the last end of a line is cut off."""
         lines = [json.loads(line) for line in data.split(b"\n")[:-1]]
         packed = np.frombuffer(b"".join(base64.b64decode(line["vector"]) for line in lines), np.uint8)
         codes_NE = self.affine.unpack(packed.reshape(-1, self.affine.bytes_per_pin))
         times_N = np.array([line["time"] for line in lines], dtype=np.int64)
-        return Rows(as_ids([line["pin_id"] for line in lines]), codes_NE, times_N)
+        return VectorRows(as_ids([line["pin_id"] for line in lines]), codes_NE, times_N)
 
     @property
-    def _none(self) -> Rows:
+    def _none(self) -> VectorRows:
         return self._rows(b"")
 
 

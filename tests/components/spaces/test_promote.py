@@ -24,7 +24,7 @@ from components.spaces.roll_back import rollback
 from model.errors import ConfigError, RunError, StoreError, VectorIndexError
 from model.files import file_lock, remove
 from serving.index import IndexConfig, PinIndex
-from serving.rows import Rows, as_ids
+from serving.rows import VectorRows, as_ids
 
 # Codes drawn by chance are vectors of many lengths, for which the index is not made: it finds 0.7 of the nearest.
 # tests/components/spaces/test_promote_killed.py has the vectors of a model.
@@ -101,7 +101,7 @@ def test_an_index_that_finds_too_little_is_said_and_nothing_moves(home):
     crown(home, first)
     of_other = published_space(second, home.settings)
     vectors = of_other.manifest.newest()
-    rows = Rows(as_ids(vectors.ids.to_pylist()), vectors.codes_NE, np.zeros(230, dtype=np.int64))
+    rows = VectorRows(as_ids(vectors.ids.to_pylist()), vectors.codes_NE, np.zeros(230, dtype=np.int64))
     wrong = PinIndex.build([rows], first, of_other.manifest.affine, IndexConfig())
     wrong.save(state_folder(first, home.settings) / "index")
     with pytest.raises(

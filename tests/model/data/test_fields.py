@@ -11,7 +11,7 @@ from pictures import encoded
 from PIL import Image
 
 from model.data.cleaning import clean, clean_column, clean_texts
-from model.data.fields import Row, UnreadableField, read_row
+from model.data.fields import CleanRow, UnreadableField, read_row
 
 MISSING = [None, float("nan"), np.nan, np.float32("nan"), pd.NA, pd.NaT, Decimal("NaN"), pa.scalar(None, pa.string())]
 
@@ -19,7 +19,7 @@ MISSING = [None, float("nan"), np.nan, np.float32("nan"), pd.NA, pd.NaT, Decimal
 @pytest.mark.parametrize("missing", MISSING, ids=repr)
 @pytest.mark.parametrize("name", ["image", "title", "annotations", "query"])
 def test_missing_is_missing(name, missing):
-    assert read_row({name: missing}) == Row(None, {}, "")
+    assert read_row({name: missing}) == CleanRow(None, {}, "")
 
 
 @pytest.mark.parametrize("image", [b"ab", bytearray(b"ab"), memoryview(b"ab"), np.bytes_(b"ab"), pa.scalar(b"ab")])
