@@ -25,7 +25,7 @@ STARTING = "600"  # seconds
 
 
 @dataclass(frozen=True)
-class Work:
+class WorkerInput:
     """What every worker is told; it travels by value."""
 
     prepared: Path
@@ -57,7 +57,7 @@ def train(
     os.environ.setdefault("RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S", STARTING)
     needed = cpus_needed(config)
     folders = prepared.absolute(), neighbours.absolute(), out.absolute()
-    work = Work(*folders, config, report, progress.current(), os.environ.get(progress.EVENTS), snapshot)
+    work = WorkerInput(*folders, config, report, progress.current(), os.environ.get(progress.EVENTS), snapshot)
     with (
         ray_cluster(max(cpus(), needed), log=True),
         _scratch(out.absolute()) as scratch,
@@ -94,7 +94,7 @@ def _scratch(out: Path) -> Iterator[str]:
         yield folder
 
 
-def _worker(settings: dict[str, Work]) -> dict[str, Any]:
+def _worker(settings: dict[str, WorkerInput]) -> dict[str, Any]:
     """One worker's life. A user's mistake comes back as a result: it is no reason to start the workers again."""
     import torch
 

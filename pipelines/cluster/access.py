@@ -104,7 +104,7 @@ def health(host: str, token: str | None) -> dict[str, Any]:
     return said
 
 
-def refusal(host: str, error: Any) -> str:
+def http_refusal(host: str, error: Any) -> str:
     """One sentence for an answer that is none of 2xx."""
     said = error.body or error.reason
     with suppress(ValueError, TypeError, KeyError):

@@ -16,7 +16,7 @@ from typing import Any
 from components.configuration import Configuration
 from model.data.catalogue import Catalogue
 from model.errors import ClusterError, ConfigError, PinclipError
-from pipelines.cluster.access import Access, health, reason, refusal
+from pipelines.cluster.access import Access, health, http_refusal, reason
 from pipelines.cluster.checks import check_profile
 from pipelines.cluster.packages import Package, package
 from pipelines.cluster.profiles import DeployProfile
@@ -58,7 +58,7 @@ class Cluster:
                 warnings.simplefilter("ignore")
                 return function(*arguments, **named)
         except kfp_server_api.ApiException as error:
-            raise ClusterError(refusal(self.host, error)) from None
+            raise ClusterError(http_refusal(self.host, error)) from None
         except (urllib3.exceptions.HTTPError, TimeoutError) as error:
             raise ClusterError(
                 f"{self.host} does not answer ({reason(error)}); check --host and the network."

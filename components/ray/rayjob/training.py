@@ -19,7 +19,7 @@ from components.ray.rayjob.heartbeat import beating
 from components.ray.rayjob.manifest import manifest
 from components.ray.rayjob.settings import RayJob, asked, quantity
 from components.ray.rayjob.spoken import Ears
-from components.ray.rayjob.work import Work, refusal
+from components.ray.rayjob.work import SharedFolder, training_refusal
 from components.ray.training import Report, check_cpus, cpus_needed
 from model.config import Config
 from model.errors import ConfigError, TrainingError
@@ -46,7 +46,7 @@ def train(
     pods = _pods(settings, config)
     step = progress.current() or "train"
     name = _name(step, settings, config, (prepared, neighbours, snapshot))
-    work, kubernetes, ears = Work(volume, name), Kubernetes(), Ears(report)
+    work, kubernetes, ears = SharedFolder(volume, name), Kubernetes(), Ears(report)
     if work.outcome:  # the step was killed after its training had ended
         kubernetes.delete(name)
         return work.take(out)
@@ -62,7 +62,7 @@ def train(
             work.forget_outcome()
             raise
     if ears.refusal and not work.outcome:
-        raise refusal(ears.refusal)
+        raise training_refusal(ears.refusal)
     return work.take(out)
 
 

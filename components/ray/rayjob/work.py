@@ -27,7 +27,7 @@ from model.files import remove, replaced, write_json
 Figures = dict[str, Any]
 
 
-class Work:
+class SharedFolder:
     def __init__(self, volume: Path, name: str) -> None:
         self.volume, self.folder = volume, volume / "rayjobs" / name
 
@@ -80,7 +80,7 @@ class Work:
         if "figures" in outcome:
             figures: Figures = outcome["figures"]
             return figures
-        raise refusal(outcome)
+        raise training_refusal(outcome)
 
     def _shared(self, source: Path, name: str) -> Path:
         """Where the Ray pods see the folder."""
@@ -101,7 +101,7 @@ def read_outcome(folder: Path) -> str:
     return "figures" if "figures" in outcome else "refusal"
 
 
-def refusal(said: Figures) -> PinclipError:
+def training_refusal(said: Figures) -> PinclipError:
     """What the training refused with, from what it left or said of it."""
     error: PinclipError = getattr(errors, said["refusal"])(said["message"])
     return error

@@ -12,7 +12,7 @@ from kfp_server import TOKEN
 from components.configuration import load
 from model.errors import ClusterError, ConfigError
 from model.sources.synthetic.generate import SyntheticConfig, generate
-from pipelines.cluster.access import refusal
+from pipelines.cluster.access import http_refusal
 from pipelines.cluster.client import Cluster, submit
 from pipelines.cluster.packages import package
 from pipelines.cluster.profiles import read_profile
@@ -154,7 +154,7 @@ def test_refusals_as_a_real_server_worded_them(recorded, says):
     if not path.is_file():
         pytest.skip(f"{path} is absent: what a real server said is lent beside the checkout, not part of it")
     *body, status = path.read_text().rstrip().splitlines()
-    said = refusal("https://kfp", SimpleNamespace(status=int(status), body="\n".join(body), reason=""))
+    said = http_refusal("https://kfp", SimpleNamespace(status=int(status), body="\n".join(body), reason=""))
     assert says in said
     assert "\n" not in said and len(said) < 300
 

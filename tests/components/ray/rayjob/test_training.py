@@ -22,7 +22,7 @@ from components import progress
 from components.ray.rayjob import heartbeat, remote, training
 from components.ray.rayjob.settings import VARIABLE, asked, is_asked
 from components.ray.rayjob.spoken import MARK, Ears, say
-from components.ray.rayjob.work import Work
+from components.ray.rayjob.work import SharedFolder
 from model.config import load
 from model.config.overrides import override
 from model.errors import ConfigError, RunError, TrainingError
@@ -164,7 +164,7 @@ def test_a_rayjob_belongs_to_the_workflow_of_its_step(server, volume, walked, tm
 def test_a_training_that_ended_while_the_step_was_dead_is_taken_without_another(server, volume, walked, tmp_path):
     server.operator = lambda server, name: pytest.fail("made again")
     name = training._name("train", asked(), CONFIG, (*walked, None))
-    work = Work(volume, name)
+    work = SharedFolder(volume, name)
     (work.folder / "model").mkdir(parents=True)
     (work.folder / "model" / "weights").write_text("w")
     (work.folder / "outcome.json").write_text(json.dumps({"figures": {"steps": 3}}))
@@ -200,7 +200,7 @@ def test_another_try_forgets_a_refusal_of_the_one_before(server, volume, walked,
 
     monkeypatch.setattr(remote.training, "train", train)
     name = training._name("train", asked(), CONFIG, (*walked, None))
-    work = Work(volume, name)
+    work = SharedFolder(volume, name)
     work.ask(*walked, CONFIG, "train", None, 2)
     remote.main(work.folder)
     assert work.outcome == "refusal"
@@ -233,7 +233,7 @@ def test_a_volume_that_cannot_be_written_is_told(server, volume, walked, tmp_pat
 
 
 def test_inputs_on_the_volume_are_used_where_they_are(volume, walked):
-    work = Work(volume, "a")
+    work = SharedFolder(volume, "a")
     (volume / "prepared").mkdir()
     work.ask(volume / "prepared", walked[1], CONFIG, "train", None, 2)
     request = json.loads((work.folder / "request.json").read_text())
@@ -243,17 +243,17 @@ def test_inputs_on_the_volume_are_used_where_they_are(volume, walked):
 
 
 def test_work_that_nobody_came_back_for_goes_after_a_week(volume, walked):
-    old, new = Work(volume, "old"), Work(volume, "new")
+    old, new = SharedFolder(volume, "old"), SharedFolder(volume, "new")
     for work in (old, new):
         work.ask(*walked, CONFIG, "train", None, 2)
     week = old.folder.stat().st_mtime - 8 * 24 * 3600
     os.utime(old.folder, (week, week))
-    Work(volume, "third").ask(*walked, CONFIG, "train", None, 2)
+    SharedFolder(volume, "third").ask(*walked, CONFIG, "train", None, 2)
     assert not old.folder.exists() and new.folder.exists()
 
 
 def test_a_training_without_outcome_is_told(volume, walked, tmp_path):
-    work = Work(volume, "a")
+    work = SharedFolder(volume, "a")
     work.ask(*walked, CONFIG, "train", None, 2)
     with pytest.raises(TrainingError, match=r"left no outcome in .*; start the step again"):
         work.take(tmp_path / "model")
