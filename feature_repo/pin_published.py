@@ -6,9 +6,9 @@ The home is the folder of the feature_store.yaml named by FEAST_FS_YAML_FILE_PAT
 import os
 from pathlib import Path
 
-from feature_repo.ranking_services import published
+from feature_repo.ranking_services import feast_objects
 
 _default = Path(__file__).resolve().parents[1] / ".pinclip" / "feast" / "feature_store.yaml"
 _home = Path(os.environ.get("FEAST_FS_YAML_FILE_PATH", _default)).resolve().parent
 
-globals().update({definition.name: definition for definition in published(_home)})
+globals().update({definition.name: definition for definition in feast_objects(_home)})

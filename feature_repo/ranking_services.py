@@ -12,7 +12,7 @@ from feature_repo.feature_files import OWNER, RANKING, serving_space
 from feature_repo.pin_features import embedding_view, pin, stats_view
 from feature_repo.request_features import age_view, similarity_view
 from feature_repo.user_features import taste_view, user
-from serving.space import PIN_RANKING, SpaceManifest, rows_folder, written
+from serving.space import PIN_RANKING, SpaceManifest, published_manifests, rows_folder
 
 project = Project(
     name="pinclip",  # as in feature_store.yaml
@@ -69,9 +69,9 @@ class SpaceObjects:
         )
 
 
-def published(feast_home: Path) -> list[Any]:
+def feast_objects(feast_home: Path) -> list[Any]:
     """Every object that the files of a Feast home describe."""
-    spaces = [SpaceObjects(manifest) for manifest in written(feast_home)]
+    spaces = [SpaceObjects(manifest) for manifest in published_manifests(feast_home)]
     serving = serving_space(feast_home)
     objects = [*spaces[0].shared] if spaces else [project, pin, user]
     for space in spaces:

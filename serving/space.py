@@ -130,7 +130,7 @@ class SpaceManifest:
         return rows.take(pc.sort_indices(rows.ids).to_numpy())
 
 
-def written(feast_home: Path) -> list[SpaceManifest]:
+def published_manifests(feast_home: Path) -> list[SpaceManifest]:
     """The manifests of all published spaces, oldest model version first.
 
     Raises:

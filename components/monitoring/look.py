@@ -29,7 +29,7 @@ from components.monitoring.store import Published, look_online
 from components.patience import patient
 from components.registry.artifacts import model_folder
 from components.settings import Settings
-from components.spaces.published import published
+from components.spaces.published import published_spaces
 from components.spaces.reference import read_reference
 from model.config import PrepareConfig
 from model.data.catalogue import TEXT_SIGNALS, Catalogue, CatalogueWriter, joined_texts
@@ -51,9 +51,9 @@ class Chosen:
     canaries: set[str]
 
     @staticmethod
-    def of(there: list[str], published: set[str], config: MonitoringConfig) -> "Chosen":
-        new = [pin_id for pin_id in there if pin_id not in published]
-        known = [pin_id for pin_id in there if pin_id in published]
+    def of(there: list[str], published_spaces: set[str], config: MonitoringConfig) -> "Chosen":
+        new = [pin_id for pin_id in there if pin_id not in published_spaces]
+        known = [pin_id for pin_id in there if pin_id in published_spaces]
         wanted = (there, config.pins), (new, config.pins), (known, config.canaries)
         return Chosen(*({ids[place] for place in some(ids, count)} for ids, count in wanted))
 
@@ -76,7 +76,7 @@ def collect(
         StoreError: no space is published, or MLflow, Feast or Redis does not answer.
         CatalogueError: there is no catalogue, or none of the Pins looked at can be used.
     """
-    manifests, serving = published(settings)
+    manifests, serving = published_spaces(settings)
     space, now = manifests[serving], datetime.now(UTC)
     reference = read_reference(space.name, settings)
     source, before = Catalogue(catalogue), Published.of(space)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from components.report.plots import CLIP, MUTED, OURS, RULE, STYLE, Chart, written
+from components.report.plots import CLIP, MUTED, OURS, RULE, STYLE, Chart, save_figure
 from components.report.tables import LABELS
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def code_charts(study: dict[str, Any], folder: Path) -> list[Chart]:
             panels[0].set_ylabel(_RECALL)
             names = panels[0].get_legend_handles_labels()
             figure.legend(*names, loc="outside lower left", ncols=4, frameon=False, labelcolor=MUTED)
-            svg = written(figure, folder / f"codes_{scope}.svg")
+            svg = save_figure(figure, folder / f"codes_{scope}.svg")
         note = f"{pins}; each line goes through the prefixes {', '.join(map(str, _prefixes(entries)))}"
         charts.append(Chart("Recall against bytes", note, svg, _spoken(entries, tasks)))
     return charts
@@ -70,7 +70,7 @@ def slice_charts(slices: dict[str, Any], folder: Path) -> list[Chart]:
             figure, panels = _panels(list(measured), height=0.9 + 0.2 * len(names), sharey=True)
             for task, axes in zip(measured.values(), panels, strict=True):
                 _draw_slices(axes, task, column, names)
-            svg = written(figure, folder / f"slices_{re.sub(r'[^A-Za-z0-9]', '_', column)}.svg")
+            svg = save_figure(figure, folder / f"slices_{re.sub(r'[^A-Za-z0-9]', '_', column)}.svg")
         charts.append(Chart(f"By {column}", _note(measured, column, scope), svg, f"Recall@10 by {column}."))
     return charts
 

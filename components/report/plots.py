@@ -79,12 +79,12 @@ def loss_charts(ours: list[dict[str, Any]], clip: list[dict[str, Any]], folder: 
         if not lines:
             continue
         with matplotlib.rc_context(STYLE):
-            svg = written(_draw(lines), folder / f"loss_{field}.svg")
+            svg = save_figure(_draw(lines), folder / f"loss_{field}.svg")
         charts.append(Chart(title, note, svg, _summary(title, lines)))
     return charts
 
 
-def written(figure: "Figure", path: Path) -> str:
+def save_figure(figure: "Figure", path: Path) -> str:
     """Writes the figure as SVG to `path` and as PNG beside it; returns it as it may stand inside the page."""
     figure.savefig(path, metadata=UNSIGNED)
     figure.savefig(path.with_suffix(".png"), dpi=160, facecolor="white")

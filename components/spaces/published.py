@@ -5,13 +5,13 @@ from typing import TYPE_CHECKING
 from components.settings import Settings
 from components.spaces.feature_store import feast_errors
 from model.errors import StoreError
-from serving.space import SpaceManifest, manifest_file, written
+from serving.space import SpaceManifest, manifest_file, published_manifests
 
 if TYPE_CHECKING:
     from feature_repo.ranking_services import SpaceObjects
 
 
-def published(settings: Settings) -> tuple[dict[str, SpaceManifest], str]:
+def published_spaces(settings: Settings) -> tuple[dict[str, SpaceManifest], str]:
     """(the manifest of each space that can be read, oldest first; the one that serves: where `pin_ranking` stands, else
     the newest).
 
@@ -19,7 +19,7 @@ def published(settings: Settings) -> tuple[dict[str, SpaceManifest], str]:
         StoreError: nothing is published, or a manifest is damaged.
     """
     home = settings.home / "feast"
-    manifests = written(home)
+    manifests = published_manifests(home)
     if not manifests:
         raise StoreError(f"No space is published in {home}; run the pipeline first, or set PINCLIP_HOME.")
     return {manifest.name: manifest for manifest in manifests}, serving_space(settings) or manifests[-1].name

@@ -18,7 +18,7 @@ from components.report import tables
 from components.settings import Settings
 from components.spaces import events
 from components.spaces.places import state_folder
-from components.spaces.published import published
+from components.spaces.published import published_spaces
 from model.errors import StoreError
 from serving.space import PIN_EMBEDDING, PIN_RANKING
 
@@ -134,7 +134,7 @@ def _figures(metrics: Mapping[str, float]) -> Iterator[Line]:
 def _space(version: Any, settings: Settings) -> Iterator[Line]:
     name = version.tags.get("pinclip.space", f"v{version.version}")
     try:
-        manifests, serving = published(settings)
+        manifests, serving = published_spaces(settings)
     except StoreError:  # nothing is
         manifests, serving = {}, ""
     manifest = manifests.get(name)

@@ -14,7 +14,7 @@ from components.monitoring.cooldown import Cooldown
 from components.monitoring.page import headline
 from components.monitoring.retraining import TRAINING
 from components.settings import Settings
-from components.spaces.published import published
+from components.spaces.published import published_spaces
 from model.data.catalogue import Catalogue
 from model.errors import PinclipError
 from pipelines.cli.run import run_training
@@ -39,7 +39,7 @@ def monitor(catalogue: Path, config: Configuration, out: Path | None, retrain: b
     console, settings = Console(), Settings()
     out = (out or fresh_name(LOOKS)).absolute()
     root = str(Catalogue(catalogue.absolute()).root)
-    published(settings)  # said before anything starts
+    published_spaces(settings)  # said before anything starts
     lineage = unread_lineage(root, f"monitor-{datetime.now(UTC):%Y%m%d%H%M%S}")
     arguments = {"catalogue": root, "lineage": lineage}
     with claimed(out) as work:

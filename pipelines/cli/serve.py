@@ -12,7 +12,7 @@ from components.ray.cluster import ray_cluster
 from components.registry.artifacts import model_folder
 from components.settings import Settings
 from components.spaces.places import state_folder
-from components.spaces.published import published, serving_space
+from components.spaces.published import published_spaces, serving_space
 from model.errors import RunError, StoreError
 from pipelines.local.ports import is_free
 from serving.service.config import TOKEN, Find, Opening, ServiceConfig, SpaceFiles
@@ -56,7 +56,7 @@ def found(names: Sequence[str], catalogue: Path | None) -> Opening:
         StoreError: nothing is published, not such a space, or a model that MLflow does not hand over.
     """
     settings = Settings()
-    manifests, newest = published(settings)
+    manifests, newest = published_spaces(settings)
     chosen = _chosen(manifests, names)
     files = tuple(space_files(manifests[name], settings) for name in chosen)
     newest = newest if newest in chosen else chosen[-1]

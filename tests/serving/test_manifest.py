@@ -11,7 +11,7 @@ from model.embedding.affine import Affine
 from model.embedding.columns import as_binary
 from model.errors import StoreError
 from serving.rows import known_at, write_rows
-from serving.space import SpaceManifest, manifest_file, written
+from serving.space import SpaceManifest, manifest_file, published_manifests
 
 AFFINE = Affine(scale=0.0123456789, zero_point=-3, bits=4, dim=5)
 
@@ -33,8 +33,8 @@ def test_spaces_come_in_the_order_of_their_versions(tmp_path):
 
     for version in (10, 9, 2):
         replace(space_manifest(tmp_path, AFFINE, f"v{version}"), model_version=version).write()
-    assert [space.name for space in written(tmp_path)] == ["v2", "v9", "v10"]
-    assert written(tmp_path / "elsewhere") == []
+    assert [space.name for space in published_manifests(tmp_path)] == ["v2", "v9", "v10"]
+    assert published_manifests(tmp_path / "elsewhere") == []
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"space": "v7", "scale": "much"}', '{"space": "v7", "created": 3}'])
