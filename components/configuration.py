@@ -43,7 +43,7 @@ def load(profile: str = "demo", overrides: Iterable[str] = ()) -> Configuration:
     return laid_over(preset(Configuration(), PROFILES, profile), overrides)
 
 
-def parameters(config: Configuration, inputs: Iterable[str]) -> dict[str, Any]:
+def pipeline_arguments(config: Configuration, inputs: Iterable[str]) -> dict[str, Any]:
     """Those of a pipeline's `inputs` that are settings: `train_config` is the section `train`, `config` all as JSON.
 
     A section is a parameter of its own, so that a step's inputs, its key in the cluster's cache, hold what it reads.

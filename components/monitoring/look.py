@@ -34,7 +34,7 @@ from components.spaces.reference import read_reference
 from model.config import PrepareConfig
 from model.data.catalogue import TEXT_SIGNALS, Catalogue, CatalogueWriter, joined_texts
 from model.data.preparation import prepare
-from model.data.reading import batches, read
+from model.data.reading import read_table, table_batches
 from model.drift.facts import KEPT, drift_facts, some
 from model.embedding.embedder import BLOCK, Embedder
 from model.files import replaced, write_json
@@ -80,7 +80,7 @@ def collect(
     space, now = manifests[serving], datetime.now(UTC)
     reference = read_reference(space.name, settings)
     source, before = Catalogue(catalogue), Published.of(space)
-    there = read(source, "pins", ["pin_id"])["pin_id"].drop_null().unique()
+    there = read_table(source, "pins", ["pin_id"])["pin_id"].drop_null().unique()
     chosen = Chosen.of(there.to_pylist(), set(before.pin_ids.to_pylist()), config.monitoring)
     report(0.1, f"{len(chosen.ids):,} of {len(there):,} Pins are looked at")
     with tempfile.TemporaryDirectory() as scratch:
@@ -115,7 +115,7 @@ def _prepared(source: Catalogue, ids: set[str], limits: PrepareConfig, folder: P
     """The sample as a catalogue of its own, prepared as for training: consent first, then what can be read."""
     wanted = pa.array(sorted(ids), pa.string())
     with CatalogueWriter(folder / "sample") as writer:
-        for rows in batches(source, "pins", source.columns("pins"), BLOCK):
+        for rows in table_batches(source, "pins", source.columns("pins"), BLOCK):
             if (some_rows := rows.filter(pc.is_in(rows["pin_id"], value_set=wanted))).num_rows:
                 writer.write("pins", some_rows)
     prepare(Catalogue(folder / "sample"), folder / "prepared", limits)
@@ -156,5 +156,5 @@ def _newest_pin(source: Catalogue) -> str | None:
     """ISO 8601; null where no Pin says when it was made."""
     if "created_at" not in source.columns("pins"):
         return None
-    newest = pc.max(read(source, "pins", ["created_at"])["created_at"]).as_py()
+    newest = pc.max(read_table(source, "pins", ["created_at"])["created_at"]).as_py()
     return newest.isoformat() if newest else None

@@ -20,7 +20,7 @@ from model.config.folder import read_config
 from model.data.catalogue import TIME, Catalogue, CatalogueWriter
 from model.data.ledger import Ledger
 from model.data.preparation import prepare, withheld
-from model.data.reading import batches, read
+from model.data.reading import read_table, table_batches
 from model.data.references import KnownPins, prepare_boards
 from model.embedding.columns import as_binary
 from model.embedding.embedder import embed, read_vectors
@@ -56,13 +56,13 @@ def add_missing(space: SpaceManifest, source: Catalogue, model: Path, scratch: P
     Services on the same folder find it as they find what others have pushed (serving/service/journal.py).
     """
     known = space.ids()
-    wanted = read(source, "pins", ["pin_id"])["pin_id"].unique()
+    wanted = read_table(source, "pins", ["pin_id"])["pin_id"].unique()
     lacking = pc.or_(pc.is_in(wanted, known), pc.is_in(wanted, withheld(source)))
     missing = wanted.filter(pc.invert(lacking)).drop_null()
     if not len(missing):
         return 0
     with CatalogueWriter(scratch / "missing") as writer:
-        for rows in batches(source, "pins", source.columns("pins"), AT_ONCE):
+        for rows in table_batches(source, "pins", source.columns("pins"), AT_ONCE):
             writer.write("pins", rows.filter(pc.is_in(rows["pin_id"], missing)))
     try:
         prepared, vectors = _embedded(Catalogue(scratch / "missing"), model, scratch)
@@ -86,11 +86,11 @@ def embed_all(source: Catalogue, model: Path, scratch: Path) -> tuple[Path, Path
 
 def save_history(space: SpaceManifest, source: Catalogue, config: Config) -> SaveHistory:
     """Statistics and tastes come from these; Pins without a vector are in neither."""
-    pins, gone = read(source, "pins", ["pin_id", "created_at"]), withheld(source)
+    pins, gone = read_table(source, "pins", ["pin_id", "created_at"]), withheld(source)
     pins = pins.filter(pc.and_(pc.is_in(pins["pin_id"], space.ids()), pc.invert(pc.is_in(pins["pin_id"], gone))))
     first = pins.append_column("row", pa.array(range(pins.num_rows))).group_by("pin_id").aggregate([("row", "min")])
     pins = pins.take(first["row_min"].combine_chunks().sort())
-    refused = read(source, "pins", ["pin_id"])["pin_id"].unique().drop_null()
+    refused = read_table(source, "pins", ["pin_id"])["pin_id"].unique().drop_null()
     refused = refused.filter(pc.invert(pc.is_in(refused, pins["pin_id"].combine_chunks())))
     known = KnownPins(pins["pin_id"].combine_chunks(), refused, gone)
     boards, _ = prepare_boards(source, known, config.prepare.min_board_pins, Ledger())

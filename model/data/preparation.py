@@ -33,7 +33,7 @@ from model.data.images.decoding import ImageFacts, image_facts
 from model.data.images.formats import FORMATS, HEIF_EXTRA
 from model.data.ledger import NO_CONSENT, Ledger
 from model.data.pixels import decode_catalogue
-from model.data.reading import batches, read, refused_by_import
+from model.data.reading import read_table, refused_by_import, table_batches
 from model.data.references import KnownPins, prepare_boards, prepare_queries
 from model.errors import CatalogueError
 from model.files import replaced, write_json
@@ -105,7 +105,7 @@ def _prepare_pins(
     total, done, seen, facts = source.count("pins"), 0, set[str](), []
     gone = withheld(source)
     with ThreadPoolExecutor(cpus()) as pool:  # Pillow lets other threads run while it decodes
-        for rows in batches(source, "pins", source.columns("pins"), _BATCH):
+        for rows in table_batches(source, "pins", source.columns("pins"), _BATCH):
             rows = rows.append_column(_ROW, pa.array(range(done, done + rows.num_rows)))
             done += rows.num_rows
             ledger.read["pins"] += rows.num_rows
@@ -154,7 +154,7 @@ def withheld(source: Catalogue) -> pa.Array:
     """The pin_ids with any row whose consent is not given."""
     if "consent" not in source.columns("pins"):
         return pa.array([], pa.string())
-    rows = read(source, "pins", ["pin_id", "consent"])
+    rows = read_table(source, "pins", ["pin_id", "consent"])
     return rows["pin_id"].filter(pc.invert(pc.fill_null(rows["consent"], False))).unique()
 
 

@@ -12,7 +12,7 @@ from model.data.ledger import QUARANTINE
 from model.errors import CatalogueError
 
 
-def batches(source: Catalogue, table: str, columns: Sequence[str], rows: int) -> Iterator[pa.Table]:
+def table_batches(source: Catalogue, table: str, columns: Sequence[str], rows: int) -> Iterator[pa.Table]:
     """Catalogue.batches, as tables.
 
     Raises:
@@ -23,7 +23,7 @@ def batches(source: Catalogue, table: str, columns: Sequence[str], rows: int) ->
             yield pa.Table.from_batches([batch])
 
 
-def read(source: Catalogue, table: str, columns: Sequence[str]) -> pa.Table:
+def read_table(source: Catalogue, table: str, columns: Sequence[str]) -> pa.Table:
     """Catalogue.read.
 
     Raises:

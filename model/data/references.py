@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 from model.data.catalogue import REQUIRED, Catalogue
 from model.data.cleaning import REPLACEMENT, clean_column, readable
 from model.data.ledger import NO_CONSENT, Ledger
-from model.data.reading import read
+from model.data.reading import read_table
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ def prepare_queries(source: Catalogue, pins: KnownPins, ledger: Ledger) -> pa.Ta
 
 def _read(source: Catalogue, table: str, ledger: Ledger) -> pa.Table:
     """The whole table with readable ids and clean texts; no rows where the source has no such table."""
-    rows = read(source, table, source.columns(table) or REQUIRED[table])
+    rows = read_table(source, table, source.columns(table) or REQUIRED[table])
     ledger.read[table] = rows.num_rows
     for name in ("query", "title"):
         if name in rows.column_names:

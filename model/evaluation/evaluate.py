@@ -31,7 +31,7 @@ from model.evaluation.slices import slices
 from model.evaluation.tasks import EvaluationScope, Task, evaluation_scope, related_task, search_task, text_tasks
 from model.files import replaced, write_json
 from model.graph.neighbourhood import read_training
-from model.network.checkpoint import load_model, parameters
+from model.network.checkpoint import count_parameters, load_model
 
 K = 10
 EXAMPLES = 6  # of each task in examples.json
@@ -104,7 +104,7 @@ def evaluate(
         "retention": _retention(metrics, rough),
     }
     encoder, _ = load_model(model)
-    metrics["model"] = {"version": None, "parameters": parameters(encoder)}
+    metrics["model"] = {"version": None, "parameters": count_parameters(encoder)}
     metrics["catalogue"] = _catalogue_facts(prepared, neighbours)
     scopes = {"all": everything, "fresh": fresh}
     by_slice = slices(ours.tables, _asked(scopes, ours, config), prepared, config)

@@ -83,12 +83,12 @@ def prefix_numbers(codes_NL: np.ndarray) -> np.ndarray:
     return numbers_NL
 
 
-def write(ids: SemanticIds, path: Path) -> None:
+def write_semantic_ids(ids: SemanticIds, path: Path) -> None:
     with replaced(path) as scratch:
         save_file({"centroids": np.ascontiguousarray(ids.centroids_LKE)}, scratch)
 
 
-def read(path: Path) -> SemanticIds:
+def read_semantic_ids(path: Path) -> SemanticIds:
     """Raises ModelError where the file is missing or is no such codebook."""
     try:
         centroids_LKE = load_file(path)["centroids"]

@@ -59,7 +59,7 @@ def load_model(folder: Path) -> tuple[PinEncoder, Tokenizer]:
     return encoder.eval(), Tokenizer.from_file(str(folder / "tokenizer.json"))
 
 
-def parameters(encoder: torch.nn.Module) -> int:
+def count_parameters(encoder: torch.nn.Module) -> int:
     return sum(p.numel() for p in encoder.parameters())
 
 

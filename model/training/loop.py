@@ -21,7 +21,7 @@ from model.config import Config, TrainConfig
 from model.config.overrides import override
 from model.errors import TrainingError
 from model.files import write_text
-from model.network.checkpoint import parameters, save_model
+from model.network.checkpoint import count_parameters, save_model
 from model.training.compute import prepare_blocks
 from model.training.dataset import TrainingSet, load_training_set
 from model.training.gradient_cache import cached_backward
@@ -29,7 +29,7 @@ from model.training.losses import world
 from model.training.objective import PinClip, on
 from model.training.optimizer import Optimizers, optimizer_for
 from model.training.precision import Working, training_dtype
-from model.training.sampling import Batch, batches, steps_per_epoch
+from model.training.sampling import Batch, steps_per_epoch, training_batches
 from model.training.snapshot import Snapshot
 
 Report = Callable[[dict[str, Any]], None]
@@ -66,7 +66,7 @@ def fit(
     micro_batch = config.train.micro_batch  # which shares its gradients itself
     parallel = DistributedDataParallel(working.task) if workers > 1 and not micro_batch else working.task
     clock = time.monotonic()
-    for step, batch, waited in _ahead(batches(training_set, config, first, total, rank, workers), first):
+    for step, batch, waited in _ahead(training_batches(training_set, config, first, total, rank, workers), first):
         rate = _set_learning_rate(optimizer, config.train, step, total)
         losses = train_step(parallel, working, optimizer, on(device, batch), micro_batch)
         if not math.isfinite(losses["gradient_norm"]):
@@ -81,7 +81,7 @@ def fit(
         save_model(out, task.encoder, tokenizer)
         write_text(out / "curves.jsonl", "".join(json.dumps(point) + "\n" for point in curves))
         snapshot.discard()
-    return {"steps": total, "parameters": parameters(task.encoder), "pins": len(training_set), **curves[-1]}
+    return {"steps": total, "parameters": count_parameters(task.encoder), "pins": len(training_set), **curves[-1]}
 
 
 def train_step(

@@ -48,7 +48,7 @@ def steps_per_epoch(training_set: TrainingSet, config: Config) -> int:
     return len(training_set) // config.train.batch_size
 
 
-def batches(
+def training_batches(
     training_set: TrainingSet, config: Config, first: int, last: int, rank: int, workers: int
 ) -> Iterator[Batch]:
     """The batches of steps [first, last), this worker's share of each."""

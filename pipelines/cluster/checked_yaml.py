@@ -14,7 +14,7 @@ from model.errors import ConfigError
 Whole = TypeVar("Whole", bound=StrictModel)
 
 
-def read(model: type[Whole], path: Path) -> Whole:
+def read_checked(model: type[Whole], path: Path) -> Whole:
     """The file as the model; an empty file is an empty mapping.
 
     Raises:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from components.configuration import Configuration, parameters
+from components.configuration import Configuration, pipeline_arguments
 from model.errors import ConfigError, RunError
 from model.files import write_text
 from pipelines.cluster.profiles import DeployProfile
@@ -49,7 +49,7 @@ def package(
     """
     component = _component(pipeline, profile, again, own_name)
     inputs = component.component_spec.inputs
-    settings = parameters(config, inputs)
+    settings = pipeline_arguments(config, inputs)
     required = [name for name, one in inputs.items() if not one.optional and name not in settings]
     return Package(component.name, _compile(component, config), list(inputs), required)
 
@@ -95,7 +95,7 @@ def _component(pipeline: str, profile: DeployProfile, again: bool = False, own_n
 def _compile(component: Any, config: Configuration, **options: Any) -> str:
     from kfp import compiler
 
-    defaults = parameters(config, component.component_spec.inputs)
+    defaults = pipeline_arguments(config, component.component_spec.inputs)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "pipeline.yaml"
         compiler.Compiler().compile(component, str(path), pipeline_parameters=defaults, **options)

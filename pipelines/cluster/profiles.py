@@ -23,7 +23,7 @@ from components.pods import (
 )
 from components.ray.rayjob.settings import RayJob
 from model.errors import ConfigError
-from pipelines.cluster.checked_yaml import read
+from pipelines.cluster.checked_yaml import read_checked
 from pipelines.lineage import CODE
 
 PROFILES = CODE / "deploy" / "profiles"
@@ -139,4 +139,4 @@ def read_profile(name: str) -> DeployProfile:
     if not path.is_file():
         known = ", ".join(sorted(one.stem for one in PROFILES.glob("*.yaml")))
         raise ConfigError(f"There is no deploy profile {name}; choose one of {known}, or name a YAML file.")
-    return read(DeployProfile, path)
+    return read_checked(DeployProfile, path)

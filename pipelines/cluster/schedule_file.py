@@ -14,7 +14,7 @@ from pydantic import AfterValidator, Field
 from components.pods import KubernetesName, StrictModel
 from model.config import Config
 from model.errors import ConfigError
-from pipelines.cluster.checked_yaml import read
+from pipelines.cluster.checked_yaml import read_checked
 from pipelines.cluster.packages import Package, package
 from pipelines.cluster.profiles import DeployProfile, read_profile
 from pipelines.configuration import from_tree
@@ -85,7 +85,7 @@ class Wanted:
 
 def read_schedules(path: Path) -> Schedules:
     """Raises ConfigError for a file that cannot be read or does not fit."""
-    return read(Schedules, path)
+    return read_checked(Schedules, path)
 
 
 def wanted(name: str, schedule: Schedule) -> Wanted:

@@ -27,7 +27,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from components.configuration import Configuration, parameters
+from components.configuration import Configuration, pipeline_arguments
 from components.progress import EVENTS
 from components.ray.cluster import RAY_FOLDER, ray_folder
 from model.errors import PinclipError
@@ -185,7 +185,7 @@ def _main(work: Path, pipe: int) -> None:
     with Path(os.environ[EVENTS]).open("a", encoding="utf-8") as file:
         file.write(json.dumps({"time": time.time(), "event": "plan", "steps": steps}) + "\n")
     local.init(local.SubprocessRunner(use_venv=False), pipeline_root=str(work / "artifacts"))
-    settings = parameters(Configuration.of(**request["config"]), pipeline.component_spec.inputs)
+    settings = pipeline_arguments(Configuration.of(**request["config"]), pipeline.component_spec.inputs)
     pipeline(**request["arguments"], **settings)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 from pydantic import TypeAdapter
 
-from components.configuration import Configuration, given, load, parameters
+from components.configuration import Configuration, given, load, pipeline_arguments
 from model.config import Config
 from model.errors import ConfigError
 
@@ -29,7 +29,7 @@ BOUNDED = dict(numbers(SCHEMA))
 
 def test_a_step_gets_back_the_part_that_the_pipeline_gave_it():
     whole = load("smoke", ["train.epochs=3", "seed=7", "gate.min_retention=0.5"])
-    inputs = parameters(whole, ["profile", "seed", "train_config", "gate_config", "no_setting"])
+    inputs = pipeline_arguments(whole, ["profile", "seed", "train_config", "gate_config", "no_setting"])
     part = given(Configuration, inputs | {"baseline": True, "step": None})
     assert part.to_dict() == {
         name: value for name, value in whole.to_dict().items() if name in ("profile", "seed", "train", "gate")
@@ -80,7 +80,7 @@ def test_the_smoke_profile_asks_little_of_the_gate():
 
 def test_a_pipeline_is_given_the_sections_that_it_has_parameters_for():
     config = load("smoke", ["seed=4"])
-    found = parameters(config, ["catalogue", "seed", "vision_config", "config"])
+    found = pipeline_arguments(config, ["catalogue", "seed", "vision_config", "config"])
     assert set(found) == {"seed", "vision_config", "config"}
     assert (found["seed"], found["vision_config"]["depths"]) == (4, [1, 1])
     assert Configuration.from_json(found["config"]) == config

@@ -16,7 +16,7 @@ import docker
 from docker.errors import ContainerError
 from kfp import local
 
-from components.configuration import load, parameters
+from components.configuration import load, pipeline_arguments
 from components.container_image import IMAGE
 from components.progress import EVENTS, finished
 from model.data.catalogue import Catalogue
@@ -74,7 +74,7 @@ def _run_pipeline() -> None:
     # So small a catalogue says little about quality; its features are to be published all the same.
     config, origin = load("smoke", ["gate.min_retention=0"]), lineage(Catalogue(OUT / "catalogue"))
     local.init(local.DockerRunner(**_confined()), pipeline_root=str(OUT / "artifacts"))
-    settings = parameters(config, training.component_spec.inputs)
+    settings = pipeline_arguments(config, training.component_spec.inputs)
     training(catalogue=origin["catalogue"], run=run_identity(config, origin), lineage=origin, **settings)
 
 

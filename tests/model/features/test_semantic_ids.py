@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from model.errors import ModelError, TrainingError
-from model.features.semantic_ids import SemanticIds, learn, prefix_numbers, read, write
+from model.features.semantic_ids import SemanticIds, learn, prefix_numbers, read_semantic_ids, write_semantic_ids
 
 
 def nested_clusters(seed: int, count: int = 600) -> tuple[np.ndarray, np.ndarray]:
@@ -87,8 +87,8 @@ def test_prefix_numbers_are_equal_where_prefixes_are(codes):
 def test_what_was_written_is_read(tmp_path):
     x, _ = nested_clusters(4, count=50)
     ids = learn(x, size=8)
-    write(ids, tmp_path / "ids.safetensors")
-    assert np.array_equal(read(tmp_path / "ids.safetensors").encode(x), ids.encode(x))
+    write_semantic_ids(ids, tmp_path / "ids.safetensors")
+    assert np.array_equal(read_semantic_ids(tmp_path / "ids.safetensors").encode(x), ids.encode(x))
     assert [p.name for p in tmp_path.iterdir()] == ["ids.safetensors"]
 
 
@@ -97,7 +97,7 @@ def test_a_file_that_is_no_codebook_is_refused(tmp_path, content):
     if content is not None:
         (tmp_path / "ids.safetensors").write_bytes(content)
     with pytest.raises(ModelError, match=r"ids.safetensors holds no semantic IDs .* learn them again"):
-        read(tmp_path / "ids.safetensors")
+        read_semantic_ids(tmp_path / "ids.safetensors")
 
 
 def test_vectors_that_do_not_fit_are_refused():

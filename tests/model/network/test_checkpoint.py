@@ -13,7 +13,7 @@ from model.config.folder import write_config
 from model.config.overrides import override
 from model.embedding.embedder import Embedder
 from model.errors import ModelError
-from model.network.checkpoint import load_model, parameters, save_model
+from model.network.checkpoint import count_parameters, load_model, save_model
 from model.network.encoder import PinEncoder
 from model.network.text import train_tokenizer
 
@@ -39,7 +39,7 @@ def test_saved_and_loaded_it_gives_the_same_vectors(tmp_path, trained, picture):
 
 def test_parameters_are_counted(trained):
     encoder, _ = load_model(trained[0])
-    assert parameters(encoder) == sum(value.numel() for value in encoder.state_dict().values())
+    assert count_parameters(encoder) == sum(value.numel() for value in encoder.state_dict().values())
 
 
 def sentence(folder: Path) -> str:

@@ -28,7 +28,7 @@ from model.training.dataset import load_training_set
 from model.training.loop import fit
 from model.training.objective import PinClip
 from model.training.optimizer import optimizer_for
-from model.training.sampling import batches
+from model.training.sampling import training_batches
 
 FAMILIES = ("siglip", "siglip2", "clip")
 SENTENCES = ["a red chair", "Two CATS on a sofa", "", "tea, tea and tea again and again and again and again and again"]
@@ -130,7 +130,7 @@ def test_what_is_frozen_gets_no_gradient_and_all_else_does(walked, checkpoint, c
     """Workers that share gradients wait for ever for one that never comes."""
     config = on_top_of(config, checkpoint, **trainable)
     task, (training_set, _) = PinClip(config), load_training_set(*walked, config)
-    task(next(batches(training_set, config, 0, 1, 0, 1)))["loss"].backward()
+    task(next(training_batches(training_set, config, 0, 1, 0, 1)))["loss"].backward()
     assert not [name for name, p in task.named_parameters() if p.requires_grad != (p.grad is not None)]
     for part in ("vision", "text"):
         found = learning(task, part)

@@ -13,7 +13,7 @@ from model.network.layers import Block, FunnelBlock
 from model.training.compute import _blocks, prepare_blocks
 from model.training.loop import fit
 from model.training.objective import PinClip
-from model.training.sampling import batches
+from model.training.sampling import training_batches
 
 COMPILER = shutil.which("g++") or shutil.which("clang++")
 OPTIONS = [
@@ -43,7 +43,7 @@ def traced(monkeypatch):
 def step(task, training_set, config, number):
     """Loss and gradients of one step."""
     task.zero_grad()
-    losses = task(next(batches(training_set, config, number, number + 1, 0, 1)))
+    losses = task(next(training_batches(training_set, config, number, number + 1, 0, 1)))
     losses["loss"].backward()
     return losses["loss"].item(), {name: p.grad for name, p in task.named_parameters() if p.grad is not None}
 
@@ -102,7 +102,7 @@ def test_forgotten_activations_are_not_kept(training_set, config):
             return tensor
 
         with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
-            task(next(batches(training_set, config, 0, 1, 0, 1)))
+            task(next(training_batches(training_set, config, 0, 1, 0, 1)))
         held.append(kept[0])
     assert held[1] < held[0] / 2
 

@@ -12,7 +12,7 @@ from model.training.gradient_cache import _parts, cached_backward
 from model.training.loop import fit
 from model.training.objective import PinClip
 from model.training.precision import Working
-from model.training.sampling import ROLES, batches
+from model.training.sampling import ROLES, training_batches
 
 
 def task_of(config) -> PinClip:
@@ -43,7 +43,7 @@ def check_equal(found, expected, tolerance=1e-5) -> None:
 
 @pytest.mark.parametrize("size", [1, 5, 16, 31, 32, 100])  # of 32 Pins
 def test_loss_and_gradients_are_those_of_the_plain_step(training_set, config, size):
-    batch = next(batches(training_set, config, 0, 1, 0, 1))
+    batch = next(training_batches(training_set, config, 0, 1, 0, 1))
     check_equal(cached(config, batch, size), plain(config, batch))
 
 
@@ -58,26 +58,26 @@ def test_loss_and_gradients_are_those_of_the_plain_step(training_set, config, si
 )
 def test_whatever_the_objective(training_set, config, changes):
     config = override(config, changes)
-    batch = next(batches(training_set, config, 2, 3, 0, 1))
+    batch = next(training_batches(training_set, config, 2, 3, 0, 1))
     check_equal(cached(config, batch, 7), plain(config, batch))
 
 
 def test_the_clip_baseline(training_set, config):
     config = clip_baseline(config)
-    batch = next(batches(training_set, config, 2, 3, 0, 1))
+    batch = next(training_batches(training_set, config, 2, 3, 0, 1))
     check_equal(cached(config, batch, 7), plain(config, batch))
 
 
 def test_without_any_text(training_set, config):
     nothing = sp.csr_matrix((len(training_set), 0), dtype="float32")
     silent = dataclasses.replace(training_set, signals={}, words=[], words_of_pin=nothing)
-    batch = next(batches(silent, config, 0, 1, 0, 1))
+    batch = next(training_batches(silent, config, 0, 1, 0, 1))
     check_equal(cached(config, batch, 7), plain(config, batch))
 
 
 def test_bf16_adds_its_gradients_in_fp32(training_set, config):
     """Thirty-two parts of one Pin are as near to the fp32 gradient as one part of thirty-two."""
-    batch = next(batches(training_set, config, 0, 1, 0, 1))
+    batch = next(training_batches(training_set, config, 0, 1, 0, 1))
     truth = torch.cat([gradient.flatten() for gradient in plain(config, batch)[1].values()])
     near = []
     for size in (1, 32):
@@ -88,7 +88,7 @@ def test_bf16_adds_its_gradients_in_fp32(training_set, config):
 
 
 def test_a_part_holds_its_pins_and_their_texts(training_set, config):
-    batch = next(batches(training_set, config, 0, 1, 0, 1))
+    batch = next(training_batches(training_set, config, 0, 1, 0, 1))
     parts = list(_parts(batch, 5))
     assert [len(part.pixels_bSS3) for part in parts] == [5] * 6 + [2]
     whole = torch.split(batch.texts.ids_T, batch.texts.lengths_N.tolist())
@@ -115,7 +115,7 @@ def test_training_in_parts_is_the_same_training(tmp_path, walked, config):
 
 def test_less_is_held_at_once(training_set, config):
     """What the graph keeps for the backward pass: in parts of four, not much more than an eighth."""
-    batch = next(batches(training_set, config, 0, 1, 0, 1))
+    batch = next(training_batches(training_set, config, 0, 1, 0, 1))
 
     def held(step) -> int:
         kept, most = [0], [0]

@@ -11,12 +11,12 @@ from model.config.overrides import override
 from model.network.encoder import prefixes
 from model.training.losses import sigmoid_loss, softmax_loss
 from model.training.objective import PinClip, on
-from model.training.sampling import batches
+from model.training.sampling import training_batches
 
 
 @pytest.fixture(scope="module")
 def batch(training_set, config):
-    return next(batches(training_set, config, 0, 1, 0, 1))
+    return next(training_batches(training_set, config, 0, 1, 0, 1))
 
 
 def task_of(config, **objective) -> PinClip:
@@ -136,7 +136,7 @@ def test_every_weight_that_learns_gets_a_gradient(training_set, config, changes)
     """Workers that share gradients wait for ever for one that never comes."""
     config = override(config, changes)
     task = PinClip(config)
-    task(next(batches(training_set, config, 0, 1, 0, 1)))["loss"].backward()
+    task(next(training_batches(training_set, config, 0, 1, 0, 1)))["loss"].backward()
     assert not [name for name, p in task.named_parameters() if p.requires_grad and p.grad is None]
     assert all(torch.isfinite(p.grad).all() for p in task.parameters() if p.requires_grad)
 
@@ -145,7 +145,7 @@ def test_one_kind_of_text_weighs_as_much_as_two(training_set, config):
     """Where no Pin has a short text, image–text is the long texts' loss, not half of it."""
     names = ("title", "description")
     silent = dataclasses.replace(training_set, signals={n: training_set.signals[n] for n in names})
-    batch = next(batches(silent, config, 0, 1, 0, 1))
+    batch = next(training_batches(silent, config, 0, 1, 0, 1))
     assert "short" not in batch.shown
     task = PinClip(override(config, {"objective": {"image_texts": ("long", "short")}}))
     alone = task_of(override(config, {"objective": {"image_texts": ("long",)}}))
@@ -158,7 +158,7 @@ def test_a_batch_without_any_text(training_set, config):
         training_set, signals={}, words=[], words_of_pin=sp.csr_matrix((len(training_set), 0), dtype="float32")
     )
     task = PinClip(config)
-    losses = task(next(batches(silent, config, 0, 1, 0, 1)))
+    losses = task(next(training_batches(silent, config, 0, 1, 0, 1)))
     losses["loss"].backward()
     assert losses["image_text"].item() == losses["text_fused"].item() == 0
     assert not [name for name, p in task.named_parameters() if p.requires_grad and p.grad is None]

@@ -9,12 +9,12 @@ from model.training.loop import train_step
 from model.training.objective import PinClip
 from model.training.optimizer import optimizer_for
 from model.training.precision import Working, training_dtype
-from model.training.sampling import batches
+from model.training.sampling import training_batches
 
 
 @pytest.fixture(scope="module")
 def batch(training_set, config):
-    return next(batches(training_set, config, 0, 1, 0, 1))
+    return next(training_batches(training_set, config, 0, 1, 0, 1))
 
 
 def master_of(config) -> PinClip:

@@ -11,7 +11,7 @@ from model.config.overrides import override
 from model.data.catalogue import LONG_SIGNALS, SHORT_SIGNALS, TEXT_TYPES
 from model.data.pixels import Pixels
 from model.graph.neighbourhood import read_fresh
-from model.training.sampling import ROLES, Batch, batches, steps_per_epoch
+from model.training.sampling import ROLES, Batch, steps_per_epoch, training_batches
 
 
 @pytest.fixture(scope="module")
@@ -36,14 +36,14 @@ def shown(batch: Batch, role: str) -> list[tuple | None]:
 
 
 def first_batches(training_set, config, steps=5) -> list[Batch]:
-    return list(batches(training_set, config, 0, steps, 0, 1))
+    return list(training_batches(training_set, config, 0, steps, 0, 1))
 
 
 @pytest.mark.parametrize("workers", [2, 4])
 def test_workers_share_the_batch_of_one(training_set, config, workers):
     for step in (0, 7):
-        whole = next(batches(training_set, config, step, step + 1, 0, 1))
-        parts = [next(batches(training_set, config, step, step + 1, rank, workers)) for rank in range(workers)]
+        whole = next(training_batches(training_set, config, step, step + 1, 0, 1))
+        parts = [next(training_batches(training_set, config, step, step + 1, rank, workers)) for rank in range(workers)]
         for field in ("pixels_bSS3", "has_image_b", "has_text_b"):
             assert torch.equal(torch.cat([getattr(part, field) for part in parts]), getattr(whole, field))
         for name, labels in whole.labels.items():
@@ -55,7 +55,7 @@ def test_workers_share_the_batch_of_one(training_set, config, workers):
 
 def test_a_resumed_run_sees_what_it_would_have_seen(training_set, config):
     whole = first_batches(training_set, config, 12)
-    rest = list(batches(training_set, config, 9, 12, 0, 1))
+    rest = list(training_batches(training_set, config, 9, 12, 0, 1))
     for resumed, before in zip(rest, whole[9:], strict=True):
         assert torch.equal(resumed.pixels_bSS3, before.pixels_bSS3)
         assert torch.equal(resumed.texts.ids_T, before.texts.ids_T)
@@ -85,7 +85,7 @@ def test_without_neighbours_an_epoch_shows_every_pin_once(training_set, config, 
     for epoch in range(2):
         seen = Counter(
             pin
-            for batch in batches(training_set, config, epoch * steps, (epoch + 1) * steps, 0, 1)
+            for batch in training_batches(training_set, config, epoch * steps, (epoch + 1) * steps, 0, 1)
             for pin in pins_of(batch, pin_of)
         )
         assert set(seen.values()) == {1}

@@ -20,7 +20,7 @@ from model.training.gradient_cache import cached_backward
 from model.training.losses import Temperature, sigmoid_loss, softmax_loss
 from model.training.objective import PinClip
 from model.training.precision import Working
-from model.training.sampling import batches
+from model.training.sampling import training_batches
 from model.training.snapshot import Snapshot
 
 LOSSES = {"sigmoid": sigmoid_loss, "softmax": softmax_loss}
@@ -58,7 +58,7 @@ def plain_step(training_set, config: Config, rank: int, workers: int) -> dict[st
     torch.manual_seed(config.seed)
     task = PinClip(config)
     parallel = DistributedDataParallel(task) if workers > 1 else task
-    losses = parallel(next(batches(training_set, config, 3, 4, rank, workers)))
+    losses = parallel(next(training_batches(training_set, config, 3, 4, rank, workers)))
     losses["loss"].backward()
     return _found(task, losses)
 
@@ -67,7 +67,7 @@ def cached_step(training_set, config: Config, rank: int, workers: int) -> dict[s
     """Gradient caching, five Pins at once."""
     torch.manual_seed(config.seed)
     task = PinClip(config)
-    batch = next(batches(training_set, config, 3, 4, rank, workers))
+    batch = next(training_batches(training_set, config, 3, 4, rank, workers))
     return _found(task, cached_backward(Working(task, torch.float32), batch, 5))
 
 
