@@ -9,13 +9,13 @@ from model.config import PrepareConfig
 from model.files import replaced
 from validation.expectations import evaluate
 from validation.pages import finish
-from validation.report import Report
+from validation.report import ValidationReport
 from validation.suites import catalogue_rules, embedding_rules
 from validation.tables import prepared_tables, summary_of
 from validation.vectors import dimension_of, vector_tables
 
 
-def check(prepared: Path, config: PrepareConfig, docs: Path) -> Report:
+def check(prepared: Path, config: PrepareConfig, docs: Path) -> ValidationReport:
     """Holds the facts of a prepared catalogue against the suites; writes the pages into the folder `docs`.
 
     Raises:
@@ -28,7 +28,7 @@ def check(prepared: Path, config: PrepareConfig, docs: Path) -> Report:
     return report
 
 
-def check_embeddings(vectors: Path, docs: Path, pins: int | None = None) -> Report:
+def check_embeddings(vectors: Path, docs: Path, pins: int | None = None) -> ValidationReport:
     """Holds the facts of a vectors folder against the suites; `pins` is how many Pins it should hold.
 
     Raises:

@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from validation.report import Finding, Report
+from validation.report import Finding, ValidationReport
 from validation.suites import Rule
 
 if TYPE_CHECKING:
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 _SITE = "pages"
 
 
-def evaluate(tables: dict[str, "pd.DataFrame"], rules: list[Rule], site: Path) -> Report:
+def evaluate(tables: dict[str, "pd.DataFrame"], rules: list[Rule], site: Path) -> ValidationReport:
     """Holds every rule against its table; writes the Data Docs site into the folder `site`."""
     os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")  # read when the package is imported
     import great_expectations as gx
@@ -31,7 +31,7 @@ def evaluate(tables: dict[str, "pd.DataFrame"], rules: list[Rule], site: Path) -
         result = definition.run(batch_parameters={"dataframe": table}, result_format="SUMMARY")
         findings += [_finding(rule, one) for rule, one in zip(own, _in_order(suite, result), strict=True)]
     context.build_data_docs(site_names=[_SITE])
-    return Report(findings)
+    return ValidationReport(findings)
 
 
 def _add_site(context: Any, folder: Path) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from model.files import remove
-from validation.report import Report
+from validation.report import ValidationReport
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -22,7 +22,7 @@ _FETCHED = re.compile(
 _POLICY = "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">"
 
 
-def finish(site: Path, report: Report, counts: dict[str, Any]) -> None:
+def finish(site: Path, report: ValidationReport, counts: dict[str, Any]) -> None:
     """Makes the Data Docs in `site` self-contained and writes the front page; `counts` are rows by table."""
     style = (Path(__file__).parent / "pages.css").read_text(encoding="utf-8")
     for page in site.rglob("*.html"):

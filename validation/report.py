@@ -29,7 +29,7 @@ class Finding:
 
 
 @dataclass(frozen=True)
-class Report:
+class ValidationReport:
     expectations: list[Finding]
 
     @property
@@ -57,7 +57,7 @@ class Report:
         }
 
 
-def require(report: Report) -> None:
+def require(report: ValidationReport) -> None:
     """Passes where every hard expectation holds.
 
     Raises:

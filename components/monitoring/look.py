@@ -39,7 +39,7 @@ from model.drift.facts import KEPT, drift_facts, some
 from model.embedding.embedder import BLOCK, Embedder
 from model.files import replaced, write_json
 
-Report = Callable[[float, str], None]  # share done, what has been done
+Progress = Callable[[float, str], None]  # share done, what has been done
 
 
 @dataclass(frozen=True)
@@ -51,9 +51,9 @@ class Chosen:
     canaries: set[str]
 
     @staticmethod
-    def of(there: list[str], published_spaces: set[str], config: MonitoringConfig) -> "Chosen":
-        new = [pin_id for pin_id in there if pin_id not in published_spaces]
-        known = [pin_id for pin_id in there if pin_id in published_spaces]
+    def of(there: list[str], published_ids: set[str], config: MonitoringConfig) -> "Chosen":
+        new = [pin_id for pin_id in there if pin_id not in published_ids]
+        known = [pin_id for pin_id in there if pin_id in published_ids]
         wanted = (there, config.pins), (new, config.pins), (known, config.canaries)
         return Chosen(*({ids[place] for place in some(ids, count)} for ids, count in wanted))
 
@@ -68,7 +68,7 @@ def collect(
     config: Configuration,
     out: Path,
     settings: Settings,
-    report: Report = lambda fraction, message: None,
+    report: Progress = lambda fraction, message: None,
 ) -> dict[str, Any]:
     """Looks at the space that serves; writes the folder above and returns look.json.
 

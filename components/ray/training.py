@@ -19,7 +19,7 @@ from model.cpus import cpus
 from model.errors import PinclipError, TrainingError
 
 LOW_MEMORY = "running low on memory"  # Ray's memory monitor says so of a process that it has killed
-Report = Callable[[dict[str, Any]], None]
+ReportStep = Callable[[dict[str, Any]], None]
 
 STARTING = "600"  # seconds
 
@@ -32,14 +32,14 @@ class WorkerInput:
     neighbours: Path
     out: Path
     config: Config
-    report: Report
+    report: ReportStep
     step: str
     events: str | None
     snapshot: Path | None
 
 
 def train(
-    prepared: Path, neighbours: Path, out: Path, config: Config, report: Report, snapshot: Path | None = None
+    prepared: Path, neighbours: Path, out: Path, config: Config, report: ReportStep, snapshot: Path | None = None
 ) -> dict[str, Any]:
     """Trains with config.train.workers Ray Train workers; `report` is called in the first worker.
 

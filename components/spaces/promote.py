@@ -25,7 +25,7 @@ from components.spaces.places import sync_lock
 from components.spaces.publish import bring_up
 from components.spaces.published import published_space, serving_space
 from components.spaces.switch import PROMOTE, SYNC, settle, switch
-from components.spaces.warm import LOCK, Report, warm
+from components.spaces.warm import LOCK, Progress, warm
 from model.config.folder import read_config
 from model.data.catalogue import Catalogue
 from model.errors import RunError
@@ -52,7 +52,7 @@ class Synced:
 
 
 @patient
-def sync(config: PromotionConfig, settings: Settings, report: Report = lambda fraction, message: None) -> Synced:
+def sync(config: PromotionConfig, settings: Settings, report: Progress = lambda fraction, message: None) -> Synced:
     """Brings the champion's space up and lets it serve. Where it does already, what is new in its catalogue is added.
 
     Raises:
@@ -75,7 +75,7 @@ def promote(
     reason: str,
     config: PromotionConfig,
     settings: Settings,
-    report: Report = lambda fraction, message: None,
+    report: Progress = lambda fraction, message: None,
 ) -> Synced:
     """As sync(), of a version that becomes the champion in the moment of the switch, when its space is ready.
 
@@ -98,7 +98,7 @@ def _serve(
     chosen: RegisteredCandidate,
     config: PromotionConfig,
     settings: Settings,
-    report: Report,
+    report: Progress,
     by: str,
     still: Callable[[], bool],
     reason: str = "",
@@ -121,7 +121,7 @@ def _serve(
 
 
 def _warmed(
-    store: "FeatureStore", chosen: RegisteredCandidate, settings: Settings, report: Report
+    store: "FeatureStore", chosen: RegisteredCandidate, settings: Settings, report: Progress
 ) -> "tuple[SpaceObjects, int, int, int]":
     """(the space, Pins added, rows changed, vectors read back)"""
     registration, work = chosen.registration, settings.home / "sync.work"

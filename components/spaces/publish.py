@@ -26,7 +26,7 @@ from components.spaces.feature_store import apply_objects, delete, feast_errors,
 from components.spaces.places import state_folder
 from components.spaces.reference import keep_reference
 from components.spaces.switch import switch
-from components.spaces.warm import LOCK, Report, SaveHistory, warm
+from components.spaces.warm import LOCK, Progress, SaveHistory, warm
 from model.data.catalogue import Catalogue
 from model.embedding.affine import read_affine
 from model.errors import StoreError
@@ -62,7 +62,7 @@ def publish(
     registration: Registration,
     lineage: Mapping[str, str],
     settings: Settings,
-    report: Report = lambda fraction, message: None,
+    report: Progress = lambda fraction, message: None,
 ) -> Publication:
     """Publishes the vectors under the version's space and, when all are readable, moves what follows the newest.
 
@@ -87,7 +87,7 @@ def bring_up(
     registration: Registration,
     lineage: Mapping[str, str],
     settings: Settings,
-    report: Report,
+    report: Progress,
 ) -> "tuple[SpaceObjects, int, int]":
     """The space of these vectors, readable; rows of statistics and tastes that are new; vectors read back.
 

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 READ_BACK = 20_000  # Pins read back at most; a larger table is sampled evenly
 BATCH = 1_000  # Pins of one online request
 LOCK = "feast/publishing.lock"  # held by whoever brings a space up or retires one
-Report = Callable[[float, str], None]  # share done, what has been done
+Progress = Callable[[float, str], None]  # share done, what has been done
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,9 @@ class SaveHistory:
     boards: pa.Table  # board_id · pin_id · saved_at
 
 
-def warm(store: "FeatureStore", space: "SpaceObjects", history: SaveHistory | None, report: Report) -> tuple[int, int]:
+def warm(
+    store: "FeatureStore", space: "SpaceObjects", history: SaveHistory | None, report: Progress
+) -> tuple[int, int]:
     """(rows of statistics and tastes that are new, vectors read back); without `history` those rows stay as they are.
 
     Raises:

@@ -38,7 +38,7 @@ from model.data.references import KnownPins, prepare_boards, prepare_queries
 from model.errors import CatalogueError
 from model.files import replaced, write_json
 
-Report = Callable[[float, str], None]  # share done in [0, 1], what is being done
+Progress = Callable[[float, str], None]  # share done in [0, 1], what is being done
 _BATCH = 128  # Pins decoded at once
 _SHARD_BYTES = 256 * 2**20
 _LINKS_PER_SHARD = 65_536  # rows of boards and of queries: they carry no images
@@ -59,7 +59,7 @@ def prepare(
     source: Catalogue,
     out: Path,
     config: PrepareConfig,
-    report: Report = lambda fraction, message: None,
+    report: Progress = lambda fraction, message: None,
     image_size: int | None = None,
 ) -> dict:
     """Writes the folder above and returns its summary.
@@ -99,7 +99,7 @@ def _carry_over(refused: pa.Table, ledger: Ledger) -> None:
 
 
 def _prepare_pins(
-    source: Catalogue, writer: CatalogueWriter, config: PrepareConfig, ledger: Ledger, report: Report
+    source: Catalogue, writer: CatalogueWriter, config: PrepareConfig, ledger: Ledger, report: Progress
 ) -> pa.Table:
     """Writes the usable Pins; returns the facts of all consented ones."""
     total, done, seen, facts = source.count("pins"), 0, set[str](), []

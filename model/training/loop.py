@@ -32,11 +32,11 @@ from model.training.precision import Working, training_dtype
 from model.training.sampling import Batch, steps_per_epoch, training_batches
 from model.training.snapshot import Snapshot
 
-Report = Callable[[dict[str, Any]], None]
+ReportStep = Callable[[dict[str, Any]], None]
 
 
 def fit(
-    prepared: Path, neighbours: Path, out: Path, config: Config, report: Report, snapshot_file: Path | None = None
+    prepared: Path, neighbours: Path, out: Path, config: Config, report: ReportStep, snapshot_file: Path | None = None
 ) -> dict[str, Any]:
     """Trains on the training Pins and writes the model folder `out`: weights, config, tokenizer, curves.jsonl.
 

@@ -15,7 +15,7 @@ from PIL import Image, ImageDraw
 from components.configuration import load
 from model.data.catalogue import Catalogue, CatalogueWriter
 from model.embedding.codes import NAMES
-from validation.report import Finding, Report
+from validation.report import Finding, ValidationReport
 
 PINS = 60
 COLOURS = {"coral": "#e2725b", "teal": "#2a8f8a", "indigo": "#4b4fa8", "mustard": "#d9a62e", "moss": "#6f8f46"}
@@ -182,7 +182,9 @@ def finding(says: str, observed: str, kind: str, success: bool = True) -> Findin
 def validated(*findings: Finding) -> dict:
     """validation.json."""
     whole = finding("Every Pin has an id", "all have", "hard")
-    return Report([whole, finding("Most Pins have a text", "12 % have none", "soft", False), *findings]).to_dict()
+    return ValidationReport(
+        [whole, finding("Most Pins have a text", "12 % have none", "soft", False), *findings]
+    ).to_dict()
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ import time
 from collections import deque
 from typing import Any
 
-from components.ray.training import Report
+from components.ray.training import ReportStep
 from model.errors import PinclipError
 
 MARK = "pinclip-progress: "
@@ -46,7 +46,7 @@ def _write(said: Said) -> None:
 class Ears:
     """Hears a log line by line: points go to `report`, a refusal is kept, all else is written to this log."""
 
-    def __init__(self, report: Report) -> None:
+    def __init__(self, report: ReportStep) -> None:
         self.report, self.tail = report, deque[str](maxlen=TAIL)
         self.refusal: Said | None = None
 

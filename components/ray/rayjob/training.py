@@ -20,7 +20,7 @@ from components.ray.rayjob.manifest import manifest
 from components.ray.rayjob.settings import RayJob, asked, quantity
 from components.ray.rayjob.spoken import Ears
 from components.ray.rayjob.work import SharedFolder, training_refusal
-from components.ray.training import Report, check_cpus, cpus_needed
+from components.ray.training import ReportStep, check_cpus, cpus_needed
 from model.config import Config
 from model.errors import ConfigError, TrainingError
 
@@ -28,7 +28,7 @@ COMMAND = ("python", "-m", "components.ray.rayjob.remote")
 
 
 def train(
-    prepared: Path, neighbours: Path, out: Path, config: Config, report: Report, snapshot: Path | None = None
+    prepared: Path, neighbours: Path, out: Path, config: Config, report: ReportStep, snapshot: Path | None = None
 ) -> dict[str, Any]:
     """As ray_training.train, by what PINCLIP_RAYJOB says.
 
