@@ -26,7 +26,7 @@ from model.config import Config, clip_baseline
 from model.data.catalogue import Catalogue
 from model.embedding.embedder import embed
 from model.evaluation.bootstrap import Bootstrap, ends
-from model.evaluation.completion import ALL, Ranking, by_popularity, by_vectors, completed, saves_left_out
+from model.evaluation.completion import ALL, BoardRanking, by_popularity, by_vectors, completed, saves_left_out
 from model.evaluation.evaluate import ModelVectors, clip_vectors, pinclip_vectors
 from model.graph.neighbourhood import read_edges, read_fresh
 from model.graph.splits import group_names
@@ -59,7 +59,9 @@ def read_looks(prepared: Path, neighbours: Path) -> Looks:
     return Looks(np.split(pairs[:, 1], starts), told, np.unique(names, return_inverse=True)[1], fresh_N)
 
 
-def contenders(ours: ModelVectors, theirs: ModelVectors, looks: Looks) -> tuple[list[tuple[str, str]], list[Ranking]]:
+def contenders(
+    ours: ModelVectors, theirs: ModelVectors, looks: Looks
+) -> tuple[list[tuple[str, str]], list[BoardRanking]]:
     """(side, how) of every way to score that is tried, and the rankings that try them."""
     everything, named, rankings = np.arange(len(looks.groups_N)), [], []
     for side, names, space in ((OURS, ("pin",), ours), (CLIP, ("image", "text", "mean"), theirs)):
@@ -69,7 +71,9 @@ def contenders(ours: ModelVectors, theirs: ModelVectors, looks: Looks) -> tuple[
     return [*named, (POPULARITY, "saves on other boards")], [*rankings, by_popularity(looks.saves_N)]
 
 
-def measured(looks: Looks, rankings: list[Ranking], fresh: bool, most: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+def measured(
+    looks: Looks, rankings: list[BoardRanking], fresh: bool, most: int, seed: int
+) -> tuple[np.ndarray, np.ndarray]:
     """Hits (Q, W) and the boards (Q,) of at most `most` saves; `fresh`: fresh Pins alone are taken and found."""
     candidates_N = looks.fresh_N if fresh else np.ones(len(looks.fresh_N), dtype=bool)
     asked = [(b, int(pin)) for b, pins_B in enumerate(looks.pins)

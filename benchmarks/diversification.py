@@ -30,7 +30,7 @@ from model.diversification import dpp, mmr, ssd
 from model.diversification.candidates import Candidates
 from model.diversification.config import DiversificationConfig
 from model.diversification.graph_signal import graph_vectors
-from model.diversification.slate import figures
+from model.diversification.slate import slate_figures
 from model.embedding.affine import unit_length
 from model.embedding.embedder import read_vectors
 from model.features.semantic_ids import learn
@@ -119,7 +119,7 @@ def curve(name: str, requests: list[tuple[Candidates, np.ndarray]], slots: int) 
         found = []
         for candidates, fresh_N in requests:
             order = method.rerank(candidates, slots, replace(config, beta=beta))
-            found.append({**figures(candidates, order, config), "fresh": fresh_N[order].mean()})
+            found.append({**slate_figures(candidates, order, config), "fresh": fresh_N[order].mean()})
         points.append({"beta": beta, **{key: round(fmean(one[key] for one in found), 5) for key in found[0]}})
     return points
 
@@ -138,7 +138,7 @@ def hidden(requests: list[tuple[Candidates, np.ndarray]], slots: int, seed: int 
         fewer, count = replace(known, text=text_NE, graph=graph_NG), min(slots, len(known))
         for name, (method, config) in ARMS.items():
             orders = [method.rerank(one, count, config) for one in (fewer, known)]
-            alike = [figures(known, order, config)["window_similarity"] for order in orders]
+            alike = [slate_figures(known, order, config)["window_similarity"] for order in orders]
             found[name].append([*(hidden_N[order].mean() for order in orders), *alike])
     names = ("shown", "shown_if_known", "window_similarity", "window_similarity_if_known")
     return {

@@ -78,7 +78,7 @@ def advance_training(point: dict[str, Any]) -> None:
     advance(point["fraction"], f"epoch {point['epoch']:.1f}", loss=point["loss"], images_per_s=point["images_per_s"])
 
 
-def current() -> str:
+def current_step() -> str:
     """The step that is running; empty outside a step."""
     return _step.get()
 
@@ -119,11 +119,11 @@ def _emit(event: str, **fields: Any) -> None:
         # One write of one line in append mode: lines of two processes do not mix.
         with Path(path).open("a", encoding="utf-8") as file:
             file.write(json.dumps(record) + "\n")
-    sys.stdout.write(plain(record) + "\n")
+    sys.stdout.write(log_line(record) + "\n")
     sys.stdout.flush()
 
 
-def plain(record: dict[str, Any]) -> str:
+def log_line(record: dict[str, Any]) -> str:
     """The event as one line for a log: "train  40%  epoch 4 of 10  loss 1.93"."""
     parts = [record["step"], f"{record['fraction']:.0%}" if "fraction" in record else record["event"]]
     parts.append(record.get("message", ""))

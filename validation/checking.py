@@ -7,7 +7,7 @@ from pathlib import Path
 
 from model.config import PrepareConfig
 from model.files import replaced
-from validation.expectations import evaluate
+from validation.expectations import check_rules
 from validation.pages import finish
 from validation.report import ValidationReport
 from validation.suites import catalogue_rules, embedding_rules
@@ -23,7 +23,7 @@ def check(prepared: Path, config: PrepareConfig, docs: Path) -> ValidationReport
     """
     summary = summary_of(prepared)
     with replaced(docs) as site:
-        report = evaluate(prepared_tables(prepared), catalogue_rules(config, summary), site)
+        report = check_rules(prepared_tables(prepared), catalogue_rules(config, summary), site)
         finish(site, report, {table: summary[table] for table in ("pins", "boards", "queries")})
     return report
 
@@ -35,6 +35,6 @@ def check_embeddings(vectors: Path, docs: Path, pins: int | None = None) -> Vali
         ModelError: the folder is not a finished embed step.
     """
     with replaced(docs) as site:
-        report = evaluate(vector_tables(vectors), embedding_rules(dimension_of(vectors), pins), site)
+        report = check_rules(vector_tables(vectors), embedding_rules(dimension_of(vectors), pins), site)
         finish(site, report, counts={})
     return report

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 _SITE = "pages"
 
 
-def evaluate(tables: dict[str, "pd.DataFrame"], rules: list[Rule], site: Path) -> ValidationReport:
+def check_rules(tables: dict[str, "pd.DataFrame"], rules: list[Rule], site: Path) -> ValidationReport:
     """Holds every rule against its table; writes the Data Docs site into the folder `site`."""
     os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")  # read when the package is imported
     import great_expectations as gx

@@ -9,7 +9,7 @@ from typing import Any
 
 from components.monitoring.config import MonitoringConfig
 from components.monitoring.cooldown import Cooldown
-from components.monitoring.page import named
+from components.monitoring.page import measure_name
 from components.monitoring.webhook import WEBHOOK, send
 from components.settings import Settings
 from model.errors import PinclipError, StoreError
@@ -35,10 +35,10 @@ def notify_blind(catalogue: str, error: PinclipError, config: MonitoringConfig, 
 def message(drift: dict[str, Any]) -> dict[str, Any]:
     over = [one for one in drift["measures"] if one["over"]]
     more = [f"… and {len(over) - SHOWN} more"] if len(over) > SHOWN else []
-    lines = [f"• *{_escaped(named(one))}*: {_escaped(one['says'])}" for one in over[:SHOWN]] + more
+    lines = [f"• *{_escaped(measure_name(one))}*: {_escaped(one['says'])}" for one in over[:SHOWN]] + more
     title = f"Pin vectors of the space {drift['space']}: drift in {len(over)} of {len(drift['measures'])} measures"
     where = f"Catalogue {drift['catalogue']} · {drift['time']} · the page is in MLflow's run {drift['mlflow_run']}"
-    return _slack(title, ", ".join(named(one) for one in over[:SHOWN]), lines, where)
+    return _slack(title, ", ".join(measure_name(one) for one in over[:SHOWN]), lines, where)
 
 
 def _slack(title: str, brief: str, lines: list[str], where: str) -> dict[str, Any]:

@@ -47,20 +47,20 @@ def write_page(drift: dict[str, Any], path: Path) -> None:
     measures = [one for one in drift["measures"] if not one["name"].startswith("skew/")]
     skew = sorted((one for one in drift["measures"] if one["name"].startswith("skew/")), key=lambda one: one["name"])
     drawn = [(one, _drawing(one)) for one in measures if one["histogram"]][:SHOWN]
-    page = {"drift": drift, "measures": measures, "skew": skew, "drawn": drawn, "headline": headline(drift)}
+    page = {"drift": drift, "measures": measures, "skew": skew, "drawn": drawn, "headline": drift_headline(drift)}
     write_text(path, _environment().get_template("page.html.j2").render(page))
 
 
-def headline(drift: dict[str, Any]) -> str:
+def drift_headline(drift: dict[str, Any]) -> str:
     """One line: quiet, or over the threshold in what."""
-    over = [named(one) for one in drift["measures"] if one["over"]]
+    over = [measure_name(one) for one in drift["measures"] if one["over"]]
     if not over:
         return f"Quiet: none of {len(drift['measures'])} measures is over its threshold"
     rest = f" and {len(over) - 4} more" if len(over) > 4 else ""
     return f"Over the threshold in {', '.join(over[:4])}{rest}"
 
 
-def named(measure: dict[str, Any]) -> str:
+def measure_name(measure: dict[str, Any]) -> str:
     """A measure as people call it: brightness (new Pins)."""
     name = str(measure["name"])
     if name.startswith("skew/"):
@@ -80,7 +80,7 @@ def note(measure: dict[str, Any]) -> str:
 
 def _drawing(measure: dict[str, Any]) -> Drawing:
     seen = measure["histogram"]
-    summary = f"{named(measure)}: {measure['says']}"
+    summary = f"{measure_name(measure)}: {measure['says']}"
     before, now = seen["before"], seen["now"]
     if seen["of_labels"]:
         bars = [(name, 100 * b, 100 * n) for name, b, n in zip(seen["names"], before, now, strict=True)]
@@ -117,7 +117,7 @@ def _environment() -> "Environment":
         lstrip_blocks=True,
     )
     environment.filters.update(
-        named=named,
+        named=measure_name,
         feature=feature,
         note=note,
         count=lambda number: f"{number:,}",

@@ -57,7 +57,7 @@ def train(
     os.environ.setdefault("RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S", STARTING)
     needed = cpus_needed(config)
     folders = prepared.absolute(), neighbours.absolute(), out.absolute()
-    work = WorkerInput(*folders, config, report, progress.current(), os.environ.get(progress.EVENTS), snapshot)
+    work = WorkerInput(*folders, config, report, progress.current_step(), os.environ.get(progress.EVENTS), snapshot)
     with (
         ray_cluster(max(cpus(), needed), log=True),
         _scratch(out.absolute()) as scratch,

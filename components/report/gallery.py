@@ -92,7 +92,7 @@ def shown(examples: dict[str, Any]) -> dict[str, list[dict[str, Any]]]:
     }
 
 
-def named(examples: dict[str, list[dict[str, Any]]], sample: dict[str, list[tuple[str, float]]]) -> set[str]:
+def shown_ids(examples: dict[str, list[dict[str, Any]]], sample: dict[str, list[tuple[str, float]]]) -> set[str]:
     """Every pin_id that the page shows."""
     entries = [entry for task in examples.values() for entry in task]
     items = [item for entry in entries for item in (entry["query"], *entry["results"])]

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from jinja2 import Environment
 
 
-def render(
+def render_report(
     *,
     out: Path,
     evaluation: Path,
@@ -56,7 +56,7 @@ def render(
         "slices": slices,
         "targets": study["targets"],
         **_validation(validation, _json(Path(catalogue.root).parent / "summary.json")),
-        "seconds": tables.seconds(timing_s),
+        "seconds": tables.step_seconds(timing_s),
         "total_s": sum(timing_s.values()),
         "settings": tables.settings(config),
     }
@@ -69,9 +69,9 @@ def _headline(metrics: dict[str, Any], verdict: Verdict, config: Configuration, 
     baseline = metrics.get("baseline_clip") or {}
     fresh = tables.tasks(metrics.get("fresh") or {}, baseline.get("fresh") or {}, catalogue)
     everything = tables.tasks(metrics, baseline, catalogue)
-    on_fresh = tables.headline(fresh)
+    on_fresh = tables.report_headline(fresh)
     return {
-        "headline": on_fresh or tables.headline(everything),
+        "headline": on_fresh or tables.report_headline(everything),
         "headline_split": "fresh" if on_fresh else "all",
         "recall_fresh": fresh,
         "recall_all": everything,
@@ -107,7 +107,7 @@ def _pictures(
     examples = gallery.shown(examples)
     pin_ids = catalogue.read("pins", ["pin_id"])["pin_id"]
     sample = gallery.sample_neighbours(neighbours, pin_ids, config.seed)
-    found = gallery.pictures(catalogue, gallery.named(examples, sample), config.prepare)
+    found = gallery.pictures(catalogue, gallery.shown_ids(examples, sample), config.prepare)
     return {
         "examples": [
             (tables.LABELS.get(task, task), [gallery.example(entry, found) for entry in entries])

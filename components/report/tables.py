@@ -76,7 +76,7 @@ def tasks(ours: dict[str, Any], clip: dict[str, Any], catalogue: dict[str, Any])
     return table
 
 
-def headline(table: list[MetricRows]) -> tuple[str, Metric] | None:
+def report_headline(table: list[MetricRows]) -> tuple[str, Metric] | None:
     """The figure to read first: recall@10 of the first task of the table that was measured."""
     found = ((t.label, m) for t in table for m in t.measures if m.name == "recall@10" and m.ours is not None)
     return next(found, None)
@@ -88,7 +88,7 @@ def retention(quantization: dict[str, Any]) -> list[tuple[str, float | None]]:
     return [(LABELS.get(task, task), finite(ratio)) for task, ratio in ratios.items()]
 
 
-def seconds(timing_s: dict[str, float]) -> list[tuple[str, float, float]]:
+def step_seconds(timing_s: dict[str, float]) -> list[tuple[str, float, float]]:
     """(step, seconds, share of the longest step), in the order the steps ran."""
     longest = max(timing_s.values(), default=0) or 1
     return [(step, value, value / longest) for step, value in timing_s.items()]

@@ -30,7 +30,7 @@ def tell_published(registration: Registration, publication: "Publication", setti
     _tell(*_judged(registration), done, f"Now serving: {serving(settings)}.")
 
 
-def figures(registration: Registration, settings: Settings) -> dict[str, Any]:
+def outcome_figures(registration: Registration, settings: Settings) -> dict[str, Any]:
     """The same for the run's metrics in KFP, which compares numbers and shows texts."""
     verdict = registration.verdict
     return {

@@ -19,7 +19,7 @@ def measure(
 
         from components.configuration import Configuration
         from components.monitoring import measures
-        from components.monitoring.page import headline, write_page
+        from components.monitoring.page import drift_headline, write_page
         from components.settings import Settings
         from model.files import write_json
 
@@ -28,4 +28,4 @@ def measure(
         write_page(found, Path(page.path))
         found["mlflow_run"] = measures.track(found, Path(page.path), Settings())
         write_json(Path(drift.path), found)
-        advance(1.0, headline(found))
+        advance(1.0, drift_headline(found))

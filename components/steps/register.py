@@ -72,5 +72,5 @@ def register(
             settings=Settings(),
         )
         registration.write(Path(version.path))
-        verdict.metadata.update(outcome.figures(registration, Settings()))
+        verdict.metadata.update(outcome.outcome_figures(registration, Settings()))
         outcome.tell_registered(registration, Settings())

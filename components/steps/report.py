@@ -45,13 +45,13 @@ def report(
         from components.prepared import prepared_folder
         from components.registry.tracking import log_report
         from components.registry.versions import Registration
-        from components.report.rendering import render
+        from components.report.rendering import render_report
         from components.settings import Settings
         from model.data.catalogue import Catalogue
 
         config = given(Configuration, locals())
         registration = Registration.read(Path(version.path))
-        written = render(
+        written = render_report(
             out=Path(charts.path),
             evaluation=Path(evaluation.path),
             comparison=Path(comparison.path),

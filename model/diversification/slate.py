@@ -16,7 +16,7 @@ from model.diversification.config import DiversificationConfig
 from model.diversification.similarity import Similarity
 
 
-def figures(candidates: Candidates, order: np.ndarray, config: DiversificationConfig) -> dict[str, float | None]:
+def slate_figures(candidates: Candidates, order: np.ndarray, config: DiversificationConfig) -> dict[str, float | None]:
     """The figures above. A list of one Pin repeats nothing: its similarities are 0."""
     among_TT = Similarity.of(candidates, config).among(order)
     behind_TT = np.subtract.outer(np.arange(len(order)), np.arange(len(order)))

@@ -20,7 +20,7 @@ import numpy as np
 
 ALL = 0  # `nearest`: all Pins of the board
 # The board's Pins -> (bool (B,), those that stay -> scores (W, N) of all Pins, one row a way to score).
-Ranking = Callable[[np.ndarray], Callable[[np.ndarray], np.ndarray]]
+BoardRanking = Callable[[np.ndarray], Callable[[np.ndarray], np.ndarray]]
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ def board_scores(similarity_NB: np.ndarray, nearest: int) -> np.ndarray:
     return np.partition(similarity_NB, -nearest, axis=1)[:, -nearest:].mean(axis=1)
 
 
-def by_vectors(x_NE: np.ndarray, nearest: Sequence[int]) -> Ranking:
+def by_vectors(x_NE: np.ndarray, nearest: Sequence[int]) -> BoardRanking:
     """Ranks by board_scores of vectors of length 1, one way for each of `nearest`."""
 
     def of_board(pins_B: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
@@ -54,7 +54,7 @@ def by_vectors(x_NE: np.ndarray, nearest: Sequence[int]) -> Ranking:
     return of_board
 
 
-def by_popularity(saves_N: np.ndarray) -> Ranking:
+def by_popularity(saves_N: np.ndarray) -> BoardRanking:
     """Ranks by how many boards a Pin is on, but for the board in question."""
 
     def of_board(pins_B: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
@@ -86,7 +86,7 @@ def saves_left_out(
             yield LeftOut(answer, ~copies_N[pins_B], asked_N)
 
 
-def completed(pins_B: np.ndarray, questions: Sequence[LeftOut], rankings: Sequence[Ranking], k: int) -> np.ndarray:
+def completed(pins_B: np.ndarray, questions: Sequence[LeftOut], rankings: Sequence[BoardRanking], k: int) -> np.ndarray:
     """float64 (L, W): the hits of every way to score on the questions of one board."""
     scorers, found = [ranking(pins_B) for ranking in rankings], []
     for one in questions:

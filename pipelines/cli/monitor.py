@@ -11,7 +11,7 @@ from rich.console import Console
 
 from components.configuration import Configuration
 from components.monitoring.cooldown import Cooldown
-from components.monitoring.page import headline
+from components.monitoring.page import drift_headline
 from components.monitoring.retraining import TRAINING
 from components.settings import Settings
 from components.spaces.published import published_spaces
@@ -58,7 +58,7 @@ def monitor(catalogue: Path, config: Configuration, out: Path | None, retrain: b
 
 def _say(console: Console, out: Path) -> None:
     drift, noticed = (json.loads((out / name).read_text(encoding="utf-8")) for name in ("drift.json", "noticed.json"))
-    console.print(f"\n{headline(drift)}.", markup=False, highlight=False, soft_wrap=True)
+    console.print(f"\n{drift_headline(drift)}.", markup=False, highlight=False, soft_wrap=True)
     rows = {"page": f"{out}/index.html", "figures": f"{out}/drift.json", "tracking": "pinclip ui"}
     rows |= {"notice": noticed["says"]} if noticed["over"] else {}
     for name, text in rows.items():

@@ -20,16 +20,16 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
-from components.progress import plain
+from components.progress import log_line
 
-Event = dict[str, Any]
+ProgressEvent = dict[str, Any]
 PLAIN_INTERVAL = 10.0  # seconds between two plain progress lines of a step
 # How a figure of a progress event reads; a figure not named here is left to the log.
 FIGURES = {"loss": "loss {:.3f}", "images_per_s": "{:,.0f} images/s"}
 
 
 @contextmanager
-def display(console: Console, title: str = "") -> Iterator[Callable[[Event], None]]:
+def display(console: Console, title: str = "") -> Iterator[Callable[[ProgressEvent], None]]:
     """Yields the function to show events with: live at a terminal, plain with NO_COLOR, CI or no terminal."""
     plain_lines = not console.is_terminal or console.is_dumb_terminal or bool({"NO_COLOR", "CI"} & set(os.environ))
     if plain_lines:
@@ -47,7 +47,7 @@ class PlainLines:
     def __init__(self, console: Console) -> None:
         self.console, self._next = console, 0.0
 
-    def show(self, event: Event) -> None:
+    def show(self, event: ProgressEvent) -> None:
         if event["event"] == "plan":
             return
         if event["event"] == "progress":
@@ -57,7 +57,7 @@ class PlainLines:
         else:
             self._next = 0.0
         # The sentence of an error is the command's to say, once, at its end.
-        line = f"{event['step']}  failed" if event["event"] == "error" else plain(event)
+        line = f"{event['step']}  failed" if event["event"] == "error" else log_line(event)
         self.console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
@@ -80,7 +80,7 @@ class LiveTable:
         self.title, self.clock, self.rows = title, clock, dict[str, StepRow]()
         self.spinner = Spinner("dots")
 
-    def show(self, event: Event) -> None:
+    def show(self, event: ProgressEvent) -> None:
         if event["event"] == "plan":
             self.rows = {name: StepRow() for name in event["steps"]}
             return

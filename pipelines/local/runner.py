@@ -36,7 +36,7 @@ from pinclip_entry import PATH, own_path_first
 from pipelines.failure import PipelineFailed
 from pipelines.lineage import REDIRECTS
 
-Event = dict[str, Any]
+ProgressEvent = dict[str, Any]
 POLL = 0.1  # seconds between two looks at the events
 GRACE = 5.0  # seconds a stopped pipeline has before it is killed
 # For every step, set once here: no telemetry, no chatter, whole lines in the log, and no module of the folder the
@@ -58,7 +58,7 @@ ENVIRONMENT = {
 
 
 def execute(
-    pipeline: str, arguments: dict[str, Any], config: Configuration, work: Path, show: Callable[[Event], None]
+    pipeline: str, arguments: dict[str, Any], config: Configuration, work: Path, show: Callable[[ProgressEvent], None]
 ) -> None:
     """Runs the pipeline `module:function` to its end; of the settings it gets those that it has parameters for.
 
@@ -154,7 +154,7 @@ def _stoppable() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _follow(path: Path, process: subprocess.Popen[bytes]) -> Iterator[Event]:
+def _follow(path: Path, process: subprocess.Popen[bytes]) -> Iterator[ProgressEvent]:
     """Yields the events appended to the file until the process has ended and all are read."""
     with path.open(encoding="utf-8") as file:
         line = ""

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from components import progress
-from components.progress import advance, advance_training, finished, plain, step, timings
+from components.progress import advance, advance_training, finished, log_line, step, timings
 from model.errors import CatalogueError, ServerAway
 
 
@@ -116,7 +116,7 @@ def test_without_a_file_there_are_only_lines(monkeypatch, capsys):
 
 def test_plain_lines_are_for_people():
     end = {"time": 0.0, "step": "embed", "event": "end", "seconds": 12.3456, "peak_bytes": 3 * 2**30}
-    assert plain(end) == "embed  end  12.3 s"
+    assert log_line(end) == "embed  end  12.3 s"
 
 
 def test_the_peak_of_a_step_is_that_of_whoever_spoke_for_it(tmp_path):

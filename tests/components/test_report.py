@@ -15,7 +15,7 @@ from PIL import Image
 
 from components.configuration import load
 from components.report import gallery, plots, tables
-from components.report.rendering import render
+from components.report.rendering import render_report
 from model.errors import RunError
 
 PINS = 60
@@ -74,7 +74,7 @@ class Page(HTMLParser):
 
 
 def test_the_page_is_whole_and_fetches_nothing(run):
-    path = render(**run)
+    path = render_report(**run)
     page, source = Page(path), path.read_text(encoding="utf-8")
     assert path == run["out"] / "report.html"
     assert all(address.startswith(("data:image/webp;base64,", "#")) for address in page.addresses)
@@ -95,7 +95,7 @@ def test_the_page_is_whole_and_fetches_nothing(run):
 
 
 def test_the_files_beside_it(run):
-    render(**run)
+    render_report(**run)
     losses = (f"loss_{loss}" for loss in ("image_text", "loss", "neighbour", "text_fused"))
     charts = (*losses, "codes_fresh", "slices_palette", "slices_region")
     expected = sorted(f"{chart}.{kind}" for chart in charts for kind in ("png", "svg"))
@@ -107,19 +107,19 @@ def test_the_files_beside_it(run):
 
 
 def test_the_same_run_gives_the_same_page(run):
-    first = render(**run).read_bytes()
-    assert render(**run).read_bytes() == first
+    first = render_report(**run).read_bytes()
+    assert render_report(**run).read_bytes() == first
 
 
 def test_texts_of_users_stay_texts(run):
     run["validation"] = with_finding(run["validation"], "Titles are plain", f"one is {HOSTILE}")
-    page = Page(render(**run))
+    page = Page(render_report(**run))
     assert "script" not in page.tags
     assert page.text.count(HOSTILE) >= 3  # a query, a result, a finding
 
 
 def test_the_headline_and_the_tables_say_what_was_measured(run):
-    text = Page(render(**run)).text
+    text = Page(render_report(**run)).text
     assert "Related Pins on fresh Pins: recall@10 of 0.371" in text
     assert "+50.0 %" in text
     assert "▼ −12.5 %" in text  # Search on fresh Pins, 0.315 against 0.36
@@ -128,13 +128,13 @@ def test_the_headline_and_the_tables_say_what_was_measured(run):
 
 
 def test_the_gate_says_what_was_not_reached(run):
-    text = Page(render(**run | {"config": load("demo", ["gate.min_fresh_search=0.5"])})).text
+    text = Page(render_report(**run | {"config": load("demo", ["gate.min_fresh_search=0.5"])})).text
     assert "Gate: not passed" in text
     assert "Search recall@10 on fresh Pins is 0.315, below the floor of 0.500." in text
 
 
 def test_the_champion_stands_beside_the_version(run):
-    text = Page(render(**run)).text
+    text = Page(render_report(**run)).text
     assert "Against the champion, version 3 · recall@10, fresh Pins; intervals: 95 %" in text
     assert "Search 0.315 0.305 +0.010 +0.008 to +0.012 90" in text
     assert "PinText, text → image 0.540 0.546 −0.006 −0.008 to −0.004 90" in text
@@ -143,7 +143,7 @@ def test_the_champion_stands_beside_the_version(run):
 
 def test_without_a_champion_there_is_no_table(run):
     changed(run["comparison"], champion=None, tasks={})
-    text = Page(render(**run)).text
+    text = Page(render_report(**run)).text
     assert "Against the champion" not in text
     assert "No version holds the alias champion: nothing was compared." in text
 
@@ -162,7 +162,7 @@ def test_what_was_not_measured_is_no_zero(run):
     (run["evaluation"] / "examples.json").write_text("{}")
     empty = pq.read_schema(run["neighbours"] / "neighbours.parquet").empty_table()
     pq.write_table(empty, run["neighbours"] / "neighbours.parquet")
-    text = Page(render(**run)).text
+    text = Page(render_report(**run)).text
     assert "not measured: no boards" in text
     assert "not measured: no queries" in text
     assert "PinText, image → text on fresh Pins" in text
@@ -175,34 +175,34 @@ def test_a_run_that_measured_nothing_still_has_a_report(run):
     changed(run["evaluation"] / "metrics.json", **nothing)
     run["curves"].write_text("")
     run["baseline_curves"].write_text("")
-    text = Page(render(**run | {"timing_s": {}})).text
+    text = Page(render_report(**run | {"timing_s": {}})).text
     assert "Nothing could be measured" in text
     assert "No step was logged" in text
 
 
 def test_what_was_refused_is_counted_by_reason(run):
-    text = Page(render(**run)).text
+    text = Page(render_report(**run)).text
     assert "boards: board too small left out 3,322" in text
     assert "pins 66 60 4 2" in text
 
 
 def test_expectations_are_counted_and_those_that_do_not_hold_are_told(run):
-    text = Page(render(**run)).text
+    text = Page(render_report(**run)).text
     assert "Passed : 1 of 2 expectations hold" in text
     assert "Soft: Most Pins have a text, but 12 % have none; map a text column" in text
     run["validation"] = with_finding(run["validation"], "Images open", "3 do not")
-    text = Page(render(**run)).text
+    text = Page(render_report(**run)).text
     assert "Failed : 1 of 3 expectations hold" in text
     assert "Hard: Images open, but 3 do not" in text
 
 
 def test_a_registered_version_is_named(run):
-    assert "Model version" not in Page(render(**run)).text
-    assert "Model version 7" in Page(render(**run, version=7)).text
+    assert "Model version" not in Page(render_report(**run)).text
+    assert "Model version 7" in Page(render_report(**run, version=7)).text
 
 
 def test_the_largest_gap_is_named_and_slices_are_drawn(run):
-    path = render(**run)
+    path = render_report(**run)
     text = Page(path).text
     assert "on fresh Pins, Search recall@10 of region = far $1$ is 0.100 (0.050 to 0.150, 31 queries)" in text
     assert "surely 62.5 % less" in text
@@ -215,12 +215,12 @@ def test_the_largest_gap_is_named_and_slices_are_drawn(run):
 def test_a_catalogue_without_slices_says_so(run):
     tasks = {"search": {"recall@10": 0.4, "queries": 9, "columns": {}}}
     changed(run["evaluation"] / "slices.json", scopes={"all": tasks, "fresh": tasks}, largest=None)
-    assert "Not measured: the catalogue has no slice columns" in Page(render(**run)).text
+    assert "Not measured: the catalogue has no slice columns" in Page(render_report(**run)).text
     assert not list((run["out"] / "plots").glob("slices*"))
 
 
 def test_codes_are_drawn_and_promises_judged(run):
-    page = render(**run)
+    page = render_report(**run)
     text, source = Page(page).text, page.read_text()
     assert "0 of 1 met, 1 missed" in text
     assert "int4 · Search fresh 94.0 % 92.0 % to 96.0 % 98.0 % missed" in text
@@ -236,13 +236,13 @@ def test_a_missing_file_is_named(run, missing):
     path = run["evaluation"].parent / missing
     path.unlink()
     with pytest.raises(RunError, match=re.escape(str(path))):
-        render(**run)
+        render_report(**run)
 
 
 def test_pictures_that_hardly_compress_stay_small_enough(run, catalogue_of):
     noise = np.random.default_rng(0)
     run["catalogue"] = catalogue_of([png(noise.integers(0, 256, (96, 96, 3), np.uint8)) for _ in range(PINS)])
-    assert render(**run).stat().st_size < 3_000_000
+    assert render_report(**run).stat().st_size < 3_000_000
 
 
 def test_gain_is_relative_and_needs_a_divisor():

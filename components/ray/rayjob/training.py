@@ -44,7 +44,7 @@ def train(
     volume = Path(settings.path)
     _check_snapshot(snapshot, volume)
     pods = _pods(settings, config)
-    step = progress.current() or "train"
+    step = progress.current_step() or "train"
     name = _name(step, settings, config, (prepared, neighbours, snapshot))
     work, kubernetes, ears = SharedFolder(volume, name), Kubernetes(), Ears(report)
     if work.outcome:  # the step was killed after its training had ended

@@ -20,7 +20,7 @@ from model.data.catalogue import SCHEMAS, TEXT_SIGNALS, TIME, CatalogueWriter
 from model.errors import ConfigError
 from model.sources.synthetic.phrases import board_title, texts
 from model.sources.synthetic.planting import REGION_NAMES, Board, Plan, Query, boards, plant, queries
-from model.sources.synthetic.scenes import render
+from model.sources.synthetic.scenes import render_scene
 from model.sources.synthetic.themes import BOARDS, PINS, stream
 
 BLOCK = 1024  # rows held at once, images included
@@ -102,7 +102,7 @@ def _pin_rows(plan: Plan, pins: range, size: int) -> pa.Table:
     columns |= {signal: [] for signal in TEXT_SIGNALS}
     for pin in pins:
         scene = plan.scene(pin)
-        columns["image"].append(render(scene, plan.seed, int(plan.group[pin]), pin, size))
+        columns["image"].append(render_scene(scene, plan.seed, int(plan.group[pin]), pin, size))
         for signal, text in texts(scene, stream(plan.seed, PINS, pin)).items():
             columns[signal].append(text)
     part = slice(pins.start, pins.stop)

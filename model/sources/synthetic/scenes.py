@@ -20,7 +20,7 @@ FINE = 2  # drawn this much larger, then averaged down: smooth outlines
 QUALITY = 90  # JPEG
 
 
-def render(scene: Scene, seed: int, group: int, pin: int, size: int) -> bytes:
+def render_scene(scene: Scene, seed: int, group: int, pin: int, size: int) -> bytes:
     """The JPEG bytes of one Pin, `size` pixels a side; the same for the same arguments, whatever was drawn before."""
     layout, jitter = stream(seed, PIXELS, 2 * group), stream(seed, PIXELS, 2 * pin + 1)
     drawn = np.asarray(_draw(scene, layout, jitter, size * FINE).reduce(FINE), dtype=np.float32)

@@ -5,7 +5,7 @@ from html.parser import HTMLParser
 
 import pytest
 
-from components.monitoring.page import headline, named, write_page
+from components.monitoring.page import drift_headline, measure_name, write_page
 
 VOID = {"meta", "br", "path"}
 
@@ -58,7 +58,7 @@ def test_a_quiet_page(page):
 
 
 def test_the_headline_names_four_and_counts_the_rest(drift):
-    assert headline(drift(*"abcde")) == "Over the threshold in a, b, c, d and 1 more"
+    assert drift_headline(drift(*"abcde")) == "Over the threshold in a, b, c, d and 1 more"
 
 
 @pytest.mark.parametrize(
@@ -71,4 +71,4 @@ def test_the_headline_names_four_and_counts_the_rest(drift):
     ],
 )
 def test_measures_by_the_names_that_people_use(name, scope, expected):
-    assert named({"name": name, "scope": scope}) == expected
+    assert measure_name({"name": name, "scope": scope}) == expected

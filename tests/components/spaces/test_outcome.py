@@ -40,7 +40,7 @@ def test_register_says_verdict_reasons_and_that_nothing_serves_yet(tmp_path, cap
 
 
 def test_the_metrics_of_the_run_say_the_same(tmp_path):
-    told = outcome.figures(registration(passed=False), Settings(home=tmp_path))
+    told = outcome.outcome_figures(registration(passed=False), Settings(home=tmp_path))
     assert told == {
         "version": 7,
         "gate_passed": 0,
@@ -48,7 +48,7 @@ def test_the_metrics_of_the_run_say_the_same(tmp_path):
         "reasons": f"{REASON} There is no champion.",
         "serving": "nothing yet",
     }
-    assert outcome.figures(registration(passed=True), Settings(home=tmp_path))["gate_passed"] == 1
+    assert outcome.outcome_figures(registration(passed=True), Settings(home=tmp_path))["gate_passed"] == 1
 
 
 def test_publish_says_that_a_refused_version_is_not_published_and_what_serves_in_its_place(home, tmp_path, capsys):

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from model.diversification import dpp, mmr, ssd
 from model.diversification.candidates import SIGNALS, Candidates
 from model.diversification.config import DiversificationConfig
-from model.diversification.slate import figures
+from model.diversification.slate import slate_figures
 from model.errors import ConfigError, RerankError
 
 METHODS = [ssd, mmr, dpp]
@@ -211,7 +211,7 @@ def test_a_higher_beta_shows_less_alike_and_costs_utility(method):
     means = []
     for beta in (0, 0.3, 1, 3):
         changed = dataclasses.replace(config, beta=beta)
-        found = [figures(c, method.rerank(c, 20, changed), config) for c in map(clustered, range(8))]
+        found = [slate_figures(c, method.rerank(c, 20, changed), config) for c in map(clustered, range(8))]
         means.append([np.mean([f[key] for f in found]) for key in ("window_similarity", "utility", "prefixes")])
     for low, high in pairwise(means):
         assert high[0] < low[0]
@@ -222,9 +222,8 @@ def test_a_higher_beta_shows_less_alike_and_costs_utility(method):
 def test_the_prefix_cost_alone_spreads_ids():
     config = DiversificationConfig(beta=0, prefix_cost=0)
     repeats = [
-        np.mean([figures(c, ssd.rerank(c, 20, dataclasses.replace(config, prefix_cost=cost)), config)["window_repeats"]
-                 for c in map(clustered, range(8))])
-        for cost in (0, 0.3, 1)
+        np.mean([slate_figures(c, ssd.rerank(c, 20, one), config)["window_repeats"] for c in map(clustered, range(8))])
+        for one in (dataclasses.replace(config, prefix_cost=cost) for cost in (0, 0.3, 1))
     ]  # fmt: skip
     assert repeats[0] > repeats[1] > repeats[2]
 
@@ -255,7 +254,7 @@ def test_pins_of_which_less_is_known_are_shown_neither_more_nor_less(beta):
 
 def test_pins_that_share_no_signal_are_not_alike():
     visual, text = np.array([[1.0], [0]], np.float32), np.array([[0.0], [1]], np.float32)
-    found = figures(Candidates(np.ones(2), visual, text), np.array([0, 1]), PLAIN)
+    found = slate_figures(Candidates(np.ones(2), visual, text), np.array([0, 1]), PLAIN)
     assert found["window_similarity"] == 0
 
 
@@ -263,7 +262,7 @@ def test_figures_by_hand():
     """Rows 0, 1 and 3 shown, window 1: likeness 0.6 and 0 beside each other, 0 two apart."""
     vectors = np.array([[1, 0, 0], [0.6, 0.8, 0], [1, 0, 0], [0, 0, 1]], np.float32)
     candidates = Candidates(np.array([4.0, 3, 1, 0]), vectors, ids=np.array([[5], [5], [6], [5]]))
-    found = figures(candidates, np.array([0, 1, 3]), dataclasses.replace(PLAIN, window=1))
+    found = slate_figures(candidates, np.array([0, 1, 3]), dataclasses.replace(PLAIN, window=1))
     assert found["window_similarity"] == pytest.approx(0.3)
     assert found["list_similarity"] == pytest.approx(0.2)
     assert found["utility"] == pytest.approx((7 / 3 - 2) / (8 / 3 - 2))

@@ -152,12 +152,12 @@ def test_redis_that_goes_away_breaks_no_promise(features_home, tmp_path, monkeyp
             whole(store, *arguments)
             server.stop()  # after the first of the two shards
 
-        monkeypatch.setattr(redis_writing, "write", half)
+        monkeypatch.setattr(redis_writing, "write_newer", half)
         with pytest.raises(StoreError, match="Redis does not answer"):
             home.publish(folder, registration)
         with pytest.raises(StoreError, match="The online store does not answer"):
             features.pin_vectors(["p1"], space)
-        monkeypatch.setattr(redis_writing, "write", whole)
+        monkeypatch.setattr(redis_writing, "write_newer", whole)
         server.start()
         assert np.array_equal(features.pin_vectors(list(stored), space)[0], expected(stored.values()))
         assert features.newest_space() == space

@@ -13,7 +13,7 @@ from model.errors import ConfigError
 from model.sources.synthetic import planting
 from model.sources.synthetic.generate import SyntheticConfig, generate
 from model.sources.synthetic.phrases import MISSING
-from model.sources.synthetic.scenes import render
+from model.sources.synthetic.scenes import render_scene
 from model.sources.synthetic.styles import STYLES
 from model.sources.synthetic.themes import OBJECTS, THEMES, stream
 
@@ -124,7 +124,7 @@ def test_the_same_configuration_gives_the_same_bytes_and_another_seed_others(tmp
 def test_a_pin_does_not_depend_on_what_was_drawn_before_it(plan, catalogue):
     images = catalogue.read("pins", ["image"]).column(0)
     for pin in (1199, 0, 600):
-        assert images[pin].as_py() == render(plan.scene(pin), CONFIG.seed, int(plan.group[pin]), pin, 64)
+        assert images[pin].as_py() == render_scene(plan.scene(pin), CONFIG.seed, int(plan.group[pin]), pin, 64)
 
 
 def test_streams_of_one_seed_do_not_meet():

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from model.sources.synthetic.planting import plant
-from model.sources.synthetic.scenes import render
+from model.sources.synthetic.scenes import render_scene
 from model.sources.synthetic.shapes import SHAPES
 from model.sources.synthetic.styles import STYLES
 from model.sources.synthetic.themes import COLOURS, OBJECTS, TEXTURES, THEMES, Scene
@@ -28,12 +28,12 @@ def decoded(data):
 
 
 def picture(plan, pin):
-    return decoded(render(plan.scene(pin), plan.seed, int(plan.group[pin]), pin, 64))
+    return decoded(render_scene(plan.scene(pin), plan.seed, int(plan.group[pin]), pin, 64))
 
 
 @pytest.mark.parametrize("size", [16, 64, 100])
 def test_images_decode_at_the_size_asked_for(size):
-    assert decoded(render(SCENE, 0, 0, 0, size)).shape == (size, size, 3)
+    assert decoded(render_scene(SCENE, 0, 0, 0, size)).shape == (size, size, 3)
 
 
 def test_every_word_of_the_world_can_be_drawn():
@@ -44,7 +44,7 @@ def test_every_word_of_the_world_can_be_drawn():
 
 def test_every_style_and_texture_changes_the_picture():
     drawn = {
-        render(dataclasses.replace(SCENE, texture=texture, style=style), 0, 0, 0, 32)
+        render_scene(dataclasses.replace(SCENE, texture=texture, style=style), 0, 0, 0, 32)
         for texture, style in itertools.product(TEXTURES, STYLES)
     }
     assert len(drawn) == len(TEXTURES) * len(STYLES)
