@@ -26,7 +26,7 @@ def append_rows(folder: Path, rows: pa.Table, key: str, now: datetime) -> int:
     not those stored: they are known from `now` on, whatever time they speak of.
     """
     if former := shards(folder):
-        stored = newest(pa.concat_tables([read_rows(shard) for shard in former]), key)
+        stored = newest(pa.concat_tables([read_appended(shard) for shard in former]), key)
         rows = _different(newest(rows, key), stored, key)
         rows = rows.set_column(rows.column_names.index(KNOWN), KNOWN, _always(now, rows))
     if rows.num_rows:
@@ -35,7 +35,7 @@ def append_rows(folder: Path, rows: pa.Table, key: str, now: datetime) -> int:
     return rows.num_rows
 
 
-def read_rows(shard: Path, since: datetime | None = None) -> pa.Table:
+def read_appended(shard: Path, since: datetime | None = None) -> pa.Table:
     """The rows of a shard that were appended after `since`."""
     return pq.read_table(shard, filters=None if since is None else pc.field(CREATED) > pa.scalar(since, TIME))
 

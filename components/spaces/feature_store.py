@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from components.settings import SECRET, Settings
 from components.spaces import redis_writing
-from components.spaces.feature_log import newest, read_rows, shards
+from components.spaces.feature_log import newest, read_appended, shards
 from model.errors import StoreError
 from model.files import file_lock, write_text
 
@@ -87,7 +87,7 @@ def bring_online(store: "FeatureStore", view_name: str, folder: Path, now: datet
         since = None
     step = store.config.materialization_config.online_write_batch_size or BATCH
     for shard in shards(folder):
-        rows = newest(read_rows(shard, since), key)
+        rows = newest(read_appended(shard, since), key)
         with quiet():
             for start in range(0, rows.num_rows, step):
                 _write(store, view, rows.slice(start, step))
@@ -107,7 +107,7 @@ def _write(store: "FeatureStore", view: "FeatureView", rows: "pa.Table") -> None
 
 def _is_lost(store: "FeatureStore", view: "FeatureView", key: str, folder: Path) -> bool:
     """Whether the online store has forgotten the view: a file removed, a Redis without its memory."""
-    feature, some = view.features[0].name, read_rows(shards(folder)[0]).slice(0, 1)
+    feature, some = view.features[0].name, read_appended(shards(folder)[0]).slice(0, 1)
     answer = store.get_online_features([f"{view.name}:{feature}"], {key: some[key].to_pylist()}).to_dict()
     return bool(answer[feature] == [None])
 

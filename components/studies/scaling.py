@@ -8,7 +8,7 @@ import json
 from collections.abc import Sequence
 
 from components.studies.data import StudyData
-from components.studies.tables import Groups, by_name
+from components.studies.tables import Groups, trials_by_name
 from components.studies.trials import Record, Trial
 from model.config import Config
 from model.config.arms import CLIP, FULL, arms
@@ -27,7 +27,7 @@ def scaling_trials(config: Config, data: StudyData, seeds: int) -> list[Trial]:
 def by_pins(records: Sequence[Record]) -> dict[int, Groups]:
     """The finished trials by rising number of training Pins, then by arm."""
     counts = sorted({record["training_pins"] for record in records if "error" not in record})
-    return {n: by_name([record for record in records if record.get("training_pins") == n]) for n in counts}
+    return {n: trials_by_name([record for record in records if record.get("training_pins") == n]) for n in counts}
 
 
 def _on_share(config: Config, data: StudyData, share: float) -> Config:

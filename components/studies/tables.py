@@ -22,7 +22,7 @@ MAIN = ("related_pins", "search", "pintext")
 Groups = dict[str, list[Record]]  # finished trials by name
 
 
-def by_name(records: Sequence[Record]) -> Groups:
+def trials_by_name(records: Sequence[Record]) -> Groups:
     """The trials that did not fail, in the order of their names' first appearance, each by rising seed."""
     groups: Groups = {}
     for record in sorted(records, key=lambda record: record["seed"]):

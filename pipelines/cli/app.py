@@ -212,7 +212,7 @@ def lineage(
 
 
 @app.command()
-def serve(
+def serve_ui(
     space: Annotated[
         list[str] | None, typer.Option(metavar="NAME", help="A published space; repeatable. [all of them]")
     ] = None,
@@ -228,9 +228,9 @@ def serve(
     ] = False,
 ) -> None:
     """Serve vectors, search and a page, and take new Pins as they come."""
-    from pipelines.cli.serve import serve
+    from pipelines.cli.serve import serve_ui
 
-    serve(space or [], host, port, catalogue, wait)
+    serve_ui(space or [], host, port, catalogue, wait)
 
 
 @app.command()
@@ -244,9 +244,9 @@ def wait() -> None:
 @app.command()
 def ui(port: Annotated[int | None, typer.Option(help="[5000, or a free one]")] = None) -> None:
     """Open MLflow on the runs of this machine."""
-    from pipelines.cli.ui import serve
+    from pipelines.cli.ui import serve_ui
 
-    serve(port)
+    serve_ui(port)
 
 
 def main() -> None:

@@ -18,7 +18,7 @@ from components.studies.pages import ablation_page, scaling_page, tuning_page
 from components.studies.plots import ablation_plot, scaling_plot, tuning_plot
 from components.studies.scaling import by_pins, scaling_trials
 from components.studies.space import read_space
-from components.studies.tables import MAIN, by_name, study_figures
+from components.studies.tables import MAIN, study_figures, trials_by_name
 from components.studies.trials import Record, StudyProgress, Trial, run_trials
 from components.studies.tuning import Search
 from components.studies.tuning import tune as search_settings
@@ -47,7 +47,7 @@ def ablate(
     data, out = _opened(catalogue, out, "ablate")
     trials = [Trial(name, config.seed + i, changed) for i in range(seeds) for name, changed in configs.items()]
     records = _run(trials, data, out, parallel)
-    groups = by_name(records)
+    groups = trials_by_name(records)
     if groups:
         write_text(out / "table.md", ablation_page(config, groups, records))
         ablation_plot(groups, out / "arms.png")

@@ -11,7 +11,7 @@ from pipelines.local.ports import MLFLOW, any_free, is_free
 from pipelines.local.runner import ENVIRONMENT
 
 
-def serve(port: int | None) -> None:
+def serve_ui(port: int | None) -> None:
     """Becomes the MLflow server; ends with Ctrl-C.
 
     Raises:

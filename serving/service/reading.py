@@ -68,11 +68,11 @@ def new_pin(pin: PinIn, encoder: Encoder, config: ServiceConfig) -> NewPin:
     texts = clean_texts(given)
     if not pin.image and not texts:
         raise RequestRefused(422, f"Pin {pin.pin_id!r} has neither image nor text; send one of them.")
-    pixels_SS3 = picture(pin.image, f"Pin {pin.pin_id!r}", encoder, config) if pin.image else None
+    pixels_SS3 = request_pixels(pin.image, f"Pin {pin.pin_id!r}", encoder, config) if pin.image else None
     return NewPin(pin.pin_id, pixels_SS3, texts, _time(pin))
 
 
-def picture(image: str, whose: str, encoder: Encoder, config: ServiceConfig) -> np.ndarray:
+def request_pixels(image: str, whose: str, encoder: Encoder, config: ServiceConfig) -> np.ndarray:
     """uint8 (S, S, 3), within the limits of the service and those that the model's catalogue was prepared with."""
     try:
         data = decoded(image)

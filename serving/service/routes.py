@@ -11,7 +11,7 @@ from model.diversification.candidates import Candidates
 from model.diversification.config import DiversificationConfig
 from model.embedding.affine import unit_length
 from serving.service.messages import Found, PinOut, PinsOut, RerankIn, RerankOut, Results, SearchIn, SpaceOut, SpacesOut
-from serving.service.reading import RequestRefused, new_pin, parsed, picture, pins_of, words
+from serving.service.reading import RequestRefused, new_pin, parsed, pins_of, request_pixels, words
 from serving.service.served import Served, ServedSpace
 
 
@@ -80,7 +80,9 @@ class Routes:
             raise RequestRefused(422, "Search for a text, an image, or both.")
         if not asked.image:
             return await chosen.words(text)
-        pixels_SS3 = await asyncio.to_thread(picture, asked.image, "the search", chosen.space.encoder, self.config)
+        pixels_SS3 = await asyncio.to_thread(
+            request_pixels, asked.image, "the search", chosen.space.encoder, self.config
+        )
         seen_E = await chosen.picture(pixels_SS3)
         if not text:
             return seen_E

@@ -12,7 +12,7 @@ import pytest
 from feast.transformation.udf_rehydrate import rehydrate_udf_from_source
 from feature_home import CREATED, DIM, SAVES, prepared, space_manifest
 
-from components.spaces.feature_log import append_rows, read_rows, shards
+from components.spaces.feature_log import append_rows, read_appended, shards
 from components.spaces.feature_store import bring_online, open_store
 from components.spaces.published import published_space
 from components.spaces.skew import skew
@@ -106,7 +106,7 @@ def test_a_training_set_never_sees_the_future(home):
     planted[space.stats] = {"pin_id": "p3", "saves": 10**6, "boards": 10**6, "created_at": ahead}
     planted[space.taste] = {"user_id": "b0", "medoids": bytes(DIM), "weights": [1.0]}
     for view, row in planted.items():
-        schema = read_rows(shards(space.rows(view))[0]).schema
+        schema = read_appended(shards(space.rows(view))[0]).schema
         rows = pa.Table.from_pylist([{**row, "event_timestamp": ahead, "created": ahead}], schema=schema)
         pq.write_table(rows, space.rows(view) / "planted.parquet")
     try:
@@ -144,7 +144,7 @@ def test_a_skew_is_seen(home):
         assert {name for name, rows in found.items() if rows} == {"pin_stats__saves"}
     finally:
         space = published_space(home.space, home.settings)
-        written = read_rows(shards(space.rows(space.stats))[0])
+        written = read_appended(shards(space.rows(space.stats))[0])
         row = written.filter(pc.equal(written["pin_id"], "p5")).to_pandas().tail(1)
         store.write_to_online_store("pin_stats", row)
 
@@ -176,7 +176,7 @@ def test_tastes_follow_the_catalogue_within_a_space(home):
     """A log of tastes with one user changed: one row is appended, one is brought online."""
     space = published_space(home.space, home.settings)
     store, folder, now = open_store(home.settings), space.rows(space.taste), datetime.now(UTC)
-    former = read_rows(shards(folder)[0]).to_pylist()
+    former = read_appended(shards(folder)[0]).to_pylist()
     rows = [
         {**row, "weights": [1.0], "medoids": home.vectors["p1"]} if row["user_id"] == "b1" else row for row in former
     ]

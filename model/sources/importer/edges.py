@@ -15,7 +15,7 @@ from model.sources.importer.scratch import Names
 from model.sources.importer.spec.definition import BoardTitles, Rows
 from model.sources.importer.tables.stream import Source, TableBatch, require_rows, scan
 from model.sources.importer.values.cells import BadValue, count, identifier, named, text, word
-from model.sources.importer.values.keys import Spellings, plain
+from model.sources.importer.values.keys import Spellings, plain_key
 from model.sources.importer.values.times import time_reader
 
 ROWS = 16_384
@@ -101,7 +101,7 @@ class BoardImporter:
         board_cells, pin_cells = (batch.columns[spec.columns[name].name] for name in ("board_id", "pin_id"))
         refused = dict[int, str]()
         written = _names("board_id", _board, board_cells, refused)
-        names = {name: spec.prefix + plain(name) for name in dict.fromkeys(written) if name}
+        names = {name: spec.prefix + plain_key(name) for name in dict.fromkeys(written) if name}
         numbers = self._boards.add(list(names.values()))
         self._repeated.add([name for name, number in numbers.items() if number < earlier])
         pins = self.pins.find(pin_cells, refused, tally)

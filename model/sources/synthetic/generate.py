@@ -18,7 +18,7 @@ import pyarrow as pa
 
 from model.data.catalogue import SCHEMAS, TEXT_SIGNALS, TIME, CatalogueWriter
 from model.errors import ConfigError
-from model.sources.synthetic.phrases import board_title, texts
+from model.sources.synthetic.phrases import board_title, pin_texts
 from model.sources.synthetic.planting import REGION_NAMES, Board, Plan, Query, boards, plant, queries
 from model.sources.synthetic.scenes import render_scene
 from model.sources.synthetic.themes import BOARDS, PINS, stream
@@ -103,7 +103,7 @@ def _pin_rows(plan: Plan, pins: range, size: int) -> pa.Table:
     for pin in pins:
         scene = plan.scene(pin)
         columns["image"].append(render_scene(scene, plan.seed, int(plan.group[pin]), pin, size))
-        for signal, text in texts(scene, stream(plan.seed, PINS, pin)).items():
+        for signal, text in pin_texts(scene, stream(plan.seed, PINS, pin)).items():
             columns[signal].append(text)
     part = slice(pins.start, pins.stop)
     columns["group_id"] = [f"group-{group:08d}" for group in plan.group[part]]

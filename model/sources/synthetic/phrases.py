@@ -55,7 +55,7 @@ BOARD_TITLES = (
 )
 
 
-def texts(scene: Scene, rng: np.random.Generator) -> dict[str, str | list[str] | None]:
+def pin_texts(scene: Scene, rng: np.random.Generator) -> dict[str, str | list[str] | None]:
     """One Pin's text signals, some of them missing (None)."""
     written: dict[str, str | list[str] | None] = {
         "title": _sentence(pick(rng, TITLES), scene, rng),

@@ -6,7 +6,7 @@ import pyarrow as pa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from components.spaces.feature_log import append_rows, newest, read_rows, shards
+from components.spaces.feature_log import append_rows, newest, read_appended, shards
 from model.data.catalogue import TIME
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -22,7 +22,7 @@ def table(values, time):
 
 def held(folder):
     """What is known of every key: (values, since when)."""
-    rows = newest(pa.concat_tables([read_rows(shard) for shard in shards(folder)]), "pin_id").to_pylist()
+    rows = newest(pa.concat_tables([read_appended(shard) for shard in shards(folder)]), "pin_id").to_pylist()
     return {row["pin_id"]: ((row["saves"], row["weights"]), row["event_timestamp"]) for row in rows}
 
 
@@ -40,7 +40,7 @@ def test_only_what_changed_is_appended_and_the_rest_keeps_its_time(tmp_path_fact
         expected |= {key: (value, now) for key, value in changed.items()}
         since = now - timedelta(hours=1)
         assert append_rows(folder, table(state, now), "pin_id", now) == len(changed)
-        assert {row for shard in shards(folder) for row in read_rows(shard, since)["pin_id"].to_pylist()} == set(
+        assert {row for shard in shards(folder) for row in read_appended(shard, since)["pin_id"].to_pylist()} == set(
             changed
         )
     if expected:

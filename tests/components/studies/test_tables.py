@@ -5,7 +5,7 @@ import pytest
 from components.studies.pages import ablation_page, scaling_page
 from components.studies.plots import ablation_plot, scaling_plot
 from components.studies.scaling import by_pins
-from components.studies.tables import by_name, gain_over, mean, recall_table, study_figures
+from components.studies.tables import gain_over, mean, recall_table, study_figures, trials_by_name
 from model.config import load
 
 
@@ -28,14 +28,14 @@ RECORDS = [
 
 
 def test_trials_are_grouped_by_name_and_ordered_by_seed():
-    groups = by_name(RECORDS)
+    groups = trials_by_name(RECORDS)
     assert list(groups) == ["pinclip", "clip", "no-funnel"]
     assert [trial["seed"] for trial in groups["pinclip"]] == [0, 1]
 
 
 def test_gains_pair_the_seeds():
     """0.30 over 0.20 and 0.32 over 0.20: +55 % ± 63.5 %."""
-    groups = by_name(RECORDS)
+    groups = trials_by_name(RECORDS)
     assert mean(groups["pinclip"], "search").mean == pytest.approx(0.31)
     found = gain_over(groups["pinclip"], groups["clip"], "search")
     assert found.text("+.1%") == "+55.0% ± 63.5%"
@@ -52,7 +52,7 @@ def test_a_task_that_nobody_asked_is_a_dash():
 
 def test_the_page_names_what_is_sure_and_what_failed():
     """Without the funnel both seeds lose exactly half: an interval of no width."""
-    page = ablation_page(load("demo"), by_name(RECORDS), RECORDS)
+    page = ablation_page(load("demo"), trials_by_name(RECORDS), RECORDS)
     assert "- no-funnel: worse at Related Pins, Search, PinText." in page
     assert "- softmax, seed 0: no luck" in page
     assert "| no-funnel | -50.0% ± 0.0% |" in page
@@ -60,12 +60,12 @@ def test_the_page_names_what_is_sure_and_what_failed():
 
 
 def test_one_seed_is_never_sure():
-    page = ablation_page(load("demo"), by_name(RECORDS[:3]), RECORDS[:3])
+    page = ablation_page(load("demo"), trials_by_name(RECORDS[:3]), RECORDS[:3])
     assert "- no-funnel: no difference beyond the intervals." in page
 
 
 def test_arms_that_were_not_trained_leave_their_tables_out():
-    page = ablation_page(load("demo"), by_name(RECORDS[1:2]), RECORDS[1:2])
+    page = ablation_page(load("demo"), trials_by_name(RECORDS[1:2]), RECORDS[1:2])
     assert "Gain over" not in page
     assert "Change of PinCLIP" not in page
 
@@ -82,7 +82,7 @@ def test_scaling_is_ordered_by_pins():
 def test_plots_are_pictures(tmp_path):
     silent = [record("pinclip", 0, 0.3) | {"fresh": {"related_pins": 0.3}}]
     for records in (RECORDS, silent):
-        ablation_plot(by_name(records), tmp_path / "arms.png")
+        ablation_plot(trials_by_name(records), tmp_path / "arms.png")
         scaling_plot(by_pins(records), tmp_path / "scaling.png")
         for path in tmp_path.iterdir():
             assert path.read_bytes().startswith(b"\x89PNG")

@@ -1,7 +1,7 @@
 import pytest
 
 from model.errors import RunError
-from pipelines.cli.ui import serve
+from pipelines.cli.ui import serve_ui
 
 
 @pytest.mark.parametrize(
@@ -12,5 +12,5 @@ def test_where_there_is_nothing_to_open(uri, sentence, tmp_path, monkeypatch):
     monkeypatch.setenv("PINCLIP_HOME", str(tmp_path))
     monkeypatch.setenv("PINCLIP_MLFLOW_URI", uri)
     with pytest.raises(RunError, match=sentence) as error:
-        serve(None)
+        serve_ui(None)
     assert "secret" not in str(error.value)

@@ -10,7 +10,7 @@ from model.sources.importer.scratch import Names, select
 WHOLE = re.compile(r"(-?\d+)\.0+")
 
 
-def plain(key: str) -> str:
+def plain_key(key: str) -> str:
     """The spelling under which two forms of one id meet."""
     whole = WHOLE.fullmatch(key) if key[-1:] == "0" else None
     if whole:
@@ -30,7 +30,7 @@ class Spellings:
         before = len(self._names)
         numbers = self._names.add(ids)
         new = [name for name, number in numbers.items() if number >= before]
-        forms = [(form, name) for name in new if (form := plain(name)) != name]
+        forms = [(form, name) for name in new if (form := plain_key(name)) != name]
         if forms:  # two ids of one form: neither is meant
             write = f"INSERT INTO {self._table}_plain VALUES (?, ?) ON CONFLICT (form) DO UPDATE SET name = NULL"
             self._db.executemany(write, forms)
@@ -43,7 +43,7 @@ class Spellings:
     def find(self, keys: Collection[str]) -> dict[str, tuple[int, str]]:
         """{key: (number, the id as it was added)} of the keys that name one."""
         found = {key: (number, key) for key, number in self._names.find(keys).items()}
-        forms = {key: plain(key) for key in keys if key not in found}
+        forms = {key: plain_key(key) for key in keys if key not in found}
         if forms:
             known = {form: (number, form) for form, number in self._names.find(set(forms.values())).items()}
             by_form = self._respelled(form for form in forms.values() if form not in known) | known
