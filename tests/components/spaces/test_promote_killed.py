@@ -23,7 +23,7 @@ pytestmark = pytest.mark.timeout(900)  # a dozen processes, one after the other
 POINTS = [
     "components.spaces.missing:prepare",
     "components.spaces.promote:add_missing",
-    "components.spaces.warm:apply",
+    "components.spaces.warm:apply_objects",
     "components.spaces.redis_writing:takes",
     "components.spaces.warm:bring_online",
     "all equal",
@@ -31,7 +31,7 @@ POINTS = [
     "of the nearest Pins",
     "components.spaces.promote:serving_space",
     "components.spaces.switch:_tag",
-    "components.spaces.events:append",
+    "components.spaces.events:append_event",
     "serves",
 ]
 FORKED = multiprocessing.get_context("forkserver")  # children of a process that has imported all and started nothing
