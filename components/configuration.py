@@ -1,7 +1,7 @@
 """All settings as one tree: what makes and judges a model (model/config), and what the platform does with it.
 
 load("demo", ["train.epochs=2", "gate.min_fresh_search=0.3"])    ->  Configuration
-parameters(configuration, inputs)["train_config"]                ->  {"epochs": 2, …}
+pipeline_arguments(configuration, inputs)["train_config"]        ->  {"epochs": 2, …}
 given(Config, locals())                                          ->  the part that a step was given
 """
 

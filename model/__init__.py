@@ -1,1 +1,1 @@
-"""What a Pin vector is: learned, packed, judged. Knows nothing of orchestration."""
+"""Learns, computes, quantizes and evaluates Pin vectors. Imports nothing of orchestration."""

@@ -1,4 +1,4 @@
-"""How many CPUs there are for this process."""
+"""The number of CPUs that this process may use."""
 
 import math
 import os
@@ -8,7 +8,7 @@ LIMIT = Path("/sys/fs/cgroup/cpu.max")  # cgroup v2: microseconds of CPU time in
 
 
 def cpus(limit: Path = LIMIT) -> int:
-    """Of a pod or container its limit, rounded up, where os.cpu_count() tells what its machine has."""
+    """The CPU limit of the pod or container, rounded up; os.cpu_count() would give the CPUs of the whole machine."""
     there = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     try:
         quota, period = limit.read_text(encoding="ascii").split()

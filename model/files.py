@@ -1,4 +1,4 @@
-"""Nothing half-written is ever read: write beside, then rename. Those who may not write at once take turns."""
+"""Atomic writes (write beside, then rename), so that nothing half-written is ever read, and file locks."""
 
 import fcntl
 import json
@@ -34,14 +34,15 @@ def replaced(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def file_lock(file: Path, wait: bool = False) -> Iterator[bool]:
-    """Whether this process is the only one inside. Who is not goes on at once with False, or waits for its turn."""
+    """Locks `file` and yields True; while another process has the lock it yields False or, with `wait`, waits."""
     file.parent.mkdir(parents=True, exist_ok=True)
     with file.open("ab") as opened:
         yield lock_descriptor(opened.fileno(), wait)
 
 
 def lock_descriptor(descriptor: int, wait: bool = False) -> bool:
-    """Locks an open file or folder until it is closed; False, or with `wait` a wait, while somebody else has the lock.
+    """Locks an open file or folder until it is closed. While another process has the lock: False or, with `wait`,
+    waits.
 
     The operating system ends the lock with the process, however that ends.
     """

@@ -1,7 +1,7 @@
-"""Work in parts that know nothing of each other: the shards of a catalogue, the blocks of a graph.
+"""Work in independent parts: the shards of a catalogue, the blocks of a graph.
 
-A function of this room that falls into such parts takes `each`, a map over them: one after another or in threads here,
-on the nodes of a cluster in components/ray/parts.py. Results come in the order of the parts, so where a part was
+A function of model/ whose work falls into such parts takes `each`, a map over them: one after another or in threads
+here, on the nodes of a cluster in components/ray/parts.py. Results come in the order of the parts, so where a part was
 worked on changes nothing.
 """
 

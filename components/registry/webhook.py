@@ -36,7 +36,7 @@ def verified(headers: Mapping[str, str], body: bytes, secret: str, now: float) -
         headers: names in small letters.
 
     Raises:
-        Refused: 401 without a signature or too old, 403 with a wrong one, 400 for what is no message.
+        WebhookRefused: 401 without a signature or too old, 403 with a wrong one, 400 for what is no message.
     """
     delivery, time, signature = (headers.get(name, "") for name in (ID, TIME, SIGNATURE))
     if not (delivery and time and signature):

@@ -7,8 +7,8 @@ data.py      prepare split graph          network.py   vision text fusion
 training.py  objective train              judging.py   quantization evaluation
 tree.py      the tree                     presets.py   the profiles
 
-Sections stand apart from the modules that read them, because those import torch: whoever compiles or submits a pipeline
-reads settings without it.
+Settings are kept apart from the modules that use them: those import torch, and compiling or submitting a pipeline must
+not need torch.
 """
 
 from model.config.data import GraphConfig, PrepareConfig, SplitConfig

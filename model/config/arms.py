@@ -17,7 +17,7 @@ def _with(section: str, **fields: object) -> Callable[[Config], Config]:
 
 
 def _no_funnel(config: Config) -> Config:
-    """As many layers in one stage, its tokens never pooled; a pretrained tower without the stages on top."""
+    """The same number of layers in one stage, without token pooling; a pretrained tower without the stages on top."""
     depths = () if config.vision.pretrained else (sum(config.vision.depths),)
     return override(config, {"vision": {"depths": depths}})
 

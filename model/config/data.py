@@ -1,4 +1,4 @@
-"""The sections of what a model learns from: what enters, what is set apart, how the graph is walked."""
+"""Settings of the data: which Pins enter a run, which are held out, how the graph is walked."""
 
 from typing import Literal
 

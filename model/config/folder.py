@@ -1,8 +1,8 @@
 """config.json of a model folder, which other versions of this code read too.
 
-It holds what the weights follow from (TRAINED) and, once the model is registered, what judged it; `network` names the
-keys that the network is built by. A folder is read where this version knows all of those. Elsewhere a key that is
-missing, or whose value no longer fits, has its default, an unknown key is left out, and the log names them.
+It holds the sections that determine the weights (TRAINED) and, once the model is registered, those that evaluated it.
+`network` lists the keys that build the network; this version reads a folder if it knows all of them. Any other key that
+is missing, or whose value no longer fits, gets its default; an unknown key is ignored; the log names both.
 """
 
 import json
@@ -27,19 +27,19 @@ NETWORK = {
 
 
 def write_config(folder: Path, config: Config) -> None:
-    """Of a trained model."""
+    """Writes the config.json of a trained model."""
     _write(folder, config.only(TRAINED))
 
 
 def complete_config(folder: Path, config: Config) -> None:
-    """Adds the model's sections of `config` that the folder lacks: what judged it."""
+    """Adds the sections of `config` that the folder lacks, those of quantization and evaluation."""
     names = {field.name for field in fields(Config)}
     judged = {name: value for name, value in config.to_dict().items() if name in names}
     _write(folder, Config.of(**judged | read_config(folder).to_dict()))
 
 
 def read_config(folder: Path) -> Config:
-    """The sections that are there, and with their defaults those of TRAINED that are not.
+    """The sections of the file; a section of TRAINED that it lacks has its defaults.
 
     Raises:
         ModelError: config.json is missing, or does not say how this version builds the network.
@@ -62,7 +62,7 @@ def _write(folder: Path, config: Config) -> None:
 
 
 def _check_network(found: dict[str, Any]) -> None:
-    """Raises ConfigError for a key that the writer built the network by and this version does not find or know."""
+    """Raises ConfigError for a key of the network that this version does not know or find."""
     for name, keys in found.get("network", NETWORK).items():
         for key in keys:
             if key not in found.get(name, {}):

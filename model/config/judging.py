@@ -1,4 +1,4 @@
-"""The sections of what comes after the training: how vectors are stored, and how they are judged."""
+"""Settings of what follows the training: quantization and evaluation."""
 
 from typing import Literal
 
@@ -13,13 +13,13 @@ class QuantizationConfig:
 
     bits: Literal[8, 4] = 8
     calibration_pins: int = Field(default=20_000, ge=2, le=1_000_000_000)
-    # Of a scope, on which the codes are compared (model/evaluation/quantization_study.py).
+    # Pins of a scope on which the codes are compared (model/evaluation/quantization_study.py).
     study_pins: int = Field(default=10_000, ge=2, le=1_000_000_000)
 
 
 @section
 class EvaluationConfig:
-    # Queries drawn a task; the candidates are always all Pins of the split.
+    # Queries drawn for each task; the candidates are always all Pins of the split.
     max_queries: int = Field(default=2_000, ge=1, le=1_000_000_000)
     # A slice with fewer queries than this is merged with others like it.
     min_slice_queries: int = Field(default=30, ge=1, le=1_000_000_000)

@@ -13,7 +13,8 @@ Heads = Annotated[int, Field(ge=1, le=1_024)]
 
 @section
 class TowerConfig:
-    """Where a tower's weights come from. `pretrained` empty: from scratch, and the other three say nothing."""
+    """Where a tower's weights come from. With `pretrained` empty it trains from scratch, and the other three are
+    ignored."""
 
     pretrained: str = ""  # SigLIP 2, SigLIP or CLIP: a local folder or a name on the hub
     trainable: Literal["frozen", "last", "full"] = "full"  # last: the last `trainable_layers` layers
@@ -26,7 +27,8 @@ class TowerConfig:
 class VisionConfig(TowerConfig):
     """Hybrid funnel ViT: convolutional stem, transformer stages, tokens pooled 2x2 between stages.
 
-    Pretrained, the tower stands for stem and first stage, `patch` is its own, and each of `depths` is a stage on top.
+    A pretrained tower replaces the stem and the first stage and has its own patch size; each of `depths` is then a
+    stage on top of it.
     """
 
     image_size: int = Field(default=32, ge=1, le=4_096)  # pixels a side
@@ -39,7 +41,7 @@ class VisionConfig(TowerConfig):
         refuse_unless(bool(self.depths or self.pretrained), "vision.depths is empty; give layers, e.g. 2,2.")
         refuse_unless(self.width % self.heads == 0, f"vision.width {self.width} does not divide by {self.heads} heads.")
         if self.pretrained:
-            return  # the tower is asked when it is there
+            return  # checked against the tower when it is loaded
         stride = self.patch * 2 ** (len(self.depths) - 1)
         refuse_unless(
             self.image_size % stride == 0,
@@ -51,9 +53,10 @@ class VisionConfig(TowerConfig):
 
 @section
 class TextConfig(TowerConfig):
-    """A small transformer over BPE tokens trained on the catalogue; pretrained, its own layers and vocabulary count."""
+    """A small transformer over BPE tokens trained on the catalogue; a pretrained tower has its own layers and
+    vocabulary."""
 
-    vocabulary: int = Field(default=4_096, ge=257, le=10_000_000)  # the bytes and an end at least
+    vocabulary: int = Field(default=4_096, ge=257, le=10_000_000)  # at least the 256 bytes and the end token
     context: int = Field(default=32, ge=2, le=65_536)  # tokens; longer texts are cut
     width: Width = 128
     layers: Layers = 2

@@ -27,7 +27,8 @@ WORDS = {"ge": "at least", "gt": "more than", "le": "at most", "lt": "less than"
 def section(kind: SectionType) -> SectionType:
     """A frozen dataclass that takes no other keys, no other types (1.0 is no int, 1 is no bool), no NaN, no infinity.
 
-    Made directly, a wrong value is pydantic's ValidationError; override() and read() say it in a sentence.
+    Constructed directly, it raises pydantic's ValidationError for a wrong value; override() raises a ConfigError of one
+    sentence instead.
     """
     strict = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
     kind.__eq__, kind.__repr__ = _equal, _shown  # type: ignore[assignment, method-assign]
@@ -35,7 +36,7 @@ def section(kind: SectionType) -> SectionType:
 
 
 def _equal(self: object, other: object) -> bool:
-    """Of parts too (with_only), which lack fields that a dataclass would compare."""
+    """Compares parts (with_only) too, which lack fields that a dataclass would compare."""
     return type(self) is type(other) and vars(self) == vars(other)
 
 
@@ -67,14 +68,14 @@ def override(node: Tree, values: Mapping[str, Any], path: str = "") -> Tree:
 
 
 def with_only(node: Tree, names: Iterable[str]) -> Tree:
-    """The node without the fields of other names: whoever reads one of those has an AttributeError."""
+    """The node with the fields of these names alone; reading any other raises AttributeError."""
     for name in {*vars(node)} - {*names}:
         object.__delattr__(node, name)
     return node
 
 
 def refuse_unless(condition: bool, sentence: str) -> None:
-    """Raises ConfigError: for what pydantic's bounds cannot say, in a section's __post_init__."""
+    """Raises ConfigError; for a section's __post_init__, where pydantic's bounds cannot express a rule."""
     if not condition:
         raise ConfigError(sentence)
 
@@ -108,7 +109,7 @@ def _sentence(where: str, error: Any) -> str:
 
 
 def _read_text(kind: Any, text: str) -> Any:
-    """What pydantic does not read itself: a list, and a number that is one of a few."""
+    """Reads from text what pydantic does not: a list, and a number that is one of a few choices."""
     if typing.get_origin(kind) is tuple:
         return tuple(part.strip() for part in text.strip("()[] ").split(",") if part.strip())
     if typing.get_origin(kind) is Literal:

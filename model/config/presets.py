@@ -26,7 +26,7 @@ PROFILES: dict[str, dict[str, Any]] = {
         "profile": "full",
         # 14 x 14 patches, then one funnel stage: 49 tokens of an image reach fusion.
         "vision": {"pretrained": SIGLIP_2, "image_size": 224, "width": 768, "depths": (2,), "heads": 12},
-        # The lower layers and the 256,000 rows of its token table stay: they are 239 M of its 282 M parameters.
+        # The lower layers and the 256,000 rows of its token table stay frozen: they are 239 M of its 282 M parameters.
         "text": {
             "pretrained": SIGLIP_2,
             "trainable": "last",
@@ -106,7 +106,7 @@ def clip_baseline(config: Config) -> Config:
 
 
 def _located(config: Tree) -> Tree:
-    """Checkpoints that are folders here by their whole path: steps and workers run elsewhere."""
+    """Local checkpoint folders as absolute paths, because steps and workers run in other folders."""
     towers = {"vision": config.vision.pretrained, "text": config.text.pretrained}
     folders = {name: {"pretrained": str(Path(p).absolute())} for name, p in towers.items() if p and Path(p).is_dir()}
     return override(config, folders)

@@ -41,7 +41,7 @@ class TrainConfig:
     hide_image: Share = 0.1  # share of Pins whose image fusion does not see in a step, so that texts alone suffice
     hide_text: Share = 0.2  # the same for texts
     workers: int = Field(default=1, ge=1, le=10_000)  # Ray Train workers
-    # That Ray reserves; the threads of one machine are shared by its workers.
+    # CPUs that Ray reserves; the threads of one machine are shared by its workers.
     cpus_per_worker: int = Field(default=1, ge=1, le=1_024)
     # Times that dead workers are started again, from the last snapshot.
     max_failures: int = Field(default=1, ge=0, le=1_000)

@@ -14,16 +14,16 @@ from model.config.overrides import override, refuse_unless, section, with_only
 from model.config.training import ObjectiveConfig, TrainConfig
 from model.errors import ConfigError
 
-VALUES = ("profile", "seed")  # that stand in no section
-# What the weights follow from: a training is given these, and every model folder holds them.
+VALUES = ("profile", "seed")  # outside any section
+# The sections that determine the weights: a training gets these, and every model folder holds them.
 TRAINED = ("seed", "prepare", "split", "graph", "vision", "text", "fusion", "objective", "train")
 
 
 @section
 class Config:
-    """A step gets a part of it, `Config.of(...)`; a section that it was not given is an AttributeError, no default."""
+    """A step gets some of the sections, `Config.of(...)`; reading one that it was not given raises AttributeError."""
 
-    # Factories, for a class attribute would stand in for a value that was not given.
+    # Factories: a class attribute would be found in place of a value that was not given.
     profile: str = field(default_factory=lambda: "demo")
     seed: int = Field(default_factory=int, ge=0, le=2**32 - 1)
     prepare: PrepareConfig = field(default_factory=PrepareConfig)
@@ -65,7 +65,7 @@ class Config:
 
     @classmethod
     def from_json(cls, text: str) -> Self:
-        """What the text leaves out has its default.
+        """A key that the text leaves out has its default.
 
         Raises:
             ConfigError: no JSON of settings, an unknown key, or a value that does not fit.

@@ -1,7 +1,7 @@
 """The fields of one Pin or query as other programs hand them over: pandas, pyarrow, Spark, MLflow, JSON.
 
 read_row({"title": " A red\nchair", "annotations": np.array(["chair", None]), "image": bytearray(jpeg), "caption": nan})
-->  Row(image=jpeg, texts={"title": "A red chair", "annotations": "chair"}, query="")
+->  CleanRow(image=jpeg, texts={"title": "A red chair", "annotations": "chair"}, query="")
 """
 
 from collections.abc import Mapping
@@ -84,7 +84,7 @@ def _plain(value: Any) -> Any:
 
 
 def _is_missing(value: Any) -> bool:
-    """NaN and NaT are unlike themselves, and pandas' NA does not say whether it is."""
+    """NaN and NaT do not equal themselves, and comparing pandas' NA gives no bool."""
     try:
         return value is None or bool(value != value)
     except (TypeError, ValueError):

@@ -11,7 +11,7 @@ is consent: null is not, and one row without it withholds every row of that pin_
 leaves no other trace. Boards of fewer than `min_board_pins` Pins are personal and go (k-anonymity), counted after
 refused Pins are gone.
 
-Pins that the import refused already are in the account too. The bytes of the output depend on nothing but the source
+Pins that the import refused are counted too. The bytes of the output depend on nothing but the source
 and the configuration.
 """
 
@@ -93,7 +93,7 @@ def prepare(
 
 
 def _carry_over(refused: pa.Table, ledger: Ledger) -> None:
-    """Takes the import's broken Pins into the account: a run judges the data, not what an earlier step left of it."""
+    """Counts the Pins that the import refused: a run judges the source data, not what the import left of it."""
     ledger.read["pins"] += refused.num_rows
     ledger.quarantine("pins", refused["key"], refused["reason"].to_pylist())
 

@@ -1,4 +1,4 @@
-"""Reads a catalogue that nobody has checked: a broken page or a type that does not fit is one sentence."""
+"""Reads a catalogue that nobody has checked: a broken page or a wrong type becomes a one-sentence error."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager

@@ -13,7 +13,7 @@ from model.diversification.similarity import Similarity
 
 
 def rerank(candidates: Candidates, slots: int, config: DiversificationConfig) -> np.ndarray:
-    """int64 (slots,): candidates by row, first slot first; window, decay, ridge and prefix_cost say nothing here.
+    """int64 (slots,): candidates by row, first slot first; window, decay, ridge and prefix_cost are ignored.
 
     Raises:
         RerankError: more slots than candidates.

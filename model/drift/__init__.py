@@ -7,5 +7,5 @@ judging.py    the samples of one look -> measures, each beside its threshold
 histograms.py two samples as shares of the same bins, to be looked at
 
 Every measure has a value and a `sure` part: what is left of it when both samples were as unlucky as RISK allows. Only
-the sure part is held against a threshold, so an alarm is drift, never the draw of the sample.
+the sure part is held against a threshold, so that an alarm means drift and not sampling noise.
 """

@@ -1,4 +1,4 @@
-"""From where on drift is told; what may be passed is the sure part (model/drift/judging.py)."""
+"""Thresholds of drift, which the sure part of each measure is compared with (model/drift/judging.py)."""
 
 from typing import Annotated
 
@@ -18,4 +18,4 @@ class DriftLimits:
     max_lost_neighbours: Share = 0.2  # share of a canary's ten nearest
     max_without_vector: Share = 0.05  # share of Pins
     max_skew: Share = 0.01  # share of the pairs, each feature
-    max_age_hours: Hours = 0.0  # of the newest vector; 0: told, not judged
+    max_age_hours: Hours = 0.0  # hours since the newest vector; 0: reported, not judged

@@ -50,7 +50,7 @@ def drift_facts(prepared: Path) -> pa.Table:
 
 
 def some(pin_ids: Sequence[str], count: int) -> np.ndarray:
-    """Places of `count` of the ids, rising; always the same ones of the same ids, whatever their order.
+    """Positions of `count` of the ids, ascending; the same ids give the same sample, whatever their order.
 
     Drawn by a digest of the id, so that two catalogues with Pins in common have samples with Pins in common.
     """

@@ -1,4 +1,4 @@
-"""From the samples of one look to measures: each with a value, what of it is sure, and where it stands to its limit.
+"""Turns the samples of one look into drift measures: each has a value, its sure part and a limit.
 
 drift_measures(samples, limits)    ->  [DriftMeasure("facts", "all", "brightness", 0.71, 0.63, 0.1, …), …]
 
@@ -45,7 +45,7 @@ class DriftMeasure:
     name: str
     value: float
     sure: float
-    limit: float | None  # None: told, not judged
+    limit: float | None  # None: reported, not judged
     says: str
     histogram: Histogram | None = None
 

@@ -44,7 +44,7 @@ def shift_of_values(before: np.ndarray, now: np.ndarray) -> Shift:
 
 
 def shift_of_labels(before: Sequence[str], now: Sequence[str]) -> Shift:
-    """Of two samples of labels, none of them empty; the label that has moved most speaks."""
+    """Of two samples of labels, none of them empty; `says` names the label that moved most."""
     counts = Counter(before), Counter(now)
     labels = sorted({*before, *now})
     risk = RISK / (4 * len(labels))  # two ends of two shares for each
@@ -68,5 +68,5 @@ def least_share(hits: int, count: int, risk: float = RISK) -> float:
 
 
 def _ends(hits: int, count: int, risk: float) -> tuple[float, float]:
-    """Between which the share surely lies."""
+    """The two ends between which the share surely lies."""
     return least_share(hits, count, risk), 1 - least_share(count - hits, count, risk)

@@ -14,8 +14,8 @@ NEIGHBOURS = 10
 
 
 def shift_of_centroid(before_BE: np.ndarray, now_NE: np.ndarray) -> Shift:
-    """Cosine distance of the two means, in [0, 2]; of the angle between them that is sure which neither mean's spread
-    can explain."""
+    """Cosine distance of the two means, in [0, 2]; the sure part is the angle that the spread of the two means cannot
+    explain."""
     means = [x.mean(axis=0, dtype=np.float64) for x in (before_BE, now_NE)]
     angle = _angle(*means)
     unsure = sum(_unsure(x, mean) for x, mean in zip((before_BE, now_NE), means, strict=True))
@@ -37,9 +37,9 @@ def lost_neighbours(before_KE: np.ndarray, now_KE: np.ndarray) -> Shift:
 
 
 def lengths(x_NE: np.ndarray) -> np.ndarray:
-    """(N,) of stored vectors, before whoever reads them brings them to length 1: clipped ones are shorter.
+    """(N,): lengths of stored vectors before they are normalised; clipped vectors are shorter.
 
-    To four places: what is less is rounding, not drift.
+    Rounded to four digits: smaller differences are rounding errors, not drift.
     """
     return np.linalg.norm(x_NE.astype(np.float64), axis=1).round(4)
 

@@ -3,8 +3,8 @@
     x_q  = clip(round(x / s) + z, low, high)        int8: low = -128, high = 127;  4 bits: -8 … 7
     x_dq = s (x_q - z)
 
-Rounding changes a vector's length, which a dot product would take for likeness: who compares vectors brings x_dq back
-to length 1 first. That costs no byte. Of two 4-bit codes in a byte the first stands in the low half.
+Rounding changes a vector's length, and a dot product would count that as similarity, so x_dq is normalised again before
+vectors are compared. This needs no extra byte. Of two 4-bit codes in a byte the first stands in the low half.
 
 Shape legend: N vectors · E vector dimension · B bytes of a stored vector
 """
@@ -27,7 +27,7 @@ class Affine:
 
     @staticmethod
     def of(fields: Mapping[str, Any]) -> "Affine":
-        """From the fields of a JSON file, or of tags, whose values are text; others are passed over.
+        """Reads the fields of a JSON file, or of Feast tags, whose values are text; other fields are ignored.
 
         Raises:
             KeyError, ValueError: one is missing, or no number.
@@ -70,13 +70,13 @@ def pack_nibbles(codes_NE: np.ndarray) -> np.ndarray:
 
 
 def unpack_nibbles(packed_NB: np.ndarray, dim: int) -> np.ndarray:
-    """int8 codes (N, dim), -8 … 7; pack_nibbles turned round."""
+    """int8 codes (N, dim), -8 … 7; the inverse of pack_nibbles."""
     halves = np.stack([packed_NB << 4, packed_NB & 0xF0], axis=2).view(np.int8) >> 4  # the shift keeps the sign
     return halves.reshape(len(packed_NB), -1)[:, :dim]
 
 
 def unit_length(x_NE: np.ndarray) -> np.ndarray:
-    """float32 (N, E) of length 1; a vector of zeros stays one."""
+    """float32 (N, E) of length 1; a vector of zeros stays zero."""
     lengths = np.linalg.norm(x_NE, axis=1, keepdims=True)
     return np.divide(x_NE, lengths, out=np.zeros_like(x_NE), where=lengths > 0)
 

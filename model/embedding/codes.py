@@ -1,6 +1,6 @@
-"""The codes a Pin vector can be stored in, from float32 to single bits, behind one face: encode, decode, search.
+"""The codes a Pin vector can be stored in, from float32 to single bits, with one interface: encode, decode, search.
 
-    float32        4 E bytes       what the model said
+    float32        4 E bytes       the model's output
     int8           E               global affine: what this project stores (model/embedding/affine.py)
     int8_per_dim   E               affine with a scale for each dimension
     int4           E / 2           global affine, two codes a byte
@@ -37,7 +37,7 @@ class Code(Protocol):
     def search(
         self, queries_QE: np.ndarray, stored_NB: np.ndarray, k: int, excluded: list[np.ndarray] | None = None
     ) -> np.ndarray:
-        """int64 (Q, K): rows of the k likest stored vectors, best first; -1 is no result."""
+        """int64 (Q, K): rows of the k most similar stored vectors, best first; -1 is no result."""
 
 
 class _Restoring(ABC):

@@ -149,7 +149,7 @@ def embed(
 class ShardEmbedder:
     """work(shard) writes the vectors of a shard, work(None) those of the queries and embedding.json.
 
-    It travels as three paths; model and catalogue are opened where the first shard is worked on, once a process.
+    It is pickled as three paths; each process opens model and catalogue once, with its first shard.
     """
 
     def __init__(self, prepared: Path, model_folder: Path, out: Path) -> None:

@@ -1,4 +1,4 @@
-"""The kernels that oneDNN keeps: fewer than it would.
+"""Limits the compiled kernels that oneDNN keeps in memory.
 
 On a CPU oneDNN compiles a kernel for every shape that it meets, and it and its caller in torch each keep the last
 1,024. Packed texts have another number of tokens in every batch, so both fill up with kernels that no batch meets
@@ -13,6 +13,7 @@ SETTINGS = ("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "LRU_CACHE_CAPACITY")
 
 
 def keep_few_kernels() -> None:
-    """To be called before the first forward pass of the process: the settings are read once. A user's own stand."""
+    """To be called before the first forward pass of the process: the settings are read once. Settings made by the user
+    are kept."""
     for name in SETTINGS:
         os.environ.setdefault(name, KEPT)

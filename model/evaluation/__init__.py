@@ -1,1 +1,1 @@
-"""Judging vectors: the tasks, the metrics, and the comparison of models."""
+"""Evaluation of vectors: the tasks, the metrics, and the comparison of models."""

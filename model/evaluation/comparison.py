@@ -2,7 +2,7 @@
 
     {"champion":  {"version"}, null where there is none
      "unread":    why the champion was not compared, null
-     "seen":      {"share", "exactly"}: of the fresh Pins, those that the champion was trained on, or at most was
+     "seen":      {"share", "exactly"}: share of fresh Pins that the champion was trained on; at most so, if not exactly
      "intervals": how they are made
      "tasks":     by task: queries, groups, ours, champion, difference, low, high (recall@10, fresh Pins)
      "cost":      of both (model/evaluation/cost.py)}
@@ -90,7 +90,7 @@ def compare(
 
 
 def without_champion(prepared: Path, neighbours: Path, model: Path, config: Config) -> dict[str, Any]:
-    """The same where there is nothing to compare with: the model's own cost."""
+    """The same dictionary where there is no champion: only the model's own cost."""
     fresh = np.flatnonzero(read_fresh(neighbours))
     timed = fresh[_drawn(len(fresh), config)]
     return {**NOTHING, "cost": cost(TimedModel(model, prepared, timed, config.quantization.bits), None)}
@@ -136,8 +136,8 @@ def difference(ours_Q: np.ndarray, champion_Q: np.ndarray, groups_Q: np.ndarray,
 def seen(pins: pa.Table, fresh: np.ndarray, champion: Champion, its: Config, digest: str) -> dict[str, Any]:
     """How many of the Pins `fresh` (rows of `pins`) the champion was trained on; its: the champion's configuration.
 
-    On the same catalogue its split tells exactly. On another no Pin counts that was made after the champion, nor, where
-    a hash drew the fresh Pins, one whose group the hash has always kept fresh.
+    On the champion's own catalogue its split gives the exact share. On another the share is an upper bound: it leaves
+    out Pins made after the champion and, where a hash drew the fresh Pins, those whose group that hash kept fresh.
     `pins` needs pin_id, group_id, created_at.
     """
     exactly = digest == champion.catalogue_digest

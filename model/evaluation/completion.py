@@ -1,4 +1,4 @@
-"""Complete the look: of a board's Pins, which Pin comes next? And how often is one that was taken away found again.
+"""Complete the look: predicts which Pin a board gets next; measured by taking a Pin away and finding it again.
 
     board_scores(similarity_NB, nearest=3)       ->  a score of every candidate, by the board's Pins that it is next to
     hit_chance(scores_N, answer, asked_N, k=10)  ->  is the answer among the first 10?
@@ -8,7 +8,8 @@ A candidate's score is the mean of its cosines with the `nearest` Pins of the bo
 another shoe or another hat, not what lies between them, which is where the mean of all Pins leads.
 
 Leave-one-out: one Pin is taken away and has to be found by the rest. The variants of the taken Pin (its group) are
-taken with it and are no candidates either: finding a copy completes nothing. Nor are the Pins that are left.
+taken with it and are no candidates either: finding a copy completes nothing. The Pins that stay on the board are no
+candidates.
 
 Shape legend: N Pins · E vector dimension · B Pins on the board · L saves left out of it · W ways to score
 """

@@ -1,4 +1,4 @@
-"""What a model costs where it serves: milliseconds of one Pin alone, bytes of its weights, bytes of a stored vector.
+"""What a model costs in serving: milliseconds of one Pin alone, bytes of its weights, bytes of a stored vector.
 
     cost(ours, champion)   ->  {"latency_ms": {"ours": 4.1, "champion": 4.3}, "weights_bytes": …, "vector_bytes": …}
 
@@ -18,7 +18,7 @@ from model.data.pixels import Pixels
 from model.embedding.affine import Affine
 from model.embedding.embedder import Embedder
 
-WARM = 5  # Pins that go before, unmeasured
+WARM = 5  # warm-up Pins, not measured
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ def medians(models: Sequence[Sequence[Callable[[], object]]]) -> list[float]:
 
 
 def _calls(embedder: Embedder, timed: TimedModel) -> list[Callable[[], object]]:
-    """One for each Pin: it alone, from pixels and texts to its vector in this process's memory."""
+    """One call for each Pin, encoded alone: from pixels and texts in memory to its vector."""
     catalogue = Catalogue(timed.prepared / "catalogue")
     pixels = Pixels(timed.prepared / "pixels.u8", embedder.config.vision.image_size, catalogue.count("pins"))
     table = catalogue.read("pins", TEXT_SIGNALS).take(timed.rows)

@@ -1,4 +1,4 @@
-"""Judge a model: PinText, Related Pins and Search, over all Pins and over fresh Pins, float and quantized.
+"""Evaluates a model: PinText, Related Pins and Search, over all Pins and over fresh Pins, float and quantized.
 
 evaluation/  metrics.json             the figures (keys in README)
              examples.json            a few queries of each task with their results, for people to look at
@@ -144,7 +144,7 @@ def retrieval_metrics(vectors: ModelVectors, scope: EvaluationScope, config: Con
 def _recalls(
     askers: VectorColumn, askers_rows: np.ndarray, answers: VectorColumn, rows: np.ndarray, task: Task
 ) -> Metrics | None:
-    """Of the vectors askers[askers_rows] those that the task names ask, answers[rows] are the candidates."""
+    """Recall of one task: askers[askers_rows[task.asking]] are the queries, answers[rows] the candidates."""
     if not len(task.asking):
         return None
     found = _found(askers[askers_rows[task.asking]], answers, rows, task)

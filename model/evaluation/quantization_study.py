@@ -6,9 +6,10 @@
       targets   what was promised of int8 and 4 bits, task by task, and whether it was met
 
 Retention is a ratio of two recalls on the same queries; where few queries find anything it is mostly noise, which its
-interval says. overlap@10 is the share of float32's own ten results that the code finds too: it knows no right or
-wrong, so it is never noise. What is stored of a Pin is coded; a search query is encoded as it comes and stays float.
-A scope of more than `quantization.study_pins` Pins is sampled. Shape legend: Q queries · K results · E dimension
+interval says. overlap@10 is the share of float32's own ten results that the code finds too: it needs no relevant
+answers, so few of them do not make it noise. What is stored of a Pin is coded; a search query is encoded as it comes
+and stays float. A scope of more than `quantization.study_pins` Pins is sampled.
+Shape legend: Q queries · K results · E dimension
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -121,7 +122,7 @@ def _figures(one: _Measured, exact: _Measured, question: Question, config: Confi
 
 
 def _bytes(code: Code, prefix: int) -> dict[str, int]:
-    """What is stored of a Pin, and what of it a search reads of every Pin; measured on a vector, not reckoned."""
+    """What is stored of a Pin, and what of it a search reads of every Pin; measured on a stored vector."""
     stored = code.encode(np.zeros((1, prefix), dtype=np.float32)).shape[1]
     return {"bytes_per_pin": stored, "bytes_scanned": code.sign_bytes if isinstance(code, Binary) else stored}
 

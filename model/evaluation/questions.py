@@ -38,7 +38,7 @@ class Question:
 
     @property
     def room(self) -> np.ndarray:
-        """(Q,): right answers that K results have room for."""
+        """(Q,): the most right answers that K results can hold."""
         return np.minimum([len(places) for places in self.relevant], K)
 
     def recall(self, found_QK: np.ndarray) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""One trial of a study: a configuration is trained once, and what came out is judged.
+"""One trial of a study: a configuration is trained once and the model is evaluated.
 
 Two seeds are kept apart. config.seed has split the Pins and walked the graph, and it draws the judged queries: the same
 for all trials of a study, so that they are compared on the same fresh Pins. The trial's own seed decides the initial

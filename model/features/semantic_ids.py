@@ -6,7 +6,7 @@ same codes. A codebook belongs to one space of vectors, and a Pin has its ID as 
 
     ids = learn(training_vectors, levels=3, size=64, seed=0)
     codes = ids.encode(vectors)             # (N, L)
-    write(ids, Path("semantic_ids.safetensors"))
+    write_semantic_ids(ids, Path("semantic_ids.safetensors"))
 
 Shape legend: N vectors · E vector dimension · L levels · K centroids of a level
 """

@@ -1,1 +1,1 @@
-"""The Pin–Board graph: neighbours by random walks, and what is set apart for judging."""
+"""The Pin–Board graph: neighbours by random walks, and the Pins and edges held out for evaluation."""

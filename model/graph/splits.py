@@ -5,8 +5,8 @@ training Pins' edges a share is held out too. An edge and a click are one fact w
 words (a board's title, a query), so they are held out together: the draw is a hash of the two.
 
 A study may ask for less. Of the training groups only `train_share` is kept, and of a smaller share a subset. Where
-settings are chosen, `judge: validation` leaves the fresh Pins out altogether and takes as large a share of the others,
-in the same way, to be judged in their place: no choice may know the fresh Pins.
+settings are chosen, `judge: validation` leaves the fresh Pins out altogether and holds out as large a share of the
+others in their place, so that no setting is chosen on the fresh Pins.
 """
 
 import hashlib
@@ -83,7 +83,7 @@ def group_names(pins: pa.Table) -> list[str]:
 
 
 def held_out(pin_ids: Sequence[str], words: Sequence[str], share: float, seed: int) -> np.ndarray:
-    """Bool (facts,): which (Pin, words) facts are kept from training."""
+    """Bool (edges,): which (Pin, words) edges are held out from training."""
     keys = [f"{pin}\0{text.strip().casefold()}" for pin, text in zip(pin_ids, words, strict=True)]
     return uniform_hash(keys, f"edge:{seed}") < share
 

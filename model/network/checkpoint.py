@@ -2,7 +2,8 @@
 
 It is whole: pretrained towers leave their weights and configurations in it (model/network/pretrained.py).
 
-The weights carry the fingerprint of their tokenizer: another one of the same size would read all words wrongly.
+The weights carry the fingerprint of their tokenizer, because another of the same size would load and encode every text
+wrongly.
 """
 
 import hashlib

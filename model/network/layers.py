@@ -112,7 +112,8 @@ class Block(nn.Module):
 
 
 class FunnelBlock(Block):
-    """Leaves a quarter of the tokens: pooled tokens ask, all tokens answer (Funnel-Transformer, Dai 2020)."""
+    """Leaves a quarter of the tokens: the queries are pooled tokens, keys and values are all tokens
+    (Funnel-Transformer, Dai 2020)."""
 
     def pool(self, x_NLD: Tensor) -> Tensor:
         """Mean over 2 x 2 neighbouring tokens of a square grid: (N, L, D) -> (N, L / 4, D)."""

@@ -102,7 +102,7 @@ def load_tokenizer(config: TextConfig) -> Tokenizer:
             "copy both from one checkpoint."
         )
     tokenizer.no_padding()
-    if whole.model_type.startswith("siglip"):  # SigLIP has read small letters alone, and its files do not all say so
+    if whole.model_type.startswith("siglip"):  # SigLIP learned lower-case text, and not all of its files say so
         rest = [tokenizer.normalizer] if tokenizer.normalizer else []
         tokenizer.normalizer = normalizers.Sequence([normalizers.Lowercase(), *rest])
     return tokenizer
@@ -113,7 +113,7 @@ def _load(kind: TowerKind, name: str) -> nn.Module:
 
     with _explained(kind, name):
         tower_class = _class_of(kind, name, AutoConfig.from_pretrained(name).model_type)
-        # fp32 whatever the file holds, and no dropout: a step that is computed twice must give the same.
+        # fp32 whatever the file holds, and no dropout: computing a step twice must give the same result.
         options = {"use_safetensors": True, "dtype": torch.float32, "attention_dropout": 0.0}
         tower, report = tower_class.from_pretrained(name, output_loading_info=True, **options)
     if report["missing_keys"]:
@@ -147,7 +147,7 @@ def _class_of(kind: TowerKind, name: str, model_type: str) -> Any:
 
 
 def _remove_head(tower: Any) -> None:
-    """What only the pooled vector passes must not wait for a gradient."""
+    """Removes the layers of the pooling head, which would never get a gradient."""
     family = tower.config.model_type
     if family in ("siglip_vision_model", NAFLEX):
         tower.use_head, tower.head = False, None

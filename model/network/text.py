@@ -1,7 +1,7 @@
 """Text towers and their tokenizers: packed texts -> tokens.
 
 TextTower            from scratch: byte-level BPE trained on the catalogue, then a small transformer
-PretrainedTextTower  a VLM's tower with the tokenizer it has learned with
+PretrainedTextTower  a VLM's tower with the tokenizer that it was trained with
 
 Shape legend: N texts · T tokens of all texts · R rows · L row length · H the pretrained tower's width · D width
 """
@@ -101,8 +101,8 @@ class TextTower(nn.Module):
 class PretrainedTextTower(nn.Module):
     """SigLIP 2, SigLIP or CLIP below its pooling head; the signal's type is added above it.
 
-    SigLIP has learned with every text padded to its context and the pads in sight. Here texts are packed, several to a
-    row and masked from each other, so that a text's vector depends on nothing else and pads cost nothing.
+    SigLIP was trained with every text padded to its context and attention on the padding. Here texts are packed,
+    several to a row and masked from each other, so that a text's vector depends on nothing else and pads cost nothing.
 
     Raises:
         ModelError: the checkpoint cannot be used (model/network/pretrained.py), or text.context is beyond its

@@ -117,7 +117,7 @@ class PretrainedVisionTower(nn.Module):
 
 
 def _grid_side(config: VisionConfig, tower: Any) -> int:
-    """Patches a side; a sentence where the tower or the funnel cannot take the image."""
+    """Patches a side. Raises ModelError where the tower or the funnel cannot take the image."""
     size, patch = config.image_size, tower.patch_size
     if tower.model_type != NAFLEX and size != tower.image_size:
         raise ModelError(

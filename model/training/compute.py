@@ -1,7 +1,7 @@
-"""How the transformer blocks compute: compiled, and with their activations forgotten until the backward pass.
+"""How the transformer blocks compute: compiled, or with activations recomputed in the backward pass.
 
-Block by block rather than the network as a whole: a block is compiled once for all of its kind, and what lies between
-(packing texts by their lengths) asks for numbers that a compiler cannot trace.
+Blocks are compiled, not the whole network: one compilation serves all blocks of a kind, and the packing of texts
+between them depends on lengths that a compiler cannot trace.
 """
 
 import os

@@ -34,8 +34,8 @@ class TrainingSet:
     pixels: Pixels
     signals: dict[str, Signal]
     words: list[np.ndarray]  # token ids of every distinct query or board title
-    words_of_pin: sp.csr_matrix  # (N, words) bool: the taught facts
-    boards_of_pin: sp.csr_matrix  # (N, boards) bool: the taught edges
+    words_of_pin: sp.csr_matrix  # (N, words) bool: training edges between Pins and texts
+    boards_of_pin: sp.csr_matrix  # (N, boards) bool: training edges between Pins and boards
     neighbours: np.ndarray  # (N, T) int32 training Pins, -1 padded
     weights: np.ndarray  # (N, T) float32 shares of visits, 0 where padded
 
@@ -85,11 +85,11 @@ def _encode_signal(tokenizer: Tokenizer, texts: list[str], config: Config) -> Si
     return Signal([encoded[n] if n >= 0 else nothing for n in numbers], numbers)
 
 
-def _membership(facts: Edges, place: np.ndarray, pins: int, others: int | None = None) -> sp.csr_matrix:
-    pin, other = place[facts.pin[~facts.held_out]], facts.other[~facts.held_out]
-    width = others if others is not None else (int(facts.other.max()) + 1 if len(facts.other) else 0)
+def _membership(edges: Edges, place: np.ndarray, pins: int, others: int | None = None) -> sp.csr_matrix:
+    pin, other = place[edges.pin[~edges.held_out]], edges.other[~edges.held_out]
+    width = others if others is not None else (int(edges.other.max()) + 1 if len(edges.other) else 0)
     matrix = sp.csr_matrix((np.ones(len(pin), dtype=np.float32), (pin, other)), shape=(pins, width))
-    matrix.data[:] = 1  # a fact stated twice is one fact
+    matrix.data[:] = 1  # a repeated edge counts once
     return matrix
 
 

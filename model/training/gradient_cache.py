@@ -1,4 +1,4 @@
-"""Gradient caching: a batch as large as one likes in the memory of a small one (GradCache, Gao 2021).
+"""Gradient caching: a large batch in the memory of a small one (GradCache, Gao 2021).
 
 A contrastive loss needs the vectors of the whole batch, but their gradients need the network for a part at a time:
 

@@ -1,6 +1,6 @@
 """Train PinCLIP:  pinclip run --catalogue C --profile demo
 
-fit() is one worker's whole life. Alone it is the whole training; under torch.distributed every worker runs it on its
+fit() is what one worker runs. Alone it is the whole training; under torch.distributed every worker runs it on its
 rows of the same global batches, and the first one writes.
 """
 
@@ -40,7 +40,7 @@ def fit(
 ) -> dict[str, Any]:
     """Trains on the training Pins and writes the model folder `out`: weights, config, tokenizer, curves.jsonl.
 
-    Without a single neighbour it aligns images and texts alone.
+    Without any neighbours only images and texts are aligned.
     A fit that was killed goes on from its last snapshot, on the same batches; it is kept in `snapshot_file`, left out:
     beside `out`.
 
@@ -63,7 +63,7 @@ def fit(
     _check_start(first, workers, snapshot)
     working = Working(task, training_dtype(config.train))
     prepare_blocks(working.task, config.train)
-    micro_batch = config.train.micro_batch  # which shares its gradients itself
+    micro_batch = config.train.micro_batch  # which averages its gradients itself
     parallel = DistributedDataParallel(working.task) if workers > 1 and not micro_batch else working.task
     clock = time.monotonic()
     for step, batch, waited in _ahead(training_batches(training_set, config, first, total, rank, workers), first):
@@ -91,7 +91,7 @@ def train_step(
 
     With `micro_batch`, that many Pins pass the network at once (model/training/gradient_cache.py).
 
-    A norm that is not finite, the same for every worker, moves nothing.
+    If the norm, the same for every worker, is not finite, no weight changes.
     """
     optimizer.zero_grad()
     if micro_batch:
@@ -118,7 +118,8 @@ def _check(training_set: TrainingSet, config: Config, workers: int) -> None:
 
 
 def _check_start(first: int, workers: int, snapshot: Snapshot) -> None:
-    """Workers that begin at different steps would end by waiting for each other."""
+    """Raises TrainingError unless all workers start at the same step; otherwise they would wait for each other for
+    ever."""
     starts = [first] * workers
     if workers > 1:
         dist.all_gather_object(starts, first)

@@ -22,7 +22,7 @@ BLOCK = 2048  # columns of a block of logits
 class Temperature(nn.Module):
     """The learned scale and bias of one objective.
 
-    They start so that every pair is held for a match with probability 1 / batch, the truth about one match a row.
+    They start so that the probability of a match is 1 / batch for every pair, which is right with one match a row.
     (SigLIP's b = -10 says so for 32,768 rows; at 256 it cost a third of PinText recall after 8 epochs.)
     """
 

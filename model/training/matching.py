@@ -1,17 +1,17 @@
-"""Who stands beside whom in an epoch: every training Pin once, beside one of its neighbours where one is free.
+"""Pairs the training Pins for an epoch: each Pin once, with one of its neighbours where one is free.
 
 A maximal matching of the neighbour graph, drawn anew each epoch. In each round every free Pin asks a free neighbour,
-drawn by its share of visits; of the proposals that touch one Pin the first in a random order is accepted. What nobody
-is left for is paired with strangers: two that do not match, but show their own images and texts like all others.
-(Anchors with a freely drawn neighbour each show some Pins often and others never: recall of Related Pins on the
-emoji 0.340, with matching 0.373.)
+drawn by its share of visits; of the proposals that touch one Pin the first in a random order is accepted. Pins without
+a free neighbour are paired at random: the two do not match, but their images and texts are trained on like all others.
+(Anchors with a freely drawn neighbour each show some Pins often and others never: recall of Related Pins on the emoji
+0.340, with matching 0.373.)
 
 Shape legend: N training Pins · T neighbours kept for a Pin · P pairs
 """
 
 import numpy as np
 
-ROUNDS = 8  # of the emoji's Pins 86.4 % stand beside a neighbour then; twice the rounds find no more
+ROUNDS = 8  # 86.4 % of the emoji's Pins are then paired with a neighbour; twice the rounds pair no more
 
 
 def pair_up(neighbours_NT: np.ndarray, weights_NT: np.ndarray, rng: np.random.Generator) -> np.ndarray:

@@ -25,7 +25,7 @@ class PinClip(nn.Module):
         self.neighbour_temperature = Temperature(config.train.batch_size)
         self.text_fused_temperature = Temperature(config.train.batch_size)
         self.fused = bool(self.config.neighbour or self.config.text_fused)
-        if not self.fused:  # what the objective never reaches must not wait for a gradient
+        if not self.fused:  # parameters that no loss uses must not wait for a gradient
             self.encoder.fusion.requires_grad_(False)
         self.neighbour_temperature.requires_grad_(bool(self.config.neighbour))
         self.text_fused_temperature.requires_grad_(bool(self.config.text_fused))
@@ -44,7 +44,7 @@ class PinClip(nn.Module):
         return vectors
 
     def compare(self, vectors: dict[str, Tensor], batch: Batch) -> dict[str, Tensor]:
-        """The losses of the vectors; of the batch only what matches whom is read."""
+        """The losses of the vectors; of the batch only the labels are read."""
         text_bE = {role: vectors[role] for role in ROLES}
         losses = {"image_text": self._image_text(vectors["image"], text_bE, batch)}
         if self.config.neighbour:
@@ -56,7 +56,8 @@ class PinClip(nn.Module):
         return losses
 
     def _image_text(self, image_bE: Tensor, text_bE: dict[str, Tensor], batch: Batch) -> Tensor:
-        """Each kind of text that the step shows, aligned with the image; their mean, so that one weighs as two."""
+        """Aligns the image with each kind of text that the step shows; the mean, so that their number changes no
+        weight."""
         loss, temperature = self.config.image_text_loss, self.image_text_temperature
         roles = self.config.image_texts
         shown = [role for role in roles if role in batch.shown] or roles  # without any text a loss of 0, with gradients

@@ -83,7 +83,8 @@ def optimizer_for(task: PinClip, config: TrainConfig) -> Optimizers:
 
 
 def _lay_out_as_parameters(part: torch.optim.Optimizer) -> None:
-    """The fused AdamW walks raw memory: moments must lie there as their parameter does, convolutions channels-last."""
+    """The fused AdamW reads raw memory, so moments need the memory layout of their parameter (channels-last
+    convolutions)."""
     for parameter, moments in part.state.items():
         for name, value in moments.items():
             if value.shape == parameter.shape:

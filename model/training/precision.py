@@ -1,6 +1,6 @@
-"""bf16 arithmetic with fp32 memory: the network computes in bf16, the optimizer moves fp32 master weights.
+"""Mixed precision: the network computes in bf16, the optimizer moves fp32 master weights.
 
-Half the bytes move and no cast stands between the layers, as autocast puts them. Norms and attention accumulate in
+This moves half the bytes and, unlike autocast, needs no casts between layers. Norms and attention accumulate in
 fp32 inside; the losses, the temperatures and the optimizer are fp32 throughout.
 """
 

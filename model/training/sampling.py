@@ -169,7 +169,7 @@ def _neighbour_labels(training_set: TrainingSet, config: Config, pins: np.ndarra
         labels[finder, found] = labels[found, finder] = 0
     np.fill_diagonal(labels, 0)
     pairs = np.arange(half)
-    true = (training_set.neighbours[pins[:half]] == pins[half:, None]).any(1)  # a stranger is no match
+    true = (training_set.neighbours[pins[:half]] == pins[half:, None]).any(1)  # a random partner is no match
     labels[pairs[true], pairs[true] + half] = labels[pairs[true] + half, pairs[true]] = 1
     return labels
 

@@ -212,7 +212,7 @@ def lineage(
 
 
 @app.command()
-def serve_ui(
+def serve(
     space: Annotated[
         list[str] | None, typer.Option(metavar="NAME", help="A published space; repeatable. [all of them]")
     ] = None,
@@ -228,9 +228,9 @@ def serve_ui(
     ] = False,
 ) -> None:
     """Serve vectors, search and a page, and take new Pins as they come."""
-    from pipelines.cli.serve import serve_ui
+    from pipelines.cli.serve import serve
 
-    serve_ui(space or [], host, port, catalogue, wait)
+    serve(space or [], host, port, catalogue, wait)
 
 
 @app.command()

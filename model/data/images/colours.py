@@ -1,4 +1,4 @@
-"""Pixels of any kind as 8-bit RGB, what is transparent lying on white."""
+"""Converts pixels of any kind to 8-bit RGB, with transparency on white."""
 
 import numpy as np
 from PIL import Image
@@ -16,7 +16,7 @@ def as_rgb(image: Image.Image) -> Image.Image:
 
 
 def wide_as_rgb(wide_HW3: np.ndarray, transparent: tuple[int, int, int]) -> Image.Image:
-    """Of uint16 pixels; the one colour that is transparent is white."""
+    """RGB of uint16 pixels; the colour that is transparent becomes white."""
     rgb_HW3 = (wide_HW3 >> 8).astype(np.uint8)
     rgb_HW3[(wide_HW3 == np.array(transparent)).all(axis=2)] = _WHITE
     return Image.fromarray(rgb_HW3)

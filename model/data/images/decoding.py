@@ -40,7 +40,7 @@ class UnreadableImage(Exception):
     def __init__(self, reason: str, detail: str = "") -> None:
         super().__init__(f"{reason} ({detail})" if detail else reason)
         self.reason = reason
-        self.place: int | None = None  # among the images that were read together
+        self.place: int | None = None  # position among the images that were read together
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,7 @@ def image_facts(data: bytes, limits: PrepareConfig | None = None) -> ImageFacts:
 
 @dataclass(frozen=True)
 class _Opened:
-    """An image whose header was read: `data` is what Pillow reads, without what it would stumble over."""
+    """An image whose header was read: `data` is what Pillow reads, without the metadata that it would refuse."""
 
     data: bytes
     format: str
@@ -131,7 +131,7 @@ def _header(data: bytes, name: str) -> Image.Image:
         return Image.open(io.BytesIO(data), formats=(name,))
     except _BOMBS:
         raise UnreadableImage("too many pixels") from None
-    except Exception:  # plugins raise whatever broken bytes lead them to
+    except Exception:  # plugins raise any exception for broken bytes
         raise UnreadableImage("truncated") from None
 
 

@@ -28,7 +28,7 @@ def lacks_end(data: bytes) -> bool:
 def closed(data: bytes) -> bytes:
     """The file with the end marker that it lacks, or as it is where part of the picture is missing too.
 
-    libjpeg makes up what is missing without a word, so the picture is decoded with several continuations: all of it is
+    libjpeg silently fills in what is missing, so the picture is decoded with several continuations: all of it is
     there if none of its pixels depends on them.
     """
     data = _without_padding(data)

@@ -1,4 +1,4 @@
-"""What exists in the generated world: themes, colours, textures, regions; and the streams of chance behind it.
+"""What exists in the generated world: themes, colours, textures, regions; and the random streams that draw it.
 
 Objects belong to several themes and colours to all of them, so neither a caption nor a single shape gives a theme away.
 """
