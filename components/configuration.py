@@ -22,7 +22,7 @@ from model.config.tree import VALUES
 # Seconds of training prove the chain, not the model.
 SMOKE_GATE = {"min_gain_over_clip": -1.0, "max_slice_gap": 1.0}
 PROFILES = MODEL_PROFILES | {"smoke": MODEL_PROFILES["smoke"] | {"gate": SMOKE_GATE}}
-OPERATIONS = ("promotion", "monitoring")  # no part of a run: what comes after it reads them
+OPERATIONS = ("promotion", "monitoring")  # read after a run, so no part of it
 
 C = TypeVar("C", bound=Config)
 
@@ -44,9 +44,11 @@ def load(profile: str = "demo", overrides: Iterable[str] = ()) -> Configuration:
 
 
 def pipeline_arguments(config: Configuration, inputs: Iterable[str]) -> dict[str, Any]:
-    """Those of a pipeline's `inputs` that are settings: `train_config` is the section `train`, `config` all as JSON.
+    """The arguments for those of a pipeline's `inputs` that are settings: `train_config` is the section `train`,
+    `config` all settings as JSON.
 
-    A section is a parameter of its own, so that a step's inputs, its key in the cluster's cache, hold what it reads.
+    Each section is a parameter of its own, so that a step's inputs, which are its key in the cluster's cache, hold only
+    what it reads.
     """
     tree = json.loads(config.to_json())  # lists: KFP takes no tuples
     known = {_parameter(name): value for name, value in tree.items()}
@@ -55,7 +57,8 @@ def pipeline_arguments(config: Configuration, inputs: Iterable[str]) -> dict[str
 
 
 def given(kind: type[C], inputs: Mapping[str, Any]) -> C:
-    """The other way round, in a step: of its inputs those that are settings. A step names them once, in its signature.
+    """The settings among a step's inputs, as configuration: the inverse of pipeline_arguments(). A step names them
+    once, in its signature.
 
     Raises:
         ConfigError: a key does not exist, or a value does not fit.

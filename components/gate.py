@@ -13,7 +13,7 @@ from pydantic import Field
 
 from model.config.overrides import section
 
-LEAST = 20  # groups that ask; of fewer, a difference is no ground to refuse a version
+LEAST = 20  # groups of queries; with fewer, a difference does not refuse a version
 MEGABYTE = 1_000_000
 Share = Annotated[float, Field(ge=0, le=1)]
 Growth = Annotated[float, Field(gt=0, le=1_000_000)]  # times the champion's
@@ -31,7 +31,7 @@ class GateConfig:
         0.9  # how far a slice's recall@10 may surely lie below that of all (model/evaluation/slices.py)
     )
     max_regression: Share = 0.02  # share of the champion's recall@10 on fresh Pins that may surely be lost, any task
-    # Of one Pin alone, on the machine that compares.
+    # Milliseconds to encode one Pin, measured where the step compare runs.
     max_latency_ms: float = Field(default=2000.0, gt=0, le=1_000_000_000)
     max_latency_growth: Growth = 3.0
     max_weights_growth: Growth = 3.0
@@ -50,9 +50,9 @@ class Verdict:
 def gate_verdict(metrics: Mapping[str, Any], comparison: Mapping[str, Any], gate: GateConfig) -> Verdict:
     """Measures a run against the gate.
 
-    A figure that could not be measured (a catalogue without queries has no search recall) breaks any floor above 0
-    and no other: what nobody asked for cannot be missing. A champion that could not be compared refuses the version;
-    where there is no champion, nothing is compared.
+    A figure that could not be measured (a catalogue without queries has no search recall) breaks any floor above 0 and
+    no other. A champion that could not be compared refuses the version; where there is no champion, nothing is
+    compared.
     """
     related = _figure(metrics, "fresh", "related_pins", "recall@10")
     search = _figure(metrics, "fresh", "search", "recall@10")
@@ -94,7 +94,7 @@ def _check_retention(metrics: Mapping[str, Any], floor: float) -> tuple[bool, st
 
 
 def _check_slices(metrics: Mapping[str, Any], ceiling: float) -> tuple[bool, str]:
-    """Only what is sure of a gap counts, so that a slice of few queries breaks no ceiling by bad luck."""
+    """Only the sure part of a gap counts, so that a slice of few queries breaks no ceiling by chance."""
     gap, limit = _figure(metrics, "slices", "largest", "sure_gap"), f"the ceiling is {ceiling:.0%}"
     if gap is None:
         return True, f"No slice lies surely below all Pins; {limit}."
@@ -164,7 +164,7 @@ def _figure(metrics: Any, *path: str) -> float | None:
 
 
 def _gain(ours: float | None, baseline: float | None) -> float | None:
-    """(ours - baseline) / baseline; a baseline that finds nothing is beaten by anything without bound."""
+    """(ours - baseline) / baseline; infinite over a baseline of 0."""
     if ours is None or baseline is None:
         return None
     if baseline == 0:

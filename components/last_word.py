@@ -1,4 +1,4 @@
-"""What a step that failed says to Kubernetes: its sentence, beside the step in Argo and in `kubectl describe pod`.
+"""The termination message of a failed step: one sentence, shown beside the step in Argo and by `kubectl describe pod`.
 
 KFP's launcher passes no exit code on: whatever ends a step, its pod ends with 1 (kubeflow/pipelines 2.16.1,
 backend/src/v2/component/launcher_v2.go:684 returns command.Run()'s error, cmd/launcher-v2/main.go:58 makes it
@@ -18,12 +18,12 @@ FILE = "PINCLIP_LAST_WORD"  # in place of Kubernetes' own file
 KUBERNETES = "/dev/termination-log"  # there in each container, writable for its user
 LIMIT = 2000  # bytes; Kubernetes keeps 4,096 of a container
 MARK = "Trying again does not help: "
-# What the data or the settings are to blame for. Other refusals come from servers, volumes and pods, which recover.
+# Errors caused by the data or the settings. Other refusals come from servers, volumes and pods, which recover.
 FINAL = (ConfigError, SpecError, CatalogueError, ValidationFailed)
 
 
 def leave(error: BaseException, sentence: str) -> None:
-    """Writes the sentence, marked if nobody needs to try again; on a machine that is no pod it goes nowhere."""
+    """Writes the sentence, marked if a retry cannot help; does nothing outside a pod."""
     file = Path(os.environ.get(FILE, KUBERNETES))
     said = f"{MARK if isinstance(error, FINAL) else ''}{sentence}"
     with suppress(OSError):

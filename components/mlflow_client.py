@@ -1,4 +1,4 @@
-"""MLflow's client for the server or database of the settings, and what it refuses as one sentence."""
+"""MLflow's client for the server or database of the settings, and its refusals as errors of one sentence."""
 
 import logging
 import os

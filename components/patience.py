@@ -1,11 +1,11 @@
-"""A server that is away for a while: a step does its work again when the server is back, inside its own pod.
+"""Retries inside a step: while a server does not answer, the step waits and repeats its work in the same pod.
 
     @patient
     def register(..., settings: Settings) -> Registration: ...
 
-Argo tries a step's pod again, but which ends count is the installation's to say (docs/operations.md, "Retries"). This
-half does not depend on it: the waits are those of the deploy profile's `retries`, handed over as PINCLIP_RETRIES.
-Without them, on one machine, nobody waits. What a server refuses is told at once.
+Argo tries a step's pod again, but the installation decides after which failures (docs/operations.md, "Retries"). These
+retries do not depend on that: their waits are the deploy profile's `retries`, passed as PINCLIP_RETRIES. Without it, on
+one machine, nothing is retried. A server's refusal is raised at once.
 """
 
 import functools
@@ -28,7 +28,7 @@ VARIABLE = "PINCLIP_RETRIES"
 
 
 class Waits(StrictModel):
-    """How often, and the pause before each: `wait`, then `factor` times as long each time."""
+    """How often to retry, and the pause before each retry: `wait`, then `factor` times as long each time."""
 
     count: int = Field(ge=0)
     wait: Duration = "0s"
@@ -41,7 +41,8 @@ class Waits(StrictModel):
 
 
 def patient(work: Callable[P, R]) -> Callable[P, R]:
-    """`work` again after a StoreError while a server of its argument `settings` does not answer; it may be repeated."""
+    """Repeats `work` after a StoreError while a server of its argument `settings` does not answer; `work` must be safe
+    to repeat."""
     signature = inspect.signature(work)
 
     @functools.wraps(work)

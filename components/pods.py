@@ -1,4 +1,4 @@
-"""What a pod may ask of a cluster, in Kubernetes' own words: the parts of deploy profiles and of RayJobs.
+"""What a pod may request of a cluster, in Kubernetes' terms: types for deploy profiles and RayJobs.
 
 Read strictly: pipelines/cluster/checked_yaml.py tells the first thing that does not fit in one sentence.
 """

@@ -76,7 +76,7 @@ def _kept(made: Path, volume: Path) -> dict[str, str | int]:
 
 
 def _difference(folder: Path, digest: str) -> str:
-    """What keeps the folder from being the one that was written; "" where nothing does. No content is read again."""
+    """How the folder differs from the one that was written; "" where it does not. No content is read again."""
     if not (folder / FILES).is_file():
         return "is not there"
     if _sha256(folder / FILES) != digest:
@@ -90,7 +90,7 @@ def _difference(folder: Path, digest: str) -> str:
 
 
 def _prune(volume: Path) -> None:
-    """What a killed prepare left behind goes like a folder that nobody reads."""
+    """Also removes what a killed prepare left behind, like a folder that nobody reads."""
     ages = sorted((time.time() - one.stat().st_mtime, one) for one in volume.iterdir())
     for age, one in ages[NEWEST:]:
         if age > KEPT:

@@ -1,4 +1,4 @@
-"""What a step says while it works: one JSON line an event for the display, one plain line for the log.
+"""Progress events of a step: each is one JSON line for the display and one plain line for the log.
 
     with step("train"):
         advance(0.4, "epoch 4 of 10", loss=1.93, images_per_s=810.0)
@@ -8,7 +8,7 @@ An event has `time` (seconds since 1970), `step` and `event`:
     progress   fraction in [0, 1], message, and any figures that were given
     end        seconds
     error      kind "user" with the sentence of a PinclipError, else kind "bug"
-and peak_bytes: the largest resident memory so far of the process that speaks or of one of its ended children.
+and peak_bytes: the largest resident memory so far of the reporting process or of one of its ended children.
 They go to the file named by PINCLIP_EVENTS; without it (a pod on a cluster) the plain lines are all there is.
 """
 
@@ -29,7 +29,7 @@ from components.volume import check_writable
 from model.errors import PinclipError
 
 EVENTS = "PINCLIP_EVENTS"
-INTERVAL = 0.2  # seconds between two progress events of a step; a faster caller is thinned out
+INTERVAL = 0.2  # seconds between two progress events of a step; events in between are dropped
 COMMON = ("time", "step", "event", "fraction", "message", "kind", "peak_bytes")
 _step: ContextVar[str] = ContextVar("step", default="")
 _last: ContextVar[float] = ContextVar("last", default=0.0)
@@ -84,14 +84,15 @@ def current_step() -> str:
 
 
 def speak_for(name: str, events: str | None) -> None:
-    """Makes this process, a worker that the step `name` has started, say its progress as that step's."""
+    """Makes this process, a worker of the step `name`, report its progress as that step's."""
     _step.set(name)
     if events:
         os.environ[EVENTS] = events
 
 
 def finished(events: Path) -> dict[str, dict[str, Any]]:
-    """The end event of every step that has ended, in that order; its peak_bytes is that of all who spoke for it."""
+    """The end event of every step that has ended, in that order; its peak_bytes is that of all processes that reported
+    for it."""
     lines = events.read_text(encoding="utf-8").splitlines() if events.is_file() else []
     records, peaks = [json.loads(line) for line in lines], dict[str, int]()
     for record in records:

@@ -1,7 +1,7 @@
-"""The address of a Redis, as Feast and with it every reader takes it:  host:6379,db=0,username=…,password=…,ssl=true
+"""Checks the address of a Redis, which must have Feast's form:  host:6379,db=0,username=…,password=…,ssl=true
 
-Feast reads other forms without a word and fails later, or reaches another database. They are refused here, with the
-form that is right; no sentence repeats a password or what may be part of one.
+Feast accepts other forms silently and fails later, or connects to another database. They are refused here with the
+right form; no message repeats a password or a part of one.
 """
 
 import json
@@ -36,7 +36,8 @@ FOREIGN = ("abortconnect", "allowadmin", "connectretry", "connecttimeout", "defa
 
 
 def check_redis_address(address: str) -> None:
-    """Raises ConfigError where the address is not of Feast's form, or reads as something else than it looks like."""
+    """Raises ConfigError where the address is not of Feast's form, or Feast would read it differently from how it
+    looks."""
     scheme, separator, _ = address.partition("://")
     if separator and scheme.isalpha():
         raise _wrong("is a URL", f"write it as {_of_url(address)}")

@@ -1,4 +1,4 @@
-"""Do the servers of the settings answer, and do they take our password? Asked before a run spends its hours."""
+"""Checks before a run that the servers of the settings answer and accept the password."""
 
 import os
 from collections.abc import Iterator
@@ -26,7 +26,7 @@ def check_servers(settings: Settings) -> None:
 
 
 def is_away(settings: Settings) -> bool:
-    """Whether one does not answer; a refusal is an answer."""
+    """Whether any server does not answer; a refusal counts as an answer."""
     try:
         check_servers(settings)
     except ServerAway:
@@ -53,7 +53,7 @@ def answering(settings: Settings) -> Iterator[str]:
 
 
 def _ask_mlflow(uri: str) -> None:
-    """As MLflow's own client asks, without its minutes of trying again."""
+    """Asks as MLflow's own client does, without its minutes of retries."""
     import requests
 
     token, user = os.environ.get("MLFLOW_TRACKING_TOKEN"), os.environ.get("MLFLOW_TRACKING_USERNAME")
@@ -81,7 +81,7 @@ def _ask_mlflow(uri: str) -> None:
 
 
 def _find_run(run: str, settings: Settings) -> None:
-    """Asked now, for a step joins it after the hours of training."""
+    """Looks the run up now, because a step joins it only after hours of training."""
     advice = f"unset {RUN_ID}, or name a run of PINCLIP_MLFLOW_URI"
     missing = StoreError(f"MLflow has no run {run}, which {RUN_ID} names; {advice}.")
     local = settings.mlflow_uri.removeprefix("sqlite:///")

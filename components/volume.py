@@ -1,4 +1,4 @@
-"""Can this process keep something in a folder? Every step asks first thing, before it imports and works for minutes.
+"""Checks that this process can write to a folder. Every step checks first, before minutes of imports and work.
 
 python -m components.volume /data/home /data/catalogues     # makes the folders; the Job data-folders calls it
 """
@@ -19,7 +19,7 @@ def check_writable(folder: Path) -> None:
     """Writes a file without a name into the folder; where that is still to be made, into the one that it will lie in.
 
     Raises:
-        ConfigError: this user may not, or the volume takes nothing; trying again does not help.
+        ConfigError: this user may not write, or the volume is full or read-only; trying again does not help.
     """
     place = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
     try:

@@ -1,4 +1,4 @@
-"""Fills the model card from what a run's steps left behind; what nobody stated it calls not stated.
+"""Fills the model card from what a run's steps left behind; what was not stated is shown as not stated.
 
 model_card(evaluation=…, prepared=…, …)  ->  Markdown, for people
 described(card)                          ->  as much of it as MLflow's description of a version holds

@@ -1,4 +1,4 @@
-"""At most one notice and one training in a while, however many look at once.
+"""Allows at most one notice and one training in a period, however many monitoring runs there are at once.
 
 <home>/monitoring/state.json    {"notice": "2026-11-21T20:00:00+00:00", "training": …}    when each last went out
 """
@@ -25,7 +25,8 @@ class Cooldown:
     def once(self, what: str, now: datetime) -> Iterator[bool]:
         """Whether `what` may go out now. Others wait for the block's end.
 
-        The time is written before: a kill costs the notice, and never sends two. A block that raises takes it back.
+        The time is written first, so a killed process may lose a notice but never sends two. If the block raises, the
+        time is taken back.
         """
         with file_lock(self.folder / "lock", wait=True):
             state = json.loads(self.file.read_text(encoding="utf-8")) if self.file.is_file() else {}

@@ -7,7 +7,7 @@
 
 "all" is a sample of the catalogue, "new" one of the Pins without a published vector. Canaries are published Pins that
 are still there: their images and texts of today, through the model of today, beside their published vectors.
-Which Pins are looked at is a matter of their ids, so that two looks see the same ones.
+The sample is drawn by the Pins' ids, so that two looks see the same Pins.
 """
 
 import tempfile

@@ -1,4 +1,4 @@
-"""From a collected look to drift.json, and into MLflow.
+"""Turns a collected look into drift.json and tracks it in MLflow.
 
 drift.json    the look (space, time, counts), `over`: keys of the measures beyond their limit, all measures, and
               `mlflow_run`, the run that holds the page
@@ -25,7 +25,7 @@ SCOPES = ("all", "new")
 
 
 def measure(collected: Path, limits: DriftLimits) -> dict[str, Any]:
-    """Judges a look; what is nearest its limit, or furthest beyond it, comes first."""
+    """Measures the drift of a look; the measure that is furthest beyond its limit, or nearest to it, comes first."""
     look = json.loads((collected / "look.json").read_text(encoding="utf-8"))
     measures = sorted(drift_measures(_samples(collected, look), limits), key=_order)
     over = [one.key for one in measures if one.over]

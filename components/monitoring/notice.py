@@ -18,7 +18,7 @@ SHOWN = 8  # measures that a notice names
 
 
 def notify(drift: dict[str, Any], config: MonitoringConfig, settings: Settings) -> dict[str, Any]:
-    """Sends the notice if anything is over its limit and none went out lately."""
+    """Sends a notice if any measure is over its limit and no notice was sent within the cool-down."""
     sent, says = False, "There is nothing to tell."
     if drift["over"]:
         sent, says = _send(message(drift), "notice", config, settings)
@@ -26,7 +26,7 @@ def notify(drift: dict[str, Any], config: MonitoringConfig, settings: Settings) 
 
 
 def notify_blind(catalogue: str, error: PinclipError, config: MonitoringConfig, settings: Settings) -> str:
-    """Sends why nothing could be looked at; what became of that, in a sentence."""
+    """Sends why the catalogue could not be read; returns in a sentence whether it was sent."""
     title = "Pin vectors: the catalogue cannot be looked at"
     where = f"Catalogue {catalogue} · {datetime.now(UTC):%Y-%m-%d %H:%M} UTC"
     return _send(_slack(title, str(error), [_escaped(str(error))], where), "blind", config, settings)[1]
@@ -54,7 +54,8 @@ def _slack(title: str, brief: str, lines: list[str], where: str) -> dict[str, An
 
 
 def _send(notice: dict[str, Any], kind: str, config: MonitoringConfig, settings: Settings) -> tuple[bool, str]:
-    """(whether it went out, what became of it): of each kind one in a while. A refusal is told, not raised."""
+    """(whether it was sent, a sentence on it), at most one of each kind within the cool-down. A webhook's refusal is
+    returned, not raised."""
     try:
         with Cooldown(settings, config.cooldown_hours).once(kind, datetime.now(UTC)) as due:
             if not due:

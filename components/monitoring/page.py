@@ -52,7 +52,7 @@ def write_page(drift: dict[str, Any], path: Path) -> None:
 
 
 def drift_headline(drift: dict[str, Any]) -> str:
-    """One line: quiet, or over the threshold in what."""
+    """One line: no drift, or which measures are over their threshold."""
     over = [measure_name(one) for one in drift["measures"] if one["over"]]
     if not over:
         return f"Quiet: none of {len(drift['measures'])} measures is over its threshold"

@@ -1,4 +1,5 @@
-"""Drift starts a training on the cluster, at most one in a while, through the KFP server that PINCLIP_KFP_HOST names.
+"""Drift starts a training on the cluster, at most one within the cool-down, through the KFP server that
+PINCLIP_KFP_HOST names.
 
 On one machine `pinclip monitor` says the command, or starts it when it is told to (pipelines/cli/monitor.py).
 
@@ -23,7 +24,7 @@ RUNTIME = "_KFP_RUNTIME"
 
 
 def train_anew(catalogue: str, config: Configuration, deploy_profile: str, settings: Settings) -> str:
-    """Submits a training unless one was started lately; what came of it as a sentence.
+    """Submits a training unless one was started lately; returns a sentence on it.
 
     Raises:
         ClusterError: there is no such profile or no host, or the server refuses; the next look tries again.

@@ -82,7 +82,7 @@ def _without_vector(store: "FeatureStore", view: str, pin_ids: Sequence[str]) ->
 
 
 def _pairs(pin_ids: pa.Array, users: Path, count: int) -> list[dict[str, str]]:
-    """Drawn anew at every look; one Pin and one user are made up, and have to be missing on both sides."""
+    """Drawn anew at every look. One Pin and one user do not exist; both stores must report them missing."""
     draw = random.Random()
     known = sorted({user for shard in shards(users) for user in pq.read_table(shard)["user_id"].to_pylist()})
     pins, people = [*pin_ids.to_pylist(), NOBODY], [*known, NOBODY]

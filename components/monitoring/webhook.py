@@ -1,4 +1,4 @@
-"""The webhook that notices go to: its address is a secret, and stands in no file, no log and no error.
+"""Sends notices to a webhook. Its address is a secret and is written to no file, log or error.
 
 PINCLIP_ALERT_WEBHOOK=https://hooks.slack.com/services/…    in the environment, in no other way
 """
@@ -19,7 +19,7 @@ TRIES = 3  # with pauses of 1 and 4 seconds
 
 
 class Unsent(Exception):
-    """Why a try failed, without the address; `passing`: another try may succeed."""
+    """Why a try failed, without the address; `passing`: a retry may succeed."""
 
     def __init__(self, reason: str, passing: bool) -> None:
         super().__init__(reason)
@@ -52,7 +52,7 @@ def send(message: Mapping[str, Any]) -> bool:
 
 
 def _post(address: str, message: Mapping[str, Any]) -> None:
-    """One try; an error's own words may hold the address, so its type alone is told."""
+    """One try; an error's text may hold the address, so only its type is reported."""
     try:
         answer = requests.post(address, json=message, timeout=TIMEOUT)
     except requests.Timeout:

@@ -1,1 +1,1 @@
-"""Ray: the cluster that a command works on, work in parts, and training here or in a RayJob."""
+"""Ray: the cluster that a command works on, work in independent parts, and training here or in a RayJob."""

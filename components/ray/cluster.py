@@ -1,4 +1,4 @@
-"""The Ray that a command works on: the cluster of RAY_ADDRESS, or one of our own for as long as it works.
+"""The Ray cluster of a command: that of RAY_ADDRESS, or a local one that ends with the command.
 
 The nodes of a cluster must all see the folders that are read and written.
 """
@@ -18,7 +18,7 @@ from typing import Any
 from model.cpus import cpus
 from model.errors import RunError
 
-# Of every worker: one thread, and one that waits sleeps at once; spinning starves the other workers.
+# Every worker has one thread, and a waiting thread sleeps at once: spinning would starve the other workers.
 ENVIRONMENT = {
     "OMP_NUM_THREADS": "1",
     "GOMP_SPINCOUNT": "1000",
@@ -38,7 +38,7 @@ RAY_FOLDER = "RAY_TMPDIR"  # Ray's variable for where it keeps its sockets and l
 # Characters of that folder: a Unix socket's path has 107 at most (103 on macOS), and Ray adds up to 65.
 LONGEST = 38
 SHORT = "/tmp"
-STARTS = 3  # Ray gives itself half a minute for one, which a busy machine may not have
+STARTS = 3  # Ray allows half a minute for a start, which may be too short on a busy machine
 
 
 def has_cluster() -> bool:
@@ -101,7 +101,7 @@ def ray_cluster(places: int | None = None, log: bool = False) -> Iterator[int]:
 
 def _of_our_own(places: int, folder: str) -> dict[str, Any]:
     settings = {"address": "local", "num_cpus": places, "include_dashboard": False, "_temp_dir": folder}
-    settings["_system_config"] = {"worker_niceness": 0}  # this work is what the machine is for now
+    settings["_system_config"] = {"worker_niceness": 0}  # this work may use all of the machine
     if not folder.startswith(tempfile.gettempdir()):
         settings["object_spilling_directory"] = tempfile.gettempdir()  # what is large stays where the user wants it
     return settings
@@ -115,7 +115,7 @@ def check_cluster() -> None:
     """
     address = os.environ["RAY_ADDRESS"]
     if address == "auto":
-        return  # Ray finds out where
+        return  # Ray finds the address itself
     if address.startswith(("http://", "https://")):
         raise RunError(
             "RAY_ADDRESS is a dashboard's address; name the cluster itself, host:6379, or unset RAY_ADDRESS."
@@ -134,7 +134,8 @@ def check_cluster() -> None:
 
 
 def _versions(address: str) -> dict[str, str]:
-    """Of the cluster; none where it does not tell. A process of its own asks, for Ray's client may end the asking."""
+    """Of the cluster; empty where it does not tell. A separate process asks, because Ray's client may end the process
+    that asks."""
     command = [sys.executable, "-c", ASK, address]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=2 * WAIT, check=True)
@@ -155,7 +156,7 @@ def _compare(theirs: dict[str, str]) -> None:
 
 
 def _start(settings: dict[str, Any], starts: int) -> None:
-    """What a start in vain leaves behind goes with this process."""
+    """Starts Ray; processes of a failed start end with this process."""
     import ray
 
     for left in reversed(range(starts)):

@@ -1,13 +1,13 @@
-"""Work in parts (model/parts.py) on the nodes of a Ray cluster: a task of one CPU a part.
+"""Runs independent parts (model/parts.py) on the nodes of a Ray cluster, each as a task of one CPU.
 
     embedding.embed(prepared, model, vectors, advance, spread(in_turn, gpu=True))
 
-With RAY_ADDRESS set, the parts run on that cluster; without it they run in this process, and Ray is not started: for a
-machine's own cores it would add a start of seconds and a copy of the model a core. A part whose process or node dies
-is worked on again elsewhere; it may come out twice, which must leave the same file.
+With RAY_ADDRESS set, the parts run on that cluster; without it they run in this process, and Ray is not started: on one
+machine it would add seconds of start-up and a copy of the model for each core. A part whose process or node dies is
+repeated elsewhere; a part may run twice and must then write the same file.
 
-A task has one thread. Another number of them adds up the sums of fp32 in another order, which changes the last bits of
-a vector; on one number, and in bf16 as far as measured, they are the same wherever they are computed.
+A task has one thread. Another number of threads would sum fp32 values in another order and change the last bits of a
+vector; with one thread, and in bf16 as far as measured, vectors are the same wherever they are computed.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -49,13 +49,13 @@ def on_cluster(work: Callable[[P], R], parts: Sequence[P], gpu: bool = False) ->
 
 
 def _work_on(kept: "list[ObjectRef]", part: Any) -> Any:
-    """One part's life in a worker; `kept` stands in a list, for Ray hands over a new copy of what does not."""
+    """Runs one part in a worker. `kept` is in a list because Ray would otherwise resolve it to a new copy."""
     return _work(kept[0])(part)
 
 
 @lru_cache(maxsize=1)
 def _work(kept: "ObjectRef") -> Callable[[Any], Any]:
-    """Once a process: what the work opens at its first part stays open."""
+    """Unpickled once a process, so that what the work opens for its first part stays open."""
     import ray
 
     work: Callable[[Any], Any] = ray.get(kept)
@@ -67,7 +67,7 @@ def _answer(reference: "ObjectRef") -> Any:
 
     try:
         return ray.get(reference)
-    except ray.exceptions.RayTaskError as error:  # it holds what the work raised
+    except ray.exceptions.RayTaskError as error:  # its cause is what the work raised
         raise error.cause from error
     except ray.exceptions.RayError as error:
         reason = str(error).strip().splitlines()[0].rstrip(".")

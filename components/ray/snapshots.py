@@ -1,9 +1,9 @@
-"""Where a training remembers how far it is: <PINCLIP_HOME>/snapshots/<data>-<settings>-<step>.safetensors.
+"""The snapshot files of trainings: <PINCLIP_HOME>/snapshots/<data>-<settings>-<step>.safetensors.
 
-The name follows from the prepared data, from the settings that the weights follow from, and from the code: whoever
-trains the same again after a kill finds the snapshot and goes on, whatever has become of the gate or of the run's name.
-A finished training removes its own; one that nobody came back for goes after a week. On a cluster all nodes must see
-the folder.
+The name is derived from the prepared data, the settings that determine the weights, and the code: the same training,
+started again after a kill, finds its snapshot and resumes, even if the gate or the run's name has changed. A finished
+training removes its snapshot; one that is not resumed is removed after a week. On a cluster all nodes must see the
+folder.
 """
 
 import hashlib
@@ -21,7 +21,7 @@ KEPT = 7 * 24 * 3600.0  # seconds
 
 
 def snapshot_file(step: str, config: Config, prepared: Mapping[str, Any], settings: Settings) -> Path:
-    """The file of this training, and the end of those that nobody came back for.
+    """The snapshot file of this training; removes those that were not resumed within a week.
 
     Where there is none, the log says of each other snapshot of this data which setting differs.
 

@@ -18,7 +18,7 @@ from model.config import Config
 from model.cpus import cpus
 from model.errors import PinclipError, TrainingError
 
-LOW_MEMORY = "running low on memory"  # Ray's memory monitor says so of a process that it has killed
+LOW_MEMORY = "running low on memory"  # Ray's memory monitor writes this about a process that it has killed
 ReportStep = Callable[[dict[str, Any]], None]
 
 STARTING = "600"  # seconds
@@ -26,7 +26,7 @@ STARTING = "600"  # seconds
 
 @dataclass(frozen=True)
 class WorkerInput:
-    """What every worker is told; it travels by value."""
+    """The input of every worker, pickled by value."""
 
     prepared: Path
     neighbours: Path
@@ -53,7 +53,7 @@ def train(
     import ray.train
     from ray.train.torch import TorchTrainer
 
-    # Ray gives workers 60 s to import torch and begins anew, for ever where the cores are so busy that it takes longer.
+    # Ray restarts workers that need more than 60 s to import torch; on busy cores that would repeat for ever.
     os.environ.setdefault("RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S", STARTING)
     needed = cpus_needed(config)
     folders = prepared.absolute(), neighbours.absolute(), out.absolute()
@@ -86,7 +86,7 @@ def train(
 
 @contextmanager
 def _scratch(out: Path) -> Iterator[str]:
-    """Where Ray Train notes how far it is: on a cluster beside `out`, which all its nodes see, else in /tmp."""
+    """Where Ray Train keeps its state: on a cluster beside `out`, which all its nodes see, else in /tmp."""
     beside = out.parent if has_cluster() else None
     if beside:
         beside.mkdir(parents=True, exist_ok=True)
@@ -95,7 +95,7 @@ def _scratch(out: Path) -> Iterator[str]:
 
 
 def _worker(settings: dict[str, WorkerInput]) -> dict[str, Any]:
-    """One worker's life. A user's mistake comes back as a result: it is no reason to start the workers again."""
+    """Runs one worker. A user's mistake is returned as a result, so that Ray does not restart the workers for it."""
     import torch
 
     from model.training.loop import fit
@@ -122,12 +122,12 @@ def _threads() -> int:
 
 
 def cpus_needed(config: Config) -> int:
-    """Of a Ray cluster: with as many as the workers take, Ray Train waits for ever."""
+    """CPUs that the training needs of a Ray cluster; with only those of the workers, Ray Train would wait for ever."""
     return config.train.workers * config.train.cpus_per_worker + 1
 
 
 def check_cpus(needed: int, present: int) -> None:
-    """Raises TrainingError before anybody waits."""
+    """Raises TrainingError for a cluster that is too small, before Ray waits for it."""
     if needed > present:
         raise TrainingError(
             f"The Ray cluster has {present} CPUs and the training needs {needed} (workers x cpus_per_worker + 1); "

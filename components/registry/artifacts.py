@@ -16,7 +16,7 @@ IMPATIENT = {"MLFLOW_HTTP_REQUEST_TIMEOUT": "8", "MLFLOW_HTTP_REQUEST_MAX_RETRIE
 def model_folder(uri: str, settings: Settings, copy_to: Path | None = None) -> Path:
     """The model folder within a registered version; a copy of it where MLflow's files are on another machine.
 
-    It says within half a minute where MLflow, or the S3 behind it, does not answer.
+    Where MLflow, or the S3 behind it, does not answer, it raises within half a minute.
 
     copy_to: where the copy is made in any case.
 
@@ -27,7 +27,7 @@ def model_folder(uri: str, settings: Settings, copy_to: Path | None = None) -> P
     import mlflow
 
     try:
-        with _impatient():  # one small file shows whether the others can be had
+        with _impatient():  # one small file shows whether the others can be downloaded
             flavour = mlflow.models.Model.load(uri).flavors["python_function"]
         version = Path(mlflow.artifacts.download_artifacts(uri, dst_path=copy_to and str(copy_to)))
     except Exception as error:  # each store of files raises errors of its own
@@ -41,7 +41,7 @@ def model_folder(uri: str, settings: Settings, copy_to: Path | None = None) -> P
 
 @contextmanager
 def _impatient() -> Iterator[None]:
-    """MLflow's client asks once more after some seconds, not for minutes."""
+    """Lets MLflow's client retry once after some seconds, not for minutes."""
     before = {name: os.environ.get(name) for name in IMPATIENT}
     os.environ.update(IMPATIENT)
     try:

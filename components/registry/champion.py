@@ -1,6 +1,7 @@
-"""The champion out of MLflow, for model/evaluation/comparison.py.
+"""Loads the champion from MLflow for model/evaluation/comparison.py.
 
-A champion that cannot be read costs no run its training: the comparison says so in `unread`, and the gate refuses.
+A champion that cannot be read does not fail the run: the comparison says why in `unread`, and the gate refuses the
+version.
 """
 
 from collections.abc import Callable

@@ -47,7 +47,7 @@ def tracked(identity: Mapping[str, str], settings: Settings) -> Iterator[tuple["
 
 
 def carries(tags: Mapping[str, str]) -> str:
-    """MLflow's filter for whatever carries all these tags."""
+    """MLflow's filter for runs or versions that have all these tags."""
     return " AND ".join(f"tags.`{name}` = '{value}'" for name, value in tags.items())
 
 

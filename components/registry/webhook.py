@@ -1,4 +1,4 @@
-"""MLflow's registry webhook: who sent it, and what it says.
+"""Verifies the signature of MLflow's registry webhook and reads its message.
 
 MLflow 3 signs `<delivery id>.<time>.<body>` with HMAC-SHA256 (mlflow/webhooks/delivery.py):
 

@@ -1,4 +1,4 @@
-"""Two pictures of the judgement, a panel a task: recall against the bytes of a Pin, and recall by slice.
+"""Draws two charts of the evaluation, a panel for each task: recall against the bytes of a Pin, and recall by slice.
 
 Lines and markers differ in more than their colour.
 """
@@ -145,7 +145,7 @@ def _prefixes(entries: list[dict[str, Any]]) -> list[int]:
 
 
 def _spoken(entries: list[dict[str, Any]], tasks: list[str]) -> str:
-    """The codes of the whole vector, for who does not see the picture."""
+    """The codes of the whole vector, for readers who cannot see the picture."""
     whole = [entry for entry in entries if entry["prefix"] == max(_prefixes(entries))]
     said = (
         f"{_CODES[entry['code']][0]}, {entry['bytes_per_pin']} bytes: "

@@ -1,4 +1,4 @@
-"""Loss curves, twice: SVG within the page in the page's own colours, and SVG, PNG and CSV beside it for everyone else.
+"""Draws the loss curves: SVG within the page in the page's own colours, and SVG, PNG and CSV files beside it.
 
 One chart an objective. PinCLIP is the solid line and the CLIP objective the dashed one: neither needs its colour.
 """
@@ -45,7 +45,7 @@ class Chart:
     title: str
     note: str
     svg: str  # to stand inside an HTML page
-    summary: str  # what the picture shows, for who does not see it
+    summary: str  # what the picture shows, for readers who cannot see it
 
 
 def read_curves(path: Path) -> list[dict[str, Any]]:

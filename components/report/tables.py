@@ -1,4 +1,5 @@
-"""metrics.json and the configuration as the rows of the report; what was not measured says so and is never a 0."""
+"""metrics.json and the configuration as the rows of the report; what was not measured is marked so and never shown as
+0."""
 
 import math
 from dataclasses import dataclass

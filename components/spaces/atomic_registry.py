@@ -1,4 +1,5 @@
-"""Feast's registry file, replaced in one rename: a kill or a full disk leaves the former one, never half of one.
+"""Feast's registry file, replaced in one rename: after a kill or on a full disk the former file remains, never half a
+file.
 
 Feast loads the class by the name that components/spaces/feature_store.py gives it.
 """

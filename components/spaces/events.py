@@ -1,4 +1,4 @@
-"""What `pin_ranking` stood on, and when: <home>/events.jsonl, a line an event, only ever appended to.
+"""The spaces that `pin_ranking` has served, and when: <home>/events.jsonl, a line an event, only ever appended to.
 
     {"time": "2026-11-21T20:00:00+00:00", "event": "promoted", "space": "v7", "version": 7, "former": "v6",
      "by": "sync", "reason": ""}
@@ -29,7 +29,7 @@ class SpaceEvent:
 
 
 def read_events(settings: Settings) -> list[SpaceEvent]:
-    """In the order of their time. A line that a kill or a full disk has cut off was never done, and is left out."""
+    """In the order of their time. A line that was cut off by a kill or a full disk counts as not written."""
     file = events_file(settings)
     lines = file.read_text(encoding="utf-8").split("\n")[:-1] if file.is_file() else []
     return [SpaceEvent(**json.loads(line)) for line in lines]
@@ -45,7 +45,7 @@ def append_event(event: SpaceEvent, settings: Settings) -> None:
 
 
 def served(events: Sequence[SpaceEvent]) -> list[str]:
-    """The spaces served one after the other, the last one now; what was rolled back is as if it had never served."""
+    """The spaces served one after the other, the last one now; a space that was rolled back is left out."""
     spaces: list[str] = []
     for one in events:
         if one.event == ROLLED_BACK and one.space in spaces:

@@ -2,7 +2,7 @@
 
     <home>/feast/offline/pin_stats/20261101T120000000000.parquet   the rows of one publication, `created` its time
 
-What was known at any time can be read for ever after, and what is new is what the online store still lacks.
+So what was known at any time can be read later, and the newest rows are those that the online store still lacks.
 """
 
 from datetime import datetime

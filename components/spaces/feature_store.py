@@ -53,8 +53,8 @@ def open_store(settings: Settings) -> "FeatureStore":
 
 @contextlib.contextmanager
 def writing(store: "FeatureStore") -> Iterator[None]:
-    """The registry for one writer at a time, who starts from what the last one left: Feast writes the whole file from
-    what it remembers, and two at once would undo each other. Readers never wait.
+    """Locks the registry for one writer, which starts from the file on disk: Feast writes the whole file from memory,
+    so two writers at once would undo each other. Readers never wait.
     """
     with file_lock(Path(store.config.registry.path).with_name("registry.lock"), wait=True), quiet():
         store.refresh_registry()
@@ -78,8 +78,8 @@ def delete(store: "FeatureStore", names: list[str]) -> None:
 def bring_online(store: "FeatureStore", view_name: str, folder: Path, now: datetime) -> int:
     """Writes the newest values of what the log has got since the last time into the online store; returns how many.
 
-    Feast serves nothing of a view while its own `materialize` runs; this leaves what is served alone. A run that breaks
-    off is made up for by the next, which writes the same rows again.
+    Feast serves nothing of a view while its own `materialize` runs; this leaves what is served alone. If a run breaks
+    off, the next one writes the same rows again.
     """
     view, written = store.get_feature_view(view_name), 0
     key, since = view.entity_columns[0].name, view.most_recent_end_time
@@ -114,7 +114,7 @@ def _is_lost(store: "FeatureStore", view: "FeatureView", key: str, folder: Path)
 
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
-    """Feast prints banners and its libraries' deprecations on every call."""
+    """Hides the banners and deprecation warnings that Feast prints on every call."""
     with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield

@@ -1,4 +1,4 @@
-"""The index of a space: there, whole, and finding what an exact search finds, before the space may serve.
+"""Builds and checks the index of a space: it must be complete and find what exact search finds before the space serves.
 
 Shape legend: N vectors · Q queries · E vector dimension · K results
 """
@@ -48,7 +48,7 @@ def bring_index_up(space: SpaceManifest, config: PromotionConfig, settings: Sett
 def sample_recall(index: PinIndex, vectors: VectorRows, affine: Affine, queries: int) -> float:
     """Share of the exact nearest Pins that the index finds; of equally near ones any will do.
 
-    What it finds is measured by the stored vectors, whatever the index takes them to be.
+    The recall is measured on the stored vectors, not on the index's own copy of them.
     """
     count = len(vectors)
     rows = np.random.default_rng(0).choice(count, size=min(queries, count), replace=False)

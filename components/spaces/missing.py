@@ -1,4 +1,4 @@
-"""Vectors that a space lacks: of Pins that came into its catalogue since it was published, or of all of them.
+"""Embeds the Pins whose vectors a space lacks: those added to its catalogue since it was published, or all of them.
 
 Shape legend: N Pins · E vector dimension
 """

@@ -1,4 +1,4 @@
-"""What register and publish say last: the verdict on the version, its reasons, and what serves now.
+"""The last log lines of register and publish: the verdict on the version, its reasons, and which space serves now.
 
 A refused version fails no run. Whoever reads the log, or the run's metrics in KFP, must find the refusal there.
 """
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def tell_registered(registration: Registration, settings: Settings) -> None:
-    """The last lines of register; serving is as it was, for registering moves nothing."""
+    """The last lines of register, which changes nothing that is served."""
     _tell(*_judged(registration), f"Now serving: {serving(settings)}.")
 
 
@@ -43,7 +43,8 @@ def outcome_figures(registration: Registration, settings: Settings) -> dict[str,
 
 
 def serving(settings: Settings) -> str:
-    """The space that rankers read, in words; no step fails because it cannot be said."""
+    """The space that rankers read, in words; where it cannot be read, the sentence says so and the step does not
+    fail."""
     try:
         return serving_space(settings) or "nothing yet"
     except StoreError as error:

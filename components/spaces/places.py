@@ -1,6 +1,6 @@
-"""Where promotion keeps what is no feature of Feast's.
+"""Paths of what promotion keeps outside Feast.
 
-<home>/events.jsonl             what `pin_ranking` stood on, and when (components/spaces/events.py)
+<home>/events.jsonl             which space `pin_ranking` served, and when (components/spaces/events.py)
 <home>/serving/<space>/index    the space's index, as `pinclip serve` opens it
 <home>/serving/<space>/model    its model folder, once a Pin had to be embedded
 <home>/serving/<space>/reference    what it was trained on, for monitoring (components/spaces/reference.py)

@@ -1,4 +1,4 @@
-"""Sync: what MLflow calls the champion becomes what serves.
+"""Sync: the space of the version that MLflow calls the champion begins to serve.
 
     champion -> model -> missing vectors -> online -> statistics, tastes -> index -> checks -> switch -> event
 
@@ -77,7 +77,7 @@ def promote(
     settings: Settings,
     report: Progress = lambda fraction, message: None,
 ) -> Synced:
-    """As sync(), of a version that becomes the champion in the moment of the switch, when its space is ready.
+    """As sync(), for a version that becomes the champion at the moment of the switch, when its space is ready.
 
     Raises:
         As sync().
@@ -103,7 +103,7 @@ def _serve(
     still: Callable[[], bool],
     reason: str = "",
 ) -> Synced | None:
-    """None where `still` says, at the moment of the switch, that the version is to serve no more."""
+    """None where `still` says at the switch that the version is no longer the one to serve."""
     report(0.0, f"version {chosen.version}")
     store = open_store(settings)
     settle(store, settings)

@@ -2,8 +2,8 @@
 
     store the rows -> register the space -> bring online -> read back -> register its service -> announce
 
-`challenger` moves to the version. `pin_ranking` moves with it while no version is the champion, so that a first run
-serves at once; from then on it moves by promotion alone (components/spaces). Nothing that is served changes before
+`challenger` moves to the version. While no version is the champion, `pin_ranking` moves with it, so that a first run
+serves at once; later only a promotion moves it (components/spaces/promote.py). Nothing that is served changes before
 every vector has been read back equal to its file; the rerun of a run that died begins the space anew. The vectors of a
 space that is published never change; Pins may be added. Statistics and tastes follow the catalogue, row by row.
 """

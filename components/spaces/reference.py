@@ -1,8 +1,8 @@
-"""What a space was trained on, kept for as long as the space lives: the facts of its Pins, without their names.
+"""Keeps the facts of the Pins that a space was trained on, without their ids, as long as the space exists.
 
     <home>/serving/v7/reference/facts.parquet     at most 20,000 rows of model.drift.facts
 
-The catalogue's path cannot stand for it: tonight's import writes to the same path.
+The catalogue's path is no substitute: the next import writes to the same path.
 """
 
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The end of a space: its services, views, rows on disk and online, its index and all that was kept beside it."""
+"""Removes a space: its services, views, rows on disk and online, its index and everything kept beside it."""
 
 from datetime import UTC, datetime
 
@@ -15,11 +15,11 @@ from model.files import file_lock, remove
 
 
 def retire(name: str, settings: Settings, even_rollback: bool = False) -> None:
-    """Removes a space that nobody reads any more. Killed on the way, it is finished by the next call.
+    """Removes a space that nobody reads any more. If it is killed, the next call finishes the removal.
 
     Raises:
         StoreError: there is no such space, `pin_ranking` stands on it, or `pinclip rollback` would go back to it and
-            `even_rollback` is not said.
+            `even_rollback` is not given.
     """
     with feast_errors(settings), file_lock(settings.home / LOCK, wait=True):
         space = published_space(name, settings)

@@ -1,4 +1,5 @@
-"""Rollback: the space that served before serves again, at once. It has stayed warm; nothing is embedded or built."""
+"""Rollback: the space that served before serves again, at once. Its rows are still online, so nothing is embedded or
+built."""
 
 from components.registry.candidates import crown
 from components.settings import Settings
@@ -14,9 +15,9 @@ SAMPLE = 500  # Pins read back before the switch
 
 
 def rollback(settings: Settings) -> SpaceEvent:
-    """Moves the alias `champion` back to the version before, and `pin_ranking` with it; says what it did.
+    """Moves the alias `champion` back to the version before, and `pin_ranking` with it; returns what it did.
 
-    It waits for no sync: one that is at work sees the alias move and brings up nothing else.
+    It does not wait for a running sync, which sees that the alias has moved and switches nothing.
 
     Raises:
         StoreError: nothing served before, its space was retired or is no longer whole, or a store does not answer.

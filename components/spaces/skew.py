@@ -1,4 +1,5 @@
-"""Training against serving: the value of every feature offline, as a training set gets it, and online, bit for bit.
+"""Training–serving skew: compares every feature's offline value, as a training set gets it, with the online one, bit by
+bit.
 
 skew(store, "pin_ranking", entities, now)   ->  {"pin_stats__saves": 0, …}   rows that differ, by feature
 """
@@ -38,7 +39,7 @@ def _different(offline: Sequence[Any], online: Sequence[Any]) -> int:
 
 
 def _bits(value: Any) -> object:
-    """The value without the clothes of Arrow or protobuf: floats as the 32 bits they are served in, NaN as missing."""
+    """The plain Python value of an Arrow or protobuf value: a float as the 32 bits that are served, NaN as missing."""
     if isinstance(value, list):
         return [_bits(one) for one in value]
     if isinstance(value, datetime):

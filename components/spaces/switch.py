@@ -1,6 +1,7 @@
 """The switch: `pin_ranking` moves to another space by one write of Feast's registry, and the event is written down.
 
-The tag `space` of that FeatureService is all that says which space serves: the ranker's features, and by it the index.
+The tag `space` of that FeatureService alone decides which space serves: the ranker's features, and through it the
+index.
 """
 
 from collections.abc import Callable
@@ -30,9 +31,9 @@ def switch(
     still: Callable[[], bool],
     reason: str = "",
 ) -> bool:
-    """Moves `pin_ranking` to the space if `still` agrees, which is asked while nobody else can move it.
+    """Moves `pin_ranking` to the space if `still()` is true; it is called under the lock, so nobody else can move it.
 
-    Says whether it stands there. Killed after the write, it leaves the event to the next call.
+    Returns whether `pin_ranking` is on the space. If it is killed after the write, the next call writes the event.
     """
     with writing(store):
         if not still():

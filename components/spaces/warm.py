@@ -1,8 +1,8 @@
-"""A space is kept warm: what its catalogue says of Pins and users, in the feature store, and all of it online.
+"""Brings everything of a space online: its vectors, and the statistics and tastes that its catalogue gives.
 
     the catalogue's statistics and tastes -> views registered -> rows online -> vectors read back
 
-All of it may be done again, for a space that serves too: nothing that is served changes but what is new.
+It can be repeated, also for a space that serves: only what is new changes what is served.
 """
 
 from collections.abc import Callable

@@ -1,1 +1,1 @@
-"""Every KFP component of every pipeline; a file has the name of its step."""
+"""The KFP components of all pipelines; each file is named like its step."""

@@ -1,6 +1,6 @@
 """Monitoring, step 1, collect: a sample of today's catalogue through today's model, and what the store serves.
 
-A catalogue of which nothing can be looked at is told at once.
+If nothing of the catalogue can be read, a notice is sent at once.
 """
 
 from kfp import dsl
@@ -27,7 +27,7 @@ def collect(
         settings = Settings()
         try:
             look = collect(Path(catalogue), config, Path(collected.path), settings, advance)
-        except CatalogueError as error:  # the worst drift of all, and the steps that would tell of it never start
+        except CatalogueError as error:  # the later steps, which would report it, never start
             advance(0.1, notify_blind(catalogue, error, config.monitoring, settings))
             raise
         collected.metadata.update(lineage | {"space": look["space"], "time": look["time"]})

@@ -1,4 +1,4 @@
-"""Monitoring, step 2, measure: how far all of it has moved, as figures, as a page, and in MLflow."""
+"""Monitoring, step 2, measure: measures the drift and writes it as figures, as a page, and to MLflow."""
 
 from kfp import dsl
 

@@ -1,4 +1,5 @@
-"""Monitoring, step 3, notify: who has to know, knows; at most once in a while. A deaf webhook stops nothing."""
+"""Monitoring, step 3, notify: sends the notice of drift, at most one within the cool-down; a webhook that fails does
+not fail the run."""
 
 from kfp import dsl
 

@@ -1,4 +1,4 @@
-"""Step 11, publish: the bytes become Feast features of the version's own space; then the alias `challenger` moves."""
+"""Step 11, publish: makes the vectors Feast features in the version's own space; then moves the alias `challenger`."""
 
 from kfp import dsl
 

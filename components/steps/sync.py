@@ -1,4 +1,4 @@
-"""The one step of the sync pipeline: what MLflow calls the champion becomes what serves."""
+"""The only step of the sync pipeline: the version that MLflow calls the champion begins to serve."""
 
 from kfp import dsl
 

@@ -1,4 +1,5 @@
-"""Step 2, validate: Great Expectations over the prepared catalogue; bad data stops the run here, its pages saved."""
+"""Step 2, validate: runs Great Expectations over the prepared catalogue; bad data stops the run here, and the pages are
+kept."""
 
 from kfp import dsl
 

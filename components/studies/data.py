@@ -1,4 +1,4 @@
-"""What the trials of a study learn from: the catalogue prepared, its graph walked, each setting once and kept."""
+"""Prepares the data of a study's trials: catalogue and graph, once for each setting, and kept."""
 
 import hashlib
 import json

@@ -1,4 +1,4 @@
-"""table.md of a study: what was compared with what, on which Pins, and what came out."""
+"""table.md of a study: what was compared, on which Pins, and the results."""
 
 from collections.abc import Mapping, Sequence
 

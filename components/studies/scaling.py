@@ -1,6 +1,6 @@
 """The data-scaling study: the same training on 1/8, 1/4, 1/2 and all of the training Pins (the paper's Figure 5).
 
-Every share gets the same number of steps, the budget of the whole: a smaller share is seen more often. The shares are
+Every share gets the same number of steps, those of the whole: a smaller share is seen more often. The shares are
 nested, of whole groups, and judged on the same fresh Pins.
 """
 

@@ -33,7 +33,7 @@ def trials_by_name(records: Sequence[Record]) -> Groups:
 
 
 def mean(trials: Sequence[Record], task: str, scope: str = "fresh") -> Interval | None:
-    """Recall@10 over seeds; None where the catalogue asks nothing of this task."""
+    """Recall@10 over seeds; None where the catalogue has no queries for this task."""
     values = [trial[scope][task] for trial in trials if task in trial[scope]]
     return interval(values) if values else None
 
@@ -46,7 +46,7 @@ def gain_over(trials: Sequence[Record], others: Sequence[Record], task: str) -> 
 
 
 def study_figures(groups: Groups) -> dict[str, Any]:
-    """{name: {task: {recall, recall_half, gain, gain_half}}} for study.json; absent where it cannot be said."""
+    """{name: {task: {recall, recall_half, gain, gain_half}}} for study.json; absent where it cannot be computed."""
     said: dict[str, Any] = {}
     for name, trials in groups.items():
         for task in TASKS:

@@ -1,4 +1,4 @@
-"""Runs trials side by side on Ray, each a process with one thread; what is finished is kept and never done again.
+"""Runs trials side by side on Ray, each a process with one thread; a finished trial is kept and never repeated.
 
 A study's folder holds trials/<key>.json, one finished trial each. The key is a digest of the configuration, the seed
 and the catalogue: a command that was killed, or is repeated, goes on where it was. work/<key>/ is a trial at work: the
@@ -46,7 +46,7 @@ class StudyProgress:
 
 @dataclass(frozen=True)
 class TrialTask:
-    """What a worker is told; it travels by value."""
+    """The input of a worker, pickled by value."""
 
     trial: Trial
     prepared: Path
@@ -114,9 +114,9 @@ def _side_by_side(
 
 
 def work_on(task: TrialTask) -> Record:
-    """One trial's life in its own process, or its record where it has ended before.
+    """Runs one trial in its own process; returns the record of one that has ended before.
 
-    A mistake or a bug is the record of this trial alone: the others go on.
+    An error becomes the record of this trial alone; the other trials go on.
     """
     import torch
 

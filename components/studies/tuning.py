@@ -39,7 +39,7 @@ class Scored:
 
 @dataclass(frozen=True)
 class Search:
-    """What a search is told."""
+    """The input of a search."""
 
     config: Config
     space: SearchSpace
