@@ -1,4 +1,4 @@
-"""Where the command `pinclip` begins: this project's own packages first, whatever the user's environment names.
+"""Entry point of the command `pinclip`: puts this project's packages first on the import path.
 
 The packages are called model, serving and the like, as modules of other people are. Before any of them is imported,
 the folder that holds them goes to the front of sys.path, and of PYTHONPATH for every process started from here.

@@ -1,9 +1,9 @@
-"""What every feature source and view of a Feast home has in common.
+"""Shared parts of the feature sources and views of a Feast home: the owner, the rows on disk, the serving space.
 
 <home>/feast/offline/<view>/*.parquet     the rows of a view: its entity's key, its features, event_timestamp, created
 
 serving/space.py has the manifest of a published space, which lies beside them.
-Which space `pin_ranking` stands on is written in one place: its tag `space` in the registry.
+Which space `pin_ranking` serves is written in one place: its tag `space` in the registry.
 """
 
 from collections.abc import Mapping
@@ -21,7 +21,7 @@ OWNER, RANKING = "pinclip", "pin_ranking"
 
 
 def serving_space(feast_home: Path) -> str | None:
-    """The space that `pin_ranking` stands on, as the registry says now; None before the first."""
+    """The space that `pin_ranking` serves, as the registry says now; None before the first publication."""
     file = feast_home / "registry.db"
     services = Registry.FromString(file.read_bytes()).feature_services if file.is_file() else ()
     return next((one.spec.tags["space"] for one in services if one.spec.name == RANKING), None)

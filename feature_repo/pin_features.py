@@ -1,4 +1,4 @@
-"""What is known of a Pin: its vector, in one view for each embedding space, and its statistics.
+"""The Pin's features: its vector, in one view for each embedding space, and its statistics.
 
 A vector is stored as the bytes of its codes: np.frombuffer(vector, np.int8) gives x_q, and scale * (x_q - zero_point),
 both tags of the view, gives the vector; where the tag `bits` is 4, a byte holds two codes, the first in its low half.
@@ -35,7 +35,7 @@ def embedding_view(space: SpaceManifest) -> FeatureView:
 
 
 def stats_view(feast_home: Path) -> FeatureView:
-    """Of no space: every model sees the same."""
+    """The statistics belong to no space: they are the same for every model."""
     schema = [
         Field(name="pin_id", dtype=String, description="The Pin's id."),
         Field(name="saves", dtype=Int64, description="How often the Pin has been saved."),

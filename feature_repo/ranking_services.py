@@ -1,4 +1,5 @@
-"""Everything the feature store holds, put together: of each published space, and the moving `pin_ranking`.
+"""Builds all objects of the feature store: those of each published space, and `pin_ranking`, which follows the
+champion.
 
 Publishing and `feast apply` both build their objects here.
 """
@@ -43,7 +44,7 @@ class SpaceObjects:
 
     @property
     def names(self) -> list[str]:
-        """Of everything in the registry that belongs to the space alone."""
+        """The names of everything in the registry that belongs to the space alone."""
         sources = [s for view in (self.embedding, self.taste) for s in (view.stream_source, view.batch_source)]
         return [one.name for one in (self.service(), *self.views, *sources)]
 

@@ -1,7 +1,7 @@
-"""Features that are computed when they are asked for, in training sets and online alike.
+"""On-demand features: computed at request time, in the same way for training sets and online.
 
-Feast keeps the text of such a function in its registry and runs that, with no name but those in the text: everything a
-function needs stands inside it, or in the line of constants put before it here.
+Feast stores the source text of such a function in its registry and runs that text alone, so everything a function needs
+must stand inside it, or in the line of constants that is put before it here.
 """
 
 import inspect

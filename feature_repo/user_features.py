@@ -1,4 +1,4 @@
-"""What is known of a user: a few of the Pins that the user saved, in one view for each embedding space.
+"""The user's features: a few of the Pins that the user saved (tastes), in one view for each embedding space.
 
 The catalogue names no people, so each board stands for one user: user_id is a board_id (model/features/tastes.py).
 """

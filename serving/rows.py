@@ -1,4 +1,4 @@
-"""The vectors of a space on disk: Parquet shards, each written and read by the functions of this file alone.
+"""Reads and writes the vectors of a space on disk: Parquet shards, which only this file reads and writes.
 
     <shard>.parquet   pin_id · vector (the bytes of its codes) · event_timestamp (known from then on) · created
 
@@ -70,7 +70,7 @@ def newest_time(shards: Sequence[Path]) -> datetime:
 
 
 def known_at(time: datetime) -> pc.Expression:
-    """For `wanted`: the rows that became known at this very time."""
+    """A filter for `wanted`: the rows that became known at exactly this time."""
     return pc.field("event_timestamp") == pa.scalar(time, TIME)
 
 
@@ -81,7 +81,7 @@ def write_rows(
     known: datetime | np.ndarray,
     created: datetime,
 ) -> None:
-    """Writes a shard, beside its place first.
+    """Writes a shard beside its place, then renames it.
 
     Args:
         ids: strings; chunked or not, as the vectors are.
@@ -106,7 +106,7 @@ def newest_each(rows: VectorRows) -> VectorRows:
     """One row an id: that of the latest time.
 
     Raises:
-        VectorIndexError: an id stands twice at the same time, so that nobody knows which vector is meant.
+        VectorIndexError: an id stands twice at the same time, so that it is undefined which vector counts.
     """
     if pc.count_distinct(rows.ids).as_py() == len(rows):
         return rows

@@ -36,7 +36,7 @@ def manifest_file(feast_home: Path, name: str) -> Path:
 
 @dataclass(frozen=True)
 class SpaceManifest:
-    """What a reader must know of a space."""
+    """Everything that a reader must know about a space."""
 
     feast_home: Path
     name: str
@@ -104,7 +104,7 @@ class SpaceManifest:
         return pa.concat_arrays([pa.array([], pa.string()), *chunks])
 
     def rows(self, wanted: pc.Expression | None = None) -> Iterator[VectorRows]:
-        """What is stored, shard by shard: publications and pushes.
+        """The stored vectors, shard by shard: those published and those pushed.
 
         Raises:
             VectorIndexError: a vector has another length; or, once all shards were read, they hold fewer rows than

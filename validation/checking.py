@@ -1,4 +1,4 @@
-"""The two validations of a run: the prepared catalogue before training, the vectors before they are packed.
+"""The two validations of a run: the prepared catalogue before training, the vectors before they are quantized.
 
 require(check(prepared, config.prepare, docs))    # pages are in docs/index.html, whatever the verdict
 """

@@ -1,7 +1,7 @@
 """The validation pages as a folder that needs no network: a front page of ours, Data Docs behind it.
 
 Data Docs fetch a dozen scripts, styles and fonts when they are opened, and without them the list of results stays
-empty. So every page is cut loose from the network and styled here, and docs/index.html lists all findings.
+empty. So every page is made independent of the network and styled here, and docs/index.html lists all findings.
 """
 
 import re

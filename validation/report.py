@@ -1,4 +1,5 @@
-"""What a validation found: one Finding an expectation, hard ones stop the run, soft ones are told.
+"""The result of a validation: one Finding for each expectation; a broken hard one stops the run, a soft one is
+reported.
 
 require(check(prepared, config, docs))    # raises ValidationFailed with the sentences of the hard findings
 """
@@ -58,7 +59,7 @@ class ValidationReport:
 
 
 def require(report: ValidationReport) -> None:
-    """Passes where every hard expectation holds.
+    """Raises unless every hard expectation holds.
 
     Raises:
         ValidationFailed: with the first hard failure in full and the number of others.

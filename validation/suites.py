@@ -1,4 +1,4 @@
-"""The suites: what must hold before a run goes on (hard), and what is worth telling (soft).
+"""The suites: what must hold before a run goes on (hard), and what is only reported (soft).
 
 A rule is a sentence, an expectation of Great Expectations and what to do where it does not hold.
 """
@@ -26,7 +26,7 @@ class Rule:
     arguments: dict[str, Any]
     fix: str
     hard: bool
-    told: str = "it is {}"  # how an observed value is said
+    told: str = "it is {}"  # how an observed value is worded
     percent: bool = False
 
 

@@ -70,7 +70,7 @@ def _flat(column: pa.ChunkedArray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _sum(column: pa.ChunkedArray, dim: int) -> np.ndarray:
-    """float64 (dim,): the sum of the vectors; of another dimension or broken ones count as nothing."""
+    """float64 (dim,): the sum of the vectors; vectors of another dimension and broken ones are left out."""
     _, values = _flat(column)
     matrix = values.reshape(-1, dim) if values.size % dim == 0 else np.zeros((1, dim))
     return np.nan_to_num(matrix.astype(np.float64)).sum(axis=0)

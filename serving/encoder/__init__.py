@@ -1,4 +1,5 @@
-"""A model folder as a service runs it: ONNX Runtime on a CPU, PyTorch on a GPU. Its face: Encoder, open_encoder."""
+"""Runs the encoder of a model folder in a service: ONNX Runtime on a CPU, PyTorch on a GPU. Public names: Encoder,
+open_encoder."""
 
 from serving.encoder.opening import Encoder, open_encoder
 

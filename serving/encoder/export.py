@@ -1,4 +1,4 @@
-"""A model folder's encoder as two ONNX graphs, float32, any number of Pins and texts of any length.
+"""Exports a model folder's encoder as two ONNX graphs: float32, any number of Pins and texts of any length.
 
 <out>/pins.onnx       pixels, has_image, ids, lengths, types, slots -> vectors   (serving/encoder/padded.py)
 <out>/queries.onnx    ids, lengths, types -> vectors
@@ -29,7 +29,7 @@ GRAPHS = {"pins.onnx": ["pixels", "has_image", *TEXTS, "slots"], "queries.onnx":
 
 
 def exported(model_folder: Path, out: Path) -> Path:
-    """`out`, with the graphs of these weights in it: written once, found there ever after.
+    """`out`, with the graphs of these weights in it; they are written once and found there later.
 
     Raises:
         ModelError: see model.network.checkpoint.load_model.
@@ -83,7 +83,7 @@ def _export(module: nn.Module, example: tuple[torch.Tensor, ...], file: Path) ->
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """The exporter prints its progress and warns of its own libraries."""
+    """Hides the exporter's progress and its warnings about its own libraries."""
     exporter = logging.getLogger("torch.onnx")
     level = exporter.level
     exporter.setLevel(logging.ERROR)

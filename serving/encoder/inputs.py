@@ -18,7 +18,7 @@ PinTexts = dict[str, str]  # clean, by signal name; a Pin without texts has an e
 
 @dataclass(frozen=True)
 class PaddedIds:
-    """N is at least 1: where there are no texts stands one of a single token, of which nobody reads."""
+    """N is at least 1: without any texts there is one text of a single token, which no Pin reads."""
 
     ids_NL: np.ndarray  # int64
     lengths_N: np.ndarray  # int64

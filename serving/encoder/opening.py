@@ -1,4 +1,4 @@
-"""What an encoder does for the service, and which one this machine runs.
+"""The interface of an encoder in the service, and the choice of one for this machine.
 
 Shape legend: B Pins · S image side · N queries · E vector dimension
 """

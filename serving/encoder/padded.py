@@ -1,7 +1,7 @@
 """The encoder in the form that torch.onnx.export can follow: sequences padded to one length instead of packed.
 
-Which token stands where is settled outside, in serving/encoder/inputs.py; in here no shape depends on a value. The
-weights and the towers are those of model/, whose Packing also says "every row is one sequence, these are its pads".
+The positions of tokens are computed outside, in serving/encoder/inputs.py, so that no shape here depends on a value.
+The weights and the towers are those of model/, whose Packing also says "every row is one sequence, these are its pads".
 
 Shape legend: B Pins · S image side · N texts · L tokens of the longest text · I image tokens · T text tokens of the Pin
 with most of them · X tokens of a Pin, 1 + I + T · D width · E vector dimension
@@ -35,7 +35,7 @@ class PaddedQueries(nn.Module):
 
 
 class PaddedPins(nn.Module):
-    """Pin vectors (B, E). slots_BT: where in (N, L), counted through, a Pin's text tokens stand; -1: it has no more."""
+    """Pin vectors (B, E). slots_BT: flat positions in (N, L) of a Pin's text tokens; -1: it has no more."""
 
     def __init__(self, encoder: PinEncoder) -> None:
         super().__init__()
@@ -56,7 +56,7 @@ class PaddedPins(nn.Module):
         return F.normalize(self._fused(image_BID, has_image_B, text_BTD, slots_BT >= 0).float(), dim=-1)
 
     def _fused(self, image_BID: Tensor, has_image_B: Tensor, text_BTD: Tensor, seen_BT: Tensor) -> Tensor:
-        """What model.network.fusion.HybridFusion.forward says, of padded texts."""
+        """model.network.fusion.HybridFusion.forward, for padded texts."""
         fusion = self.encoder.fusion
         image_BID, vectors = fusion.from_image(image_BID), []
         if fusion.config.token_level:
@@ -94,7 +94,7 @@ def padding(mask_NL: Tensor) -> Packing:
 
 
 def masked_mean(x_NLD: Tensor, mask_NL: Tensor) -> Tensor:
-    """(N, D), zeros where nothing is seen."""
+    """(N, D), zeros where the mask is all False."""
     counts_N1 = mask_NL.sum(1, keepdim=True).clamp(min=1)
     return ((x_NLD * mask_NL[..., None]).sum(1, dtype=torch.float32) / counts_N1).to(x_NLD.dtype)
 

@@ -1,4 +1,4 @@
-"""Pin vectors for whoever ranks, and the bytes that Feast keeps them in."""
+"""Reads Pin vectors for rankers from Feast's online store."""
 
 from serving.features.client import Features
 

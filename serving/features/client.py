@@ -1,4 +1,4 @@
-"""Pin vectors for whoever ranks: many at once, as floats, straight from Feast's online store.
+"""The client that rankers use: reads many Pin vectors at once from Feast's online store, as floats.
 
     features = Features.of(Path(".pinclip/feast/feature_store.yaml"))
     vectors, missing = features.pin_vectors(["p1", "p2"], space="v7")     # float32 (2, 256), bool (2,)
@@ -77,7 +77,7 @@ class Features:
         return vectors, missing
 
     def newest_space(self) -> str:
-        """The space that the FeatureService `pin_ranking` stands on."""
+        """The space that the FeatureService `pin_ranking` serves."""
         from feast.errors import FeatureServiceNotFoundException
 
         try:
@@ -98,7 +98,7 @@ class Features:
 
         registry, project = self.store.registry, self.store.project
         try:
-            registry.get_feature_service(f"{PIN_RANKING}{space}", project, True)  # there from when all can be read
+            registry.get_feature_service(f"{PIN_RANKING}{space}", project, True)  # exists once all vectors can be read
             return registry.get_feature_view(f"{PIN_EMBEDDING}{space}", project, True)
         except FeastObjectNotFoundException:
             there = sorted({service.tags["space"] for service in registry.list_feature_services(project, True)})
@@ -107,7 +107,7 @@ class Features:
             ) from None
 
     def _refuse_retired(self, space: str) -> None:
-        """The cached registry may not know yet that the space is gone: nothing found is the time to look again."""
+        """Reads the registry anew where no vector was found, because the cached one may still hold a retired space."""
         self.store.refresh_registry()
         self._known.pop(space, None)
         self._view(space)

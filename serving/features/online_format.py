@@ -37,7 +37,7 @@ def pipelined(client: Any, commands: Sequence[tuple[Any, ...]]) -> list[Any]:
         connection.send_packed_command(connection.pack_commands(commands))
         return [connection.read_response() for _ in commands]
     except BaseException:
-        connection.disconnect()  # answers that nobody will read may be on their way
+        connection.disconnect()  # unread answers may still arrive on this connection
         raise
     finally:
         client.connection_pool.release(connection)

@@ -1,4 +1,4 @@
-"""The approximate nearest-neighbour index of one embedding space. Its whole face: PinIndex and IndexConfig."""
+"""The approximate nearest-neighbour index of one embedding space. Public names: PinIndex and IndexConfig."""
 
 from serving.index.config import IndexConfig
 from serving.index.live import PinIndex

@@ -1,4 +1,4 @@
-"""The rows of an index that never change: a faiss structure, and whose row is whose. Small changes live beside it.
+"""The immutable rows of an index: a faiss structure and the Pin of each row. Changes are kept beside it (side.py).
 
 A row whose Pin was changed or deleted later stays where it is and is no longer found: it is dead. merged() appends the
 rows that are new, or, where too many are dead, builds all anew.
@@ -36,7 +36,7 @@ class Base:
         return Base(structure, rows.ids, rows.times_N, _by_id(rows.ids, np.arange(len(rows.ids))))
 
     def merged(self, living_N: np.ndarray, new: VectorRows, config: IndexConfig) -> "Base":
-        """This base without its dead rows being found, and with the new ones."""
+        """A base with the new rows that no longer finds the dead ones."""
         alive, dead = np.count_nonzero(living_N), np.count_nonzero(~living_N)
         if dead > config.rebuild_share * (len(living_N) + len(new.ids)) and alive + len(new.ids):
             return Base.build(self._kept(living_N, new), self.structure.affine, config)

@@ -1,4 +1,4 @@
-"""What comes from outside is looked at once, here. Each mistake is one sentence.
+"""Checks the arguments of the index's public methods; each mistake is an error of one sentence.
 
 Shape legend: N vectors · E vector dimension
 """

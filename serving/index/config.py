@@ -1,4 +1,5 @@
-"""The settings of an index. They are stored in its manifest, so that whoever opens it searches as its builder meant."""
+"""The settings of an index. They are stored in its manifest, so that it is searched with the settings that it was built
+with."""
 
 from dataclasses import dataclass
 from typing import Literal, get_args
@@ -11,7 +12,7 @@ StructureKind = Literal["exact", "hnsw", "ivf"]
 @dataclass(frozen=True)
 class IndexConfig:
     kind: StructureKind = "hnsw"
-    effort: int = 256  # hnsw: vectors held during a search (efSearch); ivf: lists read. exact: says nothing
+    effort: int = 256  # hnsw: vectors held during a search (efSearch); ivf: lists read. exact: ignored
     links: int = 16  # hnsw: of a vector on each layer, twice as many on the lowest (M)
     build_depth: int = 100  # hnsw: vectors held while a new one looks for its links (efConstruction)
     lists: int = 0  # ivf; 0: 4 · √N

@@ -1,4 +1,4 @@
-"""PinIndex: the nearest Pins of a vector, in one embedding space, while Pins come, change and go.
+"""PinIndex: finds the nearest Pins of a vector in one embedding space, while Pins are added, changed and deleted.
 
     index = PinIndex.of_published(SpaceManifest.read(feast_home, "v7"), IndexConfig("hnsw"))
     ids, cosines = index.search(vectors, k=10, exclude=[["p1"]])
@@ -7,7 +7,8 @@
     PinIndex.open(folder, "v7")
 
 Any number of threads may read while others write: a reader takes one State and keeps it. Changes go to a small table
-that is searched exactly (serving/index/side.py); save() merges it. What was not saved is gone with the process.
+that is searched exactly (serving/index/side.py); save() merges it. Changes that were not saved are lost when the
+process ends.
 
 Shape legend: N vectors · Q queries · K results · E vector dimension
 """
@@ -42,7 +43,7 @@ class PinIndex:
 
     @classmethod
     def build(cls, batches: Iterable[VectorRows], space: str, affine: Affine, config: IndexConfig) -> "PinIndex":
-        """Of an id that comes twice the newest vector counts.
+        """Where an id comes twice, the newest vector counts.
 
         Raises:
             VectorIndexError: there are no vectors, an id has two of the same time, or codes have another length.
@@ -56,7 +57,7 @@ class PinIndex:
 
     @classmethod
     def of_published(cls, space: SpaceManifest, config: IndexConfig) -> "PinIndex":
-        """The index of what publications and pushes have stored of a space.
+        """The index of all vectors that publications and pushes have stored for a space.
 
         Raises:
             VectorIndexError: as build(); or the shards and the manifest disagree.
@@ -104,9 +105,10 @@ class PinIndex:
     def upsert(
         self, ids: Sequence[str], codes_NE: np.ndarray, event_times: Sequence[datetime] | np.ndarray
     ) -> list[str]:
-        """Stores codes; readable when it returns. Of an id that comes twice the newest counts, of equals the last.
+        """Stores codes; they can be found when it returns. Where an id comes twice, the newest counts, of equally new
+        ones the last.
 
-        Returns the ids left as they were, because what is stored or was deleted is newer.
+        Returns the ids that were left unchanged, because the stored vector or the deletion is newer.
 
         Raises:
             VectorIndexError: nothing was stored: codes, ids and times do not fit each other or the space.
@@ -115,9 +117,9 @@ class PinIndex:
         return self._write(ids, checked_codes(codes_NE, len(ids), self.affine), checked_times(event_times, len(ids)))
 
     def delete(self, ids: Sequence[str], event_times: Sequence[datetime] | np.ndarray | None = None) -> list[str]:
-        """Deletes; an older push that comes late does not bring a Pin back. event_times: now, unless given.
+        """Deletes Pins; an older push that arrives later does not bring one back. event_times: now, unless given.
 
-        Returns the ids that were not there, or left because what is stored is newer.
+        Returns the ids that were not there, and those left because the stored vector is newer.
         """
         ids = checked_ids(ids)
         times = [datetime.now(UTC)] * len(ids) if event_times is None else event_times
@@ -146,7 +148,7 @@ class PinIndex:
                 self._journal = None
 
     def _go_on_from(self, merged: State) -> None:
-        """Writes once more what was written while the state was merged; their times make that harmless."""
+        """Repeats the writes made while the state was merged; their times make the repetition harmless."""
         with self._writing:
             missed, self._journal, self._state = self._journal or [], None, merged
             for write in missed:
@@ -175,7 +177,7 @@ class PinIndex:
 
 
 def _newest(ids: list[str], times_N: np.ndarray) -> dict[str, int]:
-    """Of each id its place in the batch; where it stands twice that of the newest, of equals the last."""
+    """The position of each id in the batch; where it comes twice, that of the newest, of equally new ones the last."""
     newest: dict[str, int] = {}
     for place, pin_id in enumerate(ids):
         if pin_id not in newest or times_N[place] >= times_N[newest[pin_id]]:

@@ -1,4 +1,4 @@
-"""What changed since the base was built: a small table, searched exactly, and the last change of every id.
+"""The side table: changes since the base was built, searched exactly, and the last change of every id.
 
 Rows are only ever appended: a reader that knows how many there were sees them unchanged while a writer adds more.
 
@@ -24,7 +24,7 @@ class PinChange(NamedTuple):
 
 class Side:
     def __init__(self, affine: Affine, deleted: Mapping[str, int]) -> None:
-        """deleted: when each id was deleted that must not come back by an older push."""
+        """deleted: ids with their time of deletion, which no older push may bring back."""
         self.affine = affine
         self.changes = {pin_id: PinChange(time, DELETED) for pin_id, time in deleted.items()}
         self.ids: list[str] = []
@@ -32,7 +32,7 @@ class Side:
         self.vectors_ME = np.empty((ROOM, affine.dim), dtype=np.float32)
 
     def append(self, ids: Sequence[str], codes_nE: np.ndarray) -> range:
-        """The rows they get."""
+        """Appends the vectors and returns their rows."""
         first, last = len(self.ids), len(self.ids) + len(ids)
         if last > len(self.codes_ME):
             self.codes_ME, self.vectors_ME = _grown(self.codes_ME, last), _grown(self.vectors_ME, last)

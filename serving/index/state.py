@@ -1,4 +1,4 @@
-"""One moment of an index: what a reader sees from the beginning of a search to its end. Never changed, only replaced.
+"""An immutable state of the index, which a reader keeps from the beginning of a search to its end; writers replace it.
 
 A place is a row of the base, or, from len(base.ids) on, a row of the side table.
 
@@ -46,7 +46,7 @@ class State:
         return None if row == NOWHERE else int(self.base.times_N[row])
 
     def without(self, places: np.ndarray, appended: int = 0) -> "State":
-        """The next moment: these places are dead, and the side table has `appended` more rows."""
+        """The next state: these places are dead, and the side table has `appended` more rows."""
         size = len(self.base.ids)
         living_M = np.concatenate([self.living_M, np.ones(appended, dtype=bool)])
         living_M[places[places >= size] - size] = False

@@ -1,4 +1,4 @@
-"""An index on disk. Readers find the old snapshot or the new one, whole, whenever a writer dies.
+"""Stores an index on disk. Whenever a writer is killed, readers find either the old snapshot or the new one, whole.
 
     <folder>/manifest.json            the space, which snapshot is the one, and the checksum of each of its files
     <folder>/snapshot-3f2a…/          codes.faiss · finder.faiss    the faiss structure, memory-mapped
@@ -6,8 +6,8 @@
                                       rows.npy                      living rows in the order of their ids
                                       about.json                    affine, config, deleted: pin_id -> time
 
-The manifest is written last and replaced in one rename; snapshots that it does not name are then removed. Who has the
-old one open keeps its files: they are gone when the last reader lets go.
+The manifest is written last and replaced in one rename; snapshots that it does not name are then removed. A reader that
+has the old snapshot open keeps its files until it closes them.
 """
 
 import hashlib

@@ -1,4 +1,4 @@
-"""What faiss does for an index: the codes of all rows, and a finder that proposes likely rows for a query.
+"""The faiss structures of an index: the codes of all rows, and a finder that proposes candidates for a query.
 
     exact   the vectors as float32, all of them compared                        + 4 E bytes a row
     hnsw    a graph over the codes (Malkov and Yashunin, arXiv 1603.09320)      + about 8 · links bytes
@@ -48,7 +48,7 @@ class Structure(ABC):
     @classmethod
     @abstractmethod
     def empty(cls, codes_NE: np.ndarray, affine: Affine, config: IndexConfig) -> Self:
-        """A structure without rows that has learned from codes_NE what it has to."""
+        """A structure without rows that is trained on codes_NE where its kind needs it."""
 
     @abstractmethod
     def candidates(
@@ -113,7 +113,8 @@ class Hnsw(Structure):
     write_flags = faiss.IO_FLAG_SKIP_STORAGE
 
     def __init__(self, codes: faiss.IndexScalarQuantizer, finder: faiss.IndexHNSW, affine: Affine) -> None:
-        finder.storage, finder.own_fields = codes, True  # Python lets go of what it assigns: the graph frees it
+        # Assigned from Python, the storage belongs to nobody: the graph owns and frees it.
+        finder.storage, finder.own_fields = codes, True
         super().__init__(codes, finder, affine)
 
     @classmethod

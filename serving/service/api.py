@@ -1,4 +1,4 @@
-"""The application: routes, health, metrics, the page, and how mistakes are said."""
+"""The ASGI application: routes, health, metrics, the page, and the form of error answers."""
 
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -47,7 +47,7 @@ def _add_health(app: FastAPI, served: Served, is_ready: Callable[[], bool]) -> N
 
     @app.get("/health/ready")
     async def ready() -> Response:
-        """Requests are taken: 200; or 503 while there is nothing to serve, with what for, and once it is stopping."""
+        """Requests are taken: 200; or 503 with a reason while there is nothing to serve and once it is stopping."""
         if served.waits_for:
             return JSONResponse({"ready": False, "waits_for": served.waits_for}, 503)
         return JSONResponse({"ready": is_ready()}, 200 if is_ready() else 503)
@@ -100,7 +100,7 @@ def _said(status: int, says: str, headers: dict[str, str] | None = None) -> Resp
 
 
 def _body(json: type, form: type | None = None) -> dict[str, Any]:
-    """What OpenAPI says of a body that the route reads itself."""
+    """The OpenAPI description of a body that the route reads itself."""
     content = {"application/json": {"schema": _schema(json)}}
     if form is not None:
         schema = _schema(form)
@@ -110,7 +110,7 @@ def _body(json: type, form: type | None = None) -> dict[str, Any]:
 
 
 def _schema(message: Any) -> dict[str, Any]:
-    """Whole in itself: no references to other places of the document."""
+    """A self-contained schema, without references to other places of the document."""
     schema: dict[str, Any] = message.model_json_schema()
     parts = schema.pop("$defs", {})
 

@@ -1,4 +1,4 @@
-"""What the service is given: its spaces, and what it takes at most."""
+"""The service's settings: its spaces and its limits."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -22,7 +22,7 @@ class SpaceFiles:
 
 @dataclass(frozen=True)
 class Opening:
-    """What there is to serve when the service begins."""
+    """What to serve when the service starts."""
 
     spaces: tuple[SpaceFiles, ...]
     newest: str  # the name of the one that is meant where none is named
@@ -43,7 +43,7 @@ class ServiceConfig:
 
     host: str = "127.0.0.1"
     port: int = 8000
-    token: str = field(default="", repr=False)  # "": whoever reaches the port may ask
+    token: str = field(default="", repr=False)  # "": anyone who reaches the port may send requests
     max_bytes: int = 32_000_000  # of the body
     max_image_bytes: int = 20_000_000
     max_pixels: int = 40_000_000  # of a picture, read from its header before it is decoded
@@ -55,9 +55,9 @@ class ServiceConfig:
     seconds: float = 10.0  # for an answer
     batch: int = 32  # Pins of one forward pass
     threads: int = 0  # of one forward pass; 0: as many as there are CPUs
-    drain_s: float = 30.0  # that a stop waits for what was accepted
-    save_s: float = 300.0  # between two snapshots of an index that has changed
-    look_s: float = 10.0  # between two looks for something to serve, while there is nothing
+    drain_s: float = 30.0  # seconds that a stop waits for accepted requests
+    save_s: float = 300.0  # seconds between two snapshots of an index that has changed
+    look_s: float = 10.0  # seconds between two looks for something to serve, while there is nothing
     follow_s: float = 1.0  # until a Pin that another service on the same folder has accepted is found here
     open_new: bool = True  # also serve a space that is promoted later
 

@@ -1,6 +1,6 @@
-"""The service on Ray Serve: one replica, which has the index, and so is the one that writes.
+"""Runs the service on Ray Serve: one replica, which holds the index and is its only writer.
 
-The encoder is in it too: a replica of its own would cost every Pin a way through another process and back.
+The encoder runs in it too: in a replica of its own every Pin would go to another process and back.
 """
 
 import asyncio
@@ -40,14 +40,15 @@ class PinServer:
         return self.guard
 
     async def drain(self) -> None:
-        """Accepts nothing any more, answers what was accepted, saves the indexes."""
+        """Accepts no more requests, answers those that were accepted, saves the indexes."""
         async with asyncio.timeout(self.served.config.drain_s):
             await self.guard.drained()
         await asyncio.to_thread(self.served.save)
 
     @asynccontextmanager
     async def _keeping(self, app: Any) -> Any:
-        """While the service runs: what there is to serve, snapshots, and a look at what others have accepted."""
+        """Background work of the service: opens what there is to serve, saves snapshots, takes in what others have
+        accepted."""
 
         async def every(seconds: float, work: Callable[[], None]) -> None:
             while True:

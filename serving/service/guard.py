@@ -1,6 +1,7 @@
-"""What a request passes before a route sees it: the token, the number at work, the length of its body, its time.
+"""Checks a request before its route: the token, the number of requests at work, the length of the body, the time limit.
 
-An ASGI layer of its own, because Starlette's for functions costs a task a request and reads bodies whole.
+It is an ASGI middleware of its own, because Starlette's for functions needs a task for each request and reads whole
+bodies.
 """
 
 import asyncio
@@ -18,7 +19,7 @@ from serving.service.metrics import ServiceMetrics
 AsgiMessage = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[AsgiMessage]]
 Send = Callable[[AsgiMessage], Awaitable[None]]
-PROTECTED = "/v1/"  # the page, health and metrics say nothing that is worth a token
+PROTECTED = "/v1/"  # the page, health and metrics need no token
 
 
 class Guard:
@@ -43,7 +44,7 @@ class Guard:
             await self.app(scope, receive, send)
 
     async def drained(self) -> None:
-        """From now on nothing is accepted; returns when all that was has its answer."""
+        """Accepts no more requests and returns when all accepted ones are answered."""
         self.closing = True
         while self.ongoing:
             await asyncio.sleep(0.02)
@@ -89,7 +90,7 @@ class Guard:
 
 
 class Body:
-    """Receives no more than it may; a body without a length is counted as it comes."""
+    """Limits the body's length; a body without a stated length is counted as it arrives."""
 
     def __init__(self, receive: Receive, most: int) -> None:
         self.receive, self.most, self.read = receive, most, 0
@@ -103,7 +104,7 @@ class Body:
 
 
 class Answer:
-    """Sends, and keeps the status that was sent; 0: none yet."""
+    """Sends the answer and keeps its status; 0: none yet."""
 
     def __init__(self, send: Send) -> None:
         self.send, self.status = send, 0

@@ -1,4 +1,5 @@
-"""What was accepted since the last snapshot of the index, a line a Pin, for whoever shares the folder and comes later.
+"""The journal: Pins accepted since the last snapshot of the index, one a line, for restarts and other services on the
+folder.
 
     <folder>/1763740800000000000-3f2a.jsonl     {"pin_id": "p1", "time": 1763740800000000, "vector": "<base64>"}
     <shards>/pushed-<name of the file>.parquet   what became of it: pin_id · vector · event_timestamp · created
@@ -6,7 +7,7 @@
 A service that was killed finds what it accepted; services beside each other find what the others accept. Each writes a
 file of its own, which it holds locked. After a snapshot of the index a file becomes a shard beside those of the
 publication, so that training sets see what was pushed, from its time on. A line that a kill has cut off was never
-answered for; it is left out.
+answered; it is ignored.
 
 Shape legend: N Pins · B bytes of a stored vector
 """
@@ -41,7 +42,8 @@ class Journal:
         self._begin()
 
     def append(self, ids: Sequence[str], packed_NB: np.ndarray, times_N: np.ndarray) -> None:
-        """With the operating system when it returns: it outlives this process, not the machine."""
+        """When it returns, the operating system has the lines: they survive a kill of this process, but not of the
+        machine."""
         rows = zip(ids, times_N.tolist(), packed_NB, strict=True)
         lines = [{"pin_id": i, "time": t, "vector": base64.b64encode(v.tobytes()).decode()} for i, t, v in rows]
         self._out.write(b"".join(json.dumps(line).encode() + b"\n" for line in lines))
@@ -49,7 +51,7 @@ class Journal:
         self._known[self._name] += len(lines)
 
     def news(self) -> VectorRows:
-        """What others have accepted since the last call, newest last; at the first call all that ever was."""
+        """What others have accepted since the last call, newest last; the first call returns everything."""
         return joined([self._none, *(self._unread(name) for name in sorted(self._names()) if name != self._name)])
 
     def turn(self) -> list[Path]:
@@ -60,7 +62,7 @@ class Journal:
         return [file for file in self.folder.glob("*.jsonl") if not _is_locked(file)]
 
     def become_shard(self, file: Path) -> None:
-        """Moves a closed file's Pins into a shard; cut short and done again, nothing is lost or doubled."""
+        """Moves a closed file's Pins into a shard; repeated after a kill, it loses and doubles nothing."""
         rows = self._rows(file.read_bytes())
         if len(rows):
             vectors, ids = as_binary(self.affine.pack(rows.codes_NE)), rows.ids.cast(pa.string())
@@ -74,7 +76,7 @@ class Journal:
         self._known[self._name] = 0
 
     def _names(self) -> Iterator[str]:
-        """Of all files, and of all that became shards."""
+        """The names of all files and of all that became shards."""
         yield from {file.stem for file in self.folder.glob("*.jsonl")}
         yield from {file.stem.removeprefix("pushed-") for file in self.shards.glob("pushed-*.parquet")}
 
@@ -89,7 +91,7 @@ class Journal:
         return rows.take(np.arange(known, len(rows)))
 
     def _rows(self, data: bytes) -> VectorRows:
-        """Of the whole lines: what follows the last end of a line is cut off."""
+        """The rows of complete lines: what follows the last line end is left out."""
         lines = [json.loads(line) for line in data.split(b"\n")[:-1]]
         packed = np.frombuffer(b"".join(base64.b64decode(line["vector"]) for line in lines), np.uint8)
         codes_NE = self.affine.unpack(packed.reshape(-1, self.affine.bytes_per_pin))

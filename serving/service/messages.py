@@ -1,4 +1,4 @@
-"""What comes in and what goes out, as OpenAPI shows it. The service's own limits are held in reading.py beside this."""
+"""Request and response bodies, as OpenAPI shows them; reading.py beside this checks the service's limits."""
 
 from datetime import datetime
 from typing import Annotated

@@ -1,4 +1,7 @@
-"""New vectors into the online store, by the PushSource of their space. Shape legend: N Pins · B bytes of a vector"""
+"""Writes new vectors into the online store through the PushSource of their space.
+
+Shape legend: N Pins · B bytes of a vector
+"""
 
 import sqlite3
 import time
@@ -22,7 +25,7 @@ KNOWN_S = 60.0  # that a view is taken to be there, as long as the registry's ow
 
 class OnlineStore(Protocol):
     def push(self, ids: Sequence[str], packed_NB: np.ndarray, times_N: np.ndarray) -> None:
-        """Readable when it returns. times_N: microseconds since 1970; an id stands once.
+        """The vectors can be read when it returns. times_N: microseconds since 1970; an id stands once.
 
         Raises:
             StoreError: nobody answers, or the space was retired.

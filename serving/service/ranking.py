@@ -1,4 +1,4 @@
-"""Where the FeatureService `pin_ranking` stands: questions that name no space are answered from that one."""
+"""Follows the space that the FeatureService `pin_ranking` serves; requests that name no space are answered from it."""
 
 from pathlib import Path
 

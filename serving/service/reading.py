@@ -1,4 +1,4 @@
-"""Requests into Pins and pictures. Every mistake is a Refused: a status and one sentence."""
+"""Turns requests into Pins and pictures. Every mistake raises RequestRefused: a status and one sentence."""
 
 import base64
 from dataclasses import replace
@@ -32,7 +32,7 @@ class RequestRefused(Exception):
 def parsed(kind: type[M], body: bytes | dict[str, Any]) -> M:
     """
     Raises:
-        Refused: 422, which field is wrong and why; the value itself is not repeated.
+        RequestRefused: 422, which field is wrong and why; the value itself is not repeated.
     """
     try:
         return kind.model_validate(body) if isinstance(body, dict) else kind.model_validate_json(body)
@@ -46,7 +46,7 @@ def pins_of(body: bytes, content_type: str, config: ServiceConfig) -> list[PinIn
     """One Pin as multipart/form-data, one or many as JSON.
 
     Raises:
-        Refused: 422; or 413, too many Pins.
+        RequestRefused: 422; or 413, too many Pins.
     """
     if content_type.startswith("multipart/form-data"):
         return [parsed(PinIn, _form(body, content_type))]
@@ -60,7 +60,7 @@ def new_pin(pin: PinIn, encoder: Encoder, config: ServiceConfig) -> NewPin:
     """Decodes the picture: work for a thread.
 
     Raises:
-        Refused: 422, a picture that is none; or 413, one or a text that is too large.
+        RequestRefused: 422, the picture cannot be read; or 413, a picture or a text is too large.
     """
     given = {name: getattr(pin, name) for name in TEXT_SIGNALS}
     for name, value in given.items():
@@ -91,7 +91,7 @@ def request_pixels(image: str, whose: str, encoder: Encoder, config: ServiceConf
 
 
 def words(text: str | None, config: ServiceConfig) -> str:
-    """What is searched for, cleaned as the queries of a catalogue; "" where nothing is left."""
+    """The search text, cleaned as the queries of a catalogue; "" where nothing is left."""
     _check_length("text", text or "", config)
     return clean(text)
 
@@ -102,7 +102,7 @@ def _check_length(whose: str, text: str | list[str | None], config: ServiceConfi
 
 
 def _time(pin: PinIn) -> datetime:
-    """One from the future would keep all that comes after it from being stored."""
+    """The Pin's time; refused if it lies in the future, because it would block all later pushes of the Pin."""
     now = datetime.now(UTC)
     time = pin.time or now
     if time.tzinfo is None:

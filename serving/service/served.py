@@ -1,7 +1,8 @@
-"""The spaces that a service holds, each behind its batches: requests that wait together are worked on together.
+"""The spaces that a service holds, and the batches of their requests: requests that wait at the same time are encoded
+together.
 
-A batch waits for nobody. While one is at work the next one gathers, so that batches grow with the load and a lone
-request pays nothing.
+A batch starts at once. While it is at work the next one fills, so that batches grow with the load and a single request
+does not wait.
 
 Shape legend: N Pins · S image side · E vector dimension
 """
@@ -58,7 +59,7 @@ class ServedSpace:
 
 
 class Served:
-    """Everything a request may need; nothing until it is opened."""
+    """Everything that requests need; empty until it is opened."""
 
     def __init__(self, config: ServiceConfig) -> None:
         self.config, self.metrics, self.pictures, self.newest = config, ServiceMetrics(), Pictures(None), ""
@@ -78,13 +79,13 @@ class Served:
         self.waits_for = ""
 
     def open_when_there(self, find: Find) -> None:
-        """One look for something to serve; what is missing is said, in the log where it was not said before."""
+        """Tries once to open what there is to serve; the log says what is missing, once."""
         said, log = self.waits_for, logging.getLogger("ray.serve")
         try:
             self.open(find())
         except PinclipError as error:
             self.waits_for = str(error)
-        except Exception as error:  # whatever it is must be seen, and the next look may find it gone
+        except Exception as error:  # any error must be logged, and the next look may succeed
             self.waits_for = f"The spaces cannot be opened ({type(error).__name__}); see the service's log."
             log.exception("The spaces cannot be opened")
         if self.waits_for not in ("", said):
@@ -93,7 +94,7 @@ class Served:
     def space(self, name: str | None) -> ServedSpace:
         """
         Raises:
-            Refused: 404, no such space is served here.
+            RequestRefused: 404, no such space is served here.
         """
         if (name or self.newest) not in self.spaces:
             raise RequestRefused(404, f"The space {name!r} is not served here; there are: {', '.join(self.spaces)}.")
@@ -104,7 +105,7 @@ class Served:
             served.space.save()
 
     def follow(self) -> None:
-        """What others have accepted, and where `pin_ranking` stands now."""
+        """Takes in what others have accepted, and follows `pin_ranking`."""
         for served in self.spaces.values():
             served.space.follow()
         space = self.ranking.moved_to() if self.ranking else None
@@ -112,7 +113,7 @@ class Served:
             self.newest = space
 
     def _open(self, name: str) -> bool:
-        """Takes in a space that was promoted after this service began, where its model lies beside its index."""
+        """Opens a space that was promoted after this service started, if its model lies beside its index."""
         beside = next(iter(self.spaces.values())).space.files
         state = beside.state.with_name(name)
         if not (self.config.open_new and (state / "model").is_dir()):
@@ -127,7 +128,7 @@ class Served:
         return True
 
     def measure(self) -> bytes:
-        """What /metrics says."""
+        """Sets the gauges of /metrics."""
         for name, served in self.spaces.items():
             self.metrics.pins.labels(name).set(len(served.space.index))
             self.metrics.unsaved.labels(name).set(served.space.index.unsaved)

@@ -1,8 +1,8 @@
-"""One embedding space: what a batch of new Pins goes through, and what is found among them.
+"""One embedding space of the service: stores batches of new Pins and searches them.
 
     encoder -> quantize -> index (which knows what is newer) -> online store -> journal -> answer
 
-Whoever has an answer finds the Pin in the online store and in the index, also after the service was killed.
+Once a request is answered, its Pins are in the online store and in the index, even if the service is killed afterwards.
 
 Shape legend: N Pins · S image side · E vector dimension · Q queries
 """
@@ -73,10 +73,11 @@ class PinSpace:
         return PinSpace(files.name, encoder, index, online, files, metrics)
 
     def accept(self, pins: Sequence[NewPin]) -> list[Accepted]:
-        """Encodes the Pins and stores them; readable when it returns. Of an id that comes twice the latest is stored.
+        """Encodes the Pins and stores them; they can be read when it returns. Where an id comes twice, the latest is
+        stored.
 
         Raises:
-            StoreError: the online store does not answer; who asks again with the same Pins repairs that.
+            StoreError: the online store does not answer; sending the same Pins again repairs that.
         """
         with self.metrics.stage(self.name, "encode"):
             codes_NE = self.affine.quantize(self._encoded(pins))
@@ -86,7 +87,8 @@ class PinSpace:
         return [Accepted(vector, place in stored) for place, vector in enumerate(vectors_NE)]
 
     def follow(self) -> None:
-        """Takes into the index what other services on the same folder have accepted, and what one did that is gone."""
+        """Takes into the index what other services on the folder have accepted, and what one that has ended had
+        accepted."""
         with self._writing:
             news = self.journal.news()
             if len(news):
@@ -120,7 +122,7 @@ class PinSpace:
         return vectors_NE
 
     def _store(self, ids: list[str], codes_NE: np.ndarray, times_N: np.ndarray) -> set[int]:
-        """The places of what was stored."""
+        """The positions of the Pins that were stored."""
         latest: dict[str, int] = {}
         for place in np.argsort(times_N, kind="stable").tolist():
             latest[ids[place]] = place
@@ -137,7 +139,7 @@ class PinSpace:
 
 
 def open_index(files: SpaceFiles) -> PinIndex:
-    """The last snapshot, or one built of what was published."""
+    """The last snapshot, or an index built from the published vectors."""
     folder = files.state / "index"
     try:
         return PinIndex.open(folder, files.name)
