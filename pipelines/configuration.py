@@ -20,7 +20,7 @@ def configuration(profile: str | None, params: Path | None, sets: list[str]) -> 
 
 
 def from_tree(tree: dict[str, Any], profile: str | None = None, sets: Sequence[str] = ()) -> Configuration:
-    """As configuration(), of settings that are read already."""
+    """Like configuration(), for settings that have already been read."""
     profile = profile or str(tree.get("profile", DEFAULT_PROFILE))
     settings = {key: value for key, value in tree.items() if key not in BESIDE}
     return load(profile, [*_flat(settings), *sets])

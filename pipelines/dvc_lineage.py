@@ -13,7 +13,7 @@ import yaml
 def dvc_md5(catalogue: Path) -> str | None:
     """`<md5>.dir` of the folder, from `<catalogue>.dvc` or the nearest dvc.lock above it that names it as an output.
 
-    None where DVC does not know the folder, or knows one of another size: lineage that may be wrong is none.
+    None where DVC does not know the folder, or knows one of another size: an uncertain md5 is left out.
     """
     catalogue = catalogue.resolve()
     for entry in _entries(catalogue):

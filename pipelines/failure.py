@@ -1,4 +1,5 @@
-"""What ends a pipeline without being a mistake of the user's; light, for the command line catches it."""
+"""The error of a pipeline that failed for another reason than a user's mistake. It imports nothing, because the command
+line catches it."""
 
 
 class PipelineFailed(Exception):

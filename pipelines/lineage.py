@@ -11,7 +11,7 @@ from model.data.catalogue import Catalogue
 from pipelines.dvc_lineage import dvc_md5
 
 CODE = Path(__file__).resolve().parents[1]
-# What turns git to another repository, or its answers to another form; git's hooks set some of it for all they start.
+# Variables that point git to another repository or change its output; git's hooks set some of them.
 REDIRECTS = (
     "GIT_DIR",
     "GIT_WORK_TREE",
@@ -42,7 +42,7 @@ def lineage(catalogue: Catalogue) -> dict[str, str]:
 
 
 def unread_lineage(catalogue: str, occasion: str) -> dict[str, str]:
-    """As lineage(), of a catalogue that only the cluster sees: it has no digest yet, but an occasion, `schedule`.
+    """Like lineage(), for a catalogue that only the cluster sees: it has no digest yet, but an occasion, `schedule`.
 
     The occasion keeps the cluster's cache from answering with what another day's data gave.
     """
@@ -58,7 +58,7 @@ def git_revision(folder: Path) -> str:
 
 
 def run_identity(config: Configuration, origin: dict[str, str]) -> str:
-    """Names what goes into a run: whoever runs the same again, after a kill too, joins it and doubles nothing."""
+    """Identifies a run by its inputs: the same run, started again after a kill, joins its MLflow run."""
     told = json.dumps({name: value for name, value in config.to_dict().items() if name not in OPERATIONS})
     total = hashlib.sha256("\0".join([told, origin["git_rev"], origin["catalogue_digest"]]).encode())
     return f"{config.profile}-{total.hexdigest()[:10]}"

@@ -32,5 +32,5 @@ def monitoring(
     found = measure(collected=seen.outputs["collected"], **limits).set_caching_options(False)
     told = notify(drift=found.outputs["drift"], **limits).set_caching_options(False)
     again = {"catalogue": catalogue, "config": config, "deploy_profile": deploy_profile}
-    # After the notice: whoever is called reads why before the training begins.
+    # After the notice, so that it is sent before the training begins.
     retrain(noticed=told.outputs["noticed"], **again).set_caching_options(False)

@@ -71,7 +71,7 @@ def training(
         catalogue=catalogue, lineage=lineage, prepare_config=prepare_config, vision_config=vision_config
     ).outputs["prepared"]
     checked = validate(prepared=source, prepare_config=prepare_config)
-    # Nothing learns from data that validation has not let through.
+    # No step learns from data before validation has passed.
     near = neighbours(prepared=source, **split).after(checked).outputs["neighbours"]
     data = {"prepared": source, "neighbours": near}
 
@@ -82,7 +82,7 @@ def training(
     quantized = quantize(vectors=vectors, neighbours=near, **codes).outputs["quantized"]
 
     judged = evaluate(**data, model=ours, vectors=vectors, baseline=others, quantized=quantized, **recall)
-    # Who the champion is, is no input: an answer from the cluster's cache could be about the last one.
+    # The champion is no input of the step: a cached result could be about the former champion.
     beside = compare(**data, model=ours, vectors=vectors, prepare_config=prepare_config, **recall)
     beside.after(judged).set_caching_options(False)
     evidence = {
@@ -93,5 +93,5 @@ def training(
     registered = register(prepared=source, model=ours, **evidence, run=run, lineage=lineage, **everything)
     version = registered.outputs["version"]
     page = report(**data, **evidence, model=ours, baseline=clip, version=version, **everything)
-    # The last step moves the alias: a run that dies before has changed nothing that others read.
+    # The last step moves the alias: a run that fails before has changed nothing that others read.
     publish(quantized=quantized, prepared=source, version=version, lineage=lineage).after(page)

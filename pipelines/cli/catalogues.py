@@ -1,4 +1,5 @@
-"""`pinclip import` and `pinclip generate`: a catalogue with a progress bar and a table of what went into it."""
+"""`pinclip import` and `pinclip generate`: write a catalogue, with a progress bar and a table of the rows read and
+dropped."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager

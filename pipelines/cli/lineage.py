@@ -1,4 +1,4 @@
-"""`pinclip lineage VERSION`: where a registered version came from and what was made of it, on one screen.
+"""`pinclip lineage VERSION`: shows where a registered version came from and what was made of it, on one screen.
 
 Read from MLflow (the version's tags, its run's figures and files) and from this home (the space's manifest, its index,
 what was promoted when).

@@ -1,10 +1,10 @@
-"""`pinclip sync --listen HOST:PORT`: MLflow's registry webhook asks, a sync follows.
+"""`pinclip sync --listen HOST:PORT`: starts a sync when MLflow's registry webhook calls.
 
     POST /mlflow   a message of MLflow's, signed with the secret: 202 where a sync follows, 200 where none is needed
     GET  /health
 
-Messages that come while a sync is at work are one more sync after it. What fails is said in the log; the hourly sync,
-or the next message, does it again.
+Messages that arrive during a sync cause one more sync after it. A failure is logged; the hourly sync, or the next
+message, repeats the sync.
 """
 
 import os
@@ -30,11 +30,11 @@ BUSY = 5.0  # seconds until the next try, where another sync is at work
 
 
 class Syncing:
-    """A thread that syncs when it is asked, once for all who ask meanwhile."""
+    """A thread that syncs on request; requests that arrive during a sync are answered by one more."""
 
     def __init__(self, sync: Callable[[], None]) -> None:
         self.sync, self._asked = sync, threading.Event()
-        threading.Thread(target=self._work, daemon=True).start()  # a kill is what a sync is made for
+        threading.Thread(target=self._work, daemon=True).start()  # daemon: a sync may be killed at any time
 
     def ask(self) -> None:
         self._asked.set()

@@ -30,7 +30,7 @@ KEPT = {"index.html": "measure/page", "drift.json": "measure/drift", "noticed.js
 
 
 def monitor(catalogue: Path, config: Configuration, out: Path | None, retrain: bool) -> None:
-    """Looks once, says what came of it in a line, and with `retrain` starts a training where something is over.
+    """Looks once, prints the result in one line, and with `retrain` starts a training if a measure is over its limit.
 
     Raises:
         PinclipError: a mistake of the user's; no space is published.
@@ -66,7 +66,8 @@ def _say(console: Console, out: Path) -> None:
 
 
 def _train_anew(console: Console, catalogue: Path, config: Configuration, settings: Settings, retrain: bool) -> None:
-    """Says the command, or with `retrain` does it; a training that fails is not tried again until the pause is over."""
+    """Prints the command or, with `retrain`, runs it; a training that fails is not repeated before the cool-down is
+    over."""
     hours, due = config.monitoring.cooldown_hours, False
     says = f"pinclip run --catalogue {catalogue} --profile {config.profile}   (or this command with --retrain)"
     if retrain:

@@ -1,4 +1,4 @@
-"""The commands that decide what serves; pipelines/cli/app.py registers them."""
+"""The commands of promotion: sync, promote, rollback, retire, history; pipelines/cli/app.py registers them."""
 
 from typing import Annotated
 

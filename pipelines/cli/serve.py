@@ -25,7 +25,7 @@ def serve(names: Sequence[str], host: str, port: int, catalogue: Path | None, wa
     """Serves the named spaces, or all that are published, until Ctrl-C or SIGTERM.
 
     Images are those of `catalogue`, or of the one that the newest space was made from, where it is still there. With
-    `wait`, it starts before there is anything to serve, and is ready once there is.
+    `wait`, it starts before anything is published, and is ready once something is.
 
     Raises:
         ConfigError: an address that others reach, and no token.
@@ -50,10 +50,10 @@ def serve(names: Sequence[str], host: str, port: int, catalogue: Path | None, wa
 
 
 def found(names: Sequence[str], catalogue: Path | None) -> Opening:
-    """What there is to serve.
+    """The spaces to serve.
 
     Raises:
-        StoreError: nothing is published, not such a space, or a model that MLflow does not hand over.
+        StoreError: nothing is published, not such a space, or MLflow does not return the model.
     """
     settings = Settings()
     manifests, newest = published_spaces(settings)
@@ -75,7 +75,7 @@ def space_files(space: SpaceManifest, settings: Settings) -> SpaceFiles:
 
 @cache
 def _model(uri: str, settings: Settings) -> Path:
-    """Fetched once: a look that fails at another space must not fill the disk."""
+    """The model folder, downloaded once, so that retries for another space do not fill the disk."""
     return model_folder(uri, settings)
 
 
@@ -87,7 +87,7 @@ def _chosen(manifests: dict[str, SpaceManifest], names: Sequence[str]) -> list[s
 
 
 def wait_for_publication(look: float = LOOK) -> None:
-    """Returns once features of some space serve; says what it waits for."""
+    """Returns once the features of a space serve; prints what it waits for."""
     settings, says = Settings(), ""
     while True:
         try:

@@ -111,7 +111,8 @@ def _run(trials: Sequence[Trial], data: StudyData, out: Path, parallel: int | No
 
 @contextmanager
 def _display(console: Console) -> Iterator[Callable[[StudyProgress], None]]:
-    """A line for every trial that ends, and how far the study is: below the lines at a terminal, else now and then."""
+    """Prints a line for every trial that ends, and the progress of the study: below the lines at a terminal, else at
+    intervals."""
     status = Status("starting …", console=console)
     shown = 0.0
 
@@ -152,7 +153,7 @@ def _duration(seconds: float) -> str:
 
 
 def _finish(out: Path, study: dict[str, Any], records: Sequence[Record]) -> None:
-    """Writes study.json, says where all is, and fails where a trial did."""
+    """Writes study.json, prints where the results are, and raises if a trial failed."""
     write_json(out / "study.json", study | {"trials": list(records)})
     console = Console()
     failed = [record for record in records if "error" in record]

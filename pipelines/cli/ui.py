@@ -12,7 +12,7 @@ from pipelines.local.runner import ENVIRONMENT
 
 
 def serve_ui(port: int | None) -> None:
-    """Becomes the MLflow server; ends with Ctrl-C.
+    """Replaces this process by the MLflow server; ends with Ctrl-C.
 
     Raises:
         RunError: MLflow is a server elsewhere, no run has written a database yet, or the asked port is taken.

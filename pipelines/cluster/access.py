@@ -25,7 +25,7 @@ LIFETIME = 3600  # seconds
 
 
 class Access(BaseSettings):
-    """PINCLIP_KFP_HOST, PINCLIP_KFP_TOKEN and PINCLIP_KFP_NAMESPACE; the token is told in no other way."""
+    """PINCLIP_KFP_HOST, PINCLIP_KFP_TOKEN and PINCLIP_KFP_NAMESPACE; the token is read from nowhere else."""
 
     model_config = SettingsConfigDict(env_prefix="PINCLIP_KFP_", env_ignore_empty=True, frozen=True)
 

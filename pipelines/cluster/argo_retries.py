@@ -1,4 +1,4 @@
-"""Which failures of a step Argo tries again: what KFP leaves open, the workflow controller's ConfigMap settles.
+"""Which failures of a step Argo retries: KFP leaves it open, the workflow controller's ConfigMap decides.
 
 A profile's `retries` give the number and the waits. Which ends count is Argo's `retryPolicy`, which KFP never sets
 (backend/src/v2/compiler/argocompiler/container.go, getTaskRetryStrategyFromInput), so it is that of the controller's
@@ -40,7 +40,7 @@ class Policy:
 
     @property
     def wrong(self) -> str:
-        """What is not tried again, or is too often; "" where nothing."""
+        """What is not retried, or retried too often; "" if all is right."""
         if self.name != "Always":
             return MISSING.get(self.name, f"Argo knows no retryPolicy {self.name}")
         if self.limit != 0:

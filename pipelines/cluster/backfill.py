@@ -1,6 +1,6 @@
 """`pinclip backfill`: a schedule's runs for times that have passed, each started with its time written into it.
 
-A recurring run of KFP cannot do it: it catches up, and tells no run which time it stands for
+A recurring run of KFP cannot do it: it catches up, but tells no run which time it is for
 (pipelines/cluster/recurring.py). So every time is a run of its own, named after it, `at_a_time` of them at once. What
 KFP shows of these names is the only record: the same command, given again after a break, goes on with the times that
 have not ended well.
@@ -63,7 +63,7 @@ class _Runs:
         self.cluster, self.experiment_id = cluster, cluster.experiment(experiment)
 
     def find(self, night: _Night) -> None:
-        """Takes up the newest run of that name, unless it ended badly."""
+        """Finds the newest run of that name, unless it failed."""
         listing = self.cluster.client.list_runs
         where = {"experiment_id": self.experiment_id, "sort_by": "created_at desc"}
         run = self.cluster.named(listing, "runs", night.wish.name, **where)

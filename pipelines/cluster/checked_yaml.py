@@ -1,4 +1,4 @@
-"""YAML files under deploy/, read strictly: the first thing that does not fit is told in one sentence."""
+"""Reads the YAML files under deploy/ strictly: the first mistake becomes an error of one sentence."""
 
 import difflib
 import types

@@ -1,6 +1,6 @@
-"""What a deploy profile names, looked up on the cluster before anything is made: accounts, secrets, claims, queues.
+"""Checks before a submit that what a deploy profile names is on the cluster: accounts, secrets, claims, queues.
 
-Only where the Kubernetes API can be reached and lets us look: what is hidden is taken to be there.
+It checks only what the Kubernetes API lets us see; what is hidden is assumed to be there.
 """
 
 from collections.abc import Iterable, Iterator
@@ -14,7 +14,7 @@ from pipelines.cluster.profiles import DeployProfile, Step
 
 
 def check_profile(profile: DeployProfile, pipelines: Iterable[str], namespace: str) -> list[str]:
-    """What will go wrong later, a sentence each; a thing that is missing ends it at once.
+    """What will fail later, one sentence each; raises at once for what is missing.
 
     Args:
         namespace: of the runs; "" takes that of the kubeconfig.

@@ -49,7 +49,7 @@ class Cluster:
         self.client = self.call(_client, self.host, token, self.namespace)
 
     def call(self, function: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
-        """Calls a method of the client; what kfp prints and warns of stays unsaid, its errors become one sentence."""
+        """Calls a method of the client; kfp's prints and warnings are hidden, its errors become one sentence."""
         import kfp_server_api
         import urllib3
 
@@ -65,7 +65,7 @@ class Cluster:
             ) from None
 
     def check_token(self) -> None:
-        """The first question that KFP asks a token for; GetHealthz asks for none."""
+        """Makes the first call that needs a token; GetHealthz needs none."""
         self.call(self.client.list_experiments, page_size=1, namespace=self.namespace or None)
 
     def experiment(self, name: str) -> str:
@@ -73,7 +73,7 @@ class Cluster:
         return str(self.call(self.client.create_experiment, name, namespace=self.namespace or None).experiment_id)
 
     def upload(self, package: Package) -> tuple[str, str]:
-        """The ids of the pipeline and of its version; what the server has already is not sent again."""
+        """The ids of the pipeline and of its version; what the server already has is not uploaded again."""
         client, space = self.client, {"namespace": self.namespace or None}
         pipeline = self.named(client.list_pipelines, "pipelines", package.name, **space)
         pipeline_id = pipeline.pipeline_id if pipeline else self._create(package.name)
@@ -149,7 +149,7 @@ def submit(
 
     Args:
         catalogue: the folder as the steps see it; its digest goes into the lineage where this machine sees it too.
-        warn: told what will go wrong later (pipelines/cluster/checks.py).
+        warn: called with what will fail later (pipelines/cluster/checks.py).
         anew: prepare is not answered from KFP's cache, and so no step behind it.
 
     Raises:

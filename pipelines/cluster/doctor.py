@@ -1,4 +1,5 @@
-"""`pinclip doctor --cluster`: is this cluster ready for the runs of a deploy profile? Its versions, rights and names.
+"""`pinclip doctor --cluster`: checks that a cluster is ready for the runs of a deploy profile: versions, rights and
+names.
 
 What Kubernetes does not let us look at is a warning that says so, never a guess.
 """
@@ -34,7 +35,7 @@ RIGHTS = (
 
 
 def cluster_checks(host: str | None, profile: DeployProfile) -> Iterator[Check]:
-    """Asks KFP and then Kubernetes; every check stands for itself."""
+    """Asks KFP and then Kubernetes; each check is independent of the others."""
     version, namespace = "unknown", ""
     try:
         cluster = Cluster(host)
@@ -73,7 +74,7 @@ def _failed(name: str, problem: object) -> Check:
 
 
 def floor(name: str, version: str) -> Check:
-    """Whether a version is none that is known to fail."""
+    """Checks that a version is not one that is known to fail."""
     needed = ".".join(map(str, FLOORS[name]))
     numbers = re.match(r"v?(\d+(?:\.\d+)+)", version)
     if not numbers:
@@ -108,7 +109,7 @@ def _words(name: str) -> str:
 
 
 def _tag(deployment: Object) -> str:
-    """Of the operator's image, whatever else is in its pod."""
+    """The tag of the operator's image, whatever else is in its pod."""
     images = [str(one["image"]) for one in deployment["spec"]["template"]["spec"]["containers"]]
     tags = [image.partition("@")[0].rpartition("/")[2].partition(":")[2] for image in images]
     return next((tag for tag in tags if tag), "an image without a tag")

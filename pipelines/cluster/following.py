@@ -1,4 +1,4 @@
-"""Runs of KFP, looked at until they have ended: their state, and what keeps a step's pod from starting.
+"""Follows runs of KFP until they have ended: their state, and what keeps a step's pod from starting.
 
 A pod that cannot start (an image that is not there, no node with room, a secret that is missing) is a run that is
 RUNNING to KFP, for as long as the step's timeout. Kubernetes says why; where it may be asked, this says it after 5 min.
@@ -13,7 +13,7 @@ from pipelines.cluster.client import Cluster
 from pipelines.cluster.kubernetes_view import Hidden, Object, View, view
 
 PAUSE = 30.0  # seconds between two looks
-STARTING = 300.0  # seconds, after which a pod that has not started is told
+STARTING = 300.0  # seconds after which a pod that has not started is reported
 DONE = "SUCCEEDED"
 ENDED = (DONE, "FAILED", "CANCELED", "SKIPPED")  # of KFP's v2beta1RuntimeState
 
@@ -40,7 +40,7 @@ class Follower:
                 yield f"The pod {pod} has not started in {STARTING / 60:.0f} min: {why}"
 
     def to_the_end(self, run_id: str) -> Iterator[str]:
-        """A line for whatever changes. Raises ClusterError where the run does not end well."""
+        """A line for whatever changes. Raises ClusterError where the run fails."""
         state = ""
         while state not in ENDED:
             time.sleep(PAUSE if state else 0)

@@ -1,6 +1,7 @@
-"""What the Kubernetes API lets us see of a cluster: one object or a listing by its path, and what is hidden from us.
+"""Reads objects and listings from the Kubernetes API, and tells what is hidden from us.
 
-It is asked in a pod, or where KUBECONFIG is set: a file in its usual place may be of another cluster than KFP's.
+It is used in a pod, or where KUBECONFIG is set: a kubeconfig in the default place may belong to another cluster than
+KFP's.
 """
 
 import os

@@ -1,4 +1,4 @@
-"""A pipeline as the YAML that a cluster takes: `pinclip compile`, and what submit and the schedules upload."""
+"""Compiles a pipeline to the YAML of a cluster: for `pinclip compile`, and for what submit and the schedules upload."""
 
 import hashlib
 import importlib
@@ -38,7 +38,7 @@ class Package:
 def package(
     pipeline: str, config: Configuration, profile: DeployProfile, *, again: bool = False, own_name: bool = False
 ) -> Package:
-    """Compiles; the settings become the defaults of their parameters.
+    """Compiles a pipeline; the settings become the defaults of their parameters.
 
     Args:
         again: for runs that repeat: whatever reads the world outside is never cached (pipelines/cluster/recurring.py).

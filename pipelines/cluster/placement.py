@@ -1,4 +1,4 @@
-"""A deploy profile, set on the tasks of a pipeline by kfp-kubernetes."""
+"""Applies a deploy profile to the tasks of a pipeline, with kfp-kubernetes."""
 
 import functools
 import math
@@ -90,7 +90,7 @@ def _compute(task: dsl.PipelineTask, step: Step) -> None:
 
 
 def _schedule(task: dsl.PipelineTask, step: Step) -> None:
-    """Where the pod may run, for how long, and how often it is tried again."""
+    """Sets where the pod may run, for how long, and how often it is retried."""
     if step.retries:
         task._task_spec.retry_policy = _Retry(
             max_retry_count=step.retries.count,

@@ -36,7 +36,7 @@ class Resources(StrictModel):
 
 
 class Retries(Waits):
-    """Of a step that failed, by Argo; and inside the step, of what a server that is away broke off."""
+    """Retries of a failed step by Argo, and inside the step while a server does not answer."""
 
     total: Duration | None = None  # from the first try's start to the last one's end; left out: time for all of them
 
@@ -102,7 +102,7 @@ class DeployProfile(StrictModel):
         return self
 
     def _check_ray(self, place: str, step: Step) -> None:
-        """Raises ValueError, which pydantic tells."""
+        """Raises ValueError, which pydantic reports."""
         if step.ray is None:
             return
         if not (step.ray.image or self.image):

@@ -1,9 +1,9 @@
-"""A pipeline that runs again and again: every run of it is another one, by its name and by the data that it reads.
+"""Prepares a pipeline for recurring runs: each run gets its own name and reads its data anew.
 
-What a schedule hands over is the same every night. KFP writes the parameters of a pipeline of version 2 as JSON into
+A schedule passes the same arguments every night. KFP writes the parameters of a pipeline of version 2 as JSON into
 the root DAG and fills no time into them: `[[ScheduledTime]]` stays as it stands (backend/src/apiserver/template/
 v2_template.go, ScheduledWorkflow; kubeflow/pipelines issue 12494). Seen on KFP 2.16.1: the second night trained nothing
-and joined the first one's MLflow run. So nothing that has to differ is a parameter:
+and joined the first one's MLflow run. So whatever has to differ is no parameter:
 
 - `run` is the name of the run's Workflow. KFP's driver puts it into a task's constant, where it is the whole constant
   (backend/src/v2/driver/resolve.go, `{{$.pipeline_job_resource_name}}`). KFP's retry of a run keeps the name
@@ -25,7 +25,7 @@ RUN = "run"  # the parameter that names a run
 
 
 def fresh(pipeline: Any, own_name: bool) -> BaseComponent:
-    """The pipeline with what reads the world outside never cached; the pipeline given stays as it is.
+    """A copy of the pipeline in which steps that read outside data are never cached.
 
     Args:
         own_name: KFP's name of the run takes the place of the parameter `run`, where there is one.
@@ -47,5 +47,5 @@ def fresh(pipeline: Any, own_name: bool) -> BaseComponent:
 
 
 def _reads_outside(task: dsl.PipelineTask) -> bool:
-    """Whether nothing comes to it from another step."""
+    """Whether the task has no input from another step."""
     return not task.dependent_tasks and all(channel.task_name is None for channel in task.channel_inputs)

@@ -1,6 +1,6 @@
 """Submits one training for the step `retrain`:  python -m pipelines.cluster.retraining < asked.json
 
-It reads what to start, {"catalogue", "config", "deploy_profile"}, and prints where to look at it
+It reads what to start, {"catalogue", "config", "deploy_profile"}, and prints the address of the run
 (components/monitoring/retraining.py).
 """
 

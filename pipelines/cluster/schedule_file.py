@@ -1,4 +1,5 @@
-"""deploy/schedules.yaml: what runs when, as a person writes it and as a recurring run of KFP takes it."""
+"""Reads deploy/schedules.yaml, which says what runs when, and turns each schedule into what a recurring run of KFP
+needs."""
 
 import hashlib
 import json
@@ -77,7 +78,7 @@ class Wanted:
 
     @property
     def digest(self) -> str:
-        """Of all that the server is told: where it differs, the recurring run is made anew."""
+        """The digest of all that the server gets: where it differs, the recurring run is made anew."""
         told = [self.package.version, self.schedule.cron, self.schedule.catch_up, self.schedule.at_a_time]
         rest = [dict(self.arguments), self.service_account]
         return hashlib.sha256(json.dumps([*told, *rest], sort_keys=True).encode()).hexdigest()[:12]
@@ -102,7 +103,7 @@ def wanted(name: str, schedule: Schedule) -> Wanted:
 
 
 def wanted_at(name: str, schedule: Schedule, times: Iterable[datetime], catalogue: str | None) -> list[Wanted]:
-    """One run of a schedule for each time; it is named after the time, and as `run` is told so.
+    """One run of a schedule for each time; it is named after the time and gets that name as `run`.
 
     Args:
         catalogue: takes the place of the schedule's; %Y, %m and %d in it become those of the time.
@@ -123,9 +124,11 @@ def wanted_at(name: str, schedule: Schedule, times: Iterable[datetime], catalogu
 
 
 def _check_weights(name: str, built: Package, config: Config, profile: DeployProfile) -> None:
-    """Raises ConfigError for pretrained towers that every night would fetch from the internet, if it is let out at all.
+    """Raises ConfigError for pretrained towers that every run would download from the internet, if the network allows
+    it at all.
 
-    Whoever wants that says HF_HUB_OFFLINE: "0" in the profile's `defaults.env`. What takes no catalogue trains nothing.
+    HF_HUB_OFFLINE: "0" in the profile's `defaults.env` allows it. A pipeline without the parameter `catalogue` trains
+    nothing and is not checked.
     """
     if profile.defaults.env.get(OFFLINE) == "0" or "catalogue" not in built.inputs:
         return

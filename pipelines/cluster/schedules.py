@@ -31,7 +31,7 @@ MARKED = re.compile(r"pinclip schedule, digest (\w+)")
 
 @dataclass(frozen=True)
 class Standing:
-    """A recurring run on the server that was made here."""
+    """A recurring run on the server that `pinclip schedule` made."""
 
     id: str
     name: str
@@ -43,7 +43,7 @@ class Standing:
 
 @dataclass(frozen=True)
 class ScheduleChange:
-    """What one name needs. `kept` is the recurring run that is right already."""
+    """What has to change for one name. `kept` is the recurring run that already agrees with the file."""
 
     name: str
     wanted: Wanted | None
@@ -60,7 +60,7 @@ class ScheduleChange:
 
 
 def plan(wishes: Iterable[Wanted], standing: Sequence[Standing]) -> list[ScheduleChange]:
-    """What to do so that every wish stands exactly once, and nothing else."""
+    """The changes after which each wanted schedule exists exactly once, and no other does."""
     by_name = {wish.name: wish for wish in wishes}
     changes = []
     for name in sorted({*by_name, *(one.name for one in standing)}):
@@ -78,13 +78,13 @@ class RecurringRuns:
         self.cluster, self.experiment_id = cluster, cluster.experiment(experiment)
 
     def standing(self) -> list[Standing]:
-        """Those that were made here, the oldest first."""
+        """The recurring runs that `pinclip schedule` made, the oldest first."""
         listing = self.cluster.client.list_recurring_runs
         rows = self.cluster.every(listing, "recurring_runs", experiment_id=self.experiment_id, sort_by="created_at")
         return [one for row in rows if (one := _standing(row))]
 
     def carry_out(self, change: ScheduleChange) -> str:
-        """Returns the account that the runs will have, as KFP tells it; "" where nothing stands any more."""
+        """Returns the account that the runs will have, as KFP reports it; "" where no recurring run is left."""
         made = None
         if change.wanted and not change.kept:
             made = self._create(change.wanted, paused=any(one.paused for one in change.removed))
@@ -94,7 +94,8 @@ class RecurringRuns:
         return str(made.service_account or "") if made else kept
 
     def delete(self, one: Standing) -> None:
-        """ORPHAN: a run at work goes on. kfp.Client cannot say so, and by default the server would end it."""
+        """Deletes with ORPHAN, so that a running run goes on; kfp.Client has no such option, and by default the server
+        would end the run."""
         delete = self.cluster.client.recurring_runs.recurring_run_service_delete_recurring_run
         self.cluster.call(delete, one.id, propagation_policy="ORPHAN")
 
@@ -150,7 +151,7 @@ def changes(host: str | None, file: Path) -> tuple[RecurringRuns, list[ScheduleC
 
 
 def lacking(recurring: RecurringRuns, planned: Iterable[ScheduleChange]) -> list[str]:
-    """What will go wrong with the schedules that stand after `apply`; raises ClusterError for what is not there."""
+    """What will fail with the schedules after `apply`; raises ClusterError for what is missing on the cluster."""
     said: dict[str, None] = {}  # each once
     for change in planned:
         if change.wanted:
@@ -173,7 +174,7 @@ def overview(host: str | None, file: Path) -> list[str]:
 
 
 def find_recurring_runs(host: str | None, file: Path, name: str) -> tuple[RecurringRuns, list[Standing]]:
-    """All on the server that have the name.
+    """All recurring runs on the server that have the name.
 
     Raises:
         ConfigError: there is none.

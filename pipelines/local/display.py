@@ -1,4 +1,4 @@
-"""What a person watches while a pipeline runs: a live table at a terminal, plain lines everywhere else.
+"""Shows the progress of a pipeline: a live table at a terminal, plain lines everywhere else.
 
     with display(console) as show:
         show({"time": …, "step": "train", "event": "progress", "fraction": 0.4, "message": "epoch 4 of 10"})
@@ -42,7 +42,7 @@ def display(console: Console, title: str = "") -> Iterator[Callable[[ProgressEve
 
 
 class PlainLines:
-    """One line when a step starts, ends or fails, and now and then one in between."""
+    """One line when a step starts, ends or fails, and at intervals one in between."""
 
     def __init__(self, console: Console) -> None:
         self.console, self._next = console, 0.0
@@ -56,7 +56,7 @@ class PlainLines:
             self._next = event["time"] + PLAIN_INTERVAL
         else:
             self._next = 0.0
-        # The sentence of an error is the command's to say, once, at its end.
+        # The command prints the sentence of an error, once, at its end.
         line = f"{event['step']}  failed" if event["event"] == "error" else log_line(event)
         self.console.print(line, markup=False, highlight=False, soft_wrap=True)
 

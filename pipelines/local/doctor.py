@@ -116,7 +116,7 @@ def check_lock(lock: Path) -> Check:
 
 
 def imports(problem: str) -> Check:
-    """What is installed in the right version may still lack a library."""
+    """Checks that the packages load: an installed package may still lack a library."""
     if problem and set(os.environ.get("PYTHONPATH", "").split(os.pathsep)) - {"", str(CODE)}:
         return Check("imports", "fail", problem, "unset PYTHONPATH, whose modules come before the environment's")
     if problem:

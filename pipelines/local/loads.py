@@ -24,7 +24,7 @@ PACKAGES = (
 
 
 def problem(packages: Sequence[str] = PACKAGES) -> str:
-    """Of a process that tries: "" where all load, else which does not and why."""
+    """Tries in a process of its own: "" where all packages load, else which does not and why."""
     done = subprocess.run(
         [sys.executable, "-m", __name__], capture_output=True, text=True, errors="replace", check=False
     )

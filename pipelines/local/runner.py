@@ -8,8 +8,8 @@
     pipeline.log    everything KFP and the steps printed
     artifacts/      <pipeline>-<time>/<task>/<artifact>, the outputs of the steps
 
-The pipeline never outlives this process: it is stopped on Ctrl-C and SIGTERM, and its end of a pipe tells it even of
-a SIGKILL. `python -m pipelines.local.runner WORK PIPE` is the other side; nobody types it.
+The pipeline never outlives this process: it is stopped on Ctrl-C and SIGTERM, and after a SIGKILL it notices that its
+pipe is closed. `python -m pipelines.local.runner WORK PIPE` is the pipeline's process; execute() starts it.
 """
 
 import importlib
@@ -116,7 +116,7 @@ def _started(work: Path) -> Iterator[subprocess.Popen[bytes]]:
 
 
 def _end_group(process: subprocess.Popen[bytes]) -> None:
-    """Asks the process group to stop, then makes it; workers that a step left behind go with it."""
+    """Terminates the process group, then kills it, with the workers that a step left behind."""
     with suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, signal.SIGTERM)
         deadline = time.monotonic() + GRACE
@@ -130,7 +130,7 @@ def _end_group(process: subprocess.Popen[bytes]) -> None:
 
 @contextmanager
 def _pipe() -> Iterator[tuple[int, int]]:
-    """A pipe nobody writes to: its reader sees the end when this process is gone, however it went."""
+    """A pipe that nobody writes to: its reader sees the end when this process has ended, in whatever way."""
     ends = os.pipe()
     try:
         yield ends

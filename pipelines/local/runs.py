@@ -1,4 +1,4 @@
-"""The run folder: claimed while a run works, filled beside its place and renamed into it when all is there.
+"""Run folders: claimed while a run works, filled beside their place and renamed when complete.
 
 runs/20261121-093412/          a run that succeeded: metrics.json, report.html, lineage.json, model/, vectors/ …
 runs/20261121-101500.failed/   one that failed: its log, its events, the validation's pages
@@ -25,7 +25,7 @@ EVIDENCE = ("validation", "validation-vectors", "validation.json", "prepared.jso
 
 
 def fresh_name(runs: Path) -> Path:
-    """A run folder in `runs` named by the time, in use by nobody."""
+    """An unused run folder in `runs`, named by the time."""
     name = f"{datetime.now():%Y%m%d-%H%M%S}"
     names = [name, *(f"{name}-{n}" for n in range(2, 100))]
     return next(runs / n for n in names if not (runs / n).exists() and not (runs / WORK / n).exists())
@@ -80,7 +80,7 @@ def publish(work: Path, out: Path, lineage: dict[str, Any], kept: Mapping[str, s
 
 
 def keep(work: Path, out: Path, lineage: dict[str, Any], kept: Mapping[str, str]) -> Path:
-    """Puts what a pipeline that trains nothing has made in its place; runs/latest stays where it is."""
+    """Moves the outputs of a pipeline that trains nothing to their place; runs/latest stays where it is."""
     with replaced(out) as scratch:
         scratch.mkdir()
         _move(work, scratch, kept)
@@ -116,7 +116,7 @@ def _read(path: Path) -> Any:
 
 
 def _point_latest(out: Path) -> None:
-    """One rename: whoever opens runs/latest sees the run before or this one, never none."""
+    """Moves the link in one rename: runs/latest points at the run before or at this one, never at none."""
     link = out.parent / f".{LATEST}.{os.getpid()}"
     remove(link)
     link.symlink_to(out.name, target_is_directory=True)
@@ -148,7 +148,7 @@ def _lock(folder: Path) -> int | None:
 
 
 def _clear_what_was_killed(out: Path) -> None:
-    """Removes what runs left that were killed: work folders nobody locks, half-made folders of this run's name."""
+    """Removes what killed runs left: work folders nobody locks, half-made folders of this run's name."""
     work = out.parent / WORK / out.name
     for left in work.iterdir():
         remove(left)
