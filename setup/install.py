@@ -34,38 +34,38 @@ MISLEADING = {
 def main() -> None:
     venv = Path(os.environ.get("PINCLIP_VENV") or ROOT / ".venv").absolute()
     stamp = venv / ".installed"
-    if _is_whole(stamp):
+    if is_whole(stamp):
         print(f"{venv} is whole: nothing to do.")
         return
     stamp.unlink(missing_ok=True)
-    python = _environment(venv)
-    here = _here(python)
+    python = make_environment(venv)
+    here = describe_python(python)
     os.environ.update({name: here[name] for name in ("SSL_CERT_FILE", "HTTPS_PROXY") if name in here})  # for `choose`
     choice = choose(os.environ | here, Machine(locked_version(LOCK)))
     print(f"Installing {choice.sentence}", flush=True)
-    _check_disk(venv, choice)
+    check_disk(venv, choice)
     _uv(python, here)
     _install(venv, here, choice)
     _check_imports(python)
-    said = _wanted() | {"torch": choice.sentence, "packages": sorted(_packages(venv))}
+    said = wanted_choices() | {"torch": choice.sentence, "packages": sorted(installed_packages(venv))}
     stamp.write_text(json.dumps(said), encoding="utf-8")
     print(f"{venv} is ready.")
 
 
-def _here(python: Path) -> dict[str, str]:
+def describe_python(python: Path) -> dict[str, str]:
     """The environment of pip and uv: the user's mirror and proxy, and nothing that leads packages astray."""
     misleading = {f"{tool}_{name}" for tool, names in MISLEADING.items() for name in names.split()}
     kept = {name: value for name, value in os.environ.items() if name not in misleading}
     return kept | indexes(str(python), kept) | {"PIP_CONFIG_FILE": os.devnull}
 
 
-def _wanted() -> dict[str, str]:
+def wanted_choices() -> dict[str, str]:
     digest = hashlib.sha256(b"\0".join(path.read_bytes() for path in SOURCES)).hexdigest()
     asked = {"digest": digest, "root": str(ROOT), "python": ".".join(map(str, sys.version_info[:2]))}
     return asked | {"backend": os.environ.get("TORCH_BACKEND", "")}
 
 
-def _is_whole(stamp: Path) -> bool:
+def is_whole(stamp: Path) -> bool:
     """An environment of another Python or backend is not what was asked for; where nothing is asked, any will do.
 
     Every package must be there as it was installed, for pip and `uv sync` change an environment too; more may be.
@@ -75,19 +75,19 @@ def _is_whole(stamp: Path) -> bool:
         subprocess.run([stamp.parent / "bin" / "python", "-c", ""], check=True, capture_output=True)
     except (OSError, ValueError, subprocess.CalledProcessError):
         return False
-    if not _packages(stamp.parent) >= set(found.get("packages", [""])):
+    if not installed_packages(stamp.parent) >= set(found.get("packages", [""])):
         return False
-    wanted = _wanted()
+    wanted = wanted_choices()
     free = {name for name, asked in (("python", "PYTHON"), ("backend", "TORCH_BACKEND")) if not os.environ.get(asked)}
     return all(found.get(name) == value for name, value in wanted.items() if name not in free)
 
 
-def _packages(venv: Path) -> set[str]:
+def installed_packages(venv: Path) -> set[str]:
     """Name and version of each, e.g. ray-2.60.0."""
     return {path.stem for path in venv.glob("lib/python3*/site-packages/*.dist-info")}
 
 
-def _environment(venv: Path) -> Path:
+def make_environment(venv: Path) -> Path:
     """The environment's Python; an environment of another version is made anew."""
     python = venv / "bin" / "python"
     ask = "import pip, sys; print(*sys.version_info[:2], sep='.')"  # an environment of uv's own has no pip
@@ -101,7 +101,7 @@ def _environment(venv: Path) -> Path:
         made = subprocess.run([sys.executable, "-m", "venv", str(venv)], capture_output=True, text=True)
         if made.returncode:
             shutil.rmtree(venv, ignore_errors=True)
-            raise SetupError(_without_venv(made.stdout + made.stderr, venv))
+            raise SetupError(explain_missing_venv(made.stdout + made.stderr, venv))
     return python
 
 
@@ -120,14 +120,14 @@ def _runs(uv: Path) -> bool:
     return uv.exists() and subprocess.run([str(uv), "--version"], capture_output=True).returncode == 0
 
 
-def _without_venv(said: str, venv: Path) -> str:
+def explain_missing_venv(said: str, venv: Path) -> str:
     if "ensurepip" in said or "No module named venv" in said:
         name = f"python{sys.version_info[0]}.{sys.version_info[1]}-venv"
         return f"{sys.executable} cannot make virtual environments; install the package {name} (apt install {name})."
     return sentence(f"{venv} could not be made", said, venv)
 
 
-def _check_disk(venv: Path, choice: Choice) -> None:
+def check_disk(venv: Path, choice: Choice) -> None:
     """What is installed already need not be free."""
     free = shutil.disk_usage(venv).free / GIB
     there = sum(path.lstat().st_size for path in venv.rglob("*")) / GIB
@@ -142,9 +142,9 @@ def _install(venv: Path, environment: dict[str, str], choice: Choice) -> None:
     packages = [*into, *quiet, "--exact", "-r", str(LOCK), *choice.arguments]
     project = [*into, "--quiet", "--no-deps", "--editable", str(ROOT)]
     for command in (packages, project):
-        _remove_halves(venv)
+        remove_half_installed(venv)
         if subprocess.run(command, env=environment).returncode:
-            _remove_halves(venv)
+            remove_half_installed(venv)
             again = subprocess.run(
                 command, env=environment, capture_output=True, text=True
             )  # the first told the terminal
@@ -152,7 +152,7 @@ def _install(venv: Path, environment: dict[str, str], choice: Choice) -> None:
                 raise SetupError(sentence("The packages could not be installed", again.stderr, venv))
 
 
-def _remove_halves(venv: Path) -> None:
+def remove_half_installed(venv: Path) -> None:
     """Takes away what an install that was broken off says of packages whose files are not all there.
 
     uv would take one for installed, or fail to read of it; INSTALLER is what it writes after a package's own files.

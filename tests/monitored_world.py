@@ -12,7 +12,7 @@ from served_pins import tiny_model
 from components.configuration import load
 from components.gate import Verdict
 from components.mlflow_client import connect
-from components.registry.versions import Registration, _log_model
+from components.registry.versions import Registration, log_model
 from model.data.catalogue import TEXT_SIGNALS, Catalogue, CatalogueWriter, joined_texts
 from model.data.preparation import prepare
 from model.embedding.affine import Affine
@@ -63,7 +63,7 @@ class World:
         connect(home.settings)
         experiment = mlflow.create_experiment(str(self.root), (self.root / "artifacts").as_uri())
         with mlflow.start_run(experiment_id=experiment):
-            logged = _log_model(model, load("smoke"), {"pinclip.weights_sha256": "w"})
+            logged = log_model(model, load("smoke"), {"pinclip.weights_sha256": "w"})
         tags = {"pinclip.gate": "passed"}
         version = home.client.create_model_version("pinclip", f"models:/{logged}", model_id=logged, tags=tags)
         created = (datetime.now(UTC) - timedelta(hours=5)).isoformat()

@@ -18,7 +18,7 @@ from feature_home import Home
 
 from components.configuration import load
 from components.gate import Verdict
-from components.registry.versions import CHAMPION, Registration, _log_model
+from components.registry.versions import CHAMPION, Registration, log_model
 from components.settings import Settings
 from components.spaces import promote
 from components.spaces.config import PromotionConfig
@@ -44,7 +44,7 @@ class ModelHome(Home):
         self.embedder = Embedder(folder)
         experiment = mlflow.create_experiment("models", None if mlflow_uri else (root / "artifacts").as_uri())
         with mlflow.start_run(experiment_id=experiment):
-            self.model_id = _log_model(folder, load("smoke"), {"pinclip.weights_sha256": "w"})
+            self.model_id = log_model(folder, load("smoke"), {"pinclip.weights_sha256": "w"})
 
     def version(self, passed: bool = True) -> Registration:
         """A registered version that nothing was published of."""

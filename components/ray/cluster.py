@@ -130,7 +130,7 @@ def check_cluster() -> None:
             f"Nobody answers at RAY_ADDRESS={address} ({error}); check that the cluster is up, or unset RAY_ADDRESS."
         ) from None
     if "//" not in address:
-        _compare(_versions(address))
+        check_versions(_versions(address))
 
 
 def _versions(address: str) -> dict[str, str]:
@@ -144,7 +144,7 @@ def _versions(address: str) -> dict[str, str]:
         return {}
 
 
-def _compare(theirs: dict[str, str]) -> None:
+def check_versions(theirs: dict[str, str]) -> None:
     ours = {"ray_version": metadata.version("ray"), "python_version": platform.python_version()}
     for name, there in theirs.items():
         if name in ours and there != ours[name]:

@@ -60,7 +60,7 @@ def train(
     work = WorkerInput(*folders, config, report, progress.current_step(), os.environ.get(progress.EVENTS), snapshot)
     with (
         ray_cluster(max(cpus(), needed), log=True),
-        _scratch(out.absolute()) as scratch,
+        ray_train_folder(out.absolute()) as scratch,
     ):
         check_cpus(needed, int(ray.cluster_resources().get("CPU", 0)))
         trainer = TorchTrainer(
@@ -78,14 +78,14 @@ def train(
         try:
             result = trainer.fit().return_value
         except (ray.train.TrainingFailedError, ray.exceptions.RayError) as error:
-            raise TrainingError(_why(error)) from error
+            raise TrainingError(failure_reason(error)) from error
     if "refusal" in result:
         raise result["refusal"]
     return result
 
 
 @contextmanager
-def _scratch(out: Path) -> Iterator[str]:
+def ray_train_folder(out: Path) -> Iterator[str]:
     """Where Ray Train keeps its state: on a cluster beside `out`, which all its nodes see, else in /tmp."""
     beside = out.parent if has_cluster() else None
     if beside:
@@ -135,7 +135,7 @@ def check_cpus(needed: int, present: int) -> None:
         )
 
 
-def _why(error: Exception) -> str:
+def failure_reason(error: Exception) -> str:
     if LOW_MEMORY in str(error):
         return (
             "A training worker was killed because its node ran out of memory; give the node more, or lower "

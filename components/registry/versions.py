@@ -171,7 +171,7 @@ def _create_version(
     client: "MlflowClient", run: str, model_folder: Path, config: Configuration, tags: Mapping[str, str], name: str
 ) -> Any:
     """The version with all its tags in one write: nobody sees one without a verdict."""
-    model_id = _logged(client, run, tags) or _log_model(model_folder, config, tags)
+    model_id = _logged(client, run, tags) or log_model(model_folder, config, tags)
     if not client.search_registered_models(f"name = '{name}'"):
         client.create_registered_model(name, description="Multimodal Pin vectors (PinCLIP)")
     return client.create_model_version(name, f"models:/{model_id}", run, tags=dict(tags), model_id=model_id)
@@ -185,7 +185,7 @@ def _logged(client: "MlflowClient", run: str, tags: Mapping[str, str]) -> str | 
     return next((model.model_id for model in models if model.status.value == "READY"), None)
 
 
-def _log_model(model_folder: Path, config: Configuration, tags: Mapping[str, str]) -> str:
+def log_model(model_folder: Path, config: Configuration, tags: Mapping[str, str]) -> str:
     """Logs the folder with all of the model's settings: those that judged it are known here alone."""
     import mlflow
 

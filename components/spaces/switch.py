@@ -61,15 +61,15 @@ def _record(space: "SpaceObjects", former: list[str], settings: Settings, by: st
     time, version = datetime.now(UTC).isoformat(timespec="seconds"), space.manifest.model_version
     kind = ROLLED_BACK if former[-2:-1] == [space.name] else SERVED if by == PUBLISH else PROMOTED
     if kind != SERVED:
-        _tag(version, "pinclip.promoted_at", time, settings)
+        tag_serving_times(version, "pinclip.promoted_at", time, settings)
         if former and (before := published_space(former[-1], settings)):
-            _tag(before.manifest.model_version, "pinclip.demoted_at", time, settings)
+            tag_serving_times(before.manifest.model_version, "pinclip.demoted_at", time, settings)
     events.append_event(
         SpaceEvent(time, kind, space.name, version, former[-1] if former else None, by, reason), settings
     )
 
 
-def _tag(version: int, name: str, value: str, settings: Settings) -> None:
+def tag_serving_times(version: int, name: str, value: str, settings: Settings) -> None:
     """A version that was deleted in MLflow takes no tag any more."""
     client = connect(settings)
     with mlflow_errors():

@@ -69,7 +69,7 @@ def study(
             figures = {t: _figures(found[scope, t], exact[scope, t], held[scope, t].question, config) for t in tasks}
             entries.append({"scope": scope, "prefix": prefix, "code": name, **_bytes(code, prefix), "tasks": figures})
         report(done / (len(prefixes) * len(NAMES)), f"{name}, {prefix} dimensions")
-    return {"codes": entries, "targets": _targets(entries, max(prefixes))}
+    return {"codes": entries, "targets": targets(entries, max(prefixes))}
 
 
 def retention_intervals(studied: Mapping[str, Any], code: str, dim: int) -> dict[str, list[float]]:
@@ -127,7 +127,7 @@ def _bytes(code: Code, prefix: int) -> dict[str, int]:
     return {"bytes_per_pin": stored, "bytes_scanned": code.sign_bytes if isinstance(code, Binary) else stored}
 
 
-def _targets(entries: list[dict[str, Any]], dim: int) -> list[dict[str, Any]]:
+def targets(entries: list[dict[str, Any]], dim: int) -> list[dict[str, Any]]:
     """Met: at the floor or above. Open: below, and the interval reaches the floor. Missed: all of it is below."""
     verdicts = []
     for entry in entries:

@@ -75,7 +75,7 @@ def slices(
 
 def _by_column(question: Question, tables: Tables, values: Mapping[str, _Values], config: Config) -> dict[str, Any]:
     found_QK = answered(question, tables)
-    pairs = _pairs_of_answers(question, found_QK) if question.asks_in_words else _pairs_of_askers(question, found_QK)
+    pairs = pairs_of_answers(question, found_QK) if question.asks_in_words else _pairs_of_askers(question, found_QK)
     recall, draws = float(question.recall(found_QK).mean()), Bootstrap.over(question.groups, config.seed)
     measured = {
         name: _slices(pairs, column, recall, draws, config.evaluation.min_slice_queries)
@@ -90,7 +90,7 @@ def _pairs_of_askers(question: Question, found_QK: np.ndarray) -> _Pairs:
     return _Pairs(np.arange(len(recall_Q)), question.asking, np.ones(len(recall_Q)), recall_Q)
 
 
-def _pairs_of_answers(question: Question, found_QK: np.ndarray) -> _Pairs:
+def pairs_of_answers(question: Question, found_QK: np.ndarray) -> _Pairs:
     """Each query counts in equal parts for the Pins that are right."""
     right_Q = np.array([len(places) for places in question.relevant])
     query_P, place_P = np.repeat(np.arange(len(right_Q)), right_Q), np.concatenate(question.relevant)

@@ -86,7 +86,7 @@ def _neighbours(
     """(pin, neighbour, weight) of the block of start Pins from `first`, which has a random stream of its own."""
     block = starts[first : first + BLOCK]
     visited_BV = _walk(graph, running, block, config, np.random.default_rng([seed, first]))
-    return _top_visited(block, visited_BV, config.top)
+    return top_visited(block, visited_BV, config.top)
 
 
 def _walk(
@@ -117,7 +117,7 @@ def _choose_edge(graph: Adjacency, running: np.ndarray, pin_W: np.ndarray, rng: 
     return low_W
 
 
-def _top_visited(starts_B: np.ndarray, visited_BV: np.ndarray, top: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def top_visited(starts_B: np.ndarray, visited_BV: np.ndarray, top: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Counts the visits of each row and keeps the `top` Pins other than the start; ties go to the smaller number."""
     visits = visited_BV.shape[1]
     visited_BV = np.sort(visited_BV, axis=1)

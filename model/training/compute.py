@@ -26,14 +26,14 @@ def prepare_blocks(task: nn.Module, config: TrainConfig) -> None:
     """
     if config.compile:
         _check_compiler()
-    for block in _blocks(task):
+    for block in transformer_blocks(task):
         forward = torch.compile(block.forward) if config.compile else block.forward
         if config.activation_checkpointing:
             forward = partial(checkpoint, forward, use_reentrant=False)
         setattr(block, "forward", forward)  # noqa: B010  mypy has methods assigned no other way
 
 
-def _blocks(task: nn.Module) -> list[nn.Module]:
+def transformer_blocks(task: nn.Module) -> list[nn.Module]:
     """Lists of modules hold blocks and nothing else, the layers of pretrained towers among them."""
     return [block for module in task.modules() if isinstance(module, nn.ModuleList) for block in module]
 

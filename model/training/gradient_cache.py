@@ -27,7 +27,7 @@ from model.training.sampling import Batch
 
 def cached_backward(working: Working, batch: Batch, micro_batch: int) -> dict[str, Tensor]:
     """The losses of this worker's rows; leaves the gradients, the mean over all workers, in the master weights."""
-    task, parts = working.task, list(_parts(batch, micro_batch))
+    task, parts = working.task, list(micro_batches(batch, micro_batch))
     with torch.no_grad():
         embedded = [task.embed(part) for part in parts]
     vectors = {name: torch.cat([found[name] for found in embedded]).requires_grad_() for name in embedded[0]}
@@ -42,7 +42,7 @@ def cached_backward(working: Working, batch: Batch, micro_batch: int) -> dict[st
     return losses
 
 
-def _parts(batch: Batch, size: int) -> Iterator[Batch]:
+def micro_batches(batch: Batch, size: int) -> Iterator[Batch]:
     """The batch in parts of `size` Pins with their texts; what only the loss reads is left out."""
     for start in range(0, len(batch.pixels_bSS3), size):
         pins = slice(start, start + size)

@@ -60,14 +60,14 @@ def fit(
     total = config.train.epochs * steps_per_epoch(training_set, config)
     snapshot = Snapshot(snapshot_file or out.parent / f".{out.name}.snapshot.safetensors", config)
     first, curves = snapshot.restore(task, optimizer)
-    _check_start(first, workers, snapshot)
+    check_same_start(first, workers, snapshot)
     working = Working(task, training_dtype(config.train))
     prepare_blocks(working.task, config.train)
     micro_batch = config.train.micro_batch  # which averages its gradients itself
     parallel = DistributedDataParallel(working.task) if workers > 1 and not micro_batch else working.task
     clock = time.monotonic()
     for step, batch, waited in _ahead(training_batches(training_set, config, first, total, rank, workers), first):
-        rate = _set_learning_rate(optimizer, config.train, step, total)
+        rate = set_learning_rate(optimizer, config.train, step, total)
         losses = train_step(parallel, working, optimizer, on(device, batch), micro_batch)
         if not math.isfinite(losses["gradient_norm"]):
             raise TrainingError(_not_finite(step, snapshot))
@@ -117,7 +117,7 @@ def _check(training_set: TrainingSet, config: Config, workers: int) -> None:
         raise TrainingError(f"train.batch_size {size} does not divide by 2 x {workers} workers; choose a multiple.")
 
 
-def _check_start(first: int, workers: int, snapshot: Snapshot) -> None:
+def check_same_start(first: int, workers: int, snapshot: Snapshot) -> None:
     """Raises TrainingError unless all workers start at the same step; otherwise they would wait for each other for
     ever."""
     starts = [first] * workers
@@ -130,7 +130,7 @@ def _check_start(first: int, workers: int, snapshot: Snapshot) -> None:
         )
 
 
-def _set_learning_rate(optimizer: Optimizers, config: TrainConfig, step: int, total: int) -> float:
+def set_learning_rate(optimizer: Optimizers, config: TrainConfig, step: int, total: int) -> float:
     """Linear warm-up, then half a cosine down to zero."""
     warmup = max(round(config.warmup * total), 1)
     ramp = min((step + 1) / warmup, 1.0)

@@ -53,7 +53,7 @@ def monitor(catalogue: Path, config: Configuration, out: Path | None, retrain: b
         keep(work, out, lineage, KEPT)
     _say(console, out)
     if json.loads((out / "drift.json").read_text(encoding="utf-8"))["over"]:
-        _train_anew(console, catalogue, config, settings, retrain)
+        offer_retraining(console, catalogue, config, settings, retrain)
 
 
 def _say(console: Console, out: Path) -> None:
@@ -65,7 +65,9 @@ def _say(console: Console, out: Path) -> None:
         console.print(f"  {name:<9} {text}", markup=False, highlight=False, soft_wrap=True)
 
 
-def _train_anew(console: Console, catalogue: Path, config: Configuration, settings: Settings, retrain: bool) -> None:
+def offer_retraining(
+    console: Console, catalogue: Path, config: Configuration, settings: Settings, retrain: bool
+) -> None:
     """Prints the command or, with `retrain`, runs it; a training that fails is not repeated before the cool-down is
     over."""
     hours, due = config.monitoring.cooldown_hours, False

@@ -49,7 +49,7 @@ def _own_token() -> str:
     from kubernetes import client, config
     from urllib3.exceptions import HTTPError
 
-    account = _account((POD / "token").read_text(encoding="utf-8"))
+    account = account_of_token((POD / "token").read_text(encoding="utf-8"))
     namespace, _, name = account.partition(":")
     settings = client.Configuration()
     settings.retries = 0
@@ -70,7 +70,7 @@ def _own_token() -> str:
     return str(made.status.token)
 
 
-def _account(token: str) -> str:
+def account_of_token(token: str) -> str:
     """namespace:name, out of a pod's token; nobody has to check it here, Kubernetes mounted it."""
     middle = token.split(".")[1]
     claims = json.loads(base64.urlsafe_b64decode(middle + "=" * (-len(middle) % 4)))

@@ -52,10 +52,10 @@ def policy(view: View) -> Policy:
     """Raises Hidden where the ConfigMap cannot be seen."""
     found = view.get(f"/api/v1/namespaces/{NAMESPACE}/configmaps/{CONFIG_MAP}") or {}
     data = found.get("data") or {}
-    return _read(data.get("workflowDefaults") or _inside(data.get("config"), "workflowDefaults"))
+    return read_policy(data.get("workflowDefaults") or _inside(data.get("config"), "workflowDefaults"))
 
 
-def _read(defaults: Any) -> Policy:
+def read_policy(defaults: Any) -> Policy:
     tree = yaml.safe_load(defaults) if isinstance(defaults, str) else defaults
     for key in ("spec", "templateDefaults", "retryStrategy"):
         tree = _inside(tree, key)

@@ -39,8 +39,8 @@ def exported(model_folder: Path, out: Path) -> Path:
     if not mark.is_file() or json.loads(mark.read_text(encoding="utf-8")) != wanted:
         mark.unlink(missing_ok=True)
         encoder = encoder.float().eval()
-        _export(PaddedPins(encoder), _pins_example(encoder), out / "pins.onnx")
-        _export(PaddedQueries(encoder), _texts_example(), out / "queries.onnx")
+        export_graph(PaddedPins(encoder), _pins_example(encoder), out / "pins.onnx")
+        export_graph(PaddedQueries(encoder), _texts_example(), out / "queries.onnx")
         write_json(mark, wanted)
     return out
 
@@ -56,7 +56,7 @@ def _texts_example() -> tuple[torch.Tensor, ...]:
     return torch.zeros((4, 3), dtype=torch.int64), torch.tensor([3, 2, 2, 1]), torch.tensor([0, 1, 2, 0])
 
 
-def _export(module: nn.Module, example: tuple[torch.Tensor, ...], file: Path) -> None:
+def export_graph(module: nn.Module, example: tuple[torch.Tensor, ...], file: Path) -> None:
     free: dict[str, Any] = {
         "pixels": {0},
         "has_image": {0},

@@ -45,7 +45,7 @@ def write(folder: Path, saved: Saved, space: str) -> None:
     snapshot = folder / f"snapshot-{uuid.uuid4().hex[:12]}"
     try:
         snapshot.mkdir(parents=True)
-        files = _write_files(snapshot, saved)
+        files = write_snapshot_files(snapshot, saved)
     except BaseException:
         remove(snapshot)
         raise
@@ -89,7 +89,7 @@ def _manifest(folder: Path) -> dict[str, Any]:
     return manifest
 
 
-def _write_files(snapshot: Path, saved: Saved) -> dict[str, str]:
+def write_snapshot_files(snapshot: Path, saved: Saved) -> dict[str, str]:
     """The checksum of each file, by name."""
     base = saved.base
     base.structure.write(snapshot)

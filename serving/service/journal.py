@@ -46,8 +46,8 @@ class Journal:
         machine."""
         rows = zip(ids, times_N.tolist(), packed_NB, strict=True)
         lines = [{"pin_id": i, "time": t, "vector": base64.b64encode(v.tobytes()).decode()} for i, t, v in rows]
-        self._out.write(b"".join(json.dumps(line).encode() + b"\n" for line in lines))
-        self._out.flush()
+        self.opened.write(b"".join(json.dumps(line).encode() + b"\n" for line in lines))
+        self.opened.flush()
         self._known[self._name] += len(lines)
 
     def news(self) -> VectorRows:
@@ -56,7 +56,7 @@ class Journal:
 
     def turn(self) -> list[Path]:
         """Begins a new file; returns those that nobody writes to any more."""
-        before = self._out
+        before = self.opened
         self._begin()
         before.close()
         return [file for file in self.folder.glob("*.jsonl") if not _is_locked(file)]
@@ -71,8 +71,8 @@ class Journal:
 
     def _begin(self) -> None:
         self._name = f"{time.time_ns()}-{uuid.uuid4().hex[:8]}"
-        self._out: BinaryIO = (self.folder / f"{self._name}.jsonl").open("ab")
-        lock_descriptor(self._out.fileno())
+        self.opened: BinaryIO = (self.folder / f"{self._name}.jsonl").open("ab")
+        lock_descriptor(self.opened.fileno())
         self._known[self._name] = 0
 
     def _names(self) -> Iterator[str]:

@@ -8,7 +8,7 @@ from manifest_policy import containers, pod_spec
 from manifests import objects, the
 
 from components.ray.rayjob.manifest import manifest
-from components.ray.rayjob.training import _pods
+from components.ray.rayjob.training import pod_count
 from model.config import load
 from pipelines.cluster.profiles import read_profile
 
@@ -143,7 +143,7 @@ def test_the_lab_trains_on_a_node_of_two_cores():
 
 
 def test_the_labs_workers_have_the_logical_cpus_that_a_training_needs():
-    assert _pods(read_profile("lab").step("training", "train").ray, load("smoke")) == 1
+    assert pod_count(read_profile("lab").step("training", "train").ray, load("smoke")) == 1
 
 
 def test_the_claims_name_a_class_that_many_nodes_may_write_and_the_labs_the_default_one():

@@ -53,7 +53,7 @@ def test_the_first_that_fits_is_taken_and_another_is_refused(tmp_path):
 
 
 def written(**other: str) -> str:
-    return json.dumps(install._wanted() | {"packages": ["ray-2.60.0"]} | other)
+    return json.dumps(install.wanted_choices() | {"packages": ["ray-2.60.0"]} | other)
 
 
 @pytest.fixture
@@ -69,42 +69,42 @@ def stamp(tmp_path, monkeypatch) -> Path:
 
 
 def test_a_whole_environment_is_left_alone(stamp):
-    assert install._is_whole(stamp)
+    assert install.is_whole(stamp)
 
 
 @pytest.mark.parametrize("change", ["digest", "root"])
 def test_another_lock_or_place_is_noticed(stamp, change):
     stamp.write_text(written(**{change: "another"}))
-    assert not install._is_whole(stamp)
+    assert not install.is_whole(stamp)
 
 
 def test_what_is_asked_for_is_never_silently_another(stamp, monkeypatch):
     monkeypatch.setenv("TORCH_BACKEND", "cu130")
-    assert not install._is_whole(stamp)
+    assert not install.is_whole(stamp)
     stamp.write_text(written())
     monkeypatch.delenv("TORCH_BACKEND")
-    assert install._is_whole(stamp)
+    assert install.is_whole(stamp)
     stamp.write_text(written(python="3.9"))
-    assert install._is_whole(stamp)
+    assert install.is_whole(stamp)
     monkeypatch.setenv("PYTHON", "python3.11")
-    assert not install._is_whole(stamp)
+    assert not install.is_whole(stamp)
 
 
 def test_a_package_that_was_replaced_or_removed_is_noticed(stamp):
     """By pip or `uv sync`; what the user adds is theirs."""
     packages = stamp.parent / "lib" / "python3.11" / "site-packages"
     (packages / "ipython-9.0.dist-info").mkdir()
-    assert install._is_whole(stamp)
+    assert install.is_whole(stamp)
     (packages / "ray-2.60.0.dist-info").rename(packages / "ray-2.61.0.dist-info")
-    assert not install._is_whole(stamp)
+    assert not install.is_whole(stamp)
 
 
 def test_half_an_environment_is_none(stamp):
     stamp.write_text("")
-    assert not install._is_whole(stamp)
+    assert not install.is_whole(stamp)
     stamp.write_text(written())
     (stamp.parent / "bin" / "python").unlink()
-    assert not install._is_whole(stamp)
+    assert not install.is_whole(stamp)
 
 
 def test_what_is_there_already_need_not_be_free(tmp_path, monkeypatch):
@@ -112,10 +112,10 @@ def test_what_is_there_already_need_not_be_free(tmp_path, monkeypatch):
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
     cpu = Choice([], "2.13.0+cpu", "", False)
     with pytest.raises(SetupError, match=r"has 1\.0 GiB free and 3\.5 are needed"):
-        install._check_disk(tmp_path, cpu)
+        install.check_disk(tmp_path, cpu)
     with (tmp_path / "installed").open("wb") as file:
         file.truncate(3 * 2**30)
-    install._check_disk(tmp_path, cpu)
+    install.check_disk(tmp_path, cpu)
 
 
 def test_a_package_that_was_half_installed_is_installed_again(tmp_path):
@@ -124,14 +124,14 @@ def test_a_package_that_was_half_installed_is_installed_again(tmp_path):
         (packages / f"{name}.dist-info").mkdir(parents=True)
         for file in files.split():
             (packages / f"{name}.dist-info" / file).touch()
-    install._remove_halves(tmp_path)
-    assert install._packages(tmp_path) == {"ray-2.60.0"}
+    install.remove_half_installed(tmp_path)
+    assert install.installed_packages(tmp_path) == {"ray-2.60.0"}
 
 
 def test_a_folder_that_is_no_environment_is_not_removed(tmp_path):
     (tmp_path / "thesis.txt").write_text("years of work")
     with pytest.raises(SetupError, match=r"is there and is no virtual environment; move it away"):
-        install._environment(tmp_path)
+        install.make_environment(tmp_path)
     assert (tmp_path / "thesis.txt").exists()
 
 
@@ -139,7 +139,7 @@ def test_what_leads_packages_astray_is_left_out(monkeypatch):
     for name in ("PIP_TARGET", "PIP_USER", "PIP_NO_BINARY", "UV_REQUIRE_HASHES", "UV_SYSTEM_PYTHON"):
         monkeypatch.setenv(name, "1")
     monkeypatch.setenv("PIP_INDEX_URL", "https://mirror.example.org/simple")
-    here = install._here(Path(sys.executable))
+    here = install.describe_python(Path(sys.executable))
     assert not here.keys() & {"PIP_TARGET", "PIP_USER", "PIP_NO_BINARY", "UV_REQUIRE_HASHES", "UV_SYSTEM_PYTHON"}
     assert here["PIP_CONFIG_FILE"] == os.devnull  # which may say `user = true`, or a target
     assert here["UV_DEFAULT_INDEX"] == here["PIP_INDEX_URL"] == "https://mirror.example.org/simple"
@@ -178,4 +178,4 @@ def test_pages_of_explanation_become_a_sentence(said, told, tmp_path):
 
 def test_python_without_venv_names_the_package():
     name = f"python{sys.version_info[0]}.{sys.version_info[1]}-venv"
-    assert f"install the package {name}" in install._without_venv("ensurepip is not\navailable.", Path("/x"))
+    assert f"install the package {name}" in install.explain_missing_venv("ensurepip is not\navailable.", Path("/x"))

@@ -66,7 +66,7 @@ def _trained(folder: Path) -> dict[str, Any]:
     request = json.loads((folder / "request.json").read_text(encoding="utf-8"))
     progress.speak_for(request["step"], None)
     folders = Path(request["prepared"]), Path(request["neighbours"]), folder / "model"
-    _await_nodes(request["nodes"], JOINING)
+    await_nodes(request["nodes"], JOINING)
     config = Config.from_json(json.dumps(request["config"]))
     return training.train(*folders, config, say, Path(request["snapshot"]))
 
@@ -81,7 +81,7 @@ def _leave() -> None:
     os._exit(0)
 
 
-def _await_nodes(wanted: int, patience: float) -> None:
+def await_nodes(wanted: int, patience: float) -> None:
     """A RayJob begins when its head is up; its workers join while it runs."""
     if not has_cluster():
         return

@@ -45,16 +45,16 @@ class RayNode(StrictModel):
 
     @property
     def shared_bytes(self) -> int:
-        return int(quantity(self.shared_memory) if self.shared_memory else quantity(self.memory) / 4)
+        return int(quantity_value(self.shared_memory) if self.shared_memory else quantity_value(self.memory) / 4)
 
     @model_validator(mode="after")
     def _ray_gets_up(self) -> "RayNode":
         _require("cpu", self.cpu, LEAST_CPU)
-        if self.cpu_request and quantity(self.cpu_request) > quantity(self.cpu):
+        if self.cpu_request and quantity_value(self.cpu_request) > quantity_value(self.cpu):
             raise ValueError(f"cpu_request {self.cpu_request} is more than cpu {self.cpu}; ask for cpu at most")
         if self.shared_memory:
             _require("shared_memory", self.shared_memory, LEAST_SHARED)
-        if self.shared_bytes > quantity(self.memory) / 2:
+        if self.shared_bytes > quantity_value(self.memory) / 2:
             raise ValueError(
                 f"shared_memory {self.shared_memory} is more than half of memory {self.memory}, against which it "
                 "counts; give memory more or shared_memory less"
@@ -86,7 +86,7 @@ class RayJob(StrictModel):
         return self
 
 
-def quantity(quantity: str) -> float:
+def quantity_value(quantity: str) -> float:
     """Of a Cpu or a Memory: "500m" -> 0.5, "2Gi" -> 2147483648."""
     number = quantity.rstrip("mKMGTPEi")
     unit = quantity[len(number) :]
@@ -97,7 +97,7 @@ def quantity(quantity: str) -> float:
 
 
 def _require(key: str, given: str, least: str) -> None:
-    if quantity(given) < quantity(least):
+    if quantity_value(given) < quantity_value(least):
         raise ValueError(f"{key} is {given}, and Ray does not get up with less than {least}; give it more")
 
 

@@ -22,15 +22,15 @@ INTERVAL = 1.0  # seconds between two points
 TAIL = 3  # lines that an error shows
 Said = dict[str, Any]
 _decoder = json.JSONDecoder()
-_last = [0.0]  # when this process spoke
+last_spoken = [0.0]  # when this process spoke
 
 
 def say(point: dict[str, Any]) -> None:
     """The `report` of a training that nobody sees but by its log."""
     now = time.monotonic()
-    if now - _last[0] < INTERVAL and point["fraction"] < 1:
+    if now - last_spoken[0] < INTERVAL and point["fraction"] < 1:
         return
-    _last[0] = now
+    last_spoken[0] = now
     _write(point)
 
 

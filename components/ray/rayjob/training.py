@@ -17,7 +17,7 @@ from components.ray.rayjob import life
 from components.ray.rayjob.api import Kubernetes
 from components.ray.rayjob.heartbeat import beating
 from components.ray.rayjob.manifest import manifest
-from components.ray.rayjob.settings import RayJob, asked, quantity
+from components.ray.rayjob.settings import RayJob, asked, quantity_value
 from components.ray.rayjob.spoken import Ears
 from components.ray.rayjob.work import SharedFolder, training_refusal
 from components.ray.training import ReportStep, check_cpus, cpus_needed
@@ -43,14 +43,14 @@ def train(
     settings = asked()
     volume = Path(settings.path)
     _check_snapshot(snapshot, volume)
-    pods = _pods(settings, config)
+    pods = pod_count(settings, config)
     step = progress.current_step() or "train"
-    name = _name(step, settings, config, (prepared, neighbours, snapshot))
+    name = job_name(step, settings, config, (prepared, neighbours, snapshot))
     work, kubernetes, ears = SharedFolder(volume, name), Kubernetes(), Ears(report)
     if work.outcome:  # the step was killed after its training had ended
         kubernetes.delete(name)
         return work.take(out)
-    _check_queue(kubernetes, settings)
+    check_queue(kubernetes, settings)
     work.ask(prepared, neighbours, config, step, snapshot, pods + 1)
     command, ray_version = (*COMMAND, str(work.folder)), importlib.metadata.version("ray")
     pod = os.environ.get("KFP_POD_NAME")  # set by KFP in every step
@@ -66,7 +66,7 @@ def train(
     return work.take(out)
 
 
-def _check_queue(kubernetes: Kubernetes, settings: RayJob) -> None:
+def check_queue(kubernetes: Kubernetes, settings: RayJob) -> None:
     if settings.queue and kubernetes.has_queue(settings.queue) is False:
         raise ConfigError(
             f"There is no LocalQueue {settings.queue} in the namespace {kubernetes.namespace}, and the RayJob would "
@@ -74,15 +74,15 @@ def _check_queue(kubernetes: Kubernetes, settings: RayJob) -> None:
         )
 
 
-def _pods(settings: RayJob, config: Config) -> int:
+def pod_count(settings: RayJob, config: Config) -> int:
     """Worker pods: one a Ray Train worker, or as many workers in a pod as it has GPUs."""
     node = settings.workers
     pods = math.ceil(config.train.workers / (node.gpu.count if node.gpu else 1))
-    check_cpus(cpus_needed(config), pods * math.ceil(quantity(node.cpu)))  # rounded as KubeRay does
+    check_cpus(cpus_needed(config), pods * math.ceil(quantity_value(node.cpu)))  # rounded as KubeRay does
     return pods
 
 
-def _name(step: str, settings: RayJob, config: Config, places: tuple[Path | None, ...]) -> str:
+def job_name(step: str, settings: RayJob, config: Config, places: tuple[Path | None, ...]) -> str:
     """At most 47 characters, as KubeRay takes them."""
     told = json.dumps([settings.model_dump(), config.to_json(), step, *map(str, places)], sort_keys=True)
     short = re.sub(r"[^a-z0-9]+", "-", step.lower())[:20].strip("-")

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import ray
 
-from components.ray.cluster import LONGEST, RAY_FOLDER, STARTS, _compare, ray_cluster, ray_folder
+from components.ray.cluster import LONGEST, RAY_FOLDER, STARTS, check_versions, ray_cluster, ray_folder
 from model.errors import RunError
 
 
@@ -70,7 +70,7 @@ def test_a_given_folder_is_taken_or_refused(monkeypatch, tmp_path):
 @pytest.mark.parametrize(("part", "what"), [("python_version", "Python"), ("ray_version", "Ray")])
 def test_another_version_is_refused_before_ray_would(part, what):
     ours = {"python_version": platform.python_version(), "ray_version": ray.__version__, "git_commit": "abc"}
-    _compare(ours)
-    _compare({})
+    check_versions(ours)
+    check_versions({})
     with pytest.raises(RunError, match=rf"^The Ray cluster of RAY_ADDRESS has {what} 3\.9\.1 and this machine "):
-        _compare(ours | {part: "3.9.1"})
+        check_versions(ours | {part: "3.9.1"})

@@ -5,17 +5,17 @@ from pathlib import Path
 
 import pytest
 
-from components.ray.training import _scratch, _why
+from components.ray.training import failure_reason, ray_train_folder
 
 
 def test_on_a_cluster_ray_train_keeps_its_notes_where_all_nodes_see_them(tmp_path, monkeypatch):
     """Beside the model, on the volume that they share; /tmp is the head's own."""
     monkeypatch.setenv("RAY_ADDRESS", "10.0.0.3:6379")
-    with _scratch(tmp_path / "work" / "model") as notes:
+    with ray_train_folder(tmp_path / "work" / "model") as notes:
         assert Path(notes).parent == tmp_path / "work"
     assert list((tmp_path / "work").iterdir()) == []
     monkeypatch.delenv("RAY_ADDRESS")
-    with _scratch(tmp_path / "elsewhere" / "model") as notes:
+    with ray_train_folder(tmp_path / "elsewhere" / "model") as notes:
         assert Path(notes).parent == Path(tempfile.gettempdir())
     assert not (tmp_path / "elsewhere").exists()
 
@@ -32,5 +32,5 @@ def test_on_a_cluster_ray_train_keeps_its_notes_where_all_nodes_see_them(tmp_pat
     ],
 )
 def test_a_worker_killed_for_its_memory_is_told_apart(said, told):
-    text = _why(RuntimeError(said))
+    text = failure_reason(RuntimeError(said))
     assert told in text and "\n" not in text and "it goes on from the last snapshot." in text

@@ -11,7 +11,7 @@ from components.configuration import load
 from components.gate import GateConfig, gate_verdict
 from components.mlflow_client import connect
 from components.registry.champion import compare_with_champion
-from components.registry.versions import CHAMPION, _log_model
+from components.registry.versions import CHAMPION, log_model
 from components.settings import Settings
 from model.embedding import embedder
 
@@ -36,7 +36,7 @@ def settings(tmp_path_factory, folders):
     client = connect(settings)
     artifacts = (settings.home / "artifacts").as_uri()
     with mlflow.start_run(experiment_id=client.create_experiment("x", artifact_location=artifacts)):
-        model = _log_model(folders["model"], load("smoke"), {"pinclip.weights_sha256": "w"})
+        model = log_model(folders["model"], load("smoke"), {"pinclip.weights_sha256": "w"})
     client.create_registered_model("pinclip")
     client.create_model_version("pinclip", f"models:/{model}", model_id=model)
     return settings

@@ -27,10 +27,10 @@ POINTS = [
     "components.spaces.redis_writing:takes",
     "components.spaces.warm:bring_online",
     "all equal",
-    "serving.index.storage:_write_files",
+    "serving.index.storage:write_snapshot_files",
     "of the nearest Pins",
     "components.spaces.promote:serving_space",
-    "components.spaces.switch:_tag",
+    "components.spaces.switch:tag_serving_times",
     "components.spaces.events:append_event",
     "serves",
 ]
@@ -84,7 +84,7 @@ def test_killed_at_any_step_the_next_call_finishes_and_no_reader_sees_a_mixture(
 
     died = [point for point, (code, _) in ends.items() if code == 9]
     assert {code for code, _ in ends.values()} <= {0, 9}
-    switched = POINTS.index("components.spaces.switch:_tag")
+    switched = POINTS.index("components.spaces.switch:tag_serving_times")
     assert {serving for point, (_, serving) in ends.items() if POINTS.index(point) < switched} == {old}
     assert len(died) >= len(POINTS) - 1, ends  # what is done is not done again: not every point is met
     assert [(one.event, one.space) for one in events.read_events(home.settings)][-1] == ("promoted", new)

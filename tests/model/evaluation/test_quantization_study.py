@@ -9,7 +9,7 @@ from model.config.overrides import override
 from model.embedding.codes import NAMES
 from model.embedding.quantization import calibration_pins
 from model.evaluation.evaluate import pinclip_vectors, retrieval_metrics
-from model.evaluation.quantization_study import _targets, study
+from model.evaluation.quantization_study import study, targets
 from model.evaluation.tasks import evaluation_scope
 from model.graph.neighbourhood import read_training
 
@@ -91,7 +91,7 @@ def test_a_promise_is_met_open_or_missed(kept, interval, verdict):
         for prefix in (32, 64)
         for code in ("int4", "binary")
     ]
-    (target,) = _targets(entries, dim=64)
+    (target,) = targets(entries, dim=64)
     assert target == {
         **{"scope": "all", "code": "int4", "task": "search", "floor": 0.98},
         **{"retention": kept, "interval": interval, "verdict": verdict},

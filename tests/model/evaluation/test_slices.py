@@ -108,13 +108,13 @@ def test_weighted_slices_add_up_to_the_recall_of_all(walked, embedded, config, s
 
 def test_pairs_of_answers_add_up_too(walked, embedded, config):
     from model.evaluation.questions import answered
-    from model.evaluation.slices import _pairs_of_answers
+    from model.evaluation.slices import pairs_of_answers
 
     space = pinclip_vectors(embedded)
     for task in ("search", "text_to_image"):
         question = questions(evaluation_scope(*walked, False), space.queries, config)[task]
         found = answered(question, space.tables)
-        pairs = _pairs_of_answers(question, found)
+        pairs = pairs_of_answers(question, found)
         assert np.bincount(pairs.query_P, pairs.weight_P) == pytest.approx(np.ones(len(question.asking)))
         assert np.bincount(pairs.query_P, pairs.won_P) == pytest.approx(question.recall(found))
 

@@ -174,5 +174,5 @@ def test_the_most_visited_are_those_of_a_count(data):
         counts = Counter(row[row != start].tolist())
         best = sorted(counts.items(), key=lambda item: (-item[1], item[0]))[:top]
         expected += [(start, pin, np.float32(count / visits)) for pin, count in best]
-    found = walks._top_visited(starts, visited, top)
+    found = walks.top_visited(starts, visited, top)
     assert list(zip(*(column.tolist() for column in found), strict=True)) == expected

@@ -10,7 +10,7 @@ from model.config import TrainConfig
 from model.config.overrides import override
 from model.errors import TrainingError
 from model.network.layers import Block, FunnelBlock
-from model.training.compute import _blocks, prepare_blocks
+from model.training.compute import prepare_blocks, transformer_blocks
 from model.training.loop import fit
 from model.training.objective import PinClip
 from model.training.sampling import training_batches
@@ -81,12 +81,12 @@ def test_layers_of_pretrained_towers_too(walked, config, checkpoints, traced, fa
     expected = step(task, training_set, config, 0)
     prepare_blocks(task, TrainConfig(compile=True, activation_checkpointing=True))
     check_equal(step(task, training_set, config, 0), expected)
-    assert len(_blocks(task)) == 3 + 1 + 3 + 1
+    assert len(transformer_blocks(task)) == 3 + 1 + 3 + 1
     assert len(traced) >= 2 * 3  # forward and backward of dense, of packed and of funnel blocks
 
 
 def test_every_block_is_found(config):
-    kinds = [type(block) for block in _blocks(PinClip(config))]
+    kinds = [type(block) for block in transformer_blocks(PinClip(config))]
     assert kinds == [Block, FunnelBlock, Block, Block]  # two of the vision tower, one of the text tower, one of fusion
 
 

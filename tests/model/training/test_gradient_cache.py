@@ -8,7 +8,7 @@ import torch
 
 from model.config import clip_baseline
 from model.config.overrides import override
-from model.training.gradient_cache import _parts, cached_backward
+from model.training.gradient_cache import cached_backward, micro_batches
 from model.training.loop import fit
 from model.training.objective import PinClip
 from model.training.precision import Working
@@ -89,7 +89,7 @@ def test_bf16_adds_its_gradients_in_fp32(training_set, config):
 
 def test_a_part_holds_its_pins_and_their_texts(training_set, config):
     batch = next(training_batches(training_set, config, 0, 1, 0, 1))
-    parts = list(_parts(batch, 5))
+    parts = list(micro_batches(batch, 5))
     assert [len(part.pixels_bSS3) for part in parts] == [5] * 6 + [2]
     whole = torch.split(batch.texts.ids_T, batch.texts.lengths_N.tolist())
     for start, part in zip(range(0, 32, 5), parts, strict=True):

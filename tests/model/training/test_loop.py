@@ -206,11 +206,11 @@ def test_the_learning_rate_by_hand(step, share):
     """100 steps, 10 of warm-up: a tenth more each step, then half a cosine, halfway down at step 10 + 45."""
     optimizer = two_shares()
     config = TrainConfig(learning_rate=2.0, warmup=0.1)
-    assert loop._set_learning_rate(optimizer, config, step, 100) == pytest.approx(2.0 * share)
+    assert loop.set_learning_rate(optimizer, config, step, 100) == pytest.approx(2.0 * share)
     assert [group["lr"] for group in optimizer.groups] == [pytest.approx(2.0 * share), pytest.approx(share)]
 
 
 def test_one_step_and_no_warm_up():
     optimizer = two_shares()
-    assert loop._set_learning_rate(optimizer, TrainConfig(warmup=0.0), 0, 1) == 1e-3
-    assert loop._set_learning_rate(optimizer, TrainConfig(warmup=1.0), 0, 1) == 1e-3
+    assert loop.set_learning_rate(optimizer, TrainConfig(warmup=0.0), 0, 1) == 1e-3
+    assert loop.set_learning_rate(optimizer, TrainConfig(warmup=1.0), 0, 1) == 1e-3

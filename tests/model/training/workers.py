@@ -79,9 +79,9 @@ def _found(task: PinClip, losses: dict[str, torch.Tensor]) -> dict[str, dict[str
 def refuse_different_starts(rank: int, workers: int, config: Config) -> None:
     """The first worker has seen a snapshot of step 7, the others none: each of them says so."""
     snapshot = Snapshot(Path("shared"), config)
-    loop._check_start(7, workers, snapshot)
+    loop.check_same_start(7, workers, snapshot)
     try:
-        loop._check_start(0 if rank else 7, workers, snapshot)
+        loop.check_same_start(0 if rank else 7, workers, snapshot)
     except TrainingError as error:
         assert "do not see the same snapshot shared (they would begin at the steps [7, 0" in str(error)
     else:

@@ -42,7 +42,7 @@ def test_an_alarm_says_the_command_or_starts_it_once(tmp_path, monkeypatch, caps
     settings, config, catalogue = Settings(home=tmp_path / "home"), load("smoke"), Path("catalogue")
 
     def alarm(retrain: bool) -> str:
-        monitor._train_anew(Console(), catalogue, config, settings, retrain)
+        monitor.offer_retraining(Console(), catalogue, config, settings, retrain)
         return " ".join(capsys.readouterr().out.split())
 
     assert alarm(False).startswith("training pinclip run --catalogue catalogue --profile smoke")

@@ -9,12 +9,12 @@ from served_pins import tiny_model
 
 from components.configuration import load
 from components.mlflow_client import connect
-from components.registry.versions import _log_model
+from components.registry.versions import log_model
 from model.config import TRAINED
 from model.embedding.affine import Affine
 from model.errors import ConfigError, RunError, StoreError
 from model.network.checkpoint import load_model
-from pipelines.cli.serve import found, published, serve, space_files, wait_for_publication
+from pipelines.cli.serve import found, published_spaces, serve, space_files, wait_for_publication
 
 
 @pytest.fixture
@@ -26,7 +26,7 @@ def home(features_home, tmp_path, monkeypatch):
 
 def test_all_published_spaces_oldest_first_and_the_newest_by_name(home):
     (first, _), (second, _) = home.new_space(1), home.new_space(2)
-    manifests, newest = published(home.settings)
+    manifests, newest = published_spaces(home.settings)
     assert ([*manifests], newest) == ([first, second], second)
     with pytest.raises(StoreError, match=f"v99 is not published; there are: {first}, {second}"):
         serve(["v99"], "127.0.0.1", free_port(), None)
@@ -38,7 +38,7 @@ def test_the_model_folder_of_a_space_is_that_of_its_registered_version(home, tmp
     folder = tiny_model(tmp_path / "model")
     connect(home.settings)
     with mlflow.start_run(experiment_id=mlflow.create_experiment(str(tmp_path), (tmp_path / "artifacts").as_uri())):
-        model = _log_model(folder, load("smoke"), {"pinclip.weights_sha256": "w"})
+        model = log_model(folder, load("smoke"), {"pinclip.weights_sha256": "w"})
     version = home.client.create_model_version("pinclip", f"models:/{model}", model_id=model)
     space = space_manifest(home.settings.home / "feast", Affine(1 / 127, 0, bits=8, dim=32), "v7")
     files = space_files(replace(space, model=f"models:/pinclip/{version.version}"), home.settings)

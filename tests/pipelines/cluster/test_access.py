@@ -11,7 +11,7 @@ from kubernetes_server import TOKEN
 
 from model.errors import ClusterError
 from pipelines.cluster import access
-from pipelines.cluster.access import Access, _account
+from pipelines.cluster.access import Access, account_of_token
 from pipelines.cluster.client import Cluster
 
 
@@ -72,4 +72,4 @@ def test_outside_a_pod_nobody_is_asked(monkeypatch):
 
 
 def test_the_account_is_read_from_the_token():
-    assert _account(pods_token("team-a:default-editor")) == "team-a:default-editor"
+    assert account_of_token(pods_token("team-a:default-editor")) == "team-a:default-editor"

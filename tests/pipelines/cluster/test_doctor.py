@@ -102,7 +102,7 @@ def test_which_half_of_the_failures_is_tried_again(server, host, kubernetes, dat
     (state, says, advice) = found(host)["retries"][0]
     assert (state, wrong in says) == ("warn" if wrong else "ok", True)
     assert ('`limit: "0"` and `retryPolicy: Always`' in advice) == bool(wrong)
-    assert argo_retries._read(data.get("workflowDefaults")).name == policy
+    assert argo_retries.read_policy(data.get("workflowDefaults")).name == policy
 
 
 def test_labels_that_kfp_goes_by_are_told_with_the_command(server, host, kubernetes):

@@ -89,7 +89,7 @@ def test_graphs_are_exported_once_for_their_weights(onnx_model, tmp_path, monkey
     assert exported(folder, graphs) == graphs
     assert (graphs / "pins.onnx").stat().st_mtime_ns == before
     written = []
-    monkeypatch.setattr("serving.encoder.export._export", lambda module, example, file: written.append(file.name))
+    monkeypatch.setattr("serving.encoder.export.export_graph", lambda module, example, file: written.append(file.name))
     (tmp_path / "exported.json").write_text(json.dumps({"version": 1, "weights": "of another model"}))
     exported(folder, tmp_path)
     assert written == ["pins.onnx", "queries.onnx"]

@@ -62,7 +62,7 @@ def test_who_is_alive_keeps_its_file(journal_of):
     one, two = journal_of(), journal_of()
     two.append(*rows("a"))
     assert len(one.turn()) == 1  # its own
-    two._out.close()  # as its end would
+    two.opened.close()  # as its end would
     one.append(*rows("b"))
     assert len(one.turn()) == 3  # its two, and that of the other
 

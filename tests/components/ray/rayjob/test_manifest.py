@@ -11,8 +11,8 @@ from manifests import crd_schema, objects, validate
 from pydantic import ValidationError
 
 from components.ray.rayjob.manifest import QUEUE, manifest
-from components.ray.rayjob.settings import RayJob, quantity
-from components.ray.rayjob.training import _name, _pods
+from components.ray.rayjob.settings import RayJob, quantity_value
+from components.ray.rayjob.training import job_name, pod_count
 from model.config import load
 from model.config.overrides import override
 from model.errors import TrainingError
@@ -214,27 +214,27 @@ def test_secrets_are_referred_to():
     ],
 )
 def test_a_pod_for_every_worker_or_for_as_many_as_it_has_gpus(node, pods):
-    assert _pods(settings(workers={"memory": "8Gi"} | node), EIGHT) == pods
+    assert pod_count(settings(workers={"memory": "8Gi"} | node), EIGHT) == pods
 
 
 def test_pods_too_small_for_the_training_are_told():
     with pytest.raises(TrainingError, match="has 8 CPUs and the training needs 9"):
-        _pods(settings(workers={"cpu": 1, "memory": "8Gi"}), EIGHT)
+        pod_count(settings(workers={"cpu": 1, "memory": "8Gi"}), EIGHT)
 
 
 def test_a_name_follows_from_all_that_is_told():
     places = ("/a", "/b", "/c")
     names = {
-        _name("train", settings(), EIGHT, places),
-        _name("train-baseline", settings(), EIGHT, places),
-        _name("train", settings(queue="pinclip"), EIGHT, places),
-        _name("train", settings(), load("smoke"), places),
-        _name("train", settings(), EIGHT, ("/a", "/b", "/d")),
-        _name("A step\nof a very long name, longer than KubeRay takes", settings(), EIGHT, places),
+        job_name("train", settings(), EIGHT, places),
+        job_name("train-baseline", settings(), EIGHT, places),
+        job_name("train", settings(queue="pinclip"), EIGHT, places),
+        job_name("train", settings(), load("smoke"), places),
+        job_name("train", settings(), EIGHT, ("/a", "/b", "/d")),
+        job_name("A step\nof a very long name, longer than KubeRay takes", settings(), EIGHT, places),
     }
     assert len(names) == 6
     assert all(len(name) <= 47 and name.replace("-", "").isalnum() and name.islower() for name in names)
-    assert _name("train", settings(), EIGHT, places) in names
+    assert job_name("train", settings(), EIGHT, places) in names
 
 
 def test_the_queue_covers_all_that_the_shipped_profile_asks_for():
@@ -242,19 +242,23 @@ def test_the_queue_covers_all_that_the_shipped_profile_asks_for():
     (queue,) = (node for node in objects("queue") if node["kind"] == "ClusterQueue")
     (group,) = queue["spec"]["resourceGroups"]
     quotas = [
-        {one["name"]: quantity(str(one["nominalQuota"])) for one in flavor["resources"]} for flavor in group["flavors"]
+        {one["name"]: quantity_value(str(one["nominalQuota"])) for one in flavor["resources"]}
+        for flavor in group["flavors"]
     ]
     assert all(set(quota) == set(group["coveredResources"]) for quota in quotas)
     head, worker = (pod["spec"]["containers"][0]["resources"]["requests"] for pod in pods_of(made(cluster())))
     workers = load("full").train.workers
-    assert all(quantity(head[name]) <= quotas[0][name] for name in head)
-    asked, quota = {name: quantity(worker[name]) * workers for name in worker}, quotas[-1]  # the last flavor has GPUs
+    assert all(quantity_value(head[name]) <= quotas[0][name] for name in head)
+    asked, quota = (
+        {name: quantity_value(worker[name]) * workers for name in worker},
+        quotas[-1],
+    )  # the last flavor has GPUs
     assert all(asked[name] <= quota[name] for name in asked), asked
 
 
 @pytest.mark.parametrize(("text", "value"), [("500m", 0.5), (".5", 0.5), ("2", 2), ("2Gi", 2**31), ("100M", 10**8)])
 def test_an_amount_is_read_as_kubernetes_reads_it(text, value):
-    assert quantity(text) == value == float(parse_quantity(text))
+    assert quantity_value(text) == value == float(parse_quantity(text))
 
 
 def test_what_the_step_is_handed_is_short_and_names_no_secret_value():

@@ -142,9 +142,9 @@ def test_a_queue_that_does_not_exist_is_told_before_anything_is_made(server, vol
         training.train(*walked, tmp_path / "model", CONFIG, print)
     assert server.made == [] and not (volume / "rayjobs").exists()
     server.queues.add("night")
-    training._check_queue(training.Kubernetes(), asked())
+    training.check_queue(training.Kubernetes(), asked())
     server.role.discard(("kueue.x-k8s.io", "localqueues", "get"))  # then it is for the operator of the queue to know
-    training._check_queue(training.Kubernetes(), asked())
+    training.check_queue(training.Kubernetes(), asked())
 
 
 def test_a_rayjob_belongs_to_the_workflow_of_its_step(server, volume, walked, tmp_path, monkeypatch):
@@ -163,7 +163,7 @@ def test_a_rayjob_belongs_to_the_workflow_of_its_step(server, volume, walked, tm
 
 def test_a_training_that_ended_while_the_step_was_dead_is_taken_without_another(server, volume, walked, tmp_path):
     server.operator = lambda server, name: pytest.fail("made again")
-    name = training._name("train", asked(), CONFIG, (*walked, None))
+    name = training.job_name("train", asked(), CONFIG, (*walked, None))
     work = SharedFolder(volume, name)
     (work.folder / "model").mkdir(parents=True)
     (work.folder / "model" / "weights").write_text("w")
@@ -199,7 +199,7 @@ def test_another_try_forgets_a_refusal_of_the_one_before(server, volume, walked,
         return {"steps": 3}
 
     monkeypatch.setattr(remote.training, "train", train)
-    name = training._name("train", asked(), CONFIG, (*walked, None))
+    name = training.job_name("train", asked(), CONFIG, (*walked, None))
     work = SharedFolder(volume, name)
     work.ask(*walked, CONFIG, "train", None, 2)
     remote.main(work.folder)
@@ -280,15 +280,15 @@ def test_it_waits_for_its_nodes_and_tells_when_they_do_not_come(monkeypatch):
     monkeypatch.setattr(remote, "ray_cluster", contextlib.nullcontext)
     monkeypatch.setattr(remote.time, "sleep", lambda seconds: None)
     monkeypatch.setattr("ray.nodes", lambda: [{"Alive": alive} for alive in next(looks)])
-    remote._await_nodes(2, 60.0)
+    remote.await_nodes(2, 60.0)
     assert len(list(looks)) == 8
     looks = iter([[True, True, False]])
     with pytest.raises(TrainingError, match="Only 2 of 3 nodes of the Ray cluster came up within 0 s"):
-        remote._await_nodes(3, 0.0)
+        remote.await_nodes(3, 0.0)
 
 
 def test_what_is_said_is_heard(capsys, monkeypatch):
-    monkeypatch.setattr("components.ray.rayjob.spoken._last", [0.0])
+    monkeypatch.setattr("components.ray.rayjob.spoken.last_spoken", [0.0])
     for step in (1, 2, 3):
         say({"step": step, "fraction": step / 3})  # the second comes too soon
     heard = []
