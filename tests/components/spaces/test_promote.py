@@ -175,7 +175,7 @@ def test_rollback_brings_nothing_up_and_again_goes_further_back(home, monkeypatc
     for space in (first, second, third):
         crown(home, space)
         sync(CONFIG, home.settings)
-    for name in ("apply", "bring_online"):
+    for name in ("apply_objects", "bring_online"):
         monkeypatch.setattr(f"components.spaces.warm.{name}", lambda *_: pytest.fail("a rollback brings nothing up"))
     started = time.monotonic()
     event = rollback(home.settings)
@@ -184,10 +184,11 @@ def test_rollback_brings_nothing_up_and_again_goes_further_back(home, monkeypatc
     assert (champion(home), serving(home)) == (second, second)
     assert rollback(home.settings).space == champion(home) == serving(home) == first
     assert tags(home, second)["pinclip.demoted_at"] >= tags(home, second)["pinclip.promoted_at"]
-    # The two publications before the first champion served too.
+    # The publications before the first champion served too: one rollback for each but the first, and no more.
+    for _ in events.served(events.read_events(home.settings))[1:]:
+        rollback(home.settings)
     with pytest.raises(StoreError, match="Nothing served before"):
-        for _ in range(9):
-            rollback(home.settings)
+        rollback(home.settings)
 
 
 def test_a_rollback_that_was_killed_after_the_switch_goes_no_further_the_next_time(home, monkeypatch):
