@@ -1,0 +1,1 @@
+"""Adapters to the platform: KFP steps, Ray, MLflow, Feast, monitoring, reports and studies."""

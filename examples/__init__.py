@@ -1,0 +1,1 @@
+"""Example projects that use the published features."""

@@ -1,0 +1,1 @@
+"""The Feast repository: entities, feature views and feature services of the published spaces."""

@@ -1,0 +1,1 @@
+"""The pipelines (DAGs), the command line, the local runner and the Kubeflow client."""

@@ -1,0 +1,1 @@
+"""Reads and serves vectors at request time: the feature client, the encoder, the index and the service."""

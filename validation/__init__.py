@@ -1,0 +1,1 @@
+"""Validates the prepared catalogue and the vectors with Great Expectations."""

@@ -1,0 +1,1 @@
+"""Sources of catalogues: the importer of a user's tables, and the synthetic generator."""
