@@ -4,6 +4,7 @@ tests/kubernetes_server.py is the one that a training talks to.
 """
 
 import json
+import re
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,7 +18,7 @@ Object = dict
 
 
 class ClusterApi:
-    """`objects` by path; a listing finds all beneath its path that carry the labels.."""
+    """`objects` by path; a listing finds all beneath its path that carry the labels."""
 
     def __init__(self) -> None:
         self.objects: dict[str, Object] = {}
@@ -41,8 +42,7 @@ class ClusterApi:
             return 200, self.objects[path]
         below = [one for at, one in self.objects.items() if at.startswith(f"{path}/") or self._everywhere(path, at)]
         if "labelSelector" in query:
-            wanted = dict(part.split("=") for part in query["labelSelector"].split(","))
-            items = [one for one in below if wanted.items() <= (one["metadata"].get("labels") or {}).items()]
+            items = [one for one in below if selects(query["labelSelector"], one["metadata"].get("labels") or {})]
             return 200, {"kind": "List", "items": items}
         return 404, {"kind": "Status", "message": f"{path} not found"}
 
@@ -56,6 +56,13 @@ class ClusterApi:
         asked = spec["resourceAttributes"]
         resource = "/".join(filter(None, [asked["resource"], asked["subresource"]]))
         return self.rights is None or (spec["user"].rpartition(":")[2], asked["verb"], resource) in self.rights
+
+
+def selects(selector: str, labels: dict[str, str]) -> bool:
+    """Of Kubernetes' selectors "a=b,c=d" and "a in (b,c)"."""
+    if among := re.fullmatch(r"(\S+) in \(([^)]*)\)", selector):
+        return labels.get(among[1]) in among[2].split(",")
+    return dict(part.split("=") for part in selector.split(",")).items() <= labels.items()
 
 
 class Handler(BaseHTTPRequestHandler):

@@ -156,7 +156,8 @@ def lacking(board: Board, planned: Iterable[Change]) -> list[str]:
         if change.wanted:
             schedule = change.wanted.schedule
             profile = read_profile(schedule.deploy_profile)
-            said |= dict.fromkeys(check_profile(profile, [schedule.pipeline], board.cluster.namespace))
+            cluster = board.cluster
+            said |= dict.fromkeys(check_profile(profile, [schedule.pipeline], cluster.namespace, cluster.version))
     return list(said)
 
 
