@@ -59,6 +59,7 @@ KINDS: dict[tuple[str, str], dict[str, tuple[str, bool]]] = {
         "resourceflavors": ("ResourceFlavor", False),
     },
 }
+CUSTOM = {"kubeflow.org", "argoproj.io", "ray.io", "kueue.x-k8s.io"}  # groups of CRDs
 PATH = re.compile(
     r"/(?:api|apis/(?P<group>[^/]+))/(?P<version>v[^/]+)(?:/namespaces/(?P<namespace>[^/]+)(?=/[a-z]))?"
     r"/(?P<plural>[a-z]+)(?:/(?P<name>[^/]+)(?:/(?P<sub>[a-z]+))?)?$"
@@ -113,6 +114,17 @@ class ApiServer:
 
     def one(self, plural: str, name: str, namespace: str = "") -> Object | None:
         return next((one for one in self.all(plural, namespace) if one["metadata"]["name"] == name), None)
+
+    def delete(self, plural: str, whole: Object) -> None:
+        """At once, but for a volume: its finalizer goes a moment later (kubernetes 1.34, pkg/controller/volume/
+        pvprotection/pv_protection_controller.go)."""
+        meta = whole["metadata"]
+        where = (plural, meta["name"], meta.get("namespace", ""))
+        if plural != "persistentvolumes":
+            self.remove(*where)
+        elif "deletionTimestamp" not in meta:
+            meta["deletionTimestamp"] = now()
+            threading.Timer(0.3, self.remove, where).start()
 
     def remove(self, plural: str, name: str, namespace: str = "") -> None:
         """With all that lies in it, where it is a namespace, and all that it owns."""
@@ -225,9 +237,10 @@ class Handler(BaseHTTPRequestHandler):
         if there is None:
             raise Refused(404, f'{plural} "{name}" not found')
         if self.command == "DELETE":
-            state.remove(plural, name, space)
+            state.delete(plural, there)
             return {"kind": "Status", "apiVersion": "v1", "status": "Success"}
         if self.command == "PATCH":
+            self.check_patch(group)
             with state.lock:
                 merge(there, body)
                 state.put(there)
@@ -242,6 +255,14 @@ class Handler(BaseHTTPRequestHandler):
         if space and state.one("namespaces", space) is None:
             raise Refused(404, f'namespaces "{space}" not found')
         return state.made(body)
+
+    def check_patch(self, group: str) -> None:
+        """A custom resource has no strategic merge: kubernetes 1.34, apiextensions-apiserver/pkg/apiserver/
+        customresource_handler.go, supportedTypes of serveResource; the words are those of negotiation/errors.go."""
+        if group in CUSTOM and self.headers["Content-Type"] == "application/strategic-merge-patch+json":
+            kinds = "application/json-patch+json, application/merge-patch+json, application/apply-patch+yaml"
+            said = "the body of the request was in an unknown format - accepted media types include"
+            raise Refused(415, f"{said}: {kinds}")
 
     def review(self, state: ApiServer, body: Object) -> Object:
         asked = body["spec"]["resourceAttributes"]

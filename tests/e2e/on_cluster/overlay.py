@@ -71,7 +71,7 @@ def with_image(site: Site) -> Path:
     whole = {
         "apiVersion": "kustomize.config.k8s.io/v1beta1",
         "kind": "Kustomization",
-        "resources": [os.path.relpath(OVERLAY, folder.resolve())],
+        "resources": [os.path.relpath(OVERLAY.resolve(), folder.resolve())],
         "images": [image],
     }
     (folder / "kustomization.yaml").write_text(yaml.safe_dump(whole, sort_keys=False))
