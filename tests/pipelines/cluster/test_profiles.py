@@ -120,7 +120,7 @@ def test_training_by_hand(cluster):
     asked = platform["platforms"]["kubernetes"]["deploymentSpec"]["executors"][label]
     assert asked["activeDeadlineSeconds"] == "259200"
     assert [(one["constant"], one["mountPath"]) for one in asked["pvcMount"]] == [("pinclip-data", "/data")]
-    assert [(one["mountPath"], one["sizeLimit"]) for one in asked["emptyDirMounts"]] == [("/tmp", "10Gi")]
+    assert [(one["mountPath"], one["sizeLimit"]) for one in asked["emptyDirMounts"]] == [("/tmp", "6Gi")]
     (secret,) = asked["secretAsEnv"]
     assert secret["secretName"] == "pinclip-mlflow"
     assert {"secretKey": "password", "envVar": "MLFLOW_TRACKING_PASSWORD"} in secret["keyToEnv"]
