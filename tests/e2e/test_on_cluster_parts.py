@@ -316,7 +316,7 @@ def test_a_volume_that_is_still_going_is_waited_for(site):
     meta = {"name": "pinclip-e2e-pinclip-data"}
     old = {"apiVersion": "v1", "kind": "PersistentVolume", "metadata": meta, "status": {"phase": "Released"}}
     site.server.put(old)
-    volumes.volumes._clear_away(site, meta["name"])
+    volumes._clear_away(site, meta["name"])
     assert site.server.one("persistentvolumes", meta["name"]) is None
 
 

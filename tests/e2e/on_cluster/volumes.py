@@ -103,4 +103,4 @@ def _run(site: Site, name: str, command: list[str]) -> None:
         site.ask(site.core.create_namespace, body)
     folder = {"name": "volumes", "hostPath": {"path": FOLDER, "type": "DirectoryOrCreate"}}
     pod = {"labels": {}, "env": [], "mounts": [{"name": "volumes", "mountPath": "/volumes"}], "volumes": [folder]}
-    jobs.run(site, name, command, 240, pod | {"root": True}, ROOM)
+    jobs.run(site, name, command, 900, pod | {"root": True}, ROOM)  # the first that pulls the image, 3 GB
