@@ -27,6 +27,7 @@ OURS = (
     ("list", "", "events"),
     ("get", "", "secrets"),
     ("create", "", "secrets"),
+    ("delete", "", "secrets"),
     ("create", "", "serviceaccounts/token"),
     ("list", ARGO["group"], "workflows"),
     ("create", "rbac.authorization.k8s.io", "rolebindings"),
