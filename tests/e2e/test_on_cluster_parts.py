@@ -9,8 +9,10 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import api_server
+import jsonschema
 import pytest
 import yaml
+from manifests import validate
 
 from tests.e2e.on_cluster import __main__ as command
 from tests.e2e.on_cluster import (
@@ -292,6 +294,18 @@ def test_a_job_that_fails_says_its_events_and_last_lines(site):
     with pytest.raises(Failed, match="The Job e2e-x in pinclip-lab failed") as error:
         jobs.run(site, "e2e-x", ["true"], 30, jobs.alone())
     assert error.value.evidence[-1] == "e2e-x-1/program> no space left"
+
+
+@pytest.mark.parametrize("root", [False, True])
+def test_what_is_made_beside_the_overlay_is_valid(site, root):
+    """Strictly: a server refuses a wrong type, and drops what it does not know."""
+    site.parts = {"KubeRay": "1.6.2", "Kueue": "0.17.8"}
+    seen = jobs.of_step(profile.read(site), "sync", "sync") | {"root": root}
+    for pod in (seen, jobs.alone([{"name": "A", "value": "b"}])):
+        validate(jobs.manifest(site, "e2e-x", ["python", "-c", "pass"], 30.0, pod))
+    validate(volumes._volume(site, volumes.Wanted("pinclip-data", "10Gi", 10001)))
+    with pytest.raises(jsonschema.ValidationError):
+        validate(jobs.manifest(site, "e2e-x", ["python"], 30.0, seen | {"env": [{"name": "A", "valeu": "b"}]}))
 
 
 def test_a_job_whose_first_pod_failed_is_waited_for(site):
