@@ -19,6 +19,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 import yaml
 from api_kinds import CUSTOM, KINDS, discovered
+from label_selectors import selects
 
 Object = dict
 Key = tuple[str, str, str, str]  # group, plural, namespace ("" of what has none), name
@@ -219,10 +220,10 @@ class Handler(BaseHTTPRequestHandler):
 
 
 def selected(objects: list[Object], query: dict) -> list[Object]:
-    """By equality, as "a=b,c=d" says; of fields those that the code asks for."""
-    wanted = dict(part.split("=", 1) for part in filter(None, query.get("labelSelector", "").split(",")))
+    """By labels and by fields, of these by equality."""
+    selector = query.get("labelSelector", "")
     fields = dict(part.split("=", 1) for part in filter(None, query.get("fieldSelector", "").split(",")))
-    found = [one for one in objects if wanted.items() <= one["metadata"].get("labels", {}).items()]
+    found = [one for one in objects if selects(selector, one["metadata"].get("labels", {}))]
     for path, value in fields.items():
         found = [one for one in found if at(one, path) == value]
     return found

@@ -4,7 +4,6 @@ tests/kubernetes_server.py is the one that a training talks to.
 """
 
 import json
-import re
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +12,7 @@ from pathlib import Path
 from urllib.parse import parse_qsl, urlsplit
 
 from kubernetes_server import TOKEN, write_kubeconfig
+from label_selectors import selects
 
 Object = dict
 
@@ -56,13 +56,6 @@ class ClusterApi:
         asked = spec["resourceAttributes"]
         resource = "/".join(filter(None, [asked["resource"], asked["subresource"]]))
         return self.rights is None or (spec["user"].rpartition(":")[2], asked["verb"], resource) in self.rights
-
-
-def selects(selector: str, labels: dict[str, str]) -> bool:
-    """Of Kubernetes' selectors "a=b,c=d" and "a in (b,c)"."""
-    if among := re.fullmatch(r"(\S+) in \(([^)]*)\)", selector):
-        return labels.get(among[1]) in among[2].split(",")
-    return dict(part.split("=") for part in selector.split(",")).items() <= labels.items()
 
 
 class Handler(BaseHTTPRequestHandler):
