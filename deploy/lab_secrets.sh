@@ -20,7 +20,9 @@ there() {
 }
 
 # Reads the fields of a secret, one a line, and makes it. `create` keeps no copy of them in an annotation, as `apply` would.
+# One is there already where the call before was ended between the two that share a password.
 make() {
+    kubectl --namespace "$namespace" delete secret "$1" --ignore-not-found </dev/null
     { printf 'apiVersion: v1\nkind: Secret\nmetadata: {name: %s}\nstringData:\n' "$1"; sed 's/^/  /'; } |
         kubectl --namespace "$namespace" create --filename -
 }

@@ -18,47 +18,11 @@ from pathlib import Path
 from urllib.parse import parse_qsl, urlsplit
 
 import yaml
+from api_kinds import CUSTOM, KINDS, discovered
+from label_selectors import selects
 
 Object = dict
 Key = tuple[str, str, str, str]  # group, plural, namespace ("" of what has none), name
-VERSION = "v1.34.4"
-# (group, version) -> plural -> (kind, namespaced)
-KINDS: dict[tuple[str, str], dict[str, tuple[str, bool]]] = {
-    ("", "v1"): {
-        "namespaces": ("Namespace", False),
-        "nodes": ("Node", False),
-        "persistentvolumes": ("PersistentVolume", False),
-        "pods": ("Pod", True),
-        "secrets": ("Secret", True),
-        "configmaps": ("ConfigMap", True),
-        "services": ("Service", True),
-        "serviceaccounts": ("ServiceAccount", True),
-        "persistentvolumeclaims": ("PersistentVolumeClaim", True),
-        "resourcequotas": ("ResourceQuota", True),
-        "limitranges": ("LimitRange", True),
-        "events": ("Event", True),
-    },
-    ("apps", "v1"): {"deployments": ("Deployment", True), "statefulsets": ("StatefulSet", True)},
-    ("batch", "v1"): {"jobs": ("Job", True), "cronjobs": ("CronJob", True)},
-    ("autoscaling", "v2"): {"horizontalpodautoscalers": ("HorizontalPodAutoscaler", True)},
-    ("policy", "v1"): {"poddisruptionbudgets": ("PodDisruptionBudget", True)},
-    ("networking.k8s.io", "v1"): {"networkpolicies": ("NetworkPolicy", True), "ingresses": ("Ingress", True)},
-    ("rbac.authorization.k8s.io", "v1"): {"roles": ("Role", True), "rolebindings": ("RoleBinding", True)},
-    ("storage.k8s.io", "v1"): {"storageclasses": ("StorageClass", False)},
-    ("authorization.k8s.io", "v1"): {
-        "selfsubjectaccessreviews": ("SelfSubjectAccessReview", False),
-        "subjectaccessreviews": ("SubjectAccessReview", False),
-    },
-    ("kubeflow.org", "v1"): {"profiles": ("Profile", False)},
-    ("argoproj.io", "v1alpha1"): {"workflows": ("Workflow", True)},
-    ("ray.io", "v1"): {"rayjobs": ("RayJob", True), "rayclusters": ("RayCluster", True)},
-    ("kueue.x-k8s.io", "v1beta2"): {
-        "localqueues": ("LocalQueue", True),
-        "workloads": ("Workload", True),
-        "clusterqueues": ("ClusterQueue", False),
-        "resourceflavors": ("ResourceFlavor", False),
-    },
-}
 PATH = re.compile(
     r"/(?:api|apis/(?P<group>[^/]+))/(?P<version>v[^/]+)(?:/namespaces/(?P<namespace>[^/]+)(?=/[a-z]))?"
     r"/(?P<plural>[a-z]+)(?:/(?P<name>[^/]+)(?:/(?P<sub>[a-z]+))?)?$"
@@ -114,6 +78,17 @@ class ApiServer:
     def one(self, plural: str, name: str, namespace: str = "") -> Object | None:
         return next((one for one in self.all(plural, namespace) if one["metadata"]["name"] == name), None)
 
+    def delete(self, plural: str, whole: Object) -> None:
+        """At once, but for a volume: its finalizer goes a moment later (kubernetes 1.34, pkg/controller/volume/
+        pvprotection/pv_protection_controller.go)."""
+        meta = whole["metadata"]
+        where = (plural, meta["name"], meta.get("namespace", ""))
+        if plural != "persistentvolumes":
+            self.remove(*where)
+        elif "deletionTimestamp" not in meta:
+            meta["deletionTimestamp"] = now()
+            threading.Timer(0.3, self.remove, where).start()
+
     def remove(self, plural: str, name: str, namespace: str = "") -> None:
         """With all that lies in it, where it is a namespace, and all that it owns."""
         with self.lock:
@@ -152,7 +127,7 @@ class Handler(BaseHTTPRequestHandler):
         try:
             if state.broken:
                 raise Refused(state.broken.pop(0), "a fault that the test has planted")
-            reply = self.discovered(state, url.path)
+            reply = discovered(state.kinds, url.path)
             if reply is None:
                 reply = self.asked(state, url.path, query, yaml.safe_load(content) if content else {})
             self.reply(200, reply)
@@ -163,41 +138,6 @@ class Handler(BaseHTTPRequestHandler):
             self.reply(400, status(400, str(error)))
 
     do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = answer
-
-    def discovered(self, state: ApiServer, path: str) -> Object | None:
-        """What a client asks to learn which kinds there are."""
-        groups: dict[str, list[str]] = {}
-        for group, version in state.kinds:
-            groups.setdefault(group, []).append(version)
-        if path == "/version":
-            return {"major": "1", "minor": "34", "gitVersion": VERSION} | dict.fromkeys(
-                ("gitCommit", "gitTreeState", "buildDate", "goVersion", "compiler", "platform"), "x"
-            )
-        if path == "/api":
-            return {"kind": "APIVersions", "versions": ["v1"], "serverAddressByClientCIDRs": []}
-        if path == "/apis":
-            listed = [
-                {
-                    "name": group,
-                    "versions": [{"groupVersion": f"{group}/{v}", "version": v} for v in versions],
-                    "preferredVersion": {"groupVersion": f"{group}/{versions[0]}", "version": versions[0]},
-                }
-                for group, versions in groups.items()
-                if group
-            ]
-            return {"kind": "APIGroupList", "apiVersion": "v1", "groups": listed}
-        if path.startswith("/openapi"):
-            return described(state, path)
-        group, version = ("", path[5:]) if path.startswith("/api/") else tuple(path[6:].split("/", 1))
-        if (group, version) not in state.kinds:
-            return None
-        verbs = ["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"]
-        resources = [
-            {"name": plural, "singularName": kind.lower(), "namespaced": spaced, "kind": kind, "verbs": verbs}
-            for plural, (kind, spaced) in state.kinds[group, version].items()
-        ]
-        named = f"{group}/{version}".lstrip("/")
-        return {"kind": "APIResourceList", "apiVersion": "v1", "groupVersion": named, "resources": resources}
 
     def asked(self, state: ApiServer, path: str, query: dict, body: Object) -> Object:
         match = PATH.fullmatch(path)
@@ -225,9 +165,10 @@ class Handler(BaseHTTPRequestHandler):
         if there is None:
             raise Refused(404, f'{plural} "{name}" not found')
         if self.command == "DELETE":
-            state.remove(plural, name, space)
+            state.delete(plural, there)
             return {"kind": "Status", "apiVersion": "v1", "status": "Success"}
         if self.command == "PATCH":
+            self.check_patch(group)
             with state.lock:
                 merge(there, body)
                 state.put(there)
@@ -242,6 +183,14 @@ class Handler(BaseHTTPRequestHandler):
         if space and state.one("namespaces", space) is None:
             raise Refused(404, f'namespaces "{space}" not found')
         return state.made(body)
+
+    def check_patch(self, group: str) -> None:
+        """A custom resource has no strategic merge: kubernetes 1.34, apiextensions-apiserver/pkg/apiserver/
+        customresource_handler.go, supportedTypes of serveResource; the words are those of negotiation/errors.go."""
+        if group in CUSTOM and self.headers["Content-Type"] == "application/strategic-merge-patch+json":
+            kinds = "application/json-patch+json, application/merge-patch+json, application/apply-patch+yaml"
+            said = "the body of the request was in an unknown format - accepted media types include"
+            raise Refused(415, f"{said}: {kinds}")
 
     def review(self, state: ApiServer, body: Object) -> Object:
         asked = body["spec"]["resourceAttributes"]
@@ -270,36 +219,11 @@ class Handler(BaseHTTPRequestHandler):
         pass
 
 
-def described(state: ApiServer, path: str) -> Object:
-    """As much of OpenAPI as kubectl reads to leave the checking of fields to the server."""
-    places = {
-        (f"apis/{group}/{version}" if group else f"api/{version}"): (group, version) for group, version in state.kinds
-    }
-    if path == "/openapi/v3":
-        return {"paths": {place: {"serverRelativeURL": f"/openapi/v3/{place}?hash=1"} for place in places}}
-    place = path.removeprefix("/openapi/v3/")
-    if place not in places:
-        raise Refused(404, "this stand-in has no schemas")
-    group, version = places[place]
-    checked = [{"name": "fieldValidation", "in": "query", "schema": {"type": "string"}}]
-    paths = {
-        f"/{place}/{plural}/{{name}}": {
-            "patch": {
-                "parameters": checked,
-                "responses": {},
-                "x-kubernetes-group-version-kind": {"group": group, "version": version, "kind": kind},
-            }
-        }
-        for plural, (kind, _) in state.kinds[group, version].items()
-    }
-    return {"openapi": "3.0.0", "info": {"title": "a stand-in", "version": VERSION}, "paths": paths}
-
-
 def selected(objects: list[Object], query: dict) -> list[Object]:
-    """By equality, as "a=b,c=d" says; of fields those that the code asks for."""
-    wanted = dict(part.split("=", 1) for part in filter(None, query.get("labelSelector", "").split(",")))
+    """By labels and by fields, of these by equality."""
+    selector = query.get("labelSelector", "")
     fields = dict(part.split("=", 1) for part in filter(None, query.get("fieldSelector", "").split(",")))
-    found = [one for one in objects if wanted.items() <= one["metadata"].get("labels", {}).items()]
+    found = [one for one in objects if selects(selector, one["metadata"].get("labels", {}))]
     for path, value in fields.items():
         found = [one for one in found if at(one, path) == value]
     return found

@@ -12,12 +12,13 @@ from pathlib import Path
 from urllib.parse import parse_qsl, urlsplit
 
 from kubernetes_server import TOKEN, write_kubeconfig
+from label_selectors import selects
 
 Object = dict
 
 
 class ClusterApi:
-    """`objects` by path; a listing finds all beneath its path that carry the labels.."""
+    """`objects` by path; a listing finds all beneath its path that carry the labels."""
 
     def __init__(self) -> None:
         self.objects: dict[str, Object] = {}
@@ -41,8 +42,7 @@ class ClusterApi:
             return 200, self.objects[path]
         below = [one for at, one in self.objects.items() if at.startswith(f"{path}/") or self._everywhere(path, at)]
         if "labelSelector" in query:
-            wanted = dict(part.split("=") for part in query["labelSelector"].split(","))
-            items = [one for one in below if wanted.items() <= (one["metadata"].get("labels") or {}).items()]
+            items = [one for one in below if selects(query["labelSelector"], one["metadata"].get("labels") or {})]
             return 200, {"kind": "List", "items": items}
         return 404, {"kind": "Status", "message": f"{path} not found"}
 

@@ -51,7 +51,8 @@ def backfill(
     schedule = schedules.schedules[name]
     wishes = wanted_at(name, schedule, _times(schedule, first, last), catalogue)
     cluster = Cluster(host)
-    yield from check_profile(read_profile(schedule.deploy_profile), [schedule.pipeline], cluster.namespace)
+    profile = read_profile(schedule.deploy_profile)
+    yield from check_profile(profile, [schedule.pipeline], cluster.namespace, cluster.version)
     runs = _Runs(cluster, schedules.experiment)
     yield from _follow(runs, [_Night(wish) for wish in wishes], schedule.at_a_time)
 

@@ -158,7 +158,7 @@ def submit(
     """
     built = package("training", config, profile, again=anew)
     cluster = Cluster(host)
-    for sentence in check_profile(profile, ["training"], cluster.namespace):
+    for sentence in check_profile(profile, ["training"], cluster.namespace, cluster.version):
         warn(sentence)
     now = f"{datetime.now(UTC):%Y%m%d%H%M%S}"
     try:

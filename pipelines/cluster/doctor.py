@@ -4,25 +4,21 @@ names.
 What Kubernetes does not let us look at is a warning that says so, never a guess.
 """
 
-import re
 from collections.abc import Iterator
 
 from model.errors import PinclipError
 from pipelines.cluster.argo_retries import ADVICE, policy
-from pipelines.cluster.checks import missing
+from pipelines.cluster.checks import absent_labels, labelling, missing
 from pipelines.cluster.client import Cluster
 from pipelines.cluster.following import STARTING, waits
-from pipelines.cluster.kubernetes_view import Hidden, Object, View, view
+from pipelines.cluster.kubernetes_view import Hidden, View, view
 from pipelines.cluster.packages import PIPELINES
 from pipelines.cluster.profiles import DeployProfile
+from pipelines.cluster.versions import OPERATORS, installed, needed, numbers, too_old
 from pipelines.local.doctor import Check
 
 FIXED = (2, 17)  # from this KFP on, a recurring run has the account that it asks for
 DEFAULT_ACCOUNT = "default-editor"  # KFP's in multi-user mode
-# Why: docs/operations.md, "Versions".
-FLOORS = {"Kubernetes": (1, 27), "KFP": (2, 16), "KubeRay": (1, 6), "Kueue": (0, 17, 7)}
-OPERATORS = {"KubeRay": "app.kubernetes.io/name=kuberay-operator", "Kueue": "app.kubernetes.io/name=kueue"}
-LABELS = {"app.kubernetes.io/part-of": "kubeflow-profile", "pipelines.kubeflow.org/enabled": "true"}
 # What a step does with its account: train's RayJob, KFP's launcher, Argo's executor (group, resource, name, verbs).
 RIGHTS = (
     ("ray.io", "rayjobs", "", "create get list watch delete"),
@@ -74,14 +70,13 @@ def _failed(name: str, problem: object) -> Check:
 
 
 def floor(name: str, version: str) -> Check:
-    """Checks that a version is not one that is known to fail."""
-    needed = ".".join(map(str, FLOORS[name]))
-    numbers = re.match(r"v?(\d+(?:\.\d+)+)", version)
-    if not numbers:
-        return Check(name, "warn", f"{version} does not say a version", f"{needed} or newer is needed")
-    if tuple(map(int, numbers[1].split("."))) < FLOORS[name]:
-        return Check(name, "fail", numbers[1], f"{needed} or newer is needed (docs/operations.md, Versions)")
-    return Check(name, "ok", numbers[1])
+    """Whether a version is none that is known to fail."""
+    if numbers(version) is None:
+        return Check(name, "warn", f"{version} does not say a version", f"{needed(name)} or newer is needed")
+    version = version.removeprefix("v").partition("+")[0]
+    if sentence := too_old(name, version):
+        return _failed(name, sentence)
+    return Check(name, "ok", version)
 
 
 def _versions(seen: View) -> Iterator[Check]:
@@ -90,29 +85,18 @@ def _versions(seen: View) -> Iterator[Check]:
     except Hidden as error:
         yield Check("Kubernetes", "fail", f"does not answer ({error})", "check KUBECONFIG")
         return
-    for name, label in OPERATORS.items():
+    for name in OPERATORS:
         try:
-            found = seen.items("/apis/apps/v1/deployments", labelSelector=label)
+            found = installed(seen, name)
         except Hidden:
-            yield Check(name, "warn", "its version is hidden from us", f"{_words(name)} or newer is needed")
+            yield Check(name, "warn", "its version is hidden from us", f"{needed(name)} or newer is needed")
             continue
-        if found:
-            yield floor(name, _tag(found[0]))
+        if found is not None:
+            yield floor(name, found)
         else:
             yield Check(
                 name, "warn", "not found by its label", "needed where a profile has `ray`, Kueue for its `queue`"
             )
-
-
-def _words(name: str) -> str:
-    return ".".join(map(str, FLOORS[name]))
-
-
-def _tag(deployment: Object) -> str:
-    """The tag of the operator's image, whatever else is in its pod."""
-    images = [str(one["image"]) for one in deployment["spec"]["template"]["spec"]["containers"]]
-    tags = [image.partition("@")[0].rpartition("/")[2].partition(":")[2] for image in images]
-    return next((tag for tag in tags if tag), "an image without a tag")
 
 
 def _labels(seen: View, namespace: str) -> Iterator[Check]:
@@ -122,11 +106,8 @@ def _labels(seen: View, namespace: str) -> Iterator[Check]:
             "namespace", "fail", f"there is no {namespace}", "apply deploy/kustomize, or set PINCLIP_KFP_NAMESPACE"
         )
         return
-    labels = found["metadata"].get("labels") or {}
-    absent = [f"{key}={value}" for key, value in LABELS.items() if labels.get(key) != value]
-    if absent:
-        advice = f"kubectl label namespace {namespace} --overwrite {' '.join(absent)}"
-        yield Check("namespace", "warn", f"{namespace} lacks labels that KFP goes by", advice)
+    if absent := absent_labels(found):
+        yield Check("namespace", "warn", f"{namespace} lacks labels that KFP goes by", labelling(namespace, absent))
     else:
         yield Check("namespace", "ok", namespace)
 
@@ -135,8 +116,7 @@ def _accounts(seen: View, profile: DeployProfile, namespace: str, version: str) 
     """The account of single runs, and the one that recurring runs really have."""
     account = profile.service_account or DEFAULT_ACCOUNT
     yield _account(seen, account, namespace)
-    numbers = re.match(r"v?(\d+)\.(\d+)", version)
-    if account != DEFAULT_ACCOUNT and not (numbers and tuple(map(int, numbers.groups())) >= FIXED):
+    if account != DEFAULT_ACCOUNT and (numbers(version) or ()) < FIXED:
         yield _account(seen, DEFAULT_ACCOUNT, namespace, " (KFP up to 2.16 runs schedules as this account)")
 
 

@@ -157,7 +157,8 @@ def lacking(recurring: RecurringRuns, planned: Iterable[ScheduleChange]) -> list
         if change.wanted:
             schedule = change.wanted.schedule
             profile = read_profile(schedule.deploy_profile)
-            said |= dict.fromkeys(check_profile(profile, [schedule.pipeline], recurring.cluster.namespace))
+            cluster = recurring.cluster
+            said |= dict.fromkeys(check_profile(profile, [schedule.pipeline], cluster.namespace, cluster.version))
     return list(said)
 
 

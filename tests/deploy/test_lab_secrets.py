@@ -16,9 +16,12 @@ case "$*" in
     *"get secret"*) [ ! -e "$KEPT/secret.$5" ] || echo "secret/$5" ;;
     *"get namespace"*) [ ! -e "$KEPT/namespace" ] || echo namespace ;;
     "create namespace"*) touch "$KEPT/namespace" ;;
+    *"delete secret"*) rm -f "$KEPT/secret.$5" ;;
     *create*)
         cat > "$KEPT/new"
-        mv "$KEPT/new" "$KEPT/secret.$(sed -n 's/metadata: {name: \\(.*\\)}/\\1/p' "$KEPT/new")" ;;
+        name=$(sed -n 's/metadata: {name: \\(.*\\)}/\\1/p' "$KEPT/new")
+        [ ! -e "$KEPT/secret.$name" ] || exit 1 # AlreadyExists
+        mv "$KEPT/new" "$KEPT/secret.$name" ;;
 esac
 """
 
@@ -52,6 +55,15 @@ def test_it_makes_every_key_that_the_overlay_refers_to(kept):
             if secret := volume.get("secret"):
                 wanted.setdefault(secret["secretName"], set()).update(item["key"] for item in secret["items"])
     assert {name: set(fields) for name, fields in made.items()} == wanted
+
+
+@pytest.mark.parametrize("lost", ["pinclip-mlflow-server", "pinclip-redis-server"])
+def test_ended_between_two_secrets_that_share_a_password_it_makes_both_anew(kept, lost):
+    before = run(kept)
+    (kept / f"secret.{lost}").unlink()
+    made, half = run(kept), lost.removesuffix("-server")
+    assert set(made) == set(before) and made[half] != before[half]
+    assert made["pinclip-mlflow"]["password"] == made["pinclip-mlflow-server"]["admin_password"]
 
 
 def test_both_sides_have_the_same_password_and_no_command_has_any(kept):

@@ -89,3 +89,7 @@ def test_the_ingresses_name_their_class_and_take_what_the_services_take():
     size = "nginx.ingress.kubernetes.io/proxy-body-size"
     encoder = the("overlays/prod", "Ingress", "encoder")["metadata"]["annotations"][size]
     assert int(encoder.removesuffix("m")) * 2**20 >= ServiceConfig().max_bytes
+    mlflow = the("overlays/prod", "Ingress", "mlflow")["metadata"]["annotations"][size]
+    volumes = the("overlays/prod", "Deployment", "mlflow")["spec"]["template"]["spec"]["volumes"]
+    (tmp,) = (one["emptyDir"]["sizeLimit"] for one in volumes if one["name"] == "tmp")
+    assert int(mlflow.removesuffix("g")) == int(tmp.removesuffix("Gi"))

@@ -77,6 +77,39 @@ def test_redis_has_room_for_a_log_written_anew(folder):
 
 
 @pytest.mark.parametrize("folder", FOLDERS)
+def test_a_pods_folders_fit_what_its_containers_may_store(folder):
+    """Else it is evicted before one of them is full."""
+    for node in objects(folder):
+        if (spec := pod_spec(node)) is None:
+            continue
+        scratch = [one["emptyDir"] for one in spec["volumes"] if "emptyDir" in one]
+        assert all("sizeLimit" in one for one in scratch), node["metadata"]["name"]
+        asked = sum(parse_quantity(one["sizeLimit"]) for one in scratch if one.get("medium") != "Memory")
+        allowed = sum(parse_quantity(one["resources"]["limits"]["ephemeral-storage"]) for one in spec["containers"])
+        assert asked <= allowed, node["metadata"]["name"]
+
+
+@pytest.mark.parametrize("name", ["cluster", "lab"])
+def test_decoded_images_stay_on_the_volume(name):
+    """So that the scratch of a step need not hold them: no step of any pipeline that reads the catalogue does."""
+    profile = read_profile(name)
+    for step in (
+        "prepare",
+        "validate",
+        "neighbours",
+        "train",
+        "train-baseline",
+        "embed",
+        "evaluate",
+        "compare",
+        "register",
+    ):
+        env = profile.step("training", step).env
+        (claim,) = (one.path for one in profile.step("training", step).volumes if one.claim)
+        assert env["PINCLIP_PREPARED"].startswith(f"{claim}/"), step
+
+
+@pytest.mark.parametrize("folder", FOLDERS)
 def test_rays_object_store_fits_the_encoders_shared_memory(folder):
     """Ray takes 30 % of the memory that it sees (ray_constants.py, DEFAULT_OBJECT_STORE_MEMORY_PROPORTION)."""
     pod = pod_spec(the(folder, "Deployment", "encoder"))

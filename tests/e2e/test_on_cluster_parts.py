@@ -3,21 +3,38 @@
 import json
 import os
 import shutil
+import threading
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 
 import api_server
+import jsonschema
 import pytest
 import yaml
+from manifests import validate
 
 from tests.e2e.on_cluster import __main__ as command
-from tests.e2e.on_cluster import checks, evidence, failures, jobs, overlay, profile, reaching, runs, steps, telling
+from tests.e2e.on_cluster import (
+    checks,
+    evidence,
+    failures,
+    interruptions,
+    jobs,
+    overlay,
+    profile,
+    reaching,
+    runs,
+    steps,
+    telling,
+    volumes,
+)
 from tests.e2e.on_cluster import site as site_module
 from tests.e2e.on_cluster.__main__ import main
 from tests.e2e.on_cluster.report import Report
 from tests.e2e.on_cluster.site import Site
 from tests.e2e.on_cluster.steps import Clock, Failed, NotTried, Outcome, Step, run_all
+from tests.e2e.played_cluster import ended
 
 RECORDED = Path(__file__).parents[3] / "shared" / "cluster"
 NOW = datetime(2026, 11, 28, 8, 0, tzinfo=UTC)
@@ -265,7 +282,7 @@ def test_the_evidence_of_a_pod_is_its_events_what_it_waits_for_and_its_last_line
 def test_a_job_that_fails_says_its_events_and_last_lines(site):
     def react(server, made):
         if made["kind"] == "Job":
-            made["status"] = {"failed": 1}
+            made["status"] = {"failed": 1, "conditions": [{"type": "Failed", "status": "True"}]}
             meta = {"name": "e2e-x-1", "namespace": "pinclip-lab", "labels": {"job-name": "e2e-x"}}
             state = {"terminated": {"exitCode": 2, "reason": "Error"}}
             status = {"name": "program", "image": "i", "imageID": "", "ready": False, "restartCount": 0, "state": state}
@@ -277,6 +294,44 @@ def test_a_job_that_fails_says_its_events_and_last_lines(site):
     with pytest.raises(Failed, match="The Job e2e-x in pinclip-lab failed") as error:
         jobs.run(site, "e2e-x", ["true"], 30, jobs.alone())
     assert error.value.evidence[-1] == "e2e-x-1/program> no space left"
+
+
+@pytest.mark.parametrize("root", [False, True])
+def test_what_is_made_beside_the_overlay_is_valid(site, root):
+    """Strictly: a server refuses a wrong type, and drops what it does not know."""
+    site.parts = {"KubeRay": "1.6.2", "Kueue": "0.17.8"}
+    seen = jobs.of_step(profile.read(site), "sync", "sync") | {"root": root}
+    for pod in (seen, jobs.alone([{"name": "A", "value": "b"}])):
+        validate(jobs.manifest(site, "e2e-x", ["python", "-c", "pass"], 30.0, pod))
+    validate(volumes._volume(site, volumes.Wanted("pinclip-data", "10Gi", 10001)))
+    with pytest.raises(jsonschema.ValidationError):
+        validate(jobs.manifest(site, "e2e-x", ["python"], 30.0, seen | {"env": [{"name": "A", "valeu": "b"}]}))
+
+
+def test_a_job_whose_first_pod_failed_is_waited_for(site):
+    """data-folders has four tries."""
+    job = {"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "tried", "namespace": "pinclip-lab"}}
+    job |= {"spec": {"template": {"spec": {"containers": []}}}, "status": {"failed": 1, "active": 1}}
+    site.server.put(job)
+    threading.Timer(0.2, lambda: job.update(status=ended(True) | {"failed": 1})).start()
+    jobs.finished(site, "tried", 20, "pinclip-lab")
+
+
+def test_a_workload_is_patched_as_custom_resources_take_it(site):
+    meta = {"name": "w", "namespace": "pinclip-lab"}
+    workload = {"apiVersion": "kueue.x-k8s.io/v1beta2", "kind": "Workload", "metadata": meta, "spec": {"active": True}}
+    site.server.put(workload)
+    interruptions.activate(site, workload, False)
+    assert site.server.one("workloads", "w")["spec"] == {"active": False}
+
+
+def test_a_volume_that_is_still_going_is_waited_for(site):
+    """Applied to one that has only been told to go, the next would go with it, and the claim wait for ever."""
+    meta = {"name": "pinclip-e2e-pinclip-data"}
+    old = {"apiVersion": "v1", "kind": "PersistentVolume", "metadata": meta, "status": {"phase": "Released"}}
+    site.server.put(old)
+    volumes._clear_away(site, meta["name"])
+    assert site.server.one("persistentvolumes", meta["name"]) is None
 
 
 def test_profiles_for_a_cluster_without_kueue_or_kuberay_and_for_runs_that_fail(site):

@@ -32,14 +32,17 @@ def kubernetes(tmp_path, monkeypatch) -> Iterator[ClusterApi]:
     """A Kubernetes API behind KUBECONFIG that has all the cluster profile names, and Argo's `Always`."""
     api, home = ClusterApi(), "/api/v1/namespaces/pinclip"
     api.put(home, metadata={"labels": {"app.kubernetes.io/part-of": "kubeflow-profile"}})
-    api.objects[home]["metadata"]["labels"]["pipelines.kubeflow.org/enabled"] = "true"
+    api.objects[home]["metadata"]["labels"] |= {"pipelines.kubeflow.org/enabled": "true", "pinclip.dev/queue": "true"}
     api.put("/version", gitVersion="v1.34.4")
     for account in ("pinclip-pipeline", "pinclip-ray"):
         api.put(f"{home}/serviceaccounts/{account}")
     for secret in ("pinclip-mlflow", "pinclip-redis", "pinclip-alerts"):
         api.put(f"{home}/secrets/{secret}")
     api.put(f"{home}/persistentvolumeclaims/pinclip-data", spec={}, status={"phase": "Bound"})
-    api.put("/apis/kueue.x-k8s.io/v1beta2/namespaces/pinclip/localqueues/pinclip")
+    kueue = "/apis/kueue.x-k8s.io/v1beta2"
+    api.put(f"{kueue}/namespaces/pinclip/localqueues/pinclip", spec={"clusterQueue": "pinclip"})
+    selector = {"matchLabels": {"pinclip.dev/queue": "true"}}
+    api.put(f"{kueue}/clusterqueues/pinclip", spec={"namespaceSelector": selector})
     always = 'spec: {templateDefaults: {retryStrategy: {limit: "0", retryPolicy: Always}}}'
     config = "/api/v1/namespaces/kubeflow/configmaps/workflow-controller-configmap"
     api.put(config, data={"workflowDefaults": always})

@@ -24,6 +24,7 @@ from model.errors import ModelError, StoreError
 from model.network.checkpoint import save_model
 from model.network.encoder import PinEncoder
 from model.network.text import train_tokenizer
+from tests.e2e.on_cluster import promotion, schedules
 
 CONFIG = load("smoke", ["gate.min_fresh_related=0.2"])
 LINEAGE = {"catalogue": "catalogue", "catalogue_digest": "c" * 64, "git_rev": "abc", "dvc_md5": "d.dir"}
@@ -295,6 +296,29 @@ def test_the_version_holds_no_pickle_and_loads_without_this_checkout(registering
     dim, file = answer.stdout.split()
     assert int(dim) == CONFIG.fusion.dim
     assert Path(file).is_relative_to(folder)
+
+
+def test_make_e2e_cluster_asks_the_mlflow_of_the_steps(registering, client, tmp_path, monkeypatch, capsys):
+    """By the programs of its Jobs, with the variables of a step: PINCLIP_MLFLOW_URI, and no MLFLOW_TRACKING_URI."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    monkeypatch.setenv("PINCLIP_HOME", str(tmp_path))
+    monkeypatch.setenv("PINCLIP_MLFLOW_URI", registering.settings.mlflow_uri)
+
+    def told(program, *arguments):
+        monkeypatch.setattr(sys, "argv", ["-c", *arguments])
+        exec(program, {})
+        return capsys.readouterr().out.splitlines()
+
+    version = registering("asked").version
+    told(promotion.CROWN, str(version))
+    assert int(client.get_model_version_by_alias("pinclip", CHAMPION).version) == version
+    lines = told(schedules.VERSIONS)
+    assert f'ALIAS {{"alias": "champion", "version": {version}}}' in lines
+    found = [json.loads(line.removeprefix("VERSION ")) for line in lines if line.startswith("VERSION")]
+    assert [one["pinclip.gate"] for one in found if one["version"] == version] == ["passed"]
+    monkeypatch.setenv("PINCLIP_MODEL_NAME", "not-registered-yet")
+    assert told(schedules.VERSIONS) == []
 
 
 def jpeg():

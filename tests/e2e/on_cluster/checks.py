@@ -4,17 +4,18 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
+from pipelines.cluster.versions import needed
 from tests.e2e.on_cluster.site import ARGO, Site
 from tests.e2e.on_cluster.steps import Failed, NotTried
 
 # part -> (API group that it serves, names of its Deployment, oldest version that will do, whether nothing goes without)
 PARTS: dict[str, tuple[str, tuple[str, ...], str, bool]] = {
-    "KFP": ("kubeflow.org", ("ml-pipeline",), "2.16", True),
+    "KFP": ("kubeflow.org", ("ml-pipeline",), needed("KFP"), True),
     "Argo": ("argoproj.io", ("workflow-controller",), "3.5", True),
-    "KubeRay": ("ray.io", ("kuberay-operator",), "1.6", False),
-    "Kueue": ("kueue.x-k8s.io", ("kueue-controller-manager",), "0.17.7", False),
+    "KubeRay": ("ray.io", ("kuberay-operator",), needed("KubeRay"), False),
+    "Kueue": ("kueue.x-k8s.io", ("kueue-controller-manager",), needed("Kueue"), False),
 }
-KUBERNETES = "1.27"
+KUBERNETES = needed("Kubernetes")
 DEFAULT_CLASS = "storageclass.kubernetes.io/is-default-class"
 # What this command itself does: (verb, group, resource), in the namespace of the overlay.
 OURS = (
@@ -26,6 +27,7 @@ OURS = (
     ("list", "", "events"),
     ("get", "", "secrets"),
     ("create", "", "secrets"),
+    ("delete", "", "secrets"),
     ("create", "", "serviceaccounts/token"),
     ("list", ARGO["group"], "workflows"),
     ("create", "rbac.authorization.k8s.io", "rolebindings"),
@@ -45,9 +47,9 @@ def versions(site: Site) -> str:
     groups = {group.name for group in getattr(site.ask(site.groups.get_api_versions), "groups", [])}
     images = _images(site)
     wrong = [] if _at_least(server, KUBERNETES) else [f"Kubernetes {server} is older than {KUBERNETES}"]
-    for part, (group, names, floor, needed) in PARTS.items():
+    for part, (group, names, floor, must) in PARTS.items():
         if group not in groups:
-            wrong += [f"{part} is not installed (no API group {group})"] if needed else []
+            wrong += [f"{part} is not installed (no API group {group})"] if must else []
             continue
         site.parts[part] = version = next((_tag(images[name]) for name in names if name in images), "unknown")
         if not _at_least(version, floor):

@@ -12,7 +12,7 @@ from tests.e2e.on_cluster.steps import Failed
 from tests.e2e.on_cluster.telling import SOON, Watch, late, shown
 
 TOO_LARGE = "train.batch_size=100000"  # Pins a step, of a catalogue of 400: refused by model/training/loop.py
-# 1.6 billion parameters, 6 GB, on a worker of 2 GiB; everything before the training stays as it was, and is cached.
+# 1.6 billion parameters, 6 GB, on a worker of 2 GiB.
 TOO_BIG = ("vision.width=8192", "train.max_failures=0")
 STARTS = 600.0  # seconds until the first training of a run has ended: steps before it, a Ray cluster
 

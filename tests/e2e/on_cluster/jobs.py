@@ -34,8 +34,10 @@ def finished(site: Site, name: str, seconds: float, namespace: str) -> None:
     """
 
     def ended() -> str | None:
+        """By its conditions: a Job with further tries has failed pods too."""
         job: Any = site.ask(site.batch.read_namespaced_job_status, name, namespace)
-        return "done" if job.status.succeeded else "failed" if job.status.failed else None
+        now = {one.type for one in job.status.conditions or [] if one.status == "True"}
+        return "done" if "Complete" in now else "failed" if "Failed" in now else None
 
     def seen() -> list[str]:
         return [*evidence.of_object(site, name, namespace), *evidence.of_pods(site, f"job-name={name}", namespace)]
@@ -63,7 +65,7 @@ def manifest(site: Site, name: str, command: Sequence[str], seconds: float, pod:
         "imagePullPolicy": "IfNotPresent",
         "command": list(command),
         "env": pod["env"],
-        "resources": {"requests": {"cpu": "100m", "memory": "512Mi"}, "limits": {"cpu": "2", "memory": "3Gi"}},
+        "resources": {"requests": {"cpu": "20m", "memory": "256Mi"}, "limits": {"cpu": "2", "memory": "3Gi"}},
         "securityContext": {
             "allowPrivilegeEscalation": False,
             "readOnlyRootFilesystem": True,

@@ -53,7 +53,7 @@ def apply(site: Site) -> str:
     said = kubectl("apply", "-f", "-", stdin=yaml.safe_dump_all(objects, sort_keys=False), seconds=180)
     site.clock.tell(f"{len(said.splitlines())} objects applied")
     for name in once:
-        jobs.finished(site, name, 300, site.namespace)
+        jobs.finished(site, name, 900, site.namespace)  # its pod may be the first that pulls the image, 3 GB
         site.clock.tell(f"job/{name} is done")
     for name in FIRST:
         ready(site, name, 600)
@@ -71,7 +71,7 @@ def with_image(site: Site) -> Path:
     whole = {
         "apiVersion": "kustomize.config.k8s.io/v1beta1",
         "kind": "Kustomization",
-        "resources": [os.path.relpath(OVERLAY, folder.resolve())],
+        "resources": [os.path.relpath(OVERLAY.resolve(), folder.resolve())],
         "images": [image],
     }
     (folder / "kustomization.yaml").write_text(yaml.safe_dump(whole, sort_keys=False))

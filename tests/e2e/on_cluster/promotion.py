@@ -10,7 +10,13 @@ from tests.e2e.on_cluster.steps import Failed
 
 SECRET, KEY = "pinclip-encoder", "token"
 LABEL = {"pinclip.dev/reads-features": "true"}
-CROWN = "import mlflow, sys; mlflow.MlflowClient().set_registered_model_alias('pinclip', 'champion', sys.argv[1])"
+CROWN = """
+import sys
+from components.mlflow_client import connect
+from components.settings import Settings
+settings = Settings()
+connect(settings).set_registered_model_alias(settings.model_name, "champion", sys.argv[1])
+"""
 # Exit code 0 with what the encoder found, 3 where nothing answers, 1 for all else.
 SEARCH = """
 import json, os, sys, urllib.error, urllib.request

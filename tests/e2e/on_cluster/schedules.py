@@ -16,14 +16,19 @@ from tests.e2e.on_cluster.steps import Failed
 NAME = "e2e-twice"
 SCHEDULES = f"{EXPERIMENT}-schedules"  # an experiment of its own: `apply` deletes what it made there and the file lacks
 MINUTES = 3  # between two firings; the two runs go on side by side
-# Printed by Python in a pod that may speak to MLflow.
+# Printed by Python in a pod that may speak to MLflow, whose address it has as the steps have it; nothing, before the
+# first registration.
 VERSIONS = """
-import json, mlflow
-client = mlflow.MlflowClient()
-for one in client.search_model_versions("name = 'pinclip'"):
-    print("VERSION", json.dumps({"version": int(one.version), **dict(one.tags)}))
-for alias, version in (client.get_registered_model("pinclip").aliases or {}).items():
-    print("ALIAS", json.dumps({"alias": alias, "version": int(version)}))
+import json
+from components.mlflow_client import connect
+from components.settings import Settings
+settings = Settings()
+client, ours = connect(settings), f"name = '{settings.model_name}'"
+for one in client.search_model_versions(ours):
+    print("VERSION", json.dumps({**dict(one.tags), "version": int(one.version)}))
+for model in client.search_registered_models(ours):
+    for alias, version in model.aliases.items():
+        print("ALIAS", json.dumps({"alias": alias, "version": int(version)}))
 """
 
 

@@ -36,12 +36,22 @@ def on_node(site: Site, objects: list[Object]) -> list[Object]:
     wanted = [one for whole in objects for one in _claims(whole)]
     made = [_volume(site, one) for one in wanted]
     _run(site, "e2e-folders", ["python", "-c", GIVE, *(f"/volumes/{one.claim}:{one.user}" for one in wanted)])
-    for one in made:  # of an earlier call, whose claim is gone
-        found: Any = site.ask(site.core.read_persistent_volume, one["metadata"]["name"], none_for={404})
-        if found is not None and found.status.phase in ("Released", "Failed"):
-            site.ask(site.core.delete_persistent_volume, one["metadata"]["name"], none_for={404})
+    for one in made:
+        _clear_away(site, one["metadata"]["name"])
     kubectl("apply", "-f", "-", stdin=yaml.safe_dump_all(made))
     return objects
+
+
+def _clear_away(site: Site, name: str) -> None:
+    """A volume of an earlier call whose claim is gone, to its end: what is applied before that goes with it."""
+
+    def now() -> Any:
+        return site.ask(site.core.read_persistent_volume, name, none_for={404})
+
+    found = now()
+    if found is not None and (found.status.phase in ("Released", "Failed") or found.metadata.deletion_timestamp):
+        site.ask(site.core.delete_persistent_volume, name, none_for={404})
+        site.clock.until(lambda: now() is None, 60, f"The volume {name} of an earlier call did not go")
 
 
 def delete(site: Site) -> None:
@@ -93,4 +103,4 @@ def _run(site: Site, name: str, command: list[str]) -> None:
         site.ask(site.core.create_namespace, body)
     folder = {"name": "volumes", "hostPath": {"path": FOLDER, "type": "DirectoryOrCreate"}}
     pod = {"labels": {}, "env": [], "mounts": [{"name": "volumes", "mountPath": "/volumes"}], "volumes": [folder]}
-    jobs.run(site, name, command, 240, pod | {"root": True}, ROOM)
+    jobs.run(site, name, command, 900, pod | {"root": True}, ROOM)  # the first that pulls the image, 3 GB

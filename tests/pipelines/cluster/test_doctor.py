@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from pipelines.cluster import argo_retries
-from pipelines.cluster.doctor import FLOORS, cluster_checks, floor
+from pipelines.cluster.doctor import cluster_checks, floor
 from pipelines.cluster.profiles import read_profile
+from pipelines.cluster.versions import FLOORS
 
 CONFIG_MAP = "/api/v1/namespaces/kubeflow/configmaps/workflow-controller-configmap"
 HOME = "/api/v1/namespaces/pinclip"
@@ -110,6 +111,20 @@ def test_labels_that_kfp_goes_by_are_told_with_the_command(server, host, kuberne
     (state, _, advice) = found(host)["namespace"][0]
     assert state == "warn"
     assert advice.startswith("kubectl label namespace pinclip --overwrite app.kubernetes.io/part-of=kubeflow-profile")
+
+
+def test_the_operator_of_rays_is_found_however_it_was_installed(server, host, kubernetes):
+    """Kustomize names its Deployment otherwise than Helm."""
+    path = "/apis/apps/v1/namespaces/default/deployments/kuberay-operator"
+    kubernetes.objects[path]["metadata"]["labels"] = {"app.kubernetes.io/name": "kuberay"}
+    assert found(host)["KubeRay"] == [("ok", "1.6.2", "")]
+
+
+def test_a_namespace_that_the_queue_does_not_take_is_told(server, host, kubernetes):
+    del kubernetes.objects[HOME]["metadata"]["labels"]["pinclip.dev/queue"]
+    (only,) = found(host)["profile"]
+    assert (only[0], only[2]) == ("fail", "`kubectl label namespace pinclip --overwrite pinclip.dev/queue=true`")
+    assert "ClusterQueue pinclip takes nothing from the namespace pinclip" in only[1]
 
 
 @pytest.mark.parametrize(

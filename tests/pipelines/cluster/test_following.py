@@ -40,6 +40,44 @@ def test_what_is_missing_is_told_before_anything_is_made(server, host, kubernete
     assert not server.rows["runs"] and not server.rows["pipelines"] and not server.rows["recurring_runs"]
 
 
+def test_a_server_that_is_too_old_is_told_before_anything_is_made(server, host, kubernetes):
+    server.version = "2.15.2"
+    says = "KFP 2.15.2 is too old; 2.16 or newer is needed"
+    with pytest.raises(ClusterError, match=says):
+        send(host)
+    with pytest.raises(ClusterError, match=says):
+        lacking(*changes(host, SCHEDULES))
+    assert not server.rows["runs"] and not server.rows["pipelines"]
+
+
+@pytest.mark.parametrize(
+    ("operator", "image", "says"),
+    [
+        (
+            "default/deployments/kuberay-operator",
+            "quay.io/kuberay/operator:v1.5.1",
+            "KubeRay v1.5.1 is too old; 1.6 or",
+        ),
+        ("kueue-system/deployments/kueue", "registry.k8s.io/kueue/kueue:v0.17.6", "Kueue v0.17.6 is too old; 0.17.7"),
+    ],
+)
+def test_an_operator_that_is_too_old_is_told_before_anything_is_made(server, host, kubernetes, operator, image, says):
+    deployment = kubernetes.objects[f"/apis/apps/v1/namespaces/{operator}"]
+    deployment["spec"]["template"]["spec"]["containers"] = [{"image": image}]
+    with pytest.raises(ClusterError, match=says):
+        send(host)
+    assert not server.rows["runs"]
+
+
+def test_labels_that_kfp_goes_by_are_asked_for_when_a_run_starts(server, host, kubernetes):
+    del kubernetes.objects[HOME]["metadata"]["labels"]["app.kubernetes.io/part-of"]
+    (only,) = send(host)[2]
+    assert only == (
+        "The namespace pinclip lacks labels that KFP goes by; "
+        "`kubectl label namespace pinclip --overwrite app.kubernetes.io/part-of=kubeflow-profile`."
+    )
+
+
 def test_what_argo_will_not_try_again_is_said_and_the_run_starts(server, host, kubernetes):
     kubernetes.put(CONFIG_MAP, data={})
     _, _, said = send(host)

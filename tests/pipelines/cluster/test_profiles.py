@@ -105,6 +105,16 @@ def test_the_steps_that_embed_get_a_gpu_and_the_pods_of_a_rayjob_theirs(cluster)
     assert all(profile.step("training", name).ray.workers.gpu for name in with_rayjob)
 
 
+def test_no_step_asks_the_internet_for_weights(cluster):
+    """Nor does a Ray pod, which is handed nothing of the step's variables."""
+    pipeline, _ = cluster
+    for name, (_, container) in by_step(pipeline).items():
+        env = {one["name"]: one["value"] for one in container["env"]}
+        assert env["HF_HUB_OFFLINE"] == "1", name
+        if VARIABLE in env:
+            assert RayJob.model_validate_json(env[VARIABLE]).env["HF_HUB_OFFLINE"] == "1", name
+
+
 def test_training_by_hand(cluster):
     """One step worked out by hand from deploy/profiles/cluster.yaml."""
     pipeline, platform = cluster
@@ -120,7 +130,7 @@ def test_training_by_hand(cluster):
     asked = platform["platforms"]["kubernetes"]["deploymentSpec"]["executors"][label]
     assert asked["activeDeadlineSeconds"] == "259200"
     assert [(one["constant"], one["mountPath"]) for one in asked["pvcMount"]] == [("pinclip-data", "/data")]
-    assert [(one["mountPath"], one["sizeLimit"]) for one in asked["emptyDirMounts"]] == [("/tmp", "10Gi")]
+    assert [(one["mountPath"], one["sizeLimit"]) for one in asked["emptyDirMounts"]] == [("/tmp", "6Gi")]
     (secret,) = asked["secretAsEnv"]
     assert secret["secretName"] == "pinclip-mlflow"
     assert {"secretKey": "password", "envVar": "MLFLOW_TRACKING_PASSWORD"} in secret["keyToEnv"]

@@ -34,9 +34,9 @@ def settings(**more: object) -> RayJob:
     return RayJob.model_validate(LEAST | more)
 
 
-def cluster() -> RayJob:
-    """What deploy/profiles/cluster.yaml hands to the step, by way of the environment variable."""
-    profile = read_profile("cluster")
+def cluster(name: str = "cluster") -> RayJob:
+    """What a profile of deploy/profiles hands to the step, by way of the environment variable."""
+    profile = read_profile(name)
     ray = profile.step("training", "train").ray.model_copy(update={"image": profile.image})
     return RayJob.model_validate_json(ray.model_dump_json(exclude_defaults=True))
 
@@ -56,6 +56,7 @@ def pods_of(job: dict) -> list[dict]:
 ASKED = {
     "least": settings(),
     "cluster": cluster(),
+    "lab": cluster("lab"),
     "secrets": settings(service_account="pinclip-ray", env={"A": "b"}, secrets=SECRETS),
     "gpu": settings(workers=LEAST["workers"] | {"gpu": {"count": 2}}, queue="pinclip"),
 }

@@ -180,6 +180,7 @@ class Recording:
     def sleep(self, seconds: float) -> None:
         """An event a look; from the end of the submitter on, nothing but what was seen until the RayJob was deleted."""
         self.now += seconds
+        assert not self.ended or self.now < self.ended + 600, "nobody ends it, as on the cluster"
         what = self.left[0]
         if what["kind"] == "RayJob" and what["metadata"].get("deletionTimestamp"):
             return
