@@ -427,6 +427,18 @@ boards: {table: boards.parquet, board_id: board, pin_id: pin}
         run(data, spec)
 
 
+def test_times_as_ids_that_only_nanoseconds_part_are_refused(data):
+    times = pa.array([1_000, 1_001, 1_002], pa.timestamp("ns"))
+    pq.write_table(pa.table({"id": times, "image": [image()] * 3, "made": times}), data / "items.parquet")
+    catalogue, _, quarantine = run(data, "pins: {table: items.parquet, pin_id: id, image: image, created_at: made}")
+    assert [pin["pin_id"] for pin in pins(catalogue)] == ["1970-01-01T00:00:00.000001+00:00"]
+    reason = "pin_id is a time with nanoseconds; export the column as text or integers"
+    assert [row[2] for row in quarantine] == [reason] * 2
+    pq.write_table(pa.table({"id": ["a"], "image": [image()], "made": times[1:2]}), data / "items.parquet")
+    catalogue, rows, _ = run(data, "pins: {table: items.parquet, pin_id: id, image: image, created_at: made}")
+    assert (rows["pins"]["reason"], catalogue.read("pins", ["created_at"])["created_at"].null_count) == ("", 0)
+
+
 def test_prefixes_part_the_ids_of_two_tables(data):
     (data / "more.csv").write_text("board,item\nb,1\n")
     spec = """
