@@ -78,7 +78,10 @@ def _read(place: str, row: dict[Any, Any]) -> Row:
     if read.query and others:
         raise ValueError(f"{place} has a query and {', '.join(others)}; give a query alone, or a Pin without one.")
     if not read.query and not others:
-        raise ValueError(f"{place} is empty; give an image, a text ({', '.join(TEXT_SIGNALS)}) or a query.")
+        raise ValueError(
+            f"{place} is empty, or nothing is left of it once cleaned; "
+            f"give an image, a text ({', '.join(TEXT_SIGNALS)}) or a query."
+        )
     return read
 
 

@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 
 from model.data.catalogue import TEXT_SIGNALS
-from model.data.cleaning import clean, clean_texts
+from model.data.cleaning import clean_query, clean_texts
 from model.data.images.base64_images import decoded, looks_like_base64
 
 FIELDS = ("image", *TEXT_SIGNALS, "query")
@@ -42,7 +42,7 @@ def read_row(fields: Mapping[Any, Any]) -> Row:
     texts = {name: _text(name, fields.get(name), takes_list=name == "annotations") for name in TEXT_SIGNALS}
     query = _text("query", fields.get("query"), takes_list=False)
     assert query is None or isinstance(query, str)
-    return Row(_image(fields.get("image")), clean_texts(texts), clean(query))
+    return Row(_image(fields.get("image")), clean_texts(texts), clean_query(query))
 
 
 def _image(value: Any) -> bytes | None:

@@ -11,7 +11,7 @@ import numpy as np
 from pydantic import ValidationError
 
 from model.data.catalogue import TEXT_SIGNALS
-from model.data.cleaning import clean, clean_texts
+from model.data.cleaning import clean_query, clean_texts
 from model.data.images.base64_images import decoded
 from model.data.images.decoding import UnreadableImage, to_pixels
 from serving.encoder import Encoder
@@ -93,7 +93,7 @@ def picture(image: str, whose: str, encoder: Encoder, config: ServiceConfig) -> 
 def words(text: str | None, config: ServiceConfig) -> str:
     """What is searched for, cleaned as the queries of a catalogue; "" where nothing is left."""
     _check_length("text", text or "", config)
-    return clean(text)
+    return clean_query(text)
 
 
 def _check_length(whose: str, text: str | list[str | None], config: ServiceConfig) -> None:

@@ -471,5 +471,6 @@ def test_an_import_that_was_killed_gives_the_same_bytes(data, tmp_path):
     killed = subprocess.run([sys.executable, "-c", KILLED, data / "spec.yaml", again], check=False)
     assert (killed.returncode, again.exists()) == (-signal.SIGKILL, False)
     import_catalogue(load_spec(data / "spec.yaml"), again)
+    assert not list(tmp_path.glob(".again*"))
     for file in sorted(path.relative_to(again) for path in again.rglob("*") if path.is_file()):
         assert (again / file).read_bytes() == (expected.root / file).read_bytes(), file
