@@ -47,6 +47,8 @@ def read_row(fields: Mapping[Any, Any]) -> Row:
 
 def _image(value: Any) -> bytes | None:
     value = _plain(value)
+    if isinstance(value, dict) and value.get("bytes") is not None:  # as Hugging Face's tables hold pictures
+        value = _plain(value["bytes"])
     if isinstance(value, bytes | bytearray | memoryview):
         return bytes(value)
     if value is None:
@@ -73,19 +75,21 @@ def _text(name: str, value: Any, takes_list: bool) -> str | list[str | None] | N
 
 
 def _plain(value: Any) -> Any:
-    """Arrow's scalars and NumPy's arrays as Python's own; None where there is no value."""
+    """Scalars and arrays of pyarrow, NumPy and pandas as Python's own; None where there is no value."""
     if isinstance(value, pa.Scalar):
         value = value.as_py()
-    if isinstance(value, pa.Array | pa.ChunkedArray):
-        return value.to_pylist()
-    if isinstance(value, np.ndarray):
-        return value.tolist()
+    if isinstance(value, str | bytes | bytearray | memoryview):
+        return value
+    ways = (getattr(value, name, None) for name in ("to_pylist", "tolist"))
+    as_list = next(filter(None, ways), None)
+    if as_list is not None:
+        value = as_list()
     return None if _is_missing(value) else value
 
 
 def _is_missing(value: Any) -> bool:
-    """NaN and NaT are unlike themselves, and pandas' NA does not say whether it is."""
-    try:
-        return value is None or bool(value != value)
-    except (TypeError, ValueError):
-        return type(value).__name__ == "NAType"
+    """None, pandas' NA, and what is unlike itself: NaN and NaT. Of arrays the comparison is none of these answers."""
+    if value is None or type(value).__name__ == "NAType":
+        return True
+    unlike = value != value
+    return isinstance(unlike, bool | np.bool_) and bool(unlike)
