@@ -1,8 +1,8 @@
 """A list of words in one cell: a list column, or text that a table had to write it as.
 
 `["red lamp", "desk"]` (JSON), `['red lamp', 'desk']` (Python) and `['red lamp' 'desk']` (numpy) cannot be meant as one
-word and are read as lists, as are a tuple, a set or an array of PostgreSQL whose items all stand in quotes; `red lamp|desk`
-is cut where the spec names the separator, else counted as suspicious.
+word and are read as lists, as are a tuple, a set or an array of PostgreSQL whose items all stand in quotes. Text like
+`red lamp|desk` is cut where the spec names the separator, else counted as suspicious.
 """
 
 import ast
