@@ -121,8 +121,15 @@ def _form(body: bytes, content_type: str) -> dict[str, Any]:
         content = part.get_payload(decode=True)
         if not isinstance(name, str) or not isinstance(content, bytes):
             raise Refused(422, "The form has a part without a name; send pin_id, image and texts.")
+        if name in fields and name != "annotations":
+            raise Refused(422, f"The form names {name} twice; send it once.")
         try:
-            fields[name] = base64.b64encode(content).decode() if name == "image" else content.decode()
+            value = base64.b64encode(content).decode() if name == "image" else content.decode()
         except UnicodeDecodeError:
             raise Refused(422, f"{name} is not UTF-8.") from None
+        fields[name] = [*_as_list(fields[name]), value] if name in fields else value
     return fields
+
+
+def _as_list(value: str | list[str]) -> list[str]:
+    return [value] if isinstance(value, str) else value
