@@ -79,33 +79,6 @@ def test_texts_and_pictures_are_read_as_a_catalogues_are(service):
     assert service.post("/v1/search", {"text": "nan"}).status_code == 422
 
 
-def test_every_form_of_a_value_gives_the_vector_of_the_catalogue(service, published):
-    """Lists, one text, null, blanks; base64 in all its letters. Against the encoder on the cleaned Pin."""
-    picture = as_text(drawn(4))
-    same = [
-        {"title": " te\u0301al\r\n", "annotations": ["a ", None, "", "null", "b", "a"], "image": picture},
-        {"title": "t\u00e9al", "annotations": "a, b", "caption": None, "description": "", "image": picture},
-        {"title": "\ufefft\u00e9al\x00", "annotations": ["a", "b"], "caption": "nan", "image": picture.rstrip("=")},
-        {"title": "t\u00e9al", "annotations": ["a", "b"], "description": "\u2066 ", "image": _lines(picture)},
-        {"title": "t\u00e9al", "annotations": ["a", "b"], "image": picture.translate(str.maketrans("+/", "-_"))},
-        {"title": "t\u00e9al", "annotations": ["a", "b"], "image": "data:image/png;base64," + picture},
-    ]
-    pins = [{"pin_id": f"form-{i}", **fields} for i, fields in enumerate(same)]
-    vectors = [service.post("/v1/pins", {"pins": [pin]}).json()["pins"][0]["vector"] for pin in pins]
-    assert vectors == [vectors[0]] * len(pins)
-    texts = [{"title": "t\u00e9al", "annotations": "a, b"}]
-    expected = Embedder(published[0][-1].model_folder).pins([drawn(4)], texts)[0]
-    assert np.dot(vectors[0], expected) > 0.999
-    alone = [{"title": "teal", "annotations": empty} for empty in ([], None, "", [None], ["null"])]
-    vectors = [service.post("/v1/pins", {"pins": [{"pin_id": "alone", **pin}]}).json() for pin in alone]
-    assert len({json.dumps(one["pins"][0]["vector"]) for one in vectors}) == 1
-
-
-def _lines(text: str) -> str:
-    """As MIME breaks base64."""
-    return "\r\n".join(text[i : i + 76] for i in range(0, len(text), 76))
-
-
 def test_an_older_push_is_answered_and_not_stored(service):
     def pushed(time: str, title: str) -> bool:
         pin = {"pin_id": "twice", "title": title, "time": time}
