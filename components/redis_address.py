@@ -44,10 +44,14 @@ def check_redis_address(address: str) -> None:
     if re.search(r"\s", address):
         raise _wrong("holds a space", "take it out")
     server, *options = address.split(",")
+    if server.startswith("[") and "@" not in server:
+        raise _wrong("begins with an IPv6 address, which Feast cannot read", f"name the host, as in {FORM}")
     if "@" in server or not _is_server(server):
         raise _wrong("does not begin with host:port", f"write it as {FORM}")
     for option in options:
-        _check_option(option)
+        _check_name(*option.partition("=")[:2])
+    for option in options:
+        _check_value(*option.partition("=")[::2])
 
 
 def _is_server(text: str) -> bool:
@@ -55,13 +59,15 @@ def _is_server(text: str) -> bool:
     return bool(host) and "=" not in text and port.isascii() and port.isdecimal() and 0 < int(port) < 2**16
 
 
-def _check_option(option: str) -> None:
-    name, separator, text = option.partition("=")
+def _check_name(name: str, separator: str) -> None:
     if not separator:
         raise _wrong("has a part that is no option=value", f"name one server, no comma in the password, as in {FORM}")
     if name not in KINDS:
         told = f"option {name}" if name.lower() in FOREIGN else "such option"
         raise _wrong(f"is no address of Feast's form: it knows no {told}", f"leave that out, as in {FORM}")
+
+
+def _check_value(name: str, text: str) -> None:
     kind = KINDS[name]
     try:
         value = json.loads(text)  # as Feast does

@@ -3,26 +3,32 @@
 import fcntl
 import json
 import os
+import re
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from functools import cache
+from hashlib import sha256
 from pathlib import Path
+
+BOOT, PROCESSES = Path("/proc/sys/kernel/random/boot_id"), Path("/proc/self/ns/pid")
 
 
 @contextmanager
 def replaced(path: Path) -> Iterator[Path]:
     """Yields a scratch path beside `path`; on success it takes the place of `path` (a file or a folder).
 
-    On an error the scratch is removed and `path` is left as it was.
+    On an error the scratch is removed and `path` is left as it was. What processes that were killed left is removed.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    scratch = path.parent / f".{path.name}.{os.getpid()}.partial"
+    _sweep(path)
+    scratch = path.parent / f".{path.name}.{_place()}{os.getpid()}.partial"
     remove(scratch)
     try:
         yield scratch
         if path.is_dir() and not path.is_symlink():
-            retired = path.parent / f".{path.name}.{os.getpid()}.retired"
+            retired = path.parent / f".{path.name}.{_place()}{os.getpid()}.retired"
             path.replace(retired)
             scratch.replace(path)
             remove(retired)
@@ -60,6 +66,43 @@ def write_text(path: Path, text: str) -> None:
 
 def write_json(path: Path, value: object) -> None:
     write_text(path, json.dumps(value, indent=2) + "\n")
+
+
+def _sweep(path: Path) -> None:
+    """Removes what dead processes left beside `path`: those of this machine alone, for of others nobody here knows."""
+    place = _place()
+    mine = re.compile(rf"\.{re.escape(path.name)}\.{place}(\d+)\.(partial|retired)")
+    for left in path.parent.iterdir() if place else ():
+        found = mine.fullmatch(left.name)
+        if not found or int(found[1]) == os.getpid() or _lives(int(found[1])):
+            continue
+        with suppress(OSError):  # another process may sweep at this moment, or it is not ours to remove
+            if found[2] == "retired" and not path.exists():  # killed between its two renames
+                left.replace(path)
+            remove(left)
+
+
+@cache
+def _place() -> str:
+    """A name of the processes that share numbers with this one: of one start of a machine, in one container, with "-".
+
+    "" where the system does not say.
+    """
+    try:
+        said = f"{BOOT.read_text().strip()} {PROCESSES.readlink()}"
+    except OSError:
+        return ""
+    return sha256(said.encode()).hexdigest()[:8] + "-"
+
+
+def _lives(number: int) -> bool:
+    try:
+        os.kill(number, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return True
 
 
 def remove(path: Path) -> None:

@@ -17,7 +17,8 @@ from model.data.catalogue import TEXT_SIGNALS, joined_texts
 
 MAX_CHARACTERS = 2_000  # far beyond the text tower's context; longer texts are cut
 # What data frames and databases write where a value is missing.
-_MISSING = {"nan", "NaN", "<NA>", "None", "null", "NULL"}
+_MISSING_QUERY = {"nan", "NaN", "<NA>"}  # somebody may search for the other words
+_MISSING = _MISSING_QUERY | {"None", "null", "NULL"}
 # Control characters, replacement and byte-order marks, halves of a character (surrogates), and the marks that turn the
 # reading direction around. The joiner U+200D stays: emoji and many scripts need it.
 _UNWANTED = re.compile("[\x00-\x1f\x7f-\x9f\ufffd\ufeff\ud800-\udfff\u202a-\u202e\u2066-\u2069]")
@@ -27,10 +28,14 @@ RawTexts = Mapping[str, str | Sequence[str | None] | None]  # of a Pin, by signa
 
 def clean(text: str | None) -> str:
     """The text normalised (NFC, single spaces, at most MAX_CHARACTERS); "" where nothing is left. Idempotent."""
-    if not text:
-        return ""
-    text = " ".join(_UNWANTED.sub(" ", unicodedata.normalize("NFC", text)).split())[:MAX_CHARACTERS].rstrip()
+    text = _plain(text)
     return "" if text in _MISSING else text
+
+
+def clean_query(text: str | None) -> str:
+    """What is searched for, cleaned alike; `null` and `None` are words there."""
+    text = _plain(text)
+    return "" if text in _MISSING_QUERY else text
 
 
 def clean_texts(named: RawTexts) -> dict[str, str]:
@@ -41,6 +46,11 @@ def clean_texts(named: RawTexts) -> dict[str, str]:
     texts = {name: _clean_value(named[name]) for name in TEXT_SIGNALS if name in named}
     joined = joined_texts(list(texts.values()))
     return {name: text for name, text in zip(texts, joined, strict=True) if text}
+
+
+def clean_queries(column: pa.Array | pa.ChunkedArray) -> pa.Array:
+    """A string column of queries cleaned; null where nothing is left."""
+    return pa.array([clean_query(value) or None for value in readable(column).to_pylist()], pa.string())
 
 
 def clean_column(column: pa.Array | pa.ChunkedArray) -> pa.Array:
@@ -60,6 +70,12 @@ def readable(column: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
         raw = pa.list_(pa.binary()) if pa.types.is_list(column.type) else pa.binary()
         return pa.array([_decoded(value) for value in column.cast(raw).to_pylist()], column.type)
     return column
+
+
+def _plain(text: str | None) -> str:
+    if not text:
+        return ""
+    return " ".join(_UNWANTED.sub(" ", unicodedata.normalize("NFC", text)).split())[:MAX_CHARACTERS].rstrip()
 
 
 def _decoded(value: bytes | list | None) -> str | list | None:

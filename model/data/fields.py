@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 
 from model.data.catalogue import TEXT_SIGNALS
-from model.data.cleaning import clean, clean_texts
+from model.data.cleaning import clean_query, clean_texts
 from model.data.images.base64_images import decoded, looks_like_base64
 
 FIELDS = ("image", *TEXT_SIGNALS, "query")
@@ -42,11 +42,13 @@ def read_row(fields: Mapping[Any, Any]) -> CleanRow:
     texts = {name: _text(name, fields.get(name), takes_list=name == "annotations") for name in TEXT_SIGNALS}
     query = _text("query", fields.get("query"), takes_list=False)
     assert query is None or isinstance(query, str)
-    return CleanRow(_image(fields.get("image")), clean_texts(texts), clean(query))
+    return CleanRow(_image(fields.get("image")), clean_texts(texts), clean_query(query))
 
 
 def _image(value: Any) -> bytes | None:
     value = _plain(value)
+    if isinstance(value, dict) and value.get("bytes") is not None:  # as Hugging Face's tables hold pictures
+        value = _plain(value["bytes"])
     if isinstance(value, bytes | bytearray | memoryview):
         return bytes(value)
     if value is None:
@@ -73,19 +75,21 @@ def _text(name: str, value: Any, takes_list: bool) -> str | list[str | None] | N
 
 
 def _plain(value: Any) -> Any:
-    """Arrow's scalars and NumPy's arrays as Python's own; None where there is no value."""
+    """Scalars and arrays of pyarrow, NumPy and pandas as Python's own; None where there is no value."""
     if isinstance(value, pa.Scalar):
         value = value.as_py()
-    if isinstance(value, pa.Array | pa.ChunkedArray):
-        return value.to_pylist()
-    if isinstance(value, np.ndarray):
-        return value.tolist()
+    if isinstance(value, str | bytes | bytearray | memoryview):
+        return value
+    ways = (getattr(value, name, None) for name in ("to_pylist", "tolist"))
+    as_list = next(filter(None, ways), None)
+    if as_list is not None:
+        value = as_list()
     return None if _is_missing(value) else value
 
 
 def _is_missing(value: Any) -> bool:
-    """NaN and NaT do not equal themselves, and comparing pandas' NA gives no bool."""
-    try:
-        return value is None or bool(value != value)
-    except (TypeError, ValueError):
-        return type(value).__name__ == "NAType"
+    """None, pandas' NA, NaN or NaT; the last two do not equal themselves. An array is a value."""
+    if value is None or type(value).__name__ == "NAType":
+        return True
+    unlike = value != value
+    return isinstance(unlike, bool | np.bool_) and bool(unlike)

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from model.data.catalogue import REQUIRED, Catalogue
-from model.data.cleaning import REPLACEMENT, clean_column, readable
+from model.data.cleaning import REPLACEMENT, clean_column, clean_queries, readable
 from model.data.ledger import NO_CONSENT, Ledger
 from model.data.reading import read_table
 
@@ -57,9 +57,9 @@ def _read(source: Catalogue, table: str, ledger: Ledger) -> pa.Table:
     """The whole table with readable ids and clean texts; no rows where the source has no such table."""
     rows = read_table(source, table, source.columns(table) or REQUIRED[table])
     ledger.read[table] = rows.num_rows
-    for name in ("query", "title"):
+    for name, cleaned in (("query", clean_queries), ("title", clean_column)):
         if name in rows.column_names:
-            rows = _with(rows, name, clean_column(rows[name]))
+            rows = _with(rows, name, cleaned(rows[name]))
     for name in ("board_id", "pin_id"):
         if name in rows.column_names:
             rows = _with(rows, name, readable(rows[name]))

@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 import torch
 
 from model.data.catalogue import TEXT_SIGNALS, TEXT_TYPES, Catalogue, joined_texts
-from model.data.cleaning import RawTexts, clean, clean_texts
+from model.data.cleaning import RawTexts, clean_query, clean_texts
 from model.data.images.decoding import UnreadableImage, to_pixels
 from model.data.pixels import Pixels
 from model.embedding.columns import VectorColumn
@@ -71,7 +71,7 @@ class Embedder:
         """Query vectors (n, E) float32, in the Pins' space; queries are cleaned as those of a catalogue."""
         kind = TEXT_TYPES.index("query")
         blocks = [
-            self._text_vectors(self._pack([(clean(text), kind) for text in texts[i : i + BLOCK]]))
+            self._text_vectors(self._pack([(clean_query(text), kind) for text in texts[i : i + BLOCK]]))
             for i in range(0, len(texts), BLOCK)
         ]
         return np.concatenate(blocks) if blocks else np.zeros((0, self.dim), dtype=np.float32)

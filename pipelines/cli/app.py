@@ -45,7 +45,7 @@ def import_(
     from pipelines.cli.catalogues import guess_spec, import_tables
 
     if guess:
-        guess_spec(tables or [], out, root)
+        guess_spec(tables or [], spec, out, root)
     else:
         import_tables(spec, out, root, tables or [])
 

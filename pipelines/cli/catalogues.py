@@ -14,10 +14,12 @@ from model.errors import CatalogueError, SpecError
 from model.files import write_text
 
 
-def guess_spec(tables: Sequence[Path], out: Path | None, root: Path | None) -> None:
+def guess_spec(tables: Sequence[Path], spec: Path | None, out: Path | None, root: Path | None) -> None:
     """Prints a first spec for the tables, or writes it to `out`, which must not be there."""
     from model.sources.importer.guess.writing import guess
 
+    if spec is not None:
+        raise SpecError(f"--guess writes a spec and reads none; take --spec {spec} away, or --guess.")
     if not tables:
         raise SpecError("--guess needs tables to look at, e.g. pinclip import --guess items.parquet boards.csv.")
     if out is None:

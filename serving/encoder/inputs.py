@@ -10,7 +10,7 @@ import numpy as np
 from tokenizers import Tokenizer
 
 from model.data.catalogue import TEXT_TYPES
-from model.data.cleaning import RawTexts, clean, clean_texts
+from model.data.cleaning import RawTexts, clean_query, clean_texts
 from model.network.text import encode_texts
 
 PinTexts = dict[str, str]  # clean, by signal name; a Pin without texts has an empty one
@@ -55,5 +55,5 @@ def pin_texts(tokenizer: Tokenizer, texts: Sequence[RawTexts], context: int) -> 
 
 def query_texts(tokenizer: Tokenizer, queries: Sequence[str], context: int) -> PaddedIds:
     return PaddedIds.of(
-        tokenizer, [clean(query) for query in queries], [TEXT_TYPES.index("query")] * len(queries), context
+        tokenizer, [clean_query(query) for query in queries], [TEXT_TYPES.index("query")] * len(queries), context
     )

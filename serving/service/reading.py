@@ -11,7 +11,7 @@ import numpy as np
 from pydantic import ValidationError
 
 from model.data.catalogue import TEXT_SIGNALS
-from model.data.cleaning import clean, clean_texts
+from model.data.cleaning import clean_query, clean_texts
 from model.data.images.base64_images import decoded
 from model.data.images.decoding import UnreadableImage, to_pixels
 from serving.encoder import Encoder
@@ -93,7 +93,7 @@ def request_pixels(image: str, whose: str, encoder: Encoder, config: ServiceConf
 def words(text: str | None, config: ServiceConfig) -> str:
     """The search text, cleaned as the queries of a catalogue; "" where nothing is left."""
     _check_length("text", text or "", config)
-    return clean(text)
+    return clean_query(text)
 
 
 def _check_length(whose: str, text: str | list[str | None], config: ServiceConfig) -> None:
@@ -121,8 +121,15 @@ def _form(body: bytes, content_type: str) -> dict[str, Any]:
         content = part.get_payload(decode=True)
         if not isinstance(name, str) or not isinstance(content, bytes):
             raise RequestRefused(422, "The form has a part without a name; send pin_id, image and texts.")
+        if name in fields and name != "annotations":
+            raise RequestRefused(422, f"The form names {name} twice; send it once.")
         try:
-            fields[name] = base64.b64encode(content).decode() if name == "image" else content.decode()
+            value = base64.b64encode(content).decode() if name == "image" else content.decode()
         except UnicodeDecodeError:
             raise RequestRefused(422, f"{name} is not UTF-8.") from None
+        fields[name] = [*_as_list(fields[name]), value] if name in fields else value
     return fields
+
+
+def _as_list(value: str | list[str]) -> list[str]:
+    return [value] if isinstance(value, str) else value

@@ -86,6 +86,31 @@ def test_the_features_served_are_the_file(project):
     assert np.array_equal(vectors, read_affine(quantized).vectors(read_codes(quantized)))
 
 
+def test_predict_gives_the_vectors_that_are_published(project):
+    """Rows as pyarrow reads the user's own catalogue, lists among them; codes of 8 bits lose a little of some."""
+    import mlflow
+
+    from serving.features import Features
+
+    mlflow.set_tracking_uri(project.settings.mlflow_uri)
+    mlflow.set_registry_uri(project.settings.mlflow_uri)
+    model = mlflow.pyfunc.load_model("models:/pinclip/1")
+    source = Catalogue(project.root / "catalogues/generated")
+    rows = source.read("pins", source.columns("pins")).to_pandas().set_index("pin_id", drop=False)
+    features = Features.of(project.settings.home / "feast/feature_store.yaml")
+    published, missing = features.pin_vectors(list(rows.index), features.newest_space())
+    answer = model.predict(rows)
+    assert list(answer.index) == list(rows.index)
+    predicted = np.stack(answer["vector"].tolist())
+    cosines = (predicted * published).sum(axis=1)[~missing] / np.linalg.norm(published[~missing], axis=1)
+    assert len(cosines) > 350
+    assert (cosines >= 0.999).mean() > 0.99
+    assert cosines.min() > 0.998
+    for kind in (bytearray, memoryview):
+        same = model.predict(rows.head(20).assign(image=[kind(image) for image in rows["image"].head(20)]))
+        assert same["vector"].tolist() == answer["vector"].head(20).tolist()
+
+
 def test_every_feature_is_the_same_in_training_and_serving(project):
     from components.spaces.feature_store import open_store
     from components.spaces.skew import skew

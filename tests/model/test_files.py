@@ -2,9 +2,12 @@
 
 import json
 import os
+import subprocess
+import sys
 
 import pytest
 
+from model import files
 from model.files import remove, replaced, write_json, write_text
 
 
@@ -52,12 +55,54 @@ def test_an_error_leaves_everything_as_it_was(tmp_path, kind):
 
 
 def test_what_a_killed_process_of_this_number_left_is_swept(tmp_path):
-    left = tmp_path / f".file.{os.getpid()}.partial"
+    left = tmp_path / f".file.{files._place()}{os.getpid()}.partial"
     left.mkdir()
     (left / "half").touch()
     write_text(tmp_path / "file", "Grüße 🍵")
     assert (tmp_path / "file").read_bytes().decode() == "Grüße 🍵"
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from model.files import replaced
+with replaced(Path(sys.argv[1])) as scratch:
+    scratch.mkdir()
+    (scratch / "half").touch()
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def names(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+@pytest.mark.skipif(not files._place(), reason="the system does not say which processes share their numbers")
+def test_what_a_killed_process_left_is_swept_by_the_next(tmp_path):
+    for _ in range(2):
+        subprocess.run([sys.executable, "-c", KILLED, tmp_path / "folder"], check=False)
+    assert len(names(tmp_path)) == 1  # the second swept what the first left
+    others = [".folder.99.partial", ".folder.12345678-99.partial", f".else.{files._place()}99.partial"]
+    alive = f".folder.{files._place()}{os.getppid()}.partial"
+    for name in [*others, alive]:
+        (tmp_path / name).touch()
+    with replaced(tmp_path / "folder") as scratch:
+        scratch.mkdir()
+    assert names(tmp_path) == sorted([*others, alive, "folder"])
+
+
+@pytest.mark.skipif(not files._place(), reason="the system does not say which processes share their numbers")
+def test_killed_between_the_two_renames_the_old_is_still_there(tmp_path):
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    retired = tmp_path / f".folder.{files._place()}{dead.pid}.retired"
+    retired.mkdir()
+    (retired / "old").touch()
+    with pytest.raises(ZeroDivisionError), replaced(tmp_path / "folder"):
+        raise ZeroDivisionError
+    assert names(tmp_path) == ["folder"]
+    assert names(tmp_path / "folder") == ["old"]
 
 
 def test_json_ends_with_a_line_end(tmp_path):

@@ -2,6 +2,7 @@
 
 import numpy as np
 from PIL import Image
+from PIL.TiffImagePlugin import SAMPLEFORMAT, TiffImageFile
 
 _WHITE = 255
 
@@ -25,15 +26,27 @@ def wide_as_rgb(wide_HW3: np.ndarray, transparent: tuple[int, int, int]) -> Imag
 def _grey_as_rgb(image: Image.Image) -> Image.Image:
     """Grey of more than 8 bits; Pillow would clip it at 255 instead of scaling it."""
     grey_HW = np.asarray(image)
-    if image.mode == "F":
-        grey_HW = np.nan_to_num(grey_HW, nan=0, posinf=0, neginf=0)
-        scaled_HW = grey_HW * 255 if grey_HW.max(initial=0) <= 1 else grey_HW  # by custom 0 to 1, else 0 to 255
-    elif image.mode == "I":
-        is_16_bits = grey_HW.max(initial=0) < 2**16
-        scaled_HW = grey_HW.clip(0) >> (8 if is_16_bits else 23)
-    else:
+    if image.mode.startswith("I;"):
         scaled_HW = grey_HW >> 8
+    elif image.mode == "F":
+        grey_HW = np.nan_to_num(grey_HW, nan=0, posinf=0, neginf=0)
+        is_share = grey_HW.max(initial=0) <= 1  # by custom 0 to 1, else whole numbers
+        scaled_HW = grey_HW * 255 if is_share else grey_HW / 2 ** _spare_bits(grey_HW)
+    else:
+        grey_HW = grey_HW.view(np.uint32) if _is_unsigned(image) else grey_HW.clip(0)
+        scaled_HW = grey_HW >> _spare_bits(grey_HW)
     grey = scaled_HW.clip(0, 255).astype(np.uint8)
     if isinstance(transparent := image.info.get("transparency"), int):
         grey[grey_HW == transparent] = _WHITE
     return Image.fromarray(grey).convert("RGB")
+
+
+def _is_unsigned(image: Image.Image) -> bool:
+    """Whether a TIFF of 32 bits says so, or says nothing; Pillow reads the upper half of its numbers as negative."""
+    return isinstance(image, TiffImageFile) and image.tag_v2.get(SAMPLEFORMAT, (1,)) == (1,)
+
+
+def _spare_bits(grey_HW: np.ndarray) -> int:
+    """The low bits to drop so that 8 are left. Files of 32 bits a pixel do not say which of them are used: the
+    brightest pixel does."""
+    return max(0, int(grey_HW.max(initial=0)).bit_length() - 8)

@@ -15,7 +15,7 @@ from PIL import Image
 from model.config import PrepareConfig
 from model.data.images import jpeg, png
 from model.data.images.colours import as_rgb, wide_as_rgb
-from model.data.images.formats import format_of, missing_reader
+from model.data.images.formats import format_of, missing_reader, written_size
 
 _BOMBS = (Image.DecompressionBombError, Image.DecompressionBombWarning)
 _ORIENTATION_TAG = 0x0112
@@ -132,6 +132,8 @@ def _header(data: bytes, name: str) -> Image.Image:
     except _BOMBS:
         raise UnreadableImage("too many pixels") from None
     except Exception:  # plugins raise any exception for broken bytes
+        if 0 in (size := written_size(data, name)):
+            raise UnreadableImage("too small", "x".join(map(str, size))) from None
         raise UnreadableImage("truncated") from None
 
 

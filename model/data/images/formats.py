@@ -1,5 +1,6 @@
 """The image formats that are read, and how each is known: by the first bytes of a file, never by its name."""
 
+import struct
 from importlib.util import find_spec
 
 from PIL import features
@@ -44,6 +45,12 @@ def format_of(data: bytes) -> str | None:
     if data[4:8] == b"ftyp":
         return _of_brands(data)
     return next((name for start, name in _SIGNATURES.items() if data.startswith(start)), None)
+
+
+def written_size(data: bytes, name: str) -> tuple[int, ...]:
+    """(width, height) of a PNG, GIF or BMP by its header, for one that Pillow refuses; () where there is none."""
+    layout, place = {"PNG": (">II", 16), "GIF": ("<HH", 6), "BMP": ("<ii", 18)}.get(name, ("", 0))
+    return struct.unpack_from(layout, data, place) if len(data) >= place + struct.calcsize(layout) else ()
 
 
 def missing_reader(name: str) -> str | None:

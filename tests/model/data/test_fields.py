@@ -37,6 +37,12 @@ def test_bytes_of_any_kind(image):
         np.array(["red", None, pd.NA, float("nan"), " chair", "red"], dtype=object),
         pa.array(["red", "chair", None]),
         pa.scalar(["red", "chair"]),
+        pd.array(["red", "chair", pd.NA], dtype="string"),
+        pd.array(["red", "chair"], dtype=pd.ArrowDtype(pa.string())),
+        pd.Series(["red", None, "chair"], index=[7, 8, 9]),
+        pd.Index(["red", "chair"]),
+        pd.Categorical(["red", "chair"]),
+        pa.chunked_array([["red"], ["chair"]]),
         "red, chair",
         np.str_("red, chair"),
     ],
@@ -55,6 +61,10 @@ def test_lists_of_any_kind(annotations):
         ({"title": ["red"]}, "'title' is list; it takes a text."),
         ({"query": {"a": 1}}, "'query' is dict; it takes a text."),
         ({"image": "a.png"}, "'image' is str; it takes the bytes of an image file."),
+        ({"title": pd.array(["red"], dtype="string")}, "'title' is list; it takes a text."),
+        ({"query": pd.array([1, 2])}, "'query' is list; it takes a text."),
+        ({"annotations": pd.array([1, 2])}, "'annotations[…]' is int; it takes a text."),
+        ({"image": {"path": "a.png"}}, "'image' is dict; it takes the bytes of an image file."),
         ({"image": np.zeros(3)}, "'image' is list; it takes the bytes of an image file."),
         ({"annotations": {"red"}}, "'annotations' is set; it takes a list of texts, or one text."),
         ({"annotations": ["red", 7]}, "'annotations[…]' is int; it takes a text."),
@@ -65,6 +75,10 @@ def test_other_types_are_named(fields, sentence):
     with pytest.raises(UnreadableField) as caught:
         read_row(fields)
     assert str(caught.value) == sentence
+
+
+def test_a_picture_as_hugging_face_holds_it():
+    assert read_row({"image": {"bytes": bytearray(b"ab"), "path": None}}).image == b"ab"
 
 
 def test_other_fields_are_not_looked_at():

@@ -14,7 +14,7 @@ from PIL import Image
 
 from model.config import PrepareConfig
 from model.data.catalogue import Catalogue, CatalogueWriter
-from model.data.cleaning import MAX_CHARACTERS, clean
+from model.data.cleaning import MAX_CHARACTERS, clean, clean_query
 from model.data.preparation import prepare
 from model.errors import CatalogueError
 
@@ -173,6 +173,14 @@ def test_texts_are_cleaned(tmp_path):
 @given(st.text(max_size=60))
 def test_cleaning_twice_is_cleaning_once(text):
     assert clean(clean(text)) == clean(text)
+
+
+def test_a_query_may_be_null():
+    assert [clean_query(text) for text in ("null", " None\n", "NULL", "nan", "<NA>", "\ud800", None)] == [
+        *("null", "None", "NULL"),
+        *[""] * 4,
+    ]
+    assert clean("null") == ""
 
 
 def test_clean_by_hand():

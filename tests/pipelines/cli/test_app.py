@@ -55,6 +55,7 @@ def test_help_names_every_command(tmp_path):
         (["run", "--catalogue", "nowhere", "--set", "train.epochs"], "write it as section.key=value"),
         (["run", "--catalogue", "nowhere", "--params", "nowhere.yaml"], "Cannot read the parameters nowhere.yaml"),
         (["import", "--spec", "nowhere.yaml", "--out", "catalogue"], "nowhere.yaml"),
+        (["import", "--spec", "s.yaml", "--guess", "t.csv"], "take --spec s.yaml away, or --guess"),
         (["generate", "--pins", "1", "--out", "catalogue"], "Cannot generate a catalogue with pins 1"),
         (["generate", "--out", "."], "is no catalogue; choose another --out"),
         (["compile", "--out", "."], "is a folder; name the YAML file to write"),

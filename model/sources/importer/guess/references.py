@@ -30,13 +30,17 @@ def table_lines(sample: Sample, known: Spellings, pin_id: str) -> tuple[str, lis
     if words and not board:
         by = next((name for name in rest if any(weight in name.lower() for weight in roles.WEIGHTS)), None)
         more = f", by: {quoted(by)}" if by else ""
-        value = f"{{table: {sample.table}, key: {quoted(pin)}, value: {quoted(words)}{more}}}"
+        table = ", ".join([sample.table, *(f"{key}: {sign}" for key, sign in sample.written().items())])
+        value = f"{{table: {table}, key: {quoted(pin)}, value: {quoted(words)}{more}}}"
         return "annotations", commented("annotations", value, "a table of words")
     board = board or next((name for name in rest if name.lower().endswith("_id")), None)
     if board is None:
+        group = next((name for name in rest if roles.groups(sample.columns[name], sample.columns[pin])), None)
+        which = f"column {group}" if group else "a column"
         return "unused", [
-            f"# {sample.table} is not used: it names Pins by {pin}, but neither boards nor queries; if a column "
-            f"groups Pins, write boards: {{table: {sample.table}, board_id: …, pin_id: {quoted(pin)}}}."
+            f"# {sample.table} is not used: it names Pins by {pin}, but neither boards nor queries. If {which} groups "
+            f"Pins as people do, write boards: {{table: {sample.table}, board_id: {quoted(group or '…')}, "
+            f"pin_id: {quoted(pin)}}}."
         ]
     lines = [*opening, f"    board_id: {quoted(board)}  # the things that hold several Pins", reference]
     title = roles.by_name([name for name in rest if name != board], roles.BOARD_TITLES)

@@ -67,6 +67,17 @@ def is_unique(cells: Cells) -> bool:
     return None not in found and len(set(found)) == len(found) and all(len(cell or "") <= 200 for cell in found)
 
 
+def groups(cells: Cells, pins: Cells) -> bool:
+    """Whether values stand for several Pins each, so that the column may name boards; a brand may too."""
+    found: dict[str, set[str]] = {}
+    for cell, pin in zip(cells, pins, strict=True):
+        value, key = _text(cell), _text(pin)
+        if value and key:
+            found.setdefault(value, set()).add(key)
+    several = sum(len(each) > 1 for each in found.values())
+    return several > 0 and 2 * several >= len(found)
+
+
 def list_options(cells: Cells) -> dict[str, str] | None:
     """{} for a list column or text that is read as lists anyway, {separator: …} for text to cut; None for neither."""
     some = filled(cells)

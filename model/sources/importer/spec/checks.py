@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from model.errors import SpecError
+from model.names import listed, shortened
 
 
 @dataclass(frozen=True)
@@ -15,8 +16,11 @@ class Column:
 
 
 def hint(name: str, known: Iterable[str], called: str = "known keys") -> str:
-    near = difflib.get_close_matches(name, list(known), n=1, cutoff=0.7)
-    return (f"did you mean {near[0]!r}? " if near else "") + f"{called}: {', '.join(known)}."
+    """The nearest of the known names, then all of them; of many those that are most like it."""
+    by_form = {each.lower(): each for each in reversed(list(known))}
+    near = difflib.get_close_matches(name.lower(), by_form, n=1, cutoff=0.7)
+    first = f"did you mean {shortened(by_form[near[0]])!r}? " if near else ""
+    return f"{first}{called}: {listed(known, name)}."
 
 
 def mapping(value: Any, where: str, known: Iterable[str], required: Iterable[str] = ()) -> dict[str, Any]:

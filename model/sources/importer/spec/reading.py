@@ -63,6 +63,9 @@ def load_spec(path: Path, root: Path | None = None) -> Spec:
 
 
 def _spec(tree: Any, path: Path, root: Path) -> Spec:
+    if not isinstance(tree, dict):
+        what = "is empty" if tree is None else f"is a {type(tree).__name__}"
+        raise SpecError(f"the spec {what}; begin it with `pins:`, its table and its columns (docs/specs.md).")
     top = mapping(tree, "the spec", ("pins", "boards", "queries", *DIALECT_KEYS), required=("pins",))
     base = read_dialect(top, "the spec", Dialect())
     boards = tuple(_boards(section, label, base) for label, section in _sections(top, "boards"))

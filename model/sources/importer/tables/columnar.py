@@ -12,7 +12,7 @@ import pyarrow.feather
 import pyarrow.parquet as pq
 
 from model.sources.importer.tables.chunks import Chunk, unreadable
-from model.sources.importer.values.cells import Narrow
+from model.sources.importer.values.cells import Narrow, Shortened
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 EXACT = {pa.float16(): 2**11, pa.float32(): 2**24}  # whole numbers beyond are not one but several
@@ -107,9 +107,10 @@ def _moment(value: int, unit: str) -> datetime | float:
     """A timestamp in UTC; infinity, which no reader of times takes, where the year is not in 1 to 9999."""
     microseconds = value // 1000 if unit == "ns" else value * MICROSECONDS[unit]
     try:
-        return EPOCH + timedelta(microseconds=microseconds)
+        time = EPOCH + timedelta(microseconds=microseconds)
     except OverflowError:
         return math.inf
+    return Shortened.combine(time, time.timetz()) if unit == "ns" and value % 1000 else time
 
 
 def _alone(cell: pa.Scalar) -> Any:

@@ -13,6 +13,7 @@ from model.sources.importer.spec.definition import Table
 from model.sources.importer.spec.dialect import Dialect
 from model.sources.importer.tables.chunks import Chunk
 from model.sources.importer.tables.columnar import arrow_chunks, arrow_columns, parquet_chunks, parquet_columns
+from model.sources.importer.tables.content import check_content
 from model.sources.importer.tables.delimited import csv_chunks, csv_columns
 from model.sources.importer.tables.jsonlines import json_chunks, json_columns
 from model.sources.importer.tables.parts import find_files, folder_columns, kind
@@ -64,6 +65,12 @@ def open_source(table: Table, root: Path, columns: Iterable[Column]) -> Source:
     tally = Tally(table.label)
     files = find_files(table.globs, root, table.label)
     if not files and not table.optional:
+        empty = [pattern for pattern in table.globs if (root / pattern).is_dir()]
+        if empty:
+            raise SpecError(
+                f"{root / empty[0]} ({table.label}) is a folder that holds no tables; "
+                "name a folder with files in it, or export the table again."
+            )
         raise SpecError(
             f"no file in {root} matches {', '.join(table.globs)} ({table.label}); "
             "check the glob, or give the folder the spec's paths start at with --root."
@@ -144,6 +151,7 @@ def require_rows(source: Source) -> None:
 
 
 def _file_columns(file: Path, dialect: Dialect, wanted: Sequence[str]) -> list[str]:
+    check_content(file, kind(file))
     match kind(file):
         case "parquet":
             names = parquet_columns(file)

@@ -9,7 +9,7 @@ import math
 import re
 import unicodedata
 from collections.abc import Callable
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -30,6 +30,10 @@ class Narrow(float):
     """A number of a 16- or 32-bit column that is not one whole number there but several."""
 
 
+class Shortened(datetime):
+    """A time of which the nanoseconds are gone: two of them may have been different."""
+
+
 class BadValue(ValueError):
     """Why a row is refused; generic (no cell contents), so that equal reasons count together."""
 
@@ -47,6 +51,8 @@ def text(value: Any, marks: bool = False) -> str | None:
         return _number(value)
     if isinstance(value, int):
         return str(value)
+    if isinstance(value, Shortened):
+        raise BadValue("is a time with nanoseconds; export the column as text or integers")
     if isinstance(value, date):  # a datetime is a date
         return value.isoformat()
     if isinstance(value, list):

@@ -1,7 +1,8 @@
 """A list of words in one cell: a list column, or text that a table had to write it as.
 
 `["red lamp", "desk"]` (JSON), `['red lamp', 'desk']` (Python) and `['red lamp' 'desk']` (numpy) cannot be meant as one
-word and are read as lists; `red lamp|desk` is cut where the spec names the separator, else counted as suspicious.
+word and are read as lists, as are a tuple, a set or an array of PostgreSQL whose items all stand in quotes. Text like
+`red lamp|desk` is cut where the spec names the separator, else counted as suspicious.
 """
 
 import ast
@@ -13,6 +14,8 @@ from model.sources.importer.values.cells import BadValue, text
 
 LIST_FORMATS = ("json", "python")
 ITEM = re.compile(r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|[^\s,'"\[\]]+""", re.DOTALL)
+QUOTED = re.compile(r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*\"""", re.DOTALL)
+BARE_ITEM = re.compile(r"[^\s,]")
 BARE = re.compile(r"None|nan|NaN|null|[+-]?\d+(?:\.\d*)?(?:[eE][+-]?\d+)?|True|False")
 CUT = re.compile(r"\S\s?[|;,]\s?\S")
 
@@ -54,7 +57,10 @@ def _literal(written: str) -> list[Any] | None:
     """The list that JSON, Python or numpy has written; None where it is none of these."""
     if written.startswith("array(") and written.endswith(")"):
         written = re.sub(r"(, dtype=\S+)?\)$", "", written[len("array(") :]).strip()
-    if not (written.startswith("[") and written.endswith("]")):
+    brackets = written[:1] + written[-1:]
+    if brackets in ("()", "{}") and len(written) > 1 and not BARE_ITEM.search(QUOTED.sub("", written[1:-1])):
+        return _python(written[1:-1])  # a tuple or a set of Python, or an array of PostgreSQL: all items in quotes
+    if brackets != "[]" or len(written) < 2:
         return None
     found = _json(written)
     return _python(written[1:-1]) if found is None else found

@@ -21,12 +21,26 @@ def grey(values: np.ndarray) -> np.ndarray:
         ((RAMP * 65535).astype(np.uint16), 1),
         ((RAMP * 65535).astype(np.int32), 1),
         ((RAMP * (2**31 - 1)).astype(np.int32), 1),
+        ((RAMP * 1023).astype(np.int32), 1),
+        ((RAMP * 200).astype(np.int32), 60),  # of 8 bits, and not of full brightness
         (RAMP.astype(np.float32), 1),
+        ((RAMP * 4095).astype(np.float32), 1),
         ((RAMP * 255).astype(np.float32), 1),
     ],
 )
 def test_wide_grey_is_scaled(values, tolerance):
     assert np.abs(grey(values) - RAMP * 255).max() <= tolerance
+
+
+def test_a_tiff_of_32_bits_is_not_black():
+    few = Image.fromarray(np.linspace(0, 767, 64, dtype=np.int32).reshape(8, 8))
+    assert np.asarray(open_image(encoded(few, "TIFF"))).max() == 767 >> 2
+    half = Image.fromarray((RAMP * (2**32 - 1)).astype(np.uint32).view(np.int32))
+    signed, unsigned = (b"\x53\x01\x03\0\1\0\0\0" + bytes([kind]) for kind in (2, 1))  # the tag SampleFormat
+    data = encoded(half, "TIFF")
+    assert signed in data
+    unsigned = np.asarray(open_image(data.replace(signed, unsigned)))[..., 0]
+    assert np.abs(unsigned.astype(int) - RAMP * 255).max() <= 1
 
 
 def test_numbers_that_are_none_are_black():

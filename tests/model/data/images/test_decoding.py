@@ -64,6 +64,10 @@ def test_cut_anywhere_it_is_refused(format):
         (bomb(10_000, 10_000), "too many pixels"),  # between Pillow's warning and its error
         (bomb(7_000, 7_000), "too many pixels"),  # below Pillow's limits, above ours
         (bomb(100, 100), "truncated"),
+        (bomb(0, 0), "too small"),
+        (bomb(0, 100), "too small"),
+        (b"BM" + bytes(8) + b"\x36\0\0\0\x28\0\0\0" + bytes(4) + b"\x09\0\0\0\1\0\x18\0" + bytes(24), "too small"),
+        (b"BM" + bytes(10), "truncated"),
         (encoded(noise(7, 20), "PNG"), "too small"),
     ],
 )

@@ -427,6 +427,18 @@ boards: {table: boards.parquet, board_id: board, pin_id: pin}
         run(data, spec)
 
 
+def test_times_as_ids_that_only_nanoseconds_part_are_refused(data):
+    times = pa.array([1_000, 1_001, 1_002], pa.timestamp("ns"))
+    pq.write_table(pa.table({"id": times, "image": [image()] * 3, "made": times}), data / "items.parquet")
+    catalogue, _, quarantine = run(data, "pins: {table: items.parquet, pin_id: id, image: image, created_at: made}")
+    assert [pin["pin_id"] for pin in pins(catalogue)] == ["1970-01-01T00:00:00.000001+00:00"]
+    reason = "pin_id is a time with nanoseconds; export the column as text or integers"
+    assert [row[2] for row in quarantine] == [reason] * 2
+    pq.write_table(pa.table({"id": ["a"], "image": [image()], "made": times[1:2]}), data / "items.parquet")
+    catalogue, rows, _ = run(data, "pins: {table: items.parquet, pin_id: id, image: image, created_at: made}")
+    assert (rows["pins"]["reason"], catalogue.read("pins", ["created_at"])["created_at"].null_count) == ("", 0)
+
+
 def test_prefixes_part_the_ids_of_two_tables(data):
     (data / "more.csv").write_text("board,item\nb,1\n")
     spec = """
@@ -459,5 +471,6 @@ def test_an_import_that_was_killed_gives_the_same_bytes(data, tmp_path):
     killed = subprocess.run([sys.executable, "-c", KILLED, data / "spec.yaml", again], check=False)
     assert (killed.returncode, again.exists()) == (-signal.SIGKILL, False)
     import_catalogue(load_spec(data / "spec.yaml"), again)
+    assert not list(tmp_path.glob(".again*"))
     for file in sorted(path.relative_to(again) for path in again.rglob("*") if path.is_file()):
         assert (again / file).read_bytes() == (expected.root / file).read_bytes(), file

@@ -13,6 +13,7 @@ from PIL import Image
 from model.data.catalogue import Catalogue
 from model.errors import SpecError
 from model.sources.importer.catalogue import import_catalogue
+from model.sources.importer.guess.samples import read_samples
 from model.sources.importer.guess.writing import guess
 from model.sources.importer.spec.reading import load_spec
 
@@ -161,3 +162,49 @@ def test_what_is_not_used_is_named(tmp_path):
     text = guess([tmp_path / "artikel.csv"], tmp_path)
     assert yaml.safe_load(text)["pins"]["image"] == {"column": "bild", "folder": "."}
     assert "# not used: marke, angelegt; times: angelegt" in text
+
+
+MYSQL = (
+    "id\ttitle\tdescription\tfile\n1\tA\\tB\ta\\nb\t1.png\n2\tC:\\\\x\t\\N\t2.png\n3\tover\\\ntwo lines\t\\N\t3.png\n"
+)
+
+
+def test_escapes_of_mysql(tmp_path):
+    root = tmp_path / "shop"
+    root.mkdir()
+    for number in range(1, 4):
+        (root / f"{number}.png").write_bytes(picture())
+    (root / "items.tsv").write_text(MYSQL)
+    (root / "words.tsv").write_text("id\tkeyword\n1\tred\\\\blue\n2\t\\N\n")
+    tree, catalogue = imported(root, [root / "items.tsv", root / "words.tsv"])
+    assert (tree["pins"]["quotes"], tree["pins"]["escape"]) == ("none", "\\")
+    assert catalogue.read("pins", ["title"])["title"].to_pylist() == ["A\tB", "C:\\x", "over\ntwo lines"]
+    assert catalogue.read("pins", ["annotations"])["annotations"].to_pylist() == [["red\\blue"], [], []]
+
+
+@pytest.mark.parametrize(
+    ("rows", "quotes", "escape"),
+    [
+        (["1,a", "2,b"], '"', None),
+        (["1,images\\1.jpg", "2,\\N"], '"', None),  # a path of Windows and a missing value
+        (["1,new\\table", "2,b"], '"', None),
+        (["1,\\N", "2,b"], '"', None),  # a missing value needs no escape
+        (['1,"a \\"red\\" lamp"', "2,b"], '"', "\\"),
+        (['1,"a ""red"" lamp"', "2,b"], '"', None),
+        (["1,a\\, b", "2,b"], None, "\\"),
+        (['1,"open', "2,b", '3,close"', "4,c"], None, None),
+    ],
+)
+def test_how_a_table_is_written(tmp_path, rows, quotes, escape):
+    (tmp_path / "t.csv").write_text("\n".join(["id,title", *rows]) + "\n")
+    (sample,) = read_samples([tmp_path / "t.csv"], tmp_path)
+    assert (sample.dialect.quotes, sample.dialect.escape) == (quotes, escape)
+
+
+def test_a_column_that_may_name_boards_is_named(shop):
+    (shop / "lists.csv").write_text("row,sku,wishlist,wishlist_name\n0,100,w1,a\n1,101,w1,a\n2,102,w2,b\n3,103,w2,b\n")
+    text = guess([shop / "products.csv", shop / "lists.csv"], shop)
+    assert "boards" not in yaml.safe_load(text)
+    assert "If column wishlist groups Pins as people do, write boards: {table: lists.csv, board_id: wishlist, " in text
+    (shop / "stock.csv").write_text("sku,shelf\n100,1\n101,2\n102,3\n")
+    assert "If a column groups Pins as people do" in guess([shop / "products.csv", shop / "stock.csv"], shop)

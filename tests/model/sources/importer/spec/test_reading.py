@@ -87,8 +87,8 @@ PINS = "table: a.csv, pin_id: id, image: image"
     [
         ("pins: [", "no YAML at line 1"),
         ("pins: {table: a: b}", "no YAML at line 1"),
-        ("", "the spec is None"),
-        ("- pins", "the spec is"),
+        ("", "the spec is empty"),
+        ("- pins", "the spec is a list"),
         ("boards: {}", "needs the key 'pins'"),
         (f"pins: {{{PINS}}}\nboard: {{}}", "the spec has no key 'board'; did you mean 'boards'?"),
         (f"pins: {{{PINS}, titel: a}}", "pins has no key 'titel'; did you mean 'title'?"),
@@ -166,6 +166,16 @@ def test_a_key_that_stands_twice_and_tabs(load):
         load("pins: {table: a.csv, pin_id: id, image: i, table: b.csv}")
     with pytest.raises(SpecError, match="indent with blanks instead of tabs"):
         load("pins:\n\ttable: a.csv\n")
+
+
+@pytest.mark.parametrize(
+    ("text", "what"), [("", "is empty"), ("# pins\n---\n", "is empty"), ("- pins", "is a list"), ("pins", "is a str")]
+)
+def test_a_spec_that_has_no_sections(load, text, what):
+    with pytest.raises(
+        SpecError, match=f"spec.yaml: the spec {what}; begin it with `pins:`, its table and its columns"
+    ):
+        load(text)
 
 
 def test_yaml_makes_no_objects(load):

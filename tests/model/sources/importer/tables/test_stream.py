@@ -1,5 +1,6 @@
 """Streams of batches from real files, and the sentence each broken file gets."""
 
+import bz2
 import gzip
 import json
 import math
@@ -135,7 +136,7 @@ def test_optional_columns_and_tables(tmp_path):
         ("t.csv", "id,title".encode("utf-16-le"), "holds NUL characters, as UTF-16 has them; save the file as UTF-8"),
         ("t.csv", b"a,iid\n1,2\n", "has no column 'id' (pins); did you mean 'iid'? its columns: a, iid."),
         ("t.csv", b"id,id\n1,2\n", "names the column 'id' twice"),
-        ("t.csv", "id\n1\n".encode("utf-16"), "the first line of"),
+        ("t.csv", "id\n1\n".encode("utf-16"), "is UTF-16 text, by its first bytes; export the table as CSV"),
         ("t.csv", b'id,"title\n1,2\n', "cannot be read"),
         ("t.csv", b'id,title\n1,"open\n2,b\n', "line 2: a quoted value does not end"),
         ("t.parquet", b"PAR1 no", "cannot be read"),
@@ -146,6 +147,22 @@ def test_optional_columns_and_tables(tmp_path):
         ("t.jsonl", b'{"iid": 1}\n', "has no column 'id' (pins); did you mean 'iid'?"),
         ("t.feather", b"ARROW1", "cannot be read"),
         ("t.csv.gz", b"\x1f\x8b", "cannot be read"),
+        ("t.csv", gzip.compress(b"id\n1\n"), "t.csv is compressed (gz); add .gz to its name, or unpack it."),
+        ("t.jsonl", bz2.compress(b"{}"), "t.jsonl is compressed (bz2); add .bz2 to its name"),
+        ("t.tsv", pa.compress(b"id\n1\n", codec="zstd", asbytes=True), "t.tsv is compressed (zst); add .zst"),
+        ("t.csv.gz", b"id\n1\n", "called compressed by the end of its name, .gz, but it is not; take .gz away."),
+        ("t.csv.gz", bz2.compress(b"id\n1\n"), "called compressed by the end of its name, .gz, but it is bz2;"),
+        ("t.parquet", gzip.compress(b"PAR1\x15"), "is compressed (gz); unpack it, for Parquet compresses within."),
+        ("t.csv", b"PAR1\x15\0", "holds Parquet by its first bytes; let its name end in .parquet."),
+        ("t.csv.gz", gzip.compress(b"PAR1\x15"), "holds Parquet by its first bytes"),
+        ("t.feather", b"PAR1\x15\0", "holds Parquet by its first bytes; let its name end in .parquet."),
+        ("t.parquet", b"ARROW1\0\0", "holds Arrow by its first bytes; let its name end in .arrow."),
+        ("t.csv", b"PK\x03\x04\0", "is a ZIP archive, as spreadsheets (.xlsx) are, by its first bytes"),
+        ("t.json", b"SQLite format 3\0", "is an SQLite database, by its first bytes"),
+        ("t.csv", b"PAR1,BZh,PK,ORC\n1,2,3,4\n", "has no column 'id' (pins); its columns: PAR1, BZh, PK, ORC."),
+        ("t.csv", f"{','.join(f'c{n}' for n in range(1000))},ids\n".encode(), ", … and 981 more."),
+        ("t.csv", b"ID\n1\n", "did you mean 'ID'? its columns: ID."),
+        ("t.txt", b"id~" * 1000, f"its columns: {('id~' * 20)}…."),
     ],
 )
 def test_broken_files(tmp_path, name, content, sentence):
@@ -165,6 +182,25 @@ def test_no_file_and_a_missing_column_of_the_filter(tmp_path):
     (tmp_path / "t.csv").write_text("id\n1\n")
     with pytest.raises(SpecError, match="no column 'kind'"):
         open_source(table("t.csv", where='kind == "a"'), tmp_path, [])
+
+
+@pytest.mark.parametrize("inside", [None, "_SUCCESS", ".part-0.parquet.crc", "part-0.parquet"])
+def test_a_folder_without_tables_is_there_and_empty(tmp_path, inside):
+    (tmp_path / "t" / "country=NO").mkdir(parents=True)
+    if inside:
+        (tmp_path / "t" / "country=NO" / inside).touch()
+    with pytest.raises(SpecError, match=r"t \(pins\) is a folder that holds no tables; name a folder with files in it"):
+        open_source(table("t"), tmp_path, [])
+
+
+def test_the_columns_most_like_the_missing_one_are_named(tmp_path):
+    names = [f"column_{n}" for n in range(1000)]
+    (tmp_path / "t.csv").write_text(",".join([*names, "titel"]) + "\n")
+    with pytest.raises(
+        SpecError, match=r"has no column 'title' .* did you mean 'titel'\? its columns: titel, "
+    ) as error:
+        open_source(table("t.csv"), tmp_path, [Column("title")])
+    assert len(str(error.value).removeprefix(str(tmp_path))) < 500
 
 
 def test_all_rows_dropped_names_the_filter(tmp_path):

@@ -32,6 +32,16 @@ from model.sources.importer.values.lists import looks_like_a_list, texts
         ("oak|table|wood", "|", ["oak", "table", "wood"]),
         ("[oak, table]", None, ["[oak, table]"]),  # bare words: whose list that is, nobody can know
         ("[sic]", None, ["[sic]"]),
+        ("('red lamp', 'desk')", None, ["red lamp", "desk"]),
+        ("('oak',)", None, ["oak"]),
+        ("{'oak', 'red, lamp'}", None, ["oak", "red, lamp"]),
+        ('{"red lamp","desk"}', None, ["red lamp", "desk"]),
+        ("()", None, []),
+        ("{}", None, []),
+        ("{oak,table}", None, ["{oak,table}"]),
+        ('{"a": "b"}', None, ['{"a": "b"}']),
+        ("(new)", None, ["(new)"]),
+        ("('open", None, ["('open"]),
     ],
 )
 def test_words(cell, separator, expected):
@@ -47,7 +57,7 @@ def test_a_named_format_is_kept_to():
 
 
 def test_what_looks_like_a_list():
-    suspicious = ["oak|table", "oak; table", "oak, table", "{oak,table}", "[oak, table]", "('a',)"]
+    suspicious = ["oak|table", "oak; table", "oak, table", "{oak,table}", "[oak, table]", "(oak, table)"]
     assert [cell for cell in suspicious if not looks_like_a_list(cell)] == []
     fine = ["oak", "", "[]", '["a"]', "['a' 'b']", ["a|b"], None, "a|", "smile :)"]
     assert [cell for cell in fine if looks_like_a_list(cell)] == []
