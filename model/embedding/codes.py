@@ -24,7 +24,7 @@ from model.embedding.retrieval import top_k
 
 NAMES = ("float32", "int8", "int8_per_dim", "int4", "int4_rotated", "binary", "binary_int8")
 CANDIDATES = 100  # that the signs propose and the int8 codes rank
-BLOCK = 64  # queries whose Hamming distances are held at once
+BLOCK = 64  # queries whose candidates' vectors are held at once
 
 
 class Code(Protocol):
@@ -135,42 +135,30 @@ class Binary:
     def decode(self, stored_NB: np.ndarray) -> np.ndarray:
         if self.fine is not None:
             return self.fine.decode(np.ascontiguousarray(stored_NB[:, self.sign_bytes :]))
-        bits = np.unpackbits(stored_NB, axis=1, count=self.dim)
-        return unit_length(bits.astype(np.float32) * 2 - 1)
+        return unit_length(self._ones(stored_NB))
 
     def search(
         self, queries_QE: np.ndarray, stored_NB: np.ndarray, k: int, excluded: list[np.ndarray] | None = None
     ) -> np.ndarray:
-        signs_NB = np.ascontiguousarray(stored_NB[:, : self.sign_bytes])
-        found = hamming_top_k(_signs(queries_QE), signs_NB, k if self.fine is None else CANDIDATES, excluded)
-        if self.fine is None:
-            return found
-        ranked = [self._ranked(query, row, stored_NB)[:k] for query, row in zip(queries_QE, found, strict=True)]
-        return np.stack(ranked) if ranked else found[:, :k]
+        """The Hamming distance h of two signs is read from their product, E - 2 h: whole numbers, exact in float32."""
+        proposed = k if self.fine is None else CANDIDATES
+        found = top_k(self._ones(_signs(queries_QE)), self._ones(stored_NB), proposed, excluded)[0]
+        return found if self.fine is None else self._ranked(queries_QE, found, stored_NB)[:, :k]
 
-    def _ranked(self, query_E: np.ndarray, rows_K: np.ndarray, stored_NB: np.ndarray) -> np.ndarray:
+    def _ones(self, stored_NB: np.ndarray) -> np.ndarray:
+        """float32 (N, E): -1 and 1."""
+        bits = np.unpackbits(stored_NB[:, : self.sign_bytes], axis=1, count=self.dim)
+        return bits.astype(np.float32) * 2 - 1
+
+    def _ranked(self, queries_QE: np.ndarray, rows_QK: np.ndarray, stored_NB: np.ndarray) -> np.ndarray:
         """The rows by likeness of their int8 codes; -1, which is none, goes last."""
-        likeness_K = np.where(rows_K >= 0, self.decode(stored_NB[rows_K]) @ query_E, -np.inf)
-        return rows_K[np.argsort(-likeness_K, kind="stable")]
-
-
-def hamming_top_k(
-    queries_QB: np.ndarray, stored_NB: np.ndarray, k: int, excluded: list[np.ndarray] | None = None
-) -> np.ndarray:
-    """int64 (Q, K): rows of the k least Hamming distances, equal ones in row order; -1 where the rest is excluded."""
-    k, far = min(k, len(stored_NB)), np.uint16(stored_NB.shape[1] * 8 + 1)
-    queries, stored = _words(queries_QB), _words(stored_NB)
-    found = np.empty((len(queries), k), dtype=np.int64)
-    for start in range(0, len(queries), BLOCK):
-        apart = np.zeros((len(queries[start : start + BLOCK]), len(stored)), dtype=np.uint16)
-        for word in range(stored.shape[1]):
-            apart += np.bitwise_count(queries[start : start + BLOCK, word, None] ^ stored[None, :, word])
-        if excluded is not None:
-            for row, gone in zip(apart, excluded[start : start + BLOCK], strict=True):
-                row[gone] = far
-        best = np.argsort(apart, axis=1, kind="stable")[:, :k]  # of 16 bits: a radix sort
-        found[start : start + BLOCK] = np.where(np.take_along_axis(apart, best, axis=1) < far, best, -1)
-    return found
+        restored_NE, ranked = self.decode(stored_NB), np.empty_like(rows_QK)
+        for start in range(0, len(rows_QK), BLOCK):
+            rows_qK = rows_QK[start : start + BLOCK]
+            likeness_qK = (restored_NE[rows_qK] @ queries_QE[start : start + BLOCK, :, None])[:, :, 0]
+            order = np.argsort(np.where(rows_qK >= 0, -likeness_qK, np.inf), axis=1, kind="stable")
+            ranked[start : start + BLOCK] = np.take_along_axis(rows_qK, order, axis=1)
+        return ranked
 
 
 def codes(x_NE: np.ndarray, seed: int) -> dict[str, Code]:
@@ -183,8 +171,3 @@ def codes(x_NE: np.ndarray, seed: int) -> dict[str, Code]:
 
 def _signs(x_NE: np.ndarray) -> np.ndarray:
     return np.packbits(x_NE >= 0, axis=1)
-
-
-def _words(signs_NB: np.ndarray) -> np.ndarray:
-    """uint64 (N, words): eight bytes counted at once; missing ones are 0 on either side."""
-    return np.pad(signs_NB, ((0, 0), (0, -signs_NB.shape[1] % 8))).view(np.uint64)

@@ -22,7 +22,7 @@ from model.config import Config
 from model.embedding.affine import Affine, read_affine
 from model.embedding.columns import as_binary, as_matrix
 from model.embedding.embedder import vector_column
-from model.embedding.retrieval import top_k
+from model.embedding.retrieval import shared, top_k
 from model.files import replaced, write_json
 
 # Of |x|: candidates for the range. Four bits clip more of the values than eight.
@@ -46,7 +46,7 @@ def keeping_most(x_NE: np.ndarray, candidates: Sequence[C], restored: Callable[[
     def kept(candidate: C) -> float:
         y_NE = restored(candidate)
         found = top_k(y_NE[queries], y_NE, NEIGHBOURS + 1)[0]
-        return float(np.mean([len(np.intersect1d(a, b)) for a, b in zip(exact, found, strict=True)]))
+        return float(shared(exact, found).mean())
 
     return max(candidates, key=kept)
 

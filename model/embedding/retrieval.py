@@ -9,6 +9,7 @@ import numpy as np
 
 BLOCK = 256  # queries whose scores are held at once
 CANDIDATES = 8192  # candidates of a block
+STRETCH = 64  # neighbouring scores of which the largest is looked at first
 
 
 def top_k(
@@ -44,28 +45,46 @@ def top_k_of_blocks(
     return indices, scores
 
 
+def shared(a_QK: np.ndarray, b_QK: np.ndarray) -> np.ndarray:
+    """int64 (Q,): how many results of a_QK are among those of b_QK; -1 is no result."""
+    same_QK = (a_QK[:, :, None] == b_QK[:, None, :]).any(axis=2)
+    return (same_QK & (a_QK >= 0)).sum(axis=1)
+
+
 def _take_out(scores_Qn: np.ndarray, excluded: list[np.ndarray], first: int) -> None:
     """Sets the scores of excluded candidates to -inf; column 0 is candidate `first`."""
-    for row, gone in zip(scores_Qn, excluded, strict=True):
-        row[gone[(gone >= first) & (gone < first + len(row))] - first] = -np.inf
+    row = np.repeat(np.arange(len(excluded)), [len(gone) for gone in excluded])
+    column = np.concatenate(excluded).astype(np.int64) - first
+    here = (column >= 0) & (column < scores_Qn.shape[1])
+    scores_Qn[row[here], column[here]] = -np.inf
 
 
 def _merged(
     indices_QK: np.ndarray, scores_QK: np.ndarray, scores_Qn: np.ndarray, first: int, width: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """The best `width` of what was found before and of the candidates from `first`."""
-    scores = np.concatenate([scores_QK, scores_Qn], axis=1)
-    numbers = np.broadcast_to(np.arange(first, first + scores_Qn.shape[1]), scores_Qn.shape)
-    best = _best(scores, width)  # the earlier ones stand in front, so that equal scores keep index order
-    found = np.take_along_axis(np.concatenate([indices_QK, numbers], axis=1), best, axis=1)
-    return found, np.take_along_axis(scores, best, axis=1)
+    border_Q = _border(scores_Qn, min(width, scores_Qn.shape[1]))
+    if scores_QK.shape[1] == width:  # what does not reach the worst of these is not needed
+        border_Q = np.maximum(border_Q, scores_QK[:, -1])
+    row, column = np.divmod(np.flatnonzero(scores_Qn >= border_Q[:, None]), scores_Qn.shape[1])
+    before = np.repeat(np.arange(len(scores_QK)), scores_QK.shape[1])
+    query = np.concatenate([before, row])
+    index = np.concatenate([indices_QK.ravel(), column + first])
+    score = np.concatenate([scores_QK.ravel(), scores_Qn[row, column]])
+    order = np.lexsort((index, -score, query))  # by query, of each the best first, equal scores in index order
+    best = order[np.searchsorted(query[order], np.arange(len(scores_Qn)))[:, None] + np.arange(width)]
+    return index[best], score[best]
 
 
-def _best(scores_QN: np.ndarray, k: int) -> np.ndarray:
-    """The k best of each row in order; where scores tie at the border, the smaller indices."""
-    border = np.partition(scores_QN, -k, axis=1)[:, -k, None]
-    best = np.empty((len(scores_QN), k), dtype=np.int64)
-    for row, (scores, least) in enumerate(zip(scores_QN, border, strict=True)):
-        reached = np.flatnonzero(scores >= least)
-        best[row] = reached[np.argsort(-scores[reached], kind="stable")][:k]
-    return best
+def _border(scores_Qn: np.ndarray, k: int) -> np.ndarray:
+    """(Q,): a score that at least k of each row reach, and not many more.
+
+    The k-th largest of the stretches' largest scores is one; looking for it takes a fraction of sorting the row.
+    """
+    count = scores_Qn.shape[1]
+    stretch = min(STRETCH, count // (2 * k))
+    if stretch < 2:
+        return np.partition(scores_Qn, -k, axis=1)[:, -k]
+    whole = count // stretch * stretch
+    largest = scores_Qn[:, :whole].reshape(len(scores_Qn), -1, stretch).max(axis=2)
+    return np.partition(largest, -k, axis=1)[:, -k]

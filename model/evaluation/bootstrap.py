@@ -26,7 +26,7 @@ class Bootstrap:
         _, group_Q = np.unique(groups_Q, return_inverse=True)
         count = int(group_Q.max(initial=-1)) + 1
         shares = np.full(count, 1 / max(count, 1))
-        return Bootstrap(group_Q, np.random.default_rng(seed).multinomial(count, shares, DRAWS).astype(np.float32))
+        return Bootstrap(group_Q, np.random.default_rng(seed).multinomial(count, shares, DRAWS).astype(np.float64))
 
     def ratios(self, above_QS: np.ndarray, below_QS: np.ndarray) -> np.ndarray:
         """(D, S): sum of `above` over sum of `below` in each draw; NaN where nothing of `below` was drawn."""

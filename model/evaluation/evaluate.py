@@ -10,7 +10,7 @@ it.
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,14 +26,14 @@ from model.embedding.quantization import calibration_pins
 from model.embedding.retrieval import top_k_of_blocks
 from model.evaluation.metrics import hits, ndcg_at_k, recall_at_k
 from model.evaluation.quantization_study import retention_intervals, study
-from model.evaluation.questions import Question, Tables, questions
+from model.evaluation.questions import Answers, K, Question, Tables, answered, questions
 from model.evaluation.slices import slices
 from model.evaluation.tasks import EvaluationScope, Task, evaluation_scope, related_task, search_task, text_tasks
 from model.files import replaced, write_json
 from model.graph.neighbourhood import read_training
 from model.network.checkpoint import count_parameters, load_model
 
-K = 10
+SCOPES = ("all", "fresh")
 EXAMPLES = 6  # of each task in examples.json
 Metrics = dict[str, Any]
 
@@ -85,17 +85,15 @@ def evaluate(
     report: Callable[[float, str], None] = lambda fraction, message: None,
 ) -> Metrics:
     """Writes the folder above and returns the metrics."""
-    everything, fresh = (evaluation_scope(prepared, neighbours, only_fresh) for only_fresh in (False, True))
+    scopes = {name: evaluation_scope(prepared, neighbours, only_fresh=name == "fresh") for name in SCOPES}
     ours, theirs, affine = pinclip_vectors(vectors), clip_vectors(baseline), read_affine(quantized)
-    metrics = {**retrieval_metrics(ours, everything, config), "fresh": retrieval_metrics(ours, fresh, config)}
+    asked = {name: questions(scope, ours.queries, config) for name, scope in scopes.items()}
+    found = {name: answers(ours, tasks) for name, tasks in asked.items()}
+    metrics = _by_scope({scope: figures(asked[scope], found[scope]) for scope in SCOPES})
     report(0.4, "PinCLIP judged")
-    metrics["baseline_clip"] = {
-        **retrieval_metrics(theirs, everything, config),
-        "fresh": retrieval_metrics(theirs, fresh, config),
-    }
+    metrics["baseline_clip"] = _both_scopes(theirs, asked)
     report(0.7, "CLIP baseline judged")
-    rounded = ours.quantized(affine)
-    rough = {**retrieval_metrics(rounded, everything, config), "fresh": retrieval_metrics(rounded, fresh, config)}
+    rough = _both_scopes(ours.quantized(affine), asked)
     metrics["quantization"] = {
         "bits": affine.bits,
         "bytes_per_pin": affine.bytes_per_pin,
@@ -106,8 +104,7 @@ def evaluate(
     encoder, _ = load_model(model)
     metrics["model"] = {"version": None, "parameters": count_parameters(encoder)}
     metrics["catalogue"] = _catalogue_facts(prepared, neighbours)
-    scopes = {"all": everything, "fresh": fresh}
-    by_slice = slices(ours.tables, _asked(scopes, ours, config), prepared, config)
+    by_slice = slices(asked, found, prepared, config)
     metrics["slices"] = {"largest": by_slice["largest"]}
     report(0.8, "slices measured")
     learning = calibration_pins(read_training(neighbours), config)
@@ -116,7 +113,7 @@ def evaluate(
     with replaced(out) as scratch:
         scratch.mkdir()
         write_json(scratch / "metrics.json", metrics)
-        write_json(scratch / "examples.json", _examples(ours, fresh, _pin_ids(vectors), config))
+        write_json(scratch / "examples.json", _examples(ours, scopes["fresh"], _pin_ids(vectors), config))
         write_json(scratch / "slices.json", by_slice)
         write_json(scratch / "quantization_study.json", compared)
     return metrics
@@ -124,54 +121,47 @@ def evaluate(
 
 def retrieval_metrics(vectors: ModelVectors, scope: EvaluationScope, config: Config) -> Metrics:
     """The figures of one model in one scope; None for a task without a single answerable query."""
-    to_text, to_image, speakers = text_tasks(scope)
-    texts = scope.pins[speakers]
-    most, seed = config.evaluation.max_queries, config.seed
-    related = related_task(scope, most, seed).sampled(most, seed)
-    search, asked = search_task(scope, vectors.queries).sampled(most, seed), np.arange(len(vectors.query))
+    asked = questions(scope, vectors.queries, config)
+    return figures(asked, answers(vectors, asked))
+
+
+def answers(vectors: ModelVectors, asked: Mapping[str, Question]) -> Answers:
+    """What exact search finds; where several columns stand for the Pin, by the one that finds most."""
+
+    def best(question: Question) -> np.ndarray:
+        columns = vectors.pins if "pin" in (question.asks, question.answers) else vectors.pins[:1]
+        found = [answered(question, {**vectors.tables, "pin": pins}) for pins in columns]
+        return max(found, key=lambda found_QK: question.recall(found_QK).mean())
+
+    return {task: best(question) for task, question in asked.items()}
+
+
+def figures(asked: Mapping[str, Question], found: Answers) -> Metrics:
+    """recall@k and NDCG@k by task; None for a task that nobody asks."""
+
+    def of(task: str, *cuts: int) -> Metrics | None:
+        if task not in asked:
+            return None
+        right_QK, counts = hits(found[task], asked[task].relevant), asked[task].counts
+        values = {f"recall@{k}": recall_at_k(right_QK, counts, k).mean() for k in cuts}
+        if task == "related_pins":
+            values[f"ndcg@{K}"] = ndcg_at_k(right_QK, counts, K).mean()
+        return {name: round(float(value), 5) for name, value in values.items()}
+
     return {
-        "pintext": {
-            "image_to_text": _recalls(vectors.image, scope.pins, vectors.text, texts, to_text.sampled(most, seed)),
-            "text_to_image": _recalls(vectors.text, texts, vectors.image, scope.pins, to_image.sampled(most, seed)),
-        },
-        "related_pins": _best([_related(pins, scope.pins, related) for pins in vectors.pins]),
-        "search": _best(
-            [_recalls(vectors.query, asked, pins, scope.pins, search) for pins in vectors.pins], drop="recall@1"
-        ),
+        "pintext": {task: of(task, 1, K) for task in ("image_to_text", "text_to_image")},
+        "related_pins": of("related_pins", K),
+        "search": of("search", K),
     }
 
 
-def _recalls(
-    askers: VectorColumn, askers_rows: np.ndarray, answers: VectorColumn, rows: np.ndarray, task: Task
-) -> Metrics | None:
-    """Recall of one task: askers[askers_rows[task.asking]] are the queries, answers[rows] the candidates."""
-    if not len(task.asking):
-        return None
-    found = _found(askers[askers_rows[task.asking]], answers, rows, task)
-    counts = np.array([len(r) for r in task.relevant])
-    return {f"recall@{k}": round(float(recall_at_k(found, counts, k).mean()), 5) for k in (1, K)}
+def _both_scopes(vectors: ModelVectors, asked: Mapping[str, Mapping[str, Question]]) -> Metrics:
+    return _by_scope({scope: figures(asked[scope], answers(vectors, asked[scope])) for scope in SCOPES})
 
 
-def _related(pins: VectorColumn, rows: np.ndarray, task: Task) -> Metrics | None:
-    if not len(task.asking):
-        return None
-    found = _found(pins[rows[task.asking]], pins, rows, task)
-    counts = np.array([len(r) for r in task.relevant])
-    recall, ndcg = recall_at_k(found, counts, K).mean(), ndcg_at_k(found, counts, K).mean()
-    return {f"recall@{K}": round(float(recall), 5), f"ndcg@{K}": round(float(ndcg), 5)}
-
-
-def _found(asking_QE: np.ndarray, answers: VectorColumn, rows: np.ndarray, task: Task) -> np.ndarray:
-    """Bool (Q, K): which of the K nearest of answers[rows] are right."""
-    return hits(top_k_of_blocks(asking_QE, answers.blocks(rows), K, task.excluded)[0], task.relevant)
-
-
-def _best(results: list[Metrics | None], drop: str = "") -> Metrics | None:
-    measured = [result for result in results if result is not None]
-    if not measured:
-        return None
-    best = max(measured, key=lambda result: result[f"recall@{K}"])
-    return {name: value for name, value in best.items() if name != drop}
+def _by_scope(figures: Mapping[str, Metrics]) -> Metrics:
+    """As metrics.json has them: the figures over all Pins, and those over fresh ones under their name."""
+    return {**figures["all"], "fresh": figures["fresh"]}
 
 
 def _retention(exact: Metrics, rough: Metrics) -> dict[str, float]:
@@ -196,10 +186,6 @@ def _catalogue_facts(prepared: Path, neighbours: Path) -> dict[str, Any]:
     stats = json.loads((neighbours / "stats.json").read_text(encoding="utf-8"))
     facts = {name: stats[name] for name in ("pins", "fresh_pins", "boards", "edges", "queries")}
     return {**facts, "digest": summary["digest"]}
-
-
-def _asked(scopes: dict[str, EvaluationScope], vectors: ModelVectors, config: Config) -> dict[str, dict[str, Question]]:
-    return {name: questions(scope, vectors.queries, config) for name, scope in scopes.items()}
 
 
 def _prefixes(vectors: Path) -> list[int]:

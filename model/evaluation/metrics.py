@@ -10,8 +10,22 @@ import numpy as np
 
 def hits(ranked_QK: np.ndarray, relevant: Sequence[np.ndarray]) -> np.ndarray:
     """Bool (Q, K): is the result relevant? -1 in `ranked_QK` is no result."""
-    found = [np.isin(row, wanted) & (row >= 0) for row, wanted in zip(ranked_QK, relevant, strict=True)]
-    return np.stack(found) if found else np.zeros(ranked_QK.shape, dtype=bool)
+    asking, wanted = flat(relevant)
+    query_QK = np.broadcast_to(np.arange(len(ranked_QK))[:, None], ranked_QK.shape)
+    return among(query_QK, ranked_QK, asking, wanted)
+
+
+def flat(lists: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """(number of the list, its value) of all values of all lists."""
+    number = np.repeat(np.arange(len(lists)), [len(one) for one in lists])
+    return number, np.concatenate([np.empty(0, dtype=np.int64), *lists]).astype(np.int64)
+
+
+def among(query: np.ndarray, place: np.ndarray, of_query: np.ndarray, of_place: np.ndarray) -> np.ndarray:
+    """Bool: is the pair (query, place) one of (of_query, of_place)? A place below 0 is none."""
+    span = max(place.max(initial=0), of_place.max(initial=0)) + 1
+    stated = of_place >= 0
+    return np.isin(query * span + place, of_query[stated] * span + of_place[stated]) & (place >= 0)
 
 
 def recall_at_k(hits_QK: np.ndarray, relevant_Q: np.ndarray, k: int) -> np.ndarray:

@@ -21,6 +21,7 @@ import numpy as np
 from model.config import Config
 from model.embedding.affine import unit_length
 from model.embedding.codes import NAMES, Binary, Code, codes
+from model.embedding.retrieval import shared
 from model.evaluation.bootstrap import Bootstrap, ends
 from model.evaluation.questions import K, Question, Tables, questions, sampled
 from model.evaluation.tasks import EvaluationScope
@@ -59,16 +60,19 @@ def study(
     held = {
         key: question for name, scope in scopes.items() for key, question in _held(name, scope, tables, queries, config)
     }
-    entries: list[dict[str, Any]] = []
-    exact: dict[tuple[str, str], _Measured] = {}  # float32 at full length, which comes first
+    sizes: list[dict[str, Any]] = []
+    found: dict[tuple[str, str], list[_Measured]] = {key: [] for key in held}  # float32 at full length comes first
     for done, (prefix, name, code) in enumerate(_codes(tables["pin"][training], prefixes, config.seed), 1):
-        found = {key: _measure(code, one, prefix) for key, one in held.items()}
-        exact = exact or found
-        for scope in scopes:
-            tasks = [task for where, task in held if where == scope]
-            figures = {t: _figures(found[scope, t], exact[scope, t], held[scope, t].question, config) for t in tasks}
-            entries.append({"scope": scope, "prefix": prefix, "code": name, **_bytes(code, prefix), "tasks": figures})
+        sizes.append({"prefix": prefix, "code": name, **_bytes(code, prefix)})
+        for key, one in held.items():
+            found[key].append(_measure(code, one, prefix))
         report(done / (len(prefixes) * len(NAMES)), f"{name}, {prefix} dimensions")
+    figures = {key: _figures(measured, held[key].question, config) for key, measured in found.items()}
+    entries = [
+        {"scope": scope, **size, "tasks": {task: figures[where, task][i] for where, task in held if where == scope}}
+        for i, size in enumerate(sizes)
+        for scope in scopes
+    ]
     return {"codes": entries, "targets": targets(entries, max(prefixes))}
 
 
@@ -106,19 +110,24 @@ def _measure(code: Code, one: _Held, prefix: int) -> _Measured:
     return _Measured(one.question.recall(found), found)
 
 
-def _figures(one: _Measured, exact: _Measured, question: Question, config: Config) -> dict[str, Any]:
-    both = np.stack([one.recall_Q, exact.recall_Q], axis=1)
-    recall, whole = both.mean(axis=0)
-    draws = Bootstrap.over(question.groups, config.seed).ratios(both[:, :1], both[:, 1:])
-    shared = [len(np.intersect1d(a[a >= 0], b)) for a, b in zip(exact.found_QK, one.found_QK, strict=True)]
-    possible = (exact.found_QK >= 0).sum()
-    return {
-        "queries": len(question.asking),
-        f"recall@{K}": round(float(recall), 5),
-        "retention": round(float(recall / whole), 5) if whole else None,
-        "interval": [round(end, 5) for end in found] if (found := ends(draws[:, 0])) else None,
-        f"overlap@{K}": round(float(np.sum(shared) / possible), 5) if possible else None,
-    }
+def _figures(measured: Sequence[_Measured], question: Question, config: Config) -> list[dict[str, Any]]:
+    """Of every code; the first is what they are compared with, on the same draws of the bootstrap."""
+    exact, recall_QS = measured[0], np.stack([one.recall_Q for one in measured], axis=1)
+    exact_QS = np.broadcast_to(recall_QS[:, :1], recall_QS.shape)
+    draws_DS = Bootstrap.over(question.groups, config.seed).ratios(recall_QS, exact_QS)
+    whole, possible = recall_QS[:, 0].mean(), (exact.found_QK >= 0).sum()
+
+    def of(one: _Measured, recall: float, draws_D: np.ndarray) -> dict[str, Any]:
+        between, both = ends(draws_D), shared(exact.found_QK, one.found_QK).sum()
+        return {
+            "queries": len(question.asking),
+            f"recall@{K}": round(float(recall), 5),
+            "retention": round(float(recall / whole), 5) if whole else None,
+            "interval": [round(end, 5) for end in between] if between else None,
+            f"overlap@{K}": round(float(both / possible), 5) if possible else None,
+        }
+
+    return [of(*one) for one in zip(measured, recall_QS.mean(axis=0), draws_DS.T, strict=True)]
 
 
 def _bytes(code: Code, prefix: int) -> dict[str, int]:

@@ -12,12 +12,13 @@ import numpy as np
 from model.config import Config
 from model.embedding.columns import VectorColumn
 from model.embedding.retrieval import top_k_of_blocks
-from model.evaluation.metrics import hits
+from model.evaluation.metrics import hits, recall_at_k
 from model.evaluation.tasks import EvaluationScope, Task, related_task, search_task, text_tasks
 
 K = 10
 Vectors = Literal["pin", "image", "text", "query"]
 Tables = Mapping[Vectors, VectorColumn]  # by row of the catalogue, or of the queries
+Answers = Mapping[str, np.ndarray]  # by task (Q, K): the places that were found
 
 
 @dataclass(frozen=True)
@@ -37,13 +38,18 @@ class Question:
         return self.asks in ("text", "query")
 
     @property
+    def counts(self) -> np.ndarray:
+        """(Q,): right answers of each query."""
+        return np.array([len(places) for places in self.relevant])
+
+    @property
     def room(self) -> np.ndarray:
         """(Q,): the most right answers that K results can hold."""
-        return np.minimum([len(places) for places in self.relevant], K)
+        return np.minimum(self.counts, K)
 
     def recall(self, found_QK: np.ndarray) -> np.ndarray:
         """(Q,): recall@10 of each query, given the places that were found for it."""
-        return hits(found_QK, self.relevant).sum(1) / self.room
+        return recall_at_k(hits(found_QK, self.relevant), self.counts, K)
 
 
 def questions(scope: EvaluationScope, queries: list[str], config: Config) -> dict[str, Question]:

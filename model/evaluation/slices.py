@@ -28,7 +28,8 @@ import scipy.sparse as sp
 from model.config import Config
 from model.data.catalogue import SLICE_PREFIX, Catalogue
 from model.evaluation.bootstrap import Bootstrap, ends
-from model.evaluation.questions import K, Question, Tables, answered
+from model.evaluation.metrics import among, flat
+from model.evaluation.questions import Answers, K, Question
 
 UNSTATED, OTHERS = "not stated", "others"  # Pins without a value; the merged slices
 INTERVALS = "95 %, percentile bootstrap over the groups that ask, 1,000 draws"
@@ -59,22 +60,23 @@ class _Values:
 
 
 def slices(
-    tables: Tables, asked: Mapping[str, Mapping[str, Question]], prepared: Path, config: Config
+    asked: Mapping[str, Mapping[str, Question]], answers: Mapping[str, Answers], prepared: Path, config: Config
 ) -> dict[str, Any]:
-    """The contents of slices.json. asked: scope -> task -> question; prepared: its catalogue has the slice columns."""
+    """The contents of slices.json. asked, answers: by scope and task; prepared: its catalogue has the slice columns."""
     catalogue = Catalogue(prepared / "catalogue")
     columns = [name for name in catalogue.columns("pins") if name.startswith(SLICE_PREFIX)]
     values = {name.removeprefix(SLICE_PREFIX): _Values.of(catalogue.read("pins", [name])[name]) for name in columns}
     scopes = {
-        scope: {task: _by_column(question, tables, values, config) for task, question in tasks.items()}
+        scope: {task: _by_column(question, answers[scope][task], values, config) for task, question in tasks.items()}
         for scope, tasks in asked.items()
     }
     least = config.evaluation.min_slice_queries
     return {"intervals": INTERVALS, "least_queries": least, "scopes": scopes, "largest": _largest(scopes)}
 
 
-def _by_column(question: Question, tables: Tables, values: Mapping[str, _Values], config: Config) -> dict[str, Any]:
-    found_QK = answered(question, tables)
+def _by_column(
+    question: Question, found_QK: np.ndarray, values: Mapping[str, _Values], config: Config
+) -> dict[str, Any]:
     pairs = pairs_of_answers(question, found_QK) if question.asks_in_words else _pairs_of_askers(question, found_QK)
     recall, draws = float(question.recall(found_QK).mean()), Bootstrap.over(question.groups, config.seed)
     measured = {
@@ -92,10 +94,10 @@ def _pairs_of_askers(question: Question, found_QK: np.ndarray) -> _Pairs:
 
 def pairs_of_answers(question: Question, found_QK: np.ndarray) -> _Pairs:
     """Each query counts in equal parts for the Pins that are right."""
-    right_Q = np.array([len(places) for places in question.relevant])
-    query_P, place_P = np.repeat(np.arange(len(right_Q)), right_Q), np.concatenate(question.relevant)
-    found_P = np.concatenate([np.isin(places, row) for places, row in zip(question.relevant, found_QK, strict=True)])
-    return _Pairs(query_P, question.candidates[place_P], 1 / right_Q[query_P], found_P / question.room[query_P])
+    query_P, place_P = flat(question.relevant)
+    right_Q, room_Q = np.bincount(query_P, minlength=len(found_QK)), question.room
+    found_P = among(query_P, place_P, *flat(list(found_QK)))
+    return _Pairs(query_P, question.candidates[place_P], 1 / right_Q[query_P], found_P / room_Q[query_P])
 
 
 def _slices(pairs: _Pairs, column: _Values, recall: float, draws: Bootstrap, least: int) -> dict[str, Any]:

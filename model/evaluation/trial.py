@@ -13,7 +13,8 @@ from typing import Any
 
 from model.config import Config
 from model.embedding.embedder import embed
-from model.evaluation.evaluate import K, Metrics, clip_vectors, pinclip_vectors, retrieval_metrics
+from model.evaluation.evaluate import Metrics, clip_vectors, pinclip_vectors, retrieval_metrics
+from model.evaluation.questions import K
 from model.evaluation.tasks import evaluation_scope
 from model.graph.neighbourhood import read_fresh, read_training
 from model.training.loop import fit

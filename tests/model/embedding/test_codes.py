@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from model.embedding.affine import unit_length
-from model.embedding.codes import NAMES, Binary, Float32, PerDimension, codes, hamming_top_k
+from model.embedding.codes import NAMES, Binary, Float32, PerDimension, codes
 from model.embedding.retrieval import top_k
 
 DIM = 32
@@ -77,7 +77,8 @@ def test_hamming_search_equals_a_naive_one(dim, rows, seed):
     rng = np.random.default_rng(seed)
     queries, x = rng.normal(size=(3, dim)), rng.normal(size=(rows, dim))
     excluded = [rng.permutation(rows)[: rng.integers(0, rows + 1)] for _ in range(3)]
-    found = hamming_top_k(np.packbits(queries >= 0, axis=1), np.packbits(x >= 0, axis=1), 5, excluded)
+    code = Binary(dim)
+    found = code.search(queries, code.encode(x), 5, excluded)
     for query, gone, row in zip(queries, excluded, found, strict=True):
         apart = ((query >= 0) != (x >= 0)).sum(1)
         ranked = [i for i in np.argsort(apart, kind="stable") if i not in gone][:5]
@@ -97,7 +98,8 @@ def test_what_is_excluded_is_never_found(learned, name):
 def test_rescoring_ranks_the_candidates_of_the_signs_by_their_codes(learned):
     x, queries, code = unit_vectors(500, seed=4), unit_vectors(20, seed=5), learned["binary_int8"]
     found = code.search(queries, code.encode(x), 10)
-    proposed = hamming_top_k(np.packbits(queries >= 0, axis=1), np.packbits(x >= 0, axis=1), 100)
+    signs = Binary(x.shape[1])
+    proposed = signs.search(queries, signs.encode(x), 100)
     fine = code.decode(code.encode(x))
     for query, row, rows in zip(queries, found, proposed, strict=True):
         assert row.tolist() == rows[np.argsort(-(fine[rows] @ query), kind="stable")][:10].tolist()

@@ -8,7 +8,7 @@ from model.config.overrides import override
 from model.data.catalogue import CatalogueWriter
 from model.embedding.columns import VectorColumn
 from model.evaluation.evaluate import pinclip_vectors
-from model.evaluation.questions import Question, questions
+from model.evaluation.questions import Question, answered, questions
 from model.evaluation.slices import OTHERS, UNSTATED, slices
 from model.evaluation.tasks import evaluation_scope
 
@@ -38,6 +38,12 @@ def least(config, queries):
     return override(config, {"evaluation": {"min_slice_queries": queries}})
 
 
+def measured(tables, asked, folder, config):
+    """slices.json of what exact search finds in the tables."""
+    found = {scope: {task: answered(one, tables) for task, one in tasks.items()} for scope, tasks in asked.items()}
+    return slices(asked, found, folder, config)
+
+
 def column(result, task, scope="fresh"):
     return result["scopes"][scope][task]["columns"]["kind"]
 
@@ -46,7 +52,7 @@ def test_slices_of_the_pins_that_ask(sliced, config):
     """30 of a find all, 10 of 20 of b, and 20 of no stated kind nothing."""
     kinds = ["a"] * 30 + ["b"] * 20 + [None] * 20
     tables, question = found_by_design([True] * 30 + [True] * 10 + [False] * 30)
-    result = slices(tables, {"fresh": {"image_to_text": question}}, sliced(kinds), least(config, 20))
+    result = measured(tables, {"fresh": {"image_to_text": question}}, sliced(kinds), least(config, 20))
     rows = {row["slice"]: row for row in column(result, "image_to_text")["slices"]}
     assert {name: (row["queries"], row["recall@10"]) for name, row in rows.items()} == {
         "a": (30, 1.0), "b": (20, 0.5), UNSTATED: (20, 0.0),
@@ -63,15 +69,15 @@ def test_slices_of_few_queries_are_merged_or_left_out(sliced, config):
     kinds = ["a"] * 30 + ["b"] * 6 + ["c"] * 6
     tables, question = found_by_design([True] * 30 + [False] * 6 + [True] * 6)
     folder, asked = sliced(kinds), {"fresh": {"search": question}}
-    merged = column(slices(tables, asked, folder, least(config, 10)), "search")
+    merged = column(measured(tables, asked, folder, least(config, 10)), "search")
     assert [(row["slice"], row["queries"], row["recall@10"]) for row in merged["slices"]] == [
         ("a", 30, 1.0), (OTHERS, 12, 0.5),
     ]  # fmt: skip
     assert (merged["merged"], merged["left_out_queries"]) == (2, 0)
-    left_out = column(slices(tables, asked, folder, least(config, 20)), "search")
+    left_out = column(measured(tables, asked, folder, least(config, 20)), "search")
     assert [row["slice"] for row in left_out["slices"]] == ["a"]
     assert (left_out["merged"], left_out["left_out_queries"]) == (2, 12)
-    assert slices(tables, asked, folder, least(config, 10))["largest"] is None  # others cannot be named
+    assert measured(tables, asked, folder, least(config, 10))["largest"] is None  # others cannot be named
 
 
 def test_slices_of_the_pins_that_words_find(sliced, config):
@@ -85,7 +91,7 @@ def test_slices_of_the_pins_that_words_find(sliced, config):
     tables = {"query": VectorColumn.of(liking[None]), "pin": VectorColumn.of(candidates)}
     question = Question("query", "pin", np.array([0]), np.arange(20), [np.array([0, 1, 2])], None, np.array([0]))
     kinds = ["a", "a", "b"] + ["c"] * 17
-    result = slices(tables, {"fresh": {"search": question}}, sliced(kinds), least(config, 1))
+    result = measured(tables, {"fresh": {"search": question}}, sliced(kinds), least(config, 1))
     assert result["scopes"]["fresh"]["search"]["recall@10"] == 0.33333
     rows = {row["slice"]: (row["queries"], row["recall@10"]) for row in column(result, "search")["slices"]}
     assert rows == {"a": (1, 0.5), "b": (1, 0.0)}  # c was never right: no query counts for it
@@ -95,7 +101,7 @@ def test_slices_of_the_pins_that_words_find(sliced, config):
 def test_weighted_slices_add_up_to_the_recall_of_all(walked, embedded, config, scope):
     space = pinclip_vectors(embedded)
     asked = {scope: questions(evaluation_scope(*walked, scope == "fresh"), space.queries, config)}
-    result = slices(space.tables, asked, walked[0], least(config, 1))
+    result = measured(space.tables, asked, walked[0], least(config, 1))
     for task in ("related_pins", "image_to_text"):
         found = result["scopes"][scope][task]
         assert set(found["columns"]) == {"region", "palette"}
@@ -124,7 +130,7 @@ def test_luck_is_no_gap(sliced, config):
     rng = np.random.default_rng(0)
     kinds = [f"k{i % 40:02d}" for i in range(1200)]
     tables, question = found_by_design((rng.random(1200) < 0.5).tolist())
-    rows = column(slices(tables, {"fresh": {"search": question}}, sliced(kinds), config), "search")["slices"]
+    rows = column(measured(tables, {"fresh": {"search": question}}, sliced(kinds), config), "search")["slices"]
     assert max(row["gap"] for row in rows) > 0.2
     assert max(row["sure_gap"] for row in rows) < 0.2
     assert sum(row["sure_gap"] > 0 for row in rows) <= 3
@@ -134,6 +140,6 @@ def test_without_slice_columns_nothing_is_measured(tmp_path, picture, config):
     with CatalogueWriter(tmp_path / "catalogue") as writer:
         writer.write("pins", pa.table({"pin_id": ["a", "b"], "image": [picture(0)] * 2}))
     tables, question = found_by_design([True, False])
-    result = slices(tables, {"fresh": {"search": question}}, tmp_path, config)
+    result = measured(tables, {"fresh": {"search": question}}, tmp_path, config)
     assert result["scopes"]["fresh"]["search"]["columns"] == {}
     assert result["largest"] is None

@@ -11,7 +11,7 @@ from served_pins import drawn
 from model.config import PrepareConfig
 from model.data.images.decoding import to_pixels
 from serving.service.config import ServiceConfig
-from serving.service.reading import Refused, new_pin, pins_of
+from serving.service.reading import RequestRefused, new_pin, pins_of
 
 ENCODER = SimpleNamespace(limits=PrepareConfig(), image_size=32)
 CONFIG = ServiceConfig()
@@ -57,7 +57,7 @@ def test_every_form_is_the_same_pin(fields, image):
 def test_empty_values_say_nothing(empty):
     pin = read(title="teal", annotations=empty, caption=None, description=" ", image=None)
     assert (pin.texts, pin.pixels_SS3) == ({"title": "teal"}, None)
-    with pytest.raises(Refused, match="neither image nor text"):
+    with pytest.raises(RequestRefused, match="neither image nor text"):
         read(annotations=empty)
 
 
@@ -72,7 +72,7 @@ def test_empty_values_say_nothing(empty):
     ],
 )
 def test_other_types_are_refused(fields, says):
-    with pytest.raises(Refused, match=says):
+    with pytest.raises(RequestRefused, match=says):
         read(**fields)
 
 
@@ -82,5 +82,5 @@ def test_a_form_may_name_annotations_several_times():
         pin = form(*parts, *words)
         assert pin.texts == {"title": "t\u00e9al", "annotations": "a, b"}
         assert np.array_equal(pin.pixels_SS3, to_pixels(drawn(4), 32))
-    with pytest.raises(Refused, match="The form names title twice; send it once"):
+    with pytest.raises(RequestRefused, match="The form names title twice; send it once"):
         form(*parts, ("title", b"red"))
