@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from components.configuration import Configuration
 from components.gate import gate_verdict
 from components.report import tables
+from model.config.training import LOSSES
 from model.data.catalogue import Catalogue
 from model.errors import RunError
 
@@ -54,6 +55,7 @@ def model_card(
         "refusals": refusals,
         "has_consent": "consent" in Catalogue(prepared / "catalogue").columns("pins"),
         "towers": sorted({tower for tower in (config.vision.pretrained, config.text.pretrained) if tower}),
+        "losses": ", ".join(f"{LOSSES[name][0]} {weight}" for name, weight in config.objective.weights.items()),
         "changed": _changed(config),
         "last": _last(model_folder / "curves.jsonl"),
         "figures": [

@@ -10,18 +10,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from model.config.training import LOSSES
 from model.errors import RunError
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 RUNS = ("pinclip", "baseline_clip")
-_CHARTS = (
-    ("image_text", "Image – text", "pulls a Pin's image and its text together"),
-    ("neighbour", "Neighbour", "pulls Pins together that share boards"),
-    ("text_fused", "Text – Pin vector", "pulls a text and the fused vector together"),
-    ("loss", "Sum of the weighted losses", "a sum of other parts in each run: compare the slopes"),
-)
+_CHARTS = {**LOSSES, "loss": ("Sum of the weighted losses", "a sum of other parts in each run: compare the slopes")}
 # Colours of the files, and the custom property of style.css that takes each one's place within the page.
 _COLOURS = {"#2b4c9b": "var(--ours)", "#777772": "var(--clip)", "#55554f": "var(--muted)", "#e3e2dc": "var(--rule)"}
 OURS, CLIP, MUTED, RULE = _COLOURS
@@ -73,7 +69,7 @@ def loss_charts(ours: list[dict[str, Any]], clip: list[dict[str, Any]], folder: 
     import matplotlib
 
     charts = []
-    for field, title, note in _CHARTS:
+    for field, (title, note) in _CHARTS.items():
         lines = {"PinCLIP": _points(ours, field), "CLIP objective": _points(clip, field)}
         lines = {name: points for name, points in lines.items() if points}
         if not lines:

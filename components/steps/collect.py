@@ -1,4 +1,4 @@
-"""Monitoring, step 1, collect: a sample of today's catalogue through today's model, and what the store serves.
+"""Collect (monitoring): a sample of today's catalogue through today's model, and what the store serves.
 
 If nothing of the catalogue can be read, a notice is sent at once.
 """

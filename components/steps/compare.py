@@ -1,4 +1,4 @@
-"""Step 8, compare: compares the model with the version that holds the alias `champion`, on the same fresh Pins."""
+"""Compare: compares the model with the version that holds the alias `champion`, on the same fresh Pins."""
 
 from kfp import dsl
 

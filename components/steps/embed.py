@@ -1,4 +1,4 @@
-"""Step 5, embed: every Pin and every query through the trained model, into float32 vectors."""
+"""Embed: every Pin and every query through the trained model, into float32 vectors."""
 
 from kfp import dsl
 

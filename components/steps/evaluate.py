@@ -1,4 +1,4 @@
-"""Step 7, evaluate: Recall@K of PinText, Related Pins and Search, of all and of fresh Pins, beside the baseline."""
+"""Evaluate: Recall@K of PinText, Related Pins and Search, of all and of fresh Pins, beside the baseline."""
 
 from kfp import dsl
 

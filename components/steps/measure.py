@@ -1,4 +1,4 @@
-"""Monitoring, step 2, measure: measures the drift and writes it as figures, as a page, and to MLflow."""
+"""Measure (monitoring): measures the drift and writes it as figures, as a page, and to MLflow."""
 
 from kfp import dsl
 

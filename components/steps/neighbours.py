@@ -1,4 +1,4 @@
-"""Step 3, neighbours: fresh Pins and held-out edges are set apart, then random walks find each Pin's neighbours."""
+"""Neighbours: fresh Pins and held-out edges are set apart, then random walks find each Pin's neighbours."""
 
 from kfp import dsl
 

@@ -1,4 +1,4 @@
-"""Monitoring, step 3, notify: sends the notice of drift, at most one within the cool-down; a webhook that fails does
+"""Notify (monitoring): sends the notice of drift, at most one within the cool-down; a webhook that fails does
 not fail the run."""
 
 from kfp import dsl

@@ -1,4 +1,4 @@
-"""Step 1, prepare: the user's catalogue becomes a clean one, with a table of what was refused and why."""
+"""Prepare: the user's catalogue becomes a clean one, with a table of what was refused and why."""
 
 from kfp import dsl
 

@@ -1,4 +1,4 @@
-"""Step 11, publish: makes the vectors Feast features in the version's own space; then moves the alias `challenger`."""
+"""Publish: makes the vectors Feast features in the version's own space; then moves the alias `challenger`."""
 
 from kfp import dsl
 

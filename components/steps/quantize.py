@@ -1,4 +1,4 @@
-"""Step 6, quantize: the vectors are validated, then one scale and one zero point turn them into bytes."""
+"""Quantize: the vectors are validated, then one scale and one zero point turn them into bytes."""
 
 from kfp import dsl
 

@@ -1,4 +1,4 @@
-"""Step 9, register: MLflow gets the run and a model version with its card and its verdict; no alias moves yet."""
+"""Register: MLflow gets the run and a model version with its card and its verdict; no alias moves yet."""
 
 from kfp import dsl
 

@@ -1,4 +1,4 @@
-"""Step 10, report: one HTML page of tables, curves and image grids. Before publishing, which is the last to fail."""
+"""Report: one HTML page of tables, curves and image grids. Before publishing, which is the last to fail."""
 
 from kfp import dsl
 

@@ -1,4 +1,4 @@
-"""Monitoring, step 4, retrain: drift starts a training on the cluster, at most one within the cool-down."""
+"""Retrain (monitoring): drift starts a training on the cluster, at most one within the cool-down."""
 
 from kfp import dsl
 

@@ -1,4 +1,4 @@
-"""Step 4, train: image tower, text tower and fusion, learned by Ray Train workers, here or in a RayJob."""
+"""Train: image tower, text tower and fusion, learned by Ray Train workers, here or in a RayJob."""
 
 from kfp import dsl
 

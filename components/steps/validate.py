@@ -1,4 +1,4 @@
-"""Step 2, validate: runs Great Expectations over the prepared catalogue; bad data stops the run here, and the pages are
+"""Validate: runs Great Expectations over the prepared catalogue; bad data stops the run here, and the pages are
 kept."""
 
 from kfp import dsl

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from model.config.overrides import override, refuse_unless
+from model.config.training import LOSSES
 from model.config.tree import Config
 from model.errors import ConfigError
 
@@ -96,9 +97,8 @@ def clip_baseline(config: Config) -> Config:
     Softmax because it is CLIP's own and at small batches the stronger baseline.
     """
     clip = {
+        **dict.fromkeys(LOSSES, 0.0),
         "image_text": 1.0,
-        "neighbour": 0.0,
-        "text_fused": 0.0,
         "image_texts": ("long", "short"),
         "image_text_loss": "softmax",
     }

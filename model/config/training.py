@@ -10,6 +10,14 @@ Weight = Annotated[float, Field(ge=0, le=1_000_000)]
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
+# The losses by the key of their weight: title, and what each pulls together.
+LOSSES = {
+    "image_text": ("Image – text", "pulls a Pin's image and its text together"),
+    "neighbour": ("Neighbour", "pulls Pins together that share boards"),
+    "text_fused": ("Text – Pin vector", "pulls a text and the fused vector together"),
+}
+
+
 @section
 class ObjectiveConfig:
     """Weights of the alignment losses; a weight of 0 removes the loss and its cost."""
@@ -24,8 +32,18 @@ class ObjectiveConfig:
     fused_loss: Literal["sigmoid", "softmax"] = "sigmoid"  # of the neighbour and the text–fused alignment
 
     def __post_init__(self) -> None:
-        weights = (self.image_text, self.neighbour, self.text_fused)
-        refuse_unless(sum(weights) > 0, "objective.image_text, neighbour and text_fused are all 0; choose one above 0.")
+        names = ", ".join(LOSSES)
+        refuse_unless(sum(self.weights.values()) > 0, f"The objective's {names} are all 0; choose one above 0.")
+
+    @property
+    def weights(self) -> dict[str, float]:
+        """By loss."""
+        return {name: getattr(self, name) for name in LOSSES}
+
+    @property
+    def trains_fusion(self) -> bool:
+        """Whether any loss but image–text, which compares the towers, is there."""
+        return any(weight for name, weight in self.weights.items() if name != "image_text")
 
 
 @section

@@ -7,6 +7,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from model.data.catalogue import TEXT_SIGNALS
+from model.data.images import decoding
 from model.data.images.decoding import ImageFacts
 
 FACTS = pa.schema(
@@ -14,13 +15,7 @@ FACTS = pa.schema(
         ("pin_id", pa.string()),
         ("kept", pa.bool_()),
         ("refused", pa.string()),  # why, null where kept
-        ("format", pa.string()),
-        ("width", pa.int32()),  # pixels, as stored
-        ("height", pa.int32()),
-        ("bytes", pa.int64()),
-        ("sha256", pa.string()),
-        ("brightness", pa.float32()),  # mean luma in [0, 1]
-        ("contrast", pa.float32()),  # standard deviation of the luma
+        *[(name, fact["column"]) for name, fact in decoding.FACTS.items()],
         *[(f"{signal}_length", pa.int32()) for signal in TEXT_SIGNALS],  # characters; of a list, its items
         ("texts", pa.int32()),  # text signals that say something
         ("copies", pa.int32()),  # kept Pins with this very image, itself included
@@ -40,7 +35,7 @@ def pin_facts(
         **lengths,
         "texts": np.sum([column > 0 for column in lengths.values()], axis=0),
     }
-    for name in ("format", "width", "height", "bytes", "sha256", "brightness", "contrast"):
+    for name in decoding.FACTS:
         columns[name] = [None if image is None else getattr(image, name) for image in images]
     schema = FACTS.remove(FACTS.get_field_index("copies"))
     return pa.table({name: columns[name] for name in schema.names}, schema=schema)

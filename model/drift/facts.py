@@ -17,17 +17,14 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from model.data.catalogue import TEXT_SIGNALS, Catalogue, joined_texts
+from model.data.images.decoding import FACTS
 
-NUMBERS = ("brightness", "contrast", "width", "height", "bytes", *(f"{name}_length" for name in TEXT_SIGNALS), "texts")
+IMAGE = {name: fact["unit"] for name, fact in FACTS.items() if fact["unit"]}
 LABELS = ("format", "script", "refused")
+NUMBERS = (*(name for name in IMAGE if name not in LABELS), *(f"{name}_length" for name in TEXT_SIGNALS), "texts")
 UNITS = {
-    "brightness": "mean luma, 0 to 1",
-    "contrast": "standard deviation of the luma",
-    "width": "pixels",
-    "height": "pixels",
-    "bytes": "of the image, as stored",
+    **IMAGE,
     "texts": "text signals that say something",
-    "format": "of the image",
     "script": "that most letters are of",
     "refused": "why a Pin cannot be used",
     **{f"{name}_length": "characters" for name in TEXT_SIGNALS},

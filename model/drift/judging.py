@@ -72,6 +72,8 @@ def _facts(samples: Samples, scope: str, limit: float) -> Iterator[DriftMeasure]
     for name in (*NUMBERS, *LABELS):
         if (scope, name) == ("new", "refused"):  # what training refused has no vector either: all of it looks new
             continue
+        if name not in samples.reference.column_names:  # a space published before this fact was known
+            continue
         before, now = (table[name].drop_null() for table in (samples.reference, samples.facts[scope]))
         if min(len(before), len(now)) < LEAST:
             continue

@@ -50,8 +50,7 @@ def run_trial(
 
 
 def _judged(prepared: Path, neighbours: Path, vectors: Path, config: Config) -> dict[str, Recalls]:
-    fused = config.objective.neighbour or config.objective.text_fused
-    model_vectors = (pinclip_vectors if fused else clip_vectors)(vectors)
+    model_vectors = (pinclip_vectors if config.objective.trains_fusion else clip_vectors)(vectors)
     scopes = {"fresh": True}
     if (read_training(neighbours) | read_fresh(neighbours)).all():
         scopes["all"] = False

@@ -24,8 +24,7 @@ class PinClip(nn.Module):
         self.image_text_temperature = Temperature(config.train.batch_size)
         self.neighbour_temperature = Temperature(config.train.batch_size)
         self.text_fused_temperature = Temperature(config.train.batch_size)
-        self.fused = bool(self.config.neighbour or self.config.text_fused)
-        if not self.fused:  # parameters that no loss uses must not wait for a gradient
+        if not self.config.trains_fusion:  # parameters that no loss uses must not wait for a gradient
             self.encoder.fusion.requires_grad_(False)
         self.neighbour_temperature.requires_grad_(bool(self.config.neighbour))
         self.text_fused_temperature.requires_grad_(bool(self.config.text_fused))
@@ -39,7 +38,7 @@ class PinClip(nn.Module):
         image_bE, image_tokens = self.encoder.encode_images(batch.pixels_bSS3)
         text_NE, text_tokens = self.encoder.encode_texts(batch.texts)
         vectors = {"image": image_bE} | {role: _by_pin(text_NE, batch.slot[role]) for role in ROLES}
-        if self.fused:
+        if self.config.trains_fusion:
             vectors["pin"] = self._fuse(image_tokens, text_tokens, batch)
         return vectors
 

@@ -7,9 +7,11 @@ image_facts(data)   ->  what is known of the bytes, decodable or not; never rais
 
 import hashlib
 import io
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields
+from typing import Any
 
 import numpy as np
+import pyarrow as pa
 from PIL import Image
 
 from model.config import PrepareConfig
@@ -43,19 +45,27 @@ class UnreadableImage(Exception):
         self.place: int | None = None  # position among the images that were read together
 
 
+def _fact(column: pa.DataType, unit: str = "") -> Any:
+    """A column of facts.parquet; with a unit, monitoring watches it for drift."""
+    return field(metadata={"column": column, "unit": unit})
+
+
 @dataclass(frozen=True)
 class ImageFacts:
     """One image, measured. Where the header could not be read, format, width and height are null."""
 
     decodable: bool
     reason: str | None  # why it was refused
-    format: str | None
-    width: int | None  # pixels, as stored
-    height: int | None
-    bytes: int
-    sha256: str
-    brightness: float | None  # mean luma in [0, 1]
-    contrast: float | None  # standard deviation of the luma, in [0, 0.5]
+    format: str | None = _fact(pa.string(), "of the image")
+    width: int | None = _fact(pa.int32(), "pixels")  # as stored
+    height: int | None = _fact(pa.int32(), "pixels")
+    bytes: int = _fact(pa.int64(), "of the image, as stored")
+    sha256: str = _fact(pa.string())
+    brightness: float | None = _fact(pa.float32(), "mean luma, 0 to 1")
+    contrast: float | None = _fact(pa.float32(), "standard deviation of the luma")  # in [0, 0.5]
+
+
+FACTS = {one.name: one.metadata for one in fields(ImageFacts) if one.metadata}  # column and unit by name
 
 
 def open_image(data: bytes, limits: PrepareConfig | None = None) -> Image.Image:

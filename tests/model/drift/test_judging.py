@@ -116,3 +116,10 @@ def test_histograms_by_hand():
     assert words.names[:2] == ["a", "b"]
     assert (words.before[:2], words.now[:2]) == ([0.5, 0.5], [0.4, 0])
     assert len(words.names) == BARS
+
+
+def test_a_fact_that_an_older_reference_lacks_is_left_out():
+    seen = samples(1)
+    older = dataclasses.replace(seen, reference=seen.reference.drop_columns(["contrast"]))
+    names = [{one.name for one in drift_measures(each, LIMITS)} for each in (seen, older)]
+    assert names[0] - names[1] == {"contrast"}
