@@ -3,12 +3,12 @@
 Shape legend: Q queries · N candidates · E vector dimension · K results
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 
 BLOCK = 256  # queries whose scores are held at once
-CANDIDATES = 8192  # candidates of a block
+CANDIDATES = 4096  # candidates of a block: with BLOCK queries their scores fill 4 MiB, which stay in the cache
 STRETCH = 64  # neighbouring scores of which the largest is looked at first
 
 
@@ -19,8 +19,7 @@ def top_k(
 
     excluded: candidate indices that each query must not find; a query left with fewer than K gets -1, score -inf.
     """
-    blocks = (candidates_NE[start : start + CANDIDATES] for start in range(0, len(candidates_NE), CANDIDATES))
-    return top_k_of_blocks(queries_QE, blocks, k, excluded)
+    return top_k_of_blocks(queries_QE, [candidates_NE], k, excluded)
 
 
 def top_k_of_blocks(
@@ -30,7 +29,7 @@ def top_k_of_blocks(
     indices = np.empty((len(queries_QE), 0), dtype=np.int64)
     scores = np.empty((len(queries_QE), 0), dtype=np.float32)
     first = 0
-    for candidates_nE in blocks:
+    for candidates_nE in _cut(blocks):
         width = min(k, first + len(candidates_nE))
         better = np.empty((len(queries_QE), width), dtype=np.int64), np.empty((len(queries_QE), width), np.float32)
         for start in range(0, len(queries_QE), BLOCK):
@@ -43,6 +42,11 @@ def top_k_of_blocks(
         first += len(candidates_nE)
     indices[np.isneginf(scores)] = -1
     return indices, scores
+
+
+def _cut(blocks: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
+    for block in blocks:
+        yield from (block[start : start + CANDIDATES] for start in range(0, len(block), CANDIDATES))
 
 
 def shared(a_QK: np.ndarray, b_QK: np.ndarray) -> np.ndarray:
@@ -63,10 +67,11 @@ def _merged(
     indices_QK: np.ndarray, scores_QK: np.ndarray, scores_Qn: np.ndarray, first: int, width: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """The best `width` of what was found before and of the candidates from `first`."""
-    border_Q = _border(scores_Qn, min(width, scores_Qn.shape[1]))
-    if scores_QK.shape[1] == width:  # what does not reach the worst of these is not needed
-        border_Q = np.maximum(border_Q, scores_QK[:, -1])
-    row, column = np.divmod(np.flatnonzero(scores_Qn >= border_Q[:, None]), scores_Qn.shape[1])
+    if scores_QK.shape[1] == width:  # a later one with the score of the worst of these stands behind it
+        better = scores_Qn > scores_QK[:, -1:]
+    else:
+        better = scores_Qn >= _border(scores_Qn, min(width, scores_Qn.shape[1]))[:, None]
+    row, column = np.divmod(np.flatnonzero(better), scores_Qn.shape[1])
     before = np.repeat(np.arange(len(scores_QK)), scores_QK.shape[1])
     query = np.concatenate([before, row])
     index = np.concatenate([indices_QK.ravel(), column + first])

@@ -10,6 +10,7 @@ candidates. Over fresh Pins all edges count: training saw none of them. A Pin's 
 thing, is neither right nor a candidate for Related Pins: finding a copy is no recommendation.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -96,26 +97,48 @@ def text_tasks(scope: EvaluationScope) -> tuple[Task, Task, np.ndarray]:
 def related_task(scope: EvaluationScope, most: int, seed: int) -> Task:
     saved = np.flatnonzero(np.diff(scope.boards.indptr))
     asking = np.sort(np.random.default_rng(seed).permutation(saved)[:most])
-    shared, trained = scope.boards[asking] @ scope.boards.T, scope.training_boards[asking] @ scope.training_boards.T
-    relevant, excluded = [], []
-    for row, pin in enumerate(asking):
-        known = np.union1d(trained[row].indices, np.flatnonzero(scope.groups == scope.groups[pin]))
-        relevant.append(np.setdiff1d(shared[row].indices, known))
-        excluded.append(known)
-    return Task(asking, relevant, excluded)
+    together, told = (x[asking] @ x.T for x in (scope.boards, scope.training_boards))
+    own = _members(scope.groups)[scope.groups[asking]]
+    known = [np.concatenate(pair) for pair in zip(_pairs(told), _pairs(own), strict=True)]
+    return Task(asking, *_answers(_pairs(together), known, (len(asking), len(scope.pins))))
 
 
 def search_task(scope: EvaluationScope, queries: list[str]) -> Task:
     """Asking rows index `queries`, the distinct queries of the catalogue."""
     column = {text: i for i, text in enumerate(scope.vocabulary)}
-    trained, words = scope.training_words.tocsc(), scope.words.tocsc()
     asking = np.array([i for i, query in enumerate(queries) if query in column], dtype=np.int64)
-    relevant, excluded = [], []
-    for i in asking:
-        known = trained[:, [column[queries[i]]]].indices
-        relevant.append(np.setdiff1d(words[:, [column[queries[i]]]].indices, known))
-        excluded.append(known)
-    return Task(asking, relevant, excluded)
+    columns = np.array([column[queries[i]] for i in asking], dtype=np.int64)
+    clicked, told = (x.T.tocsr()[columns] for x in (scope.words, scope.training_words))
+    return Task(asking, *_answers(_pairs(clicked), _pairs(told), (len(asking), len(scope.pins))))
+
+
+def _answers(
+    facts: Sequence[np.ndarray], known: Sequence[np.ndarray], shape: tuple[int, int]
+) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    """(relevant, excluded) of each query: candidates of `facts` but not of `known`, and those of `known`, rising.
+
+    Args:
+        facts, known: (query, candidate) of each pair.
+        shape: (queries, candidates).
+    """
+    queries, candidates = shape
+    stated, told = (np.unique(query.astype(np.int64) * candidates + place) for query, place in (facts, known))
+
+    def by_query(pairs: np.ndarray) -> list[np.ndarray]:
+        ends = np.searchsorted(pairs, np.arange(1, queries + 1) * candidates)
+        return np.split(pairs % max(candidates, 1), ends)[:queries]
+
+    return by_query(np.setdiff1d(stated, told, assume_unique=True)), by_query(told)
+
+
+def _pairs(matrix: sp.csr_matrix) -> tuple[np.ndarray, np.ndarray]:
+    """(row, column) of what is there."""
+    return np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr)), matrix.indices
+
+
+def _members(groups: np.ndarray) -> sp.csr_matrix:
+    """(groups, Pins): who is of which group."""
+    return sp.csr_matrix((np.ones(len(groups)), (groups, np.arange(len(groups)))))
 
 
 def _matrix(edges: Edges, pins: int, training_only: bool, width: int | None = None) -> sp.csr_matrix:
