@@ -29,7 +29,7 @@ from model.data.catalogue import TIME
 from model.embedding.affine import Affine
 from model.embedding.columns import as_binary
 from serving.features import Features
-from serving.features.online_format import entity_keys
+from serving.online.feast_bytes import entity_keys
 from serving.rows import write_rows
 from serving.space import SpaceManifest
 

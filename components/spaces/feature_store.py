@@ -1,6 +1,7 @@
 """Feast, as this project uses it: open the store of a home, register objects, bring rows into the online store.
 
-The online store is SQLite in the home, or the Redis that PINCLIP_REDIS names ("host:6379,db=0,password=…"): files then
+The online store is SQLite in the home, or the Redis that PINCLIP_REDIS names ("host:6379,db=0,password=…"), or what
+feature_repo/feature_store.yaml names of Feast's others. With PINCLIP_REDIS files
 hold the name of that variable, and an address only where it came without a password from the settings' file.
 """
 
@@ -15,13 +16,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from components.settings import SECRET, Settings
-from components.spaces import redis_writing
 from components.spaces.feature_log import newest, read_appended, shards
 from model.errors import StoreError
 from model.files import file_lock, write_text
+from serving.online import write_newer
 
 if TYPE_CHECKING:
-    import pyarrow as pa
     from feast import FeatureStore, FeatureView
 
 REPO = Path(__file__).resolve().parents[2] / "feature_repo"
@@ -42,7 +42,7 @@ def open_store(settings: Settings) -> "FeatureStore":
         hidden = os.environ.get(REDIS) or SECRET.search(settings.redis)
         named = f"${{{REDIS}}}" if hidden else settings.redis
         config["online_store"] = {"type": "redis", "connection_string": named}
-    else:
+    elif config["online_store"]["type"] == "sqlite":
         config["online_store"]["path"] = str(home / "online.db")
     write_text(home / "feature_store.yaml", yaml.safe_dump(config, sort_keys=False))
     if settings.redis:
@@ -90,19 +90,12 @@ def bring_online(store: "FeatureStore", view_name: str, folder: Path, now: datet
         rows = newest(read_appended(shard, since), key)
         with quiet():
             for start in range(0, rows.num_rows, step):
-                _write(store, view, rows.slice(start, step))
+                write_newer(store, view, rows.slice(start, step))
         written += rows.num_rows
     if written:
         with writing(store):
             store.registry.apply_materialization(view, store.project, since or now, now)
     return written
-
-
-def _write(store: "FeatureStore", view: "FeatureView", rows: "pa.Table") -> None:
-    if redis_writing.takes(store, view):
-        redis_writing.write_newer(store, view, rows)
-    else:
-        store.write_to_online_store(view.name, rows.to_pandas())
 
 
 def _is_lost(store: "FeatureStore", view: "FeatureView", key: str, folder: Path) -> bool:

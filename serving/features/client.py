@@ -9,9 +9,8 @@ one pipeline (Redis) or one query (SQLite), keyed as Feast keys them, and become
 Shape legend: N Pins asked for · F Pins found · E vector dimension · B bytes of a stored vector
 """
 
-import sqlite3
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,16 +18,15 @@ import numpy as np
 
 from model.embedding.affine import Affine
 from model.errors import StoreError
-from serving.features.online_format import bytes_header, entity_keys, pipelined
+from serving.online import answering, reader
+from serving.online.feast_bytes import bytes_header, entity_keys
 from serving.space import PIN_EMBEDDING, PIN_RANKING
 
 if TYPE_CHECKING:
     from feast import FeatureStore, FeatureView
-    from feast.infra.online_stores.online_store import OnlineStore
 
 AT_ONCE = 10_000  # Pins of one query or pipeline
 REMEMBERED = 1.0  # seconds; Feast takes milliseconds to make a view of its cached registry
-Read = Callable[[list[bytes]], list[bytes | None]]  # entity keys -> stored values
 
 
 class Features:
@@ -113,38 +111,9 @@ class Features:
         self._view(space)
 
     def _read(self, view: str, keys: list[bytes]) -> list[bytes | None]:
-        from redis.exceptions import RedisError
-
-        one = self._redis(view) if self.store.config.online_store.type == "redis" else self._sqlite(view)
-        try:
-            return [value for i in range(0, len(keys), AT_ONCE) for value in one(keys[i : i + AT_ONCE])]
-        except (RedisError, sqlite3.Error) as error:
-            raise StoreError(
-                f"The online store does not answer ({error}); see that it runs, then ask again."
-            ) from error
-
-    def _redis(self, view: str) -> Read:
-        from feast.infra.online_stores.helpers import _mmh3
-
-        client = self._online()._get_client(self.store.config.online_store)
-        field, project = _mmh3(f"{view}:vector"), self.store.project.encode()
-        return lambda keys: pipelined(client, [("HGET", key + project, field) for key in keys])
-
-    def _sqlite(self, view: str) -> Read:
-        connection = self._online()._get_conn(self.store.config)
-        table = f'"{self.store.project}_{view}"'
-
-        def read(keys: list[bytes]) -> list[bytes | None]:
-            marks = ",".join("?" * len(keys))
-            query = f"SELECT entity_key, value FROM {table} WHERE feature_name = 'vector' AND entity_key IN ({marks})"
-            found = dict(connection.execute(query, keys).fetchall())
-            return [found.get(key) for key in keys]
-
-        return read
-
-    def _online(self) -> "OnlineStore":
-        """Feast's online store, for its connection."""
-        return self.store.provider.online_store
+        with answering(self.store):
+            read = reader(self.store, view)
+            return [value for i in range(0, len(keys), AT_ONCE) for value in read(keys[i : i + AT_ONCE])]
 
 
 def _packed(values: Sequence[bytes | None], size: int, space: str) -> np.ndarray:

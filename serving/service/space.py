@@ -24,7 +24,7 @@ from serving.index import IndexConfig, PinIndex
 from serving.service.config import SpaceFiles
 from serving.service.journal import Journal
 from serving.service.metrics import ServiceMetrics
-from serving.service.online import Feast, OnlineStore
+from serving.service.push import Feast, OnlineStore
 from serving.space import PIN_EMBEDDING, SpaceManifest, rows_folder
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

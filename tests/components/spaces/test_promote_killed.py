@@ -24,7 +24,7 @@ POINTS = [
     "components.spaces.missing:prepare",
     "components.spaces.promote:add_missing",
     "components.spaces.warm:apply_objects",
-    "components.spaces.redis_writing:takes",
+    "components.spaces.feature_store:write_newer",
     "components.spaces.warm:bring_online",
     "all equal",
     "serving.index.storage:write_snapshot_files",

@@ -11,12 +11,13 @@ import pandas as pd
 import pytest
 from feature_home import CREATED, DIM, quantized, redis_server
 
-from components.spaces import redis_writing
 from components.spaces.feature_store import open_store
 from components.spaces.retire import retire
 from model.embedding.affine import Affine
 from model.errors import StoreError
+from serving import online
 from serving.features import Features
+from serving.online import redis as online_redis
 
 AFFINE = Affine(scale=0.0078125, zero_point=3, bits=8, dim=DIM)
 DOCS = Path(__file__).parents[3] / "docs" / "features.md"
@@ -52,6 +53,16 @@ def test_every_vector_of_each_space_in_the_order_asked(home, features):
         answer = features.store.get_online_features([f"pin_embedding_{space}:vector"], {"pin_id": ids}).to_dict()
         assert np.array_equal(vectors, expected(answer["vector"]))
     assert features.newest_space() == home.new
+
+
+def test_any_other_store_of_feast_answers_the_same(home, features, monkeypatch):
+    ids = [*home.new_vectors, "who", "p1"]
+    vectors, missing = features.pin_vectors(ids, home.new)
+    monkeypatch.setattr(online, "MODULES", {})
+    assert all(map(np.array_equal, features.pin_vectors(ids, home.new), (vectors, missing)))
+    monkeypatch.setattr(features.store.provider.online_store, "online_read", lambda *asked: [][1])
+    with pytest.raises(StoreError, match="The online store does not answer"):
+        features.pin_vectors(ids, home.new)
 
 
 def test_an_unknown_id_is_missing_and_one_asked_twice_is_answered_twice(home, features):
@@ -145,19 +156,19 @@ def test_redis_that_goes_away_breaks_no_promise(features_home, tmp_path, monkeyp
         monkeypatch.setenv("PINCLIP_REDIS", server.address)
         home = features_home.beside(tmp_path, server.address)
         space, stored = home.new_space(seed=1)
-        features, whole = Features.of(home.configuration), redis_writing.write_newer
+        features, whole = Features.of(home.configuration), online_redis.write_vectors
         registration, (folder, vectors) = home.registered(), quantized(tmp_path / "next", seed=2)
 
         def half(store, *arguments):
             whole(store, *arguments)
             server.stop()  # after the first of the two shards
 
-        monkeypatch.setattr(redis_writing, "write_newer", half)
+        monkeypatch.setattr(online_redis, "write_vectors", half)
         with pytest.raises(StoreError, match="Redis does not answer"):
             home.publish(folder, registration)
         with pytest.raises(StoreError, match="The online store does not answer"):
             features.pin_vectors(["p1"], space)
-        monkeypatch.setattr(redis_writing, "write_newer", whole)
+        monkeypatch.setattr(online_redis, "write_vectors", whole)
         server.start()
         assert np.array_equal(features.pin_vectors(list(stored), space)[0], expected(stored.values()))
         assert features.newest_space() == space

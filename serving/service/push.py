@@ -3,7 +3,6 @@
 Shape legend: N Pins · B bytes of a vector
 """
 
-import sqlite3
 import time
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
@@ -14,6 +13,7 @@ import numpy as np
 
 from model.errors import StoreError
 from serving.features import Features
+from serving.online import answering
 from serving.space import PIN_EMBEDDING
 
 if TYPE_CHECKING:
@@ -46,16 +46,10 @@ class Feast:
         self._known: tuple[float, FeatureView] | None = None
 
     def push(self, ids: Sequence[str], packed_NB: np.ndarray, times_N: np.ndarray) -> None:
-        from redis.exceptions import RedisError
-
-        try:
+        with answering(self.store):
             self.store.provider.online_write_batch(
                 self.store.config, self._view(), _rows(ids, packed_NB, times_N), None
             )
-        except (RedisError, sqlite3.Error) as error:
-            raise StoreError(
-                f"The online store does not answer ({error}); see that it runs, then ask again."
-            ) from error
 
     def _view(self) -> "FeatureView":
         if self._known is None or time.monotonic() - self._known[0] > KNOWN_S:

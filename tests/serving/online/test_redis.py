@@ -12,12 +12,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from components.settings import Settings
-from components.spaces import redis_writing
 from components.spaces.feature_store import apply_objects, open_store
 from feature_repo.ranking_services import SpaceObjects
 from model.data.catalogue import TIME
 from model.embedding.affine import Affine
-from serving.features.online_format import bytes_header, entity_keys
+from serving.online import redis as online_redis
+from serving.online import write_newer
+from serving.online.feast_bytes import bytes_header, entity_keys
 
 AFFINE = Affine(scale=0.01, zero_point=0, bits=8, dim=200)
 
@@ -62,9 +63,7 @@ def held(store):
 def test_leaves_what_feast_leaves(store):
     table = rows({f"p{i}": bytes([i]) * 200 for i in range(9)}, CREATED + timedelta(microseconds=123))
     view = store.get_feature_view("pin_embedding_v1")
-    assert redis_writing.takes(store, view)
-    assert not redis_writing.takes(store, store.get_feature_view("pin_stats"))
-    redis_writing.write_newer(store, view, table)
+    write_newer(store, view, table)
     ours = held(store)
     client(store).flushdb()
     store.write_to_online_store("pin_embedding_v1", table.to_pandas())
@@ -79,10 +78,10 @@ def test_an_older_vector_does_not_replace_a_newer(store):
         answer = store.get_online_features(["pin_embedding_v1:vector"], {"pin_id": ["a", "b"]}).to_dict()
         return answer["vector"]
 
-    redis_writing.write_newer(store, view, rows({"a": b"new"}))
-    redis_writing.write_newer(store, view, rows({"a": b"old", "b": b"first"}, CREATED - timedelta(seconds=1)))
+    online_redis.write_vectors(store, view, rows({"a": b"new"}))
+    online_redis.write_vectors(store, view, rows({"a": b"old", "b": b"first"}, CREATED - timedelta(seconds=1)))
     assert served() == [b"new", b"first"]
-    redis_writing.write_newer(store, view, rows({"a": b"other", "b": b"second"}))
+    online_redis.write_vectors(store, view, rows({"a": b"other", "b": b"second"}))
     assert served() == [b"new", b"second"]
-    redis_writing.write_newer(store, view, rows({"a": b"newest"}, CREATED + timedelta(microseconds=1)))
+    online_redis.write_vectors(store, view, rows({"a": b"newest"}, CREATED + timedelta(microseconds=1)))
     assert served() == [b"newest", b"second"]

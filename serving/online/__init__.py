@@ -1,0 +1,50 @@
+"""Feast's online stores: many stored values are read at once, and the newest rows written.
+
+    read = reader(store, "pin_embedding_v7")           # entity keys -> stored bytes, None where there is none
+    with answering(store):                             # what the store's own client raises becomes a StoreError
+        values = read(entity_keys("pin_id", ids))
+
+Redis and SQLite have a module that is faster than Feast; any other store that Feast knows works through Feast itself
+(others.py). To make another one fast, add its module and name it in MODULES.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import ModuleType
+from typing import TYPE_CHECKING
+
+from model.errors import StoreError
+from serving.online import others, redis, sqlite
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from feast import FeatureStore, FeatureView
+
+MODULES: dict[str, ModuleType] = {"redis": redis, "sqlite": sqlite}  # by Feast's `online_store.type`
+Read = Callable[[list[bytes]], list[bytes | None]]  # entity keys -> stored values
+
+
+def reader(store: "FeatureStore", view: str) -> Read:
+    """Reads the feature `vector` of a view by entity keys of `pin_id`."""
+    read: Read = _module(store).reader(store, view)
+    return read
+
+
+def write_newer(store: "FeatureStore", view: "FeatureView", rows: "pa.Table") -> None:
+    """Writes those rows (key, features, event_timestamp; one row a key) that are newer than what is stored."""
+    _module(store).write_newer(store, view, rows)
+
+
+@contextmanager
+def answering(store: "FeatureStore") -> Iterator[None]:
+    """Raises StoreError where the online store does not answer."""
+    try:
+        yield
+    except StoreError:
+        raise
+    except _module(store).errors() as error:
+        raise StoreError(f"The online store does not answer ({error}); see that it runs, then ask again.") from error
+
+
+def _module(store: "FeatureStore") -> ModuleType:
+    return MODULES.get(store.config.online_store.type, others)
