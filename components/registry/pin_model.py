@@ -64,16 +64,9 @@ def _rows_of(table: pd.DataFrame) -> pd.DataFrame:
     if not known:
         given = f"; given were {', '.join(map(str, table.columns))}" if len(table.columns) else ""
         raise ValueError(f"None of this model's columns is there: {', '.join(FIELDS)}{given}.")
-    return _rows_of_lists(table[known])
-
-
-def _rows_of_lists(table: pd.DataFrame) -> pd.DataFrame:
-    """The rows of {"query": ["a", "b"]}, of which MLflow makes one row of lists."""
-    if len(table) != 1 or list(table.columns) == ["annotations"]:  # a list of annotations is one Pin's
-        return table
-    cells = {name: table[name].iloc[0] for name in table.columns}
-    are_rows = all(isinstance(cell, list) for cell in cells.values()) and len({*map(len, cells.values())}) == 1
-    return pd.DataFrame(cells) if are_rows else table
+    if known == ["query"] and len(table) == 1 and isinstance(table["query"].iloc[0], list):
+        return pd.DataFrame({"query": table["query"].iloc[0]})  # MLflow makes one row of {"query": ["a", "b"]}
+    return table[known]
 
 
 def _read(place: str, row: dict[Any, Any]) -> CleanRow:

@@ -59,8 +59,11 @@ def delete(site: Site) -> None:
     if site.ask(site.core.read_namespace, ROOM, none_for={404}) is None:
         return
     _run(site, "e2e-clear", ["python", "-c", CLEAR])
-    kubectl("delete", "persistentvolumes", "-l", f"{MINE}=true", "--ignore-not-found", "--wait=false")
+    ours = f"{MINE}=true"
+    kubectl("delete", "persistentvolumes", "-l", ours, "--ignore-not-found", "--wait=false")
     site.ask(site.core.delete_namespace, ROOM, none_for={404})
+    left = lambda: site.ask(site.core.list_persistent_volume, label_selector=ours).items  # noqa: E731
+    site.clock.until(lambda: not left(), 60, "The volumes of the node's folders did not go")
 
 
 def _claims(whole: Object) -> list[Wanted]:

@@ -118,11 +118,12 @@ def test_the_space_is_switched(page, published):
 
 
 def test_what_goes_wrong_is_said(page, problems):
-    page.evaluate("location.hash = 'pin=nobody'")
+    with page.expect_console_message(lambda message: "404" in message.text):  # Chromium logs every 404
+        page.evaluate("location.hash = 'pin=nobody'")
     says(page, "has no Pin")
     expect(page.locator("#grid li")).to_have_count(0)
     assert [problem for problem in problems if "404" not in problem] == []
-    problems.clear()  # Chromium logs every 404
+    problems.clear()
 
 
 def test_titles_are_text(page, service):
