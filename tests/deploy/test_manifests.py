@@ -98,6 +98,14 @@ def test_features_waits_for_the_first_publication_before_it_starts(folder):
     assert waiting["command"] == ["pinclip", "wait"]
 
 
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_the_encoder_starts_before_the_first_publication_and_is_ready_after_it(folder):
+    (encoder,) = containers(the(folder, "Deployment", "encoder"))
+    assert "--wait" in encoder["command"]
+    paths = {probe: encoder[f"{probe}Probe"]["httpGet"]["path"] for probe in ("startup", "liveness", "readiness")}
+    assert paths == {"startup": "/health/live", "liveness": "/health/live", "readiness": "/health/ready"}
+
+
 def test_the_most_encoders_leave_half_of_the_quota():
     for folder in SCALED:
         nodes = objects(folder)
