@@ -100,7 +100,7 @@ def test_features_waits_for_the_first_publication_before_it_starts(folder):
 
 @pytest.mark.parametrize("folder", FOLDERS)
 def test_the_encoder_starts_before_the_first_publication_and_is_ready_after_it(folder):
-    (encoder,) = containers(the(folder, "Deployment", "encoder"))
+    (encoder,) = pod_spec(the(folder, "Deployment", "encoder"))["containers"]
     assert "--wait" in encoder["command"]
     paths = {probe: encoder[f"{probe}Probe"]["httpGet"]["path"] for probe in ("startup", "liveness", "readiness")}
     assert paths == {"startup": "/health/live", "liveness": "/health/live", "readiness": "/health/ready"}
