@@ -2,6 +2,7 @@
 
 import dataclasses
 import shutil
+import sqlite3
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -105,17 +106,23 @@ def test_a_snapshot_takes_the_journal_into_the_shards(files):
 def test_what_the_online_store_refused_can_be_sent_again(files, monkeypatch):
     space = opened(files)
     with monkeypatch.context() as broken, pytest.raises(StoreError, match="does not answer"):
-        broken.setattr(space.online.store.provider, "online_write_batch", refuse)
+        broken.setattr(space.online.store.provider, "online_write_batch", refusing(space.online.store))
         space.accept([pin("p")])
     assert online(files, ["p"])[1][0]
     assert space.accept([pin("p")])[0].stored
     assert not online(files, ["p"])[1][0]
 
 
-def refuse(*_, **__):
+def refusing(store):
+    """A write that ends as the store's own client ends where nobody answers."""
     from redis.exceptions import ConnectionError
 
-    raise ConnectionError("gone")
+    error = {"redis": ConnectionError, "sqlite": sqlite3.OperationalError}[store.config.online_store.type]
+
+    def refuse(*_, **__):
+        raise error("gone")
+
+    return refuse
 
 
 def test_a_model_that_gives_nan_stores_nothing(files, monkeypatch):
