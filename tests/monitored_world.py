@@ -25,7 +25,7 @@ CONFIG = load("smoke", ["monitoring.pins=400", "monitoring.canaries=150", "monit
 
 
 class World:
-    """`settings` name the home; `rows` are the Pins that the space was made of, `catalogue` their folder."""
+    """`settings` name the home; `rows` are the Pins that `space` was made of, `catalogue` their folder."""
 
     def __init__(self, root: Path, home: Home) -> None:
         self.root, self.settings = root, home.settings
@@ -36,7 +36,9 @@ class World:
         prepare(source, root / "prepared", CONFIG.prepare)
         home.prepared = root / "prepared"
         model = tiny_model(root / "model")
-        home.publish(self._quantized(model), self._registered(home, model))
+        registration = self._registered(home, model)
+        self.space = registration.space
+        home.publish(self._quantized(model), registration)
 
     def with_pins(self, name: str, rows: pa.Table) -> Path:
         """A catalogue of these Pins."""

@@ -134,12 +134,12 @@ def test_vectors_that_the_online_store_has_lost(world, look):
     saved = file.read_bytes()
     try:
         with sqlite3.connect(file) as connection:
-            connection.execute('DELETE FROM "pinclip_pin_embedding_v1"')
+            connection.execute(f'DELETE FROM "pinclip_pin_embedding_{world.space}"')
         over = look()["over"]
     finally:
         file.write_bytes(saved)
     assert "store/all/without_vector" in over
-    assert "store/all/skew/pin_embedding_v1__vector" in over
+    assert f"store/all/skew/pin_embedding_{world.space}__vector" in over
 
 
 def test_figures_and_page_are_in_mlflow_once(world, look, tmp_path):
@@ -163,7 +163,7 @@ def test_figures_and_page_are_in_mlflow_once(world, look, tmp_path):
 def test_the_reference_names_no_pin(world):
     import pyarrow.parquet as pq
 
-    folder = reference_folder("v1", world.settings)
+    folder = reference_folder(world.space, world.settings)
     kept = pq.read_table(folder / "facts.parquet")
     assert "pin_id" not in kept.column_names
     assert kept.num_rows == (kept["refused"].to_pylist().count("no"))
@@ -176,10 +176,10 @@ def test_without_a_space_there_is_nothing_to_look_at(world, tmp_path):
 
 
 def test_a_space_without_reference_is_told(world, tmp_path):
-    folder = reference_folder("v1", world.settings)
+    folder = reference_folder(world.space, world.settings)
     folder.rename(tmp_path / "away")
     try:
-        with pytest.raises(StoreError, match="nothing to compare the space v1 with"):
+        with pytest.raises(StoreError, match=f"nothing to compare the space {world.space} with"):
             collect(world.catalogue, CONFIG, tmp_path / "out", world.settings)
     finally:
         (tmp_path / "away").rename(folder)
