@@ -1,8 +1,8 @@
 """Feast, as this project uses it: open the store of a home, register objects, bring rows into the online store.
 
-The online store is SQLite in the home, or the Redis that PINCLIP_REDIS names ("host:6379,db=0,password=…"), or what
-feature_repo/feature_store.yaml names of Feast's others. With PINCLIP_REDIS files
-hold the name of that variable, and an address only where it came without a password from the settings' file.
+The online store is the Redis that PINCLIP_REDIS names ("host:6379,db=0,password=…"), else the one of
+feature_repo/feature_store.yaml: SQLite, which lies in the home, or another of Feast's. Files hold the name of that
+variable, and an address only where it came without a password from the settings' file.
 """
 
 import contextlib
