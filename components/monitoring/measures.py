@@ -15,11 +15,11 @@ import pyarrow.parquet as pq
 from safetensors.numpy import load_file
 
 from components.mlflow_client import mlflow_errors
-from components.patience import patient
 from components.registry.tracking import tracked
+from components.retries import patient
 from components.settings import Settings
 from model.drift.config import DriftLimits
-from model.drift.judging import DriftMeasure, Samples, drift_measures
+from model.drift.measures import DriftMeasure, Samples, drift_measures
 
 SCOPES = ("all", "new")
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from components.mlflow_client import connect, mlflow_errors
-from components.patience import patient
+from components.retries import patient
 from components.settings import Settings
 from model.config import Config
 

@@ -13,19 +13,19 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from components.patience import patient
 from components.registry.candidates import RegisteredCandidate, candidate, champion, crown
 from components.registry.versions import CHAMPION, version_of
+from components.retries import patient
 from components.settings import Settings
 from components.spaces.config import PromotionConfig
+from components.spaces.embed_missing import add_missing, embed_all, kept_model, save_history
 from components.spaces.feature_store import apply_objects, feast_errors, open_store
 from components.spaces.index import bring_index_up
-from components.spaces.missing import add_missing, embed_all, kept_model, save_history
-from components.spaces.places import sync_lock
+from components.spaces.materialize import LOCK, Progress, warm
+from components.spaces.paths import sync_lock
 from components.spaces.publish import bring_up
-from components.spaces.published import published_space, serving_space
+from components.spaces.published_spaces import published_space, serving_space
 from components.spaces.switch import PROMOTE, SYNC, settle, switch
-from components.spaces.warm import LOCK, Progress, warm
 from model.config.folder import read_config
 from model.data.catalogue import Catalogue
 from model.errors import RunError

@@ -19,14 +19,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from components.patience import patient
 from components.registry.versions import CHAMPION, Registration, announce, passed_gate, version_of
+from components.retries import patient
 from components.settings import Settings
+from components.spaces.drift_reference import keep_reference
 from components.spaces.feature_store import apply_objects, delete, feast_errors, open_store
-from components.spaces.places import state_folder
-from components.spaces.reference import keep_reference
+from components.spaces.materialize import LOCK, Progress, SaveHistory, warm
+from components.spaces.paths import state_folder
 from components.spaces.switch import switch
-from components.spaces.warm import LOCK, Progress, SaveHistory, warm
 from model.data.catalogue import Catalogue
 from model.embedding.affine import read_affine
 from model.errors import StoreError

@@ -18,7 +18,7 @@ def collect(
         from pathlib import Path
 
         from components.configuration import Configuration
-        from components.monitoring.look import collect
+        from components.monitoring.catalogue_sample import collect
         from components.monitoring.notice import notify_blind
         from components.settings import Settings
         from model.errors import CatalogueError

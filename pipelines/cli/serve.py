@@ -11,8 +11,8 @@ from rich.console import Console
 from components.ray.cluster import ray_cluster
 from components.registry.artifacts import model_folder
 from components.settings import Settings
-from components.spaces.places import state_folder
-from components.spaces.published import published_spaces, serving_space
+from components.spaces.paths import state_folder
+from components.spaces.published_spaces import published_spaces, serving_space
 from model.errors import RunError, StoreError
 from pipelines.local.ports import is_free
 from serving.service.config import TOKEN, Find, Opening, ServiceConfig, SpaceFiles

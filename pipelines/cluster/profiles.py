@@ -8,8 +8,7 @@ from pathlib import Path
 
 from pydantic import Field, model_validator
 
-from components.patience import Waits
-from components.pods import (
+from components.kubernetes_types import (
     Cpu,
     Duration,
     Folder,
@@ -22,6 +21,7 @@ from components.pods import (
     duration_seconds,
 )
 from components.ray.rayjob.settings import RayJob
+from components.retries import Waits
 from model.errors import ConfigError
 from pipelines.cluster.checked_yaml import read_checked
 from pipelines.lineage import CODE

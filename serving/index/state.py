@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 
 from serving.index.base import Base
-from serving.index.side import DELETED, Side
+from serving.index.side_table import DELETED, Side
 
 NOWHERE = -1
 

@@ -3,7 +3,7 @@
 import sqlite3
 from typing import TYPE_CHECKING
 
-from serving.online.others import write_newer
+from serving.online.generic import write_newer
 
 if TYPE_CHECKING:
     from feast import FeatureStore

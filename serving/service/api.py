@@ -13,7 +13,7 @@ from model.errors import PinclipError, RerankError, StoreError
 from serving.service.messages import PinIn, PinsIn, Problem, RerankIn, SearchIn
 from serving.service.reading import RequestRefused
 from serving.service.routes import Routes
-from serving.service.served import Served
+from serving.service.served_spaces import Served
 
 PAGE = Path(__file__).resolve().parents[1] / "page"
 PAGE_FILES = {"/": "index.html", "/app.js": "app.js", "/style.css": "style.css"}

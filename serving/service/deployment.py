@@ -17,7 +17,7 @@ from ray.serve.config import BackpressureConfig
 from serving.service.api import api
 from serving.service.config import Find, Opening, ServiceConfig
 from serving.service.guard import Guard
-from serving.service.served import Served
+from serving.service.served_spaces import Served
 
 NAME = "pinclip"
 QUIET = {"log_level": "WARNING", "enable_access_log": False}  # /metrics counts

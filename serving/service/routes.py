@@ -12,7 +12,7 @@ from model.diversification.config import DiversificationConfig
 from model.embedding.affine import unit_length
 from serving.service.messages import Found, PinOut, PinsOut, RerankIn, RerankOut, Results, SearchIn, SpaceOut, SpacesOut
 from serving.service.reading import RequestRefused, new_pin, parsed, pins_of, request_pixels, words
-from serving.service.served import Served, ServedSpace
+from serving.service.served_spaces import Served, ServedSpace
 
 
 class Routes:

@@ -15,7 +15,7 @@ from components.configuration import load
 from components.monitoring.retraining import train_anew
 from components.settings import Settings
 from model.errors import ClusterError
-from pipelines.cluster.packages import package
+from pipelines.cluster.compilation import package
 from pipelines.cluster.profiles import read_profile
 
 ROOT = Path(__file__).parents[2]
@@ -110,7 +110,7 @@ def test_a_training_that_could_not_be_started_is_tried_again(home, server, monke
 
 def test_where_kfp_runs_a_step_its_compiler_is_gone_and_not_missed(home, server):
     code = f"""
-import components.monitoring.look, components.monitoring.measures, components.monitoring.notice
+import components.monitoring.catalogue_sample, components.monitoring.measures, components.monitoring.notice
 from components.settings import Settings
 from components.configuration import load
 from components.monitoring.retraining import train_anew

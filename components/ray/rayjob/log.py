@@ -5,8 +5,8 @@ from contextvars import copy_context
 from threading import Event, Thread
 
 from components.ray.rayjob.api import PASSING, Kubernetes
-from components.ray.rayjob.spoken import Ears
-from components.ray.rayjob.verdict import head, submitter_end
+from components.ray.rayjob.job_end import head, submitter_end
+from components.ray.rayjob.progress_log import Ears
 from model.errors import ClusterError
 
 PAUSE = 1.0  # seconds between two looks

@@ -13,18 +13,18 @@ from pathlib import Path
 from typing import Any
 
 from components import progress
-from components.ray.rayjob import life
+from components.ray.rayjob import lifecycle
 from components.ray.rayjob.api import Kubernetes
 from components.ray.rayjob.heartbeat import beating
 from components.ray.rayjob.manifest import manifest
+from components.ray.rayjob.progress_log import Ears
 from components.ray.rayjob.settings import RayJob, asked, quantity_value
-from components.ray.rayjob.spoken import Ears
-from components.ray.rayjob.work import SharedFolder, training_refusal
+from components.ray.rayjob.shared_folder import SharedFolder, training_refusal
 from components.ray.training import ReportStep, check_cpus, cpus_needed
 from model.config import Config
 from model.errors import ConfigError, TrainingError
 
-COMMAND = ("python", "-m", "components.ray.rayjob.remote")
+COMMAND = ("python", "-m", "components.ray.rayjob.entrypoint")
 
 
 def train(
@@ -57,7 +57,7 @@ def train(
     job = manifest(settings, name, command, pods, ray_version, kubernetes.workflow(pod) if pod else None)
     with beating(work.folder):
         try:
-            life.complete(kubernetes, job, ears, lambda: work.outcome)
+            lifecycle.complete(kubernetes, job, ears, lambda: work.outcome)
         except TrainingError:
             work.forget_outcome()
             raise

@@ -13,12 +13,12 @@ from promoted_pins import champion, crown, serving
 
 from components.configuration import load
 from components.settings import Settings
-from components.spaces import events
+from components.spaces import serving_history
 from components.spaces.config import PromotionConfig
 from components.spaces.feature_store import delete, open_store
-from components.spaces.places import state_folder, sync_lock
+from components.spaces.paths import state_folder, sync_lock
 from components.spaces.promote import promote, sync
-from components.spaces.published import published_space
+from components.spaces.published_spaces import published_space
 from components.spaces.retire import retire
 from components.spaces.roll_back import rollback
 from model.errors import ConfigError, RunError, StoreError, VectorIndexError
@@ -48,7 +48,7 @@ def spaces(home, count):
 
 
 def story(home):
-    return [(one.event, one.space, one.former, one.by) for one in events.read_events(home.settings)]
+    return [(one.event, one.space, one.former, one.by) for one in serving_history.read_events(home.settings)]
 
 
 def tags(home, space):
@@ -176,7 +176,9 @@ def test_rollback_brings_nothing_up_and_again_goes_further_back(home, monkeypatc
         crown(home, space)
         sync(CONFIG, home.settings)
     for name in ("apply_objects", "bring_online"):
-        monkeypatch.setattr(f"components.spaces.warm.{name}", lambda *_: pytest.fail("a rollback brings nothing up"))
+        monkeypatch.setattr(
+            f"components.spaces.materialize.{name}", lambda *_: pytest.fail("a rollback brings nothing up")
+        )
     started = time.monotonic()
     event = rollback(home.settings)
     assert time.monotonic() - started < 20  # under a second on an idle machine
@@ -185,7 +187,7 @@ def test_rollback_brings_nothing_up_and_again_goes_further_back(home, monkeypatc
     assert rollback(home.settings).space == champion(home) == serving(home) == first
     assert tags(home, second)["pinclip.demoted_at"] >= tags(home, second)["pinclip.promoted_at"]
     # The publications before the first champion served too: one rollback for each but the first, and no more.
-    for _ in events.served(events.read_events(home.settings))[1:]:
+    for _ in serving_history.served(serving_history.read_events(home.settings))[1:]:
         rollback(home.settings)
     with pytest.raises(StoreError, match="Nothing served before"):
         rollback(home.settings)
@@ -194,12 +196,12 @@ def test_rollback_brings_nothing_up_and_again_goes_further_back(home, monkeypatc
 def test_a_rollback_that_was_killed_after_the_switch_goes_no_further_the_next_time(home, monkeypatch):
     first, second, third = spaces(home, 3)
     with monkeypatch.context() as killed, pytest.raises(KeyboardInterrupt):
-        killed.setattr("components.spaces.events.append_event", interrupt)
+        killed.setattr("components.spaces.serving_history.append_event", interrupt)
         rollback(home.settings)
     assert (champion(home), serving(home)) == (second, second)
     assert rollback(home.settings).space == champion(home) == serving(home) == second
     assert rollback(home.settings).space == first
-    assert third not in events.served(events.read_events(home.settings))
+    assert third not in serving_history.served(serving_history.read_events(home.settings))
 
 
 def test_rollback_after_a_kill_between_switch_and_event_goes_to_what_served_before(home, monkeypatch):
@@ -209,7 +211,7 @@ def test_rollback_after_a_kill_between_switch_and_event_goes_to_what_served_befo
     second, _ = home.new_space(7)
     crown(home, second)
     with monkeypatch.context() as killed, pytest.raises(KeyboardInterrupt):
-        killed.setattr("components.spaces.events.append_event", interrupt)
+        killed.setattr("components.spaces.serving_history.append_event", interrupt)
         sync(CONFIG, home.settings)
     assert (serving(home), story(home)[-1][1]) == (second, first)
     rollback(home.settings)
@@ -319,9 +321,9 @@ def test_an_event_that_was_cut_off_is_written_anew(home):
     first, second = spaces(home, 2)
     file = home.settings.home / "events.jsonl"
     file.write_bytes(file.read_bytes()[:-9])
-    assert len(events.read_events(home.settings)) == 1
+    assert len(serving_history.read_events(home.settings)) == 1
     rollback(home.settings)
-    assert [one.space for one in events.read_events(home.settings)] == [first, second, first]
+    assert [one.space for one in serving_history.read_events(home.settings)] == [first, second, first]
 
 
 def test_a_publication_never_loses_what_another_writer_of_the_registry_did(home, tmp_path):

@@ -3,9 +3,9 @@
 import json
 from typing import Any
 
-from tests.e2e.on_cluster import evidence, jobs, overlay, profile
+from tests.e2e.on_cluster import failure_details, jobs, overlay, profile
+from tests.e2e.on_cluster.cluster_clients import MINE, READER, STRANGER, Site
 from tests.e2e.on_cluster.schedules import aliases, versions
-from tests.e2e.on_cluster.site import MINE, READER, STRANGER, Site
 from tests.e2e.on_cluster.steps import Failed
 
 SECRET, KEY = "pinclip-encoder", "token"
@@ -66,7 +66,7 @@ def search(site: Site) -> str:
     def answered() -> dict[str, Any] | None:
         found = asked(site, READER)
         if not found.startswith("FOUND "):
-            last[:] = [found, *evidence.of_pods(site, "app.kubernetes.io/name=encoder")]
+            last[:] = [found, *failure_details.of_pods(site, "app.kubernetes.io/name=encoder")]
             return None
         answer: dict[str, Any] = json.loads(found.removeprefix("FOUND "))
         last[:] = [f"It answers from the space {answer['space']} with {len(answer['results'])} Pins."]

@@ -9,7 +9,7 @@ from model.errors import StoreError
 from serving.service.api import api
 from serving.service.config import Opening, ServiceConfig
 from serving.service.guard import Guard
-from serving.service.served import Served
+from serving.service.served_spaces import Served
 
 SENTENCE = "No space is published in /data/home/feast; run the pipeline first, or set PINCLIP_HOME."
 

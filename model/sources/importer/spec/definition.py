@@ -6,7 +6,7 @@ from pathlib import Path
 
 from model.sources.importer.spec.checks import Column
 from model.sources.importer.spec.dialect import Dialect
-from model.sources.importer.spec.where import Where
+from model.sources.importer.spec.row_filter import Where
 
 
 @dataclass(frozen=True)
