@@ -83,7 +83,7 @@ def current_step() -> str:
     return _step.get()
 
 
-def speak_for(name: str, events: str | None) -> None:
+def set_current_step(name: str, events: str | None) -> None:
     """Makes this process, a worker of the step `name`, report its progress as that step's."""
     _step.set(name)
     if events:

@@ -1,6 +1,6 @@
 """Retries inside a step: while a server does not answer, the step waits and repeats its work in the same pod.
 
-    @patient
+    @with_retries
     def register(..., settings: Settings) -> Registration: ...
 
 Argo tries a step's pod again, but the installation decides after which failures (docs/operations.md, "Retries"). These
@@ -19,7 +19,7 @@ from typing import ParamSpec, TypeVar
 from pydantic import Field
 
 from components.kubernetes_types import Duration, StrictModel, duration_seconds
-from components.server_checks import is_away
+from components.server_checks import is_unreachable
 from model.errors import StoreError
 
 P = ParamSpec("P")
@@ -27,7 +27,7 @@ R = TypeVar("R")
 VARIABLE = "PINCLIP_RETRIES"
 
 
-class Waits(StrictModel):
+class RetrySchedule(StrictModel):
     """How often to retry, and the pause before each retry: `wait`, then `factor` times as long each time."""
 
     count: int = Field(ge=0)
@@ -40,7 +40,7 @@ class Waits(StrictModel):
             yield duration_seconds(self.wait) * self.factor**earlier
 
 
-def patient(work: Callable[P, R]) -> Callable[P, R]:
+def with_retries(work: Callable[P, R]) -> Callable[P, R]:
     """Repeats `work` after a StoreError while a server of its argument `settings` does not answer; `work` must be safe
     to repeat."""
     signature = inspect.signature(work)
@@ -52,7 +52,7 @@ def patient(work: Callable[P, R]) -> Callable[P, R]:
             try:
                 return work(*arguments, **named)
             except StoreError as error:
-                if not is_away(settings):
+                if not is_unreachable(settings):
                     raise
                 sys.stdout.write(f"{error} This step tries again in {pause} s.\n")
                 sys.stdout.flush()
@@ -64,4 +64,4 @@ def patient(work: Callable[P, R]) -> Callable[P, R]:
 
 def _pauses() -> Iterator[int]:
     told = os.environ.get(VARIABLE)
-    return Waits.model_validate_json(told).pauses() if told else iter(())
+    return RetrySchedule.model_validate_json(told).pauses() if told else iter(())

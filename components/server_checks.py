@@ -25,7 +25,7 @@ def check_servers(settings: Settings) -> None:
         pass
 
 
-def is_away(settings: Settings) -> bool:
+def is_unreachable(settings: Settings) -> bool:
     """Whether any server does not answer; a refusal counts as an answer."""
     try:
         check_servers(settings)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from model.errors import CatalogueError, ConfigError, SpecError, ValidationFailed
 
-FILE = "PINCLIP_LAST_WORD"  # in place of Kubernetes' own file
+FILE = "PINCLIP_TERMINATION_MESSAGE"  # in place of Kubernetes' own file
 KUBERNETES = "/dev/termination-log"  # there in each container, writable for its user
 LIMIT = 2000  # bytes; Kubernetes keeps 4,096 of a container
 MARK = "Trying again does not help: "

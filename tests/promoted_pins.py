@@ -82,7 +82,7 @@ class ModelHome(Home):
             writer.write("pins", pa.table(table))
 
 
-def crown(home: Home, space: str) -> None:
+def set_champion(home: Home, space: str) -> None:
     """What a person does in MLflow."""
     home.client.set_registered_model_alias("pinclip", CHAMPION, space[1:])
 

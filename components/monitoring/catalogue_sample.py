@@ -3,7 +3,7 @@
     collected/facts.parquet        of the sample (model/drift/facts.py), with the column `scope`
               reference.parquet    of what the space was trained on
               vectors.safetensors  before, all, new, canaries_before, canaries: as stored, not brought to length 1
-              look.json            the space, the time, counts, and what the store serves
+              sample.json            the space, the time, counts, and what the store serves
 
 "all" is a sample of the catalogue, "new" one of the Pins without a published vector. Canaries are published Pins that
 are still there: their images and texts of today, through the model of today, beside their published vectors.
@@ -25,9 +25,9 @@ from safetensors.numpy import save_file
 
 from components.configuration import Configuration
 from components.monitoring.config import MonitoringConfig
-from components.monitoring.store_checks import Published, look_online
+from components.monitoring.store_checks import Published, sample_online_store
 from components.registry.artifacts import model_folder
-from components.retries import patient
+from components.retries import with_retries
 from components.settings import Settings
 from components.spaces.drift_reference import read_reference
 from components.spaces.published_spaces import published_spaces
@@ -62,7 +62,7 @@ class Chosen:
         return self.all | self.new | self.canaries
 
 
-@patient
+@with_retries
 def collect(
     catalogue: Path,
     config: Configuration,
@@ -70,7 +70,7 @@ def collect(
     settings: Settings,
     report: Progress = lambda fraction, message: None,
 ) -> dict[str, Any]:
-    """Looks at the space that serves; writes the folder above and returns look.json.
+    """Looks at the space that serves; writes the folder above and returns sample.json.
 
     Raises:
         StoreError: no space is published, or MLflow, Feast or Redis does not answer.
@@ -90,7 +90,7 @@ def collect(
         ids, vectors_NE = _embedded(prepared, model_folder(space.model, settings), before)
     report(0.7, f"{len(ids):,} Pins embedded")
     whole = [pin_id for pin_id in ids if pin_id in chosen.all]
-    served = look_online(whole, before, config.monitoring.pairs, settings, now)
+    served = sample_online_store(whole, before, config.monitoring.pairs, settings, now)
     report(0.9, "the store has been asked")
     look = {
         "space": space.name,
@@ -107,7 +107,7 @@ def collect(
         pq.write_table(_scoped(facts, chosen), folder / "facts.parquet")
         pq.write_table(reference, folder / "reference.parquet")
         save_file(_matrices(ids, vectors_NE, chosen, before), folder / "vectors.safetensors")
-        write_json(folder / "look.json", look)
+        write_json(folder / "sample.json", look)
     return look
 
 

@@ -57,7 +57,7 @@ class OnlineSample:
     newest_vector: str  # ISO 8601
 
 
-def look_online(
+def sample_online_store(
     pin_ids: Sequence[str], published: Published, pairs: int, settings: Settings, now: datetime
 ) -> OnlineSample:
     """Asks for the vectors of these Pins, and for all features of some pairs of a Pin and a user, twice.

@@ -13,7 +13,7 @@ from typing import Any
 from components.mlflow_client import connect, mlflow_errors
 from components.registry.artifacts import model_folder
 from components.registry.versions import CHAMPION, version_of
-from components.retries import patient
+from components.retries import with_retries
 from components.settings import Settings
 from model.config import Config
 from model.errors import PinclipError
@@ -21,7 +21,7 @@ from model.evaluation.comparison import Champion, compare, without_champion
 from model.parallel import Each, in_turn
 
 
-@patient
+@with_retries
 def compare_with_champion(
     *,
     prepared: Path,

@@ -50,7 +50,7 @@ def kept_model(space: str, uri: str, settings: Settings) -> Path:
     return folder
 
 
-def add_missing(space: SpaceManifest, source: Catalogue, model: Path, scratch: Path) -> int:
+def embed_missing(space: SpaceManifest, source: Catalogue, model: Path, scratch: Path) -> int:
     """Embeds the catalogue's consented Pins that have no vector, by the space's affine, into one more shard.
 
     Services on the same folder find it as they find what others have pushed (serving/service/journal.py).

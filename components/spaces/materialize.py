@@ -43,7 +43,7 @@ class SaveHistory:
     boards: pa.Table  # board_id · pin_id · saved_at
 
 
-def warm(
+def materialize(
     store: "FeatureStore", space: "SpaceObjects", history: SaveHistory | None, report: Progress
 ) -> tuple[int, int]:
     """(rows of statistics and tastes that are new, vectors read back); without `history` those rows stay as they are.

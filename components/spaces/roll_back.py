@@ -1,7 +1,7 @@
 """Rollback: the space that served before serves again, at once. Its rows are still online, so nothing is embedded or
 built."""
 
-from components.registry.candidates import crown
+from components.registry.candidates import set_champion
 from components.settings import Settings
 from components.spaces import serving_history
 from components.spaces.feature_store import feast_errors, open_store
@@ -39,9 +39,9 @@ def rollback(settings: Settings) -> SpaceEvent:
             )
         read_back(store, space, SAMPLE)
 
-        def crowned() -> bool:
-            crown(space.manifest.model_version, settings)
+        def set_alias() -> bool:
+            set_champion(space.manifest.model_version, settings)
             return True
 
-        switch(store, space, settings, ROLLBACK, crowned)
+        switch(store, space, settings, ROLLBACK, set_alias)
     return serving_history.read_events(settings)[-1]

@@ -15,12 +15,12 @@ if TYPE_CHECKING:
     from components.spaces.publish import Publication
 
 
-def tell_registered(registration: Registration, settings: Settings) -> None:
+def log_registration(registration: Registration, settings: Settings) -> None:
     """The last lines of register, which changes nothing that is served."""
     _tell(*_judged(registration), f"Now serving: {serving(settings)}.")
 
 
-def tell_published(registration: Registration, publication: "Publication", settings: Settings) -> None:
+def log_publication(registration: Registration, publication: "Publication", settings: Settings) -> None:
     """The last lines of publish."""
     if publication.published:
         read = f"{publication.pins} Pins, {publication.checked} of them read back equal"
@@ -30,7 +30,7 @@ def tell_published(registration: Registration, publication: "Publication", setti
     _tell(*_judged(registration), done, f"Now serving: {serving(settings)}.")
 
 
-def outcome_figures(registration: Registration, settings: Settings) -> dict[str, Any]:
+def verdict_metrics(registration: Registration, settings: Settings) -> dict[str, Any]:
     """The same for the run's metrics in KFP, which compares numbers and shows texts."""
     verdict = registration.verdict
     return {

@@ -30,4 +30,4 @@ def publish(
         folders = Path(quantized.path), prepared_folder(Path(prepared.path))
         publication = publish.publish(*folders, registration, lineage, Settings(), advance)
         publication.write(Path(published.path))
-        verdict_log.tell_published(registration, publication, Settings())
+        verdict_log.log_publication(registration, publication, Settings())

@@ -72,5 +72,5 @@ def register(
             settings=Settings(),
         )
         registration.write(Path(version.path))
-        verdict.metadata.update(verdict_log.outcome_figures(registration, Settings()))
-        verdict_log.tell_registered(registration, Settings())
+        verdict.metadata.update(verdict_log.verdict_metrics(registration, Settings()))
+        verdict_log.log_registration(registration, Settings())

@@ -18,7 +18,7 @@ from pipelines.local.ports import is_free
 from serving.service.config import TOKEN, Find, Opening, ServiceConfig, SpaceFiles
 from serving.space import SpaceManifest
 
-LOOK = 10.0  # seconds between two looks for the first publication
+POLL_INTERVAL = 10.0  # seconds between two looks for the first publication
 
 
 def serve(names: Sequence[str], host: str, port: int, catalogue: Path | None, wait: bool = False) -> None:
@@ -86,7 +86,7 @@ def _chosen(manifests: dict[str, SpaceManifest], names: Sequence[str]) -> list[s
     return [name for name in manifests if name in names or not names]
 
 
-def wait_for_publication(look: float = LOOK) -> None:
+def wait_for_publication(look: float = POLL_INTERVAL) -> None:
     """Returns once the features of a space serve; prints what it waits for."""
     settings, says = Settings(), ""
     while True:

@@ -22,7 +22,7 @@ class PinChange(NamedTuple):
     row: int  # of the side table, or DELETED
 
 
-class Side:
+class SideTable:
     def __init__(self, affine: Affine, deleted: Mapping[str, int]) -> None:
         """deleted: ids with their time of deletion, which no older push may bring back."""
         self.affine = affine

@@ -58,7 +58,7 @@ class ServedSpace:
         return await asyncio.get_running_loop().run_in_executor(self._threads, function, *arguments)
 
 
-class Served:
+class ServedSpaces:
     """Everything that requests need; empty until it is opened."""
 
     def __init__(self, config: ServiceConfig) -> None:

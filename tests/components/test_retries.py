@@ -8,7 +8,7 @@ from typing import ClassVar
 import pytest
 
 from components import retries
-from components.retries import VARIABLE, Waits, patient
+from components.retries import VARIABLE, RetrySchedule, with_retries
 from components.settings import Settings
 from model.errors import ServerAway, StoreError
 
@@ -52,7 +52,7 @@ class Work:
         self.failures, self.error, self.calls = failures, error, 0
 
     def function(self):
-        @patient
+        @with_retries
         def work(text: str, settings: Settings) -> str:
             self.calls += 1
             if self.calls <= self.failures:
@@ -111,4 +111,4 @@ def test_on_one_machine_nobody_waits(tmp_path, monkeypatch, slept):
 
 
 def test_waits_by_hand():
-    assert list(Waits(count=4, wait="5s", factor=3).pauses()) == [5, 15, 45, 135]
+    assert list(RetrySchedule(count=4, wait="5s", factor=3).pauses()) == [5, 15, 45, 135]

@@ -14,9 +14,9 @@ from typing import Any
 from components import progress
 from components.ray import training
 from components.ray.cluster import has_cluster, ray_cluster
-from components.ray.rayjob.heartbeat import ending_when_alone
+from components.ray.rayjob.heartbeat import ending_without_heartbeat
 from components.ray.rayjob.manifest import USER
-from components.ray.rayjob.progress_log import say, say_refusal
+from components.ray.rayjob.progress_log import write_progress, write_refusal
 from components.ray.rayjob.shared_folder import read_outcome
 from model.config import Config
 from model.errors import PinclipError, RunError, TrainingError
@@ -32,12 +32,12 @@ def main(folder: Path) -> None:
     try:
         remove(folder / "outcome.json")  # of one that lost its workers while its Ray cluster was taken from it
         _check_writable(folder)
-        with ending_when_alone(folder, _leave):
+        with ending_without_heartbeat(folder, _leave):
             outcome = _outcome(folder)
         write_json(folder / "outcome.json", outcome)
     except OSError as error:
         reason = error.strerror or str(error)[:200]
-        say_refusal(
+        write_refusal(
             RunError(
                 f"The Ray pods cannot write to {folder} ({reason}); make room there, or let user {USER} write to it."
             )
@@ -64,11 +64,11 @@ def _outcome(folder: Path) -> dict[str, Any]:
 
 def _trained(folder: Path) -> dict[str, Any]:
     request = json.loads((folder / "request.json").read_text(encoding="utf-8"))
-    progress.speak_for(request["step"], None)
+    progress.set_current_step(request["step"], None)
     folders = Path(request["prepared"]), Path(request["neighbours"]), folder / "model"
     await_nodes(request["nodes"], JOINING)
     config = Config.from_json(json.dumps(request["config"]))
-    return training.train(*folders, config, say, Path(request["snapshot"]))
+    return training.train(*folders, config, write_progress, Path(request["snapshot"]))
 
 
 def _leave() -> None:

@@ -17,7 +17,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from components.ray.rayjob.manifest import NODE_TYPE, SUBMITTER, Object
-from components.ray.rayjob.progress_log import Ears
+from components.ray.rayjob.progress_log import ProgressReader
 
 FAILED = ("Failed", "ValidationFailed")  # KubeRay's jobDeploymentStatus
 ENDED = ("Complete", *FAILED)
@@ -31,14 +31,14 @@ class End:
     advice: str = "fix it"
 
 
-class Judge:
+class EndDetector:
     """Looks at one RayJob again and again; `outcome` reads the training's from the volume (Work.outcome)."""
 
-    def __init__(self, outcome: Callable[[], str], ears: Ears) -> None:
-        self.outcome, self.ears = outcome, ears
+    def __init__(self, outcome: Callable[[], str], progress: ProgressReader) -> None:
+        self.outcome, self.progress = outcome, progress
         self._since: dict[str, float] = {}  # what stands, since when
 
-    def look(self, job: Object, pods: Sequence[Object], now: float) -> End | None:
+    def check(self, job: Object, pods: Sequence[Object], now: float) -> End | None:
         """Its end; None while it goes on. `now` is in seconds of a clock that does not jump."""
         status, pod, submitter = status_of(job), head(pods), submitter_end(pods)
         works = status in ("Initializing", "Running") and not job["spec"].get("suspend")
@@ -60,7 +60,7 @@ class Judge:
         if status["jobDeploymentStatus"] != "Complete" or job_status != "SUCCEEDED":
             said = [status.get("reason") or job_status, _first_line(status)]
             return End(": ".join(filter(None, said)) or "no reason given")
-        return End() if self.ears.refusal or self._stands("complete", now, GRACE) else None
+        return End() if self.progress.refusal or self._stands("complete", now, GRACE) else None
 
     def _by_pods(self, ray_cluster: str, pod: Object | None, submitter: Object | None, now: float) -> End | None:
         """What KubeRay has not said, though it could have; `pod` is the head's."""
@@ -72,7 +72,7 @@ class Judge:
         self._since.pop(f"loss of {ray_cluster}", None)
         if submitter is None:
             return None
-        if self.ears.refusal:
+        if self.progress.refusal:
             return End()
         if self._stands(f"end of {pod['metadata']['name']}", now, GRACE):
             reason = f", {submitter['reason']}" if submitter.get("reason") else ""

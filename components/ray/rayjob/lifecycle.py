@@ -13,20 +13,20 @@ from contextlib import closing, contextmanager
 from types import FrameType
 
 from components.ray.rayjob.api import Kubernetes
-from components.ray.rayjob.job_end import ENDED, End, Judge, status_of
+from components.ray.rayjob.job_end import ENDED, End, EndDetector, status_of
 from components.ray.rayjob.log import Log
 from components.ray.rayjob.manifest import Object
-from components.ray.rayjob.pod_startup import Starting
-from components.ray.rayjob.progress_log import Ears
+from components.ray.rayjob.pod_startup import StartupWatch
+from components.ray.rayjob.progress_log import ProgressReader
 from model.errors import ClusterError, TrainingError
 
-LOOK = 5.0  # seconds between two looks at a RayJob and its pods
+POLL_INTERVAL = 5.0  # seconds between two looks at a RayJob and its pods
 PAUSE = 1.0  # seconds between two looks at one that is being deleted
 GONE = 300.0  # seconds that KubeRay has to let one go
 
 
-def complete(kubernetes: Kubernetes, job: Object, ears: Ears, outcome: Callable[[], str]) -> None:
-    """Runs the RayJob to its end; what its training says goes to `ears`. There is none of its name afterwards.
+def complete(kubernetes: Kubernetes, job: Object, progress: ProgressReader, outcome: Callable[[], str]) -> None:
+    """Runs the RayJob to its end; what its training says goes to `progress`. There is none of its name afterwards.
 
     `outcome` reads it from the volume (Work.outcome).
 
@@ -36,7 +36,7 @@ def complete(kubernetes: Kubernetes, job: Object, ears: Ears, outcome: Callable[
     """
     with _deleted_afterwards(kubernetes, job["metadata"]["name"]):
         _make_or_take_up(kubernetes, job, outcome)
-        _follow(kubernetes, job["metadata"]["name"], ears, outcome)
+        _follow(kubernetes, job["metadata"]["name"], progress, outcome)
 
 
 def _make_or_take_up(kubernetes: Kubernetes, job: Object, outcome: Callable[[], str]) -> None:
@@ -72,8 +72,8 @@ def _rehearse(kubernetes: Kubernetes, job: Object) -> None:
         )
 
 
-def _follow(kubernetes: Kubernetes, name: str, ears: Ears, outcome: Callable[[], str]) -> None:
-    judge, starting, log, told = Judge(outcome, ears), Starting(), Log(kubernetes, ears), ""
+def _follow(kubernetes: Kubernetes, name: str, progress: ProgressReader, outcome: Callable[[], str]) -> None:
+    detector, startup, log, told = EndDetector(outcome, progress), StartupWatch(), Log(kubernetes, progress), ""
     with closing(log):
         while job := kubernetes.get(name):
             if status_of(job) != told:
@@ -82,20 +82,20 @@ def _follow(kubernetes: Kubernetes, name: str, ears: Ears, outcome: Callable[[],
             ray_cluster = job.get("status", {}).get("rayClusterName", "")
             log.read(ray_cluster)
             pods, now = kubernetes.pods(ray_cluster) if ray_cluster else [], time.monotonic()
-            for line in starting.news(job, pods, now):
-                ears.hear(line)
-            if end := judge.look(job, pods, now):
+            for line in startup.new_lines(job, pods, now):
+                progress.read_line(line)
+            if end := detector.check(job, pods, now):
                 log.finish()
-                return _check(name, end, ears)
-            time.sleep(LOOK)
+                return _check(name, end, progress)
+            time.sleep(POLL_INTERVAL)
     raise TrainingError(
         f"The RayJob {name} was deleted by somebody else; start the step again: it goes on from the last snapshot."
     )
 
 
-def _check(name: str, end: End, ears: Ears) -> None:
+def _check(name: str, end: End, progress: ProgressReader) -> None:
     if end.failure:
-        tail = f"; its log ends with: {' | '.join(ears.tail)}" if ears.tail else ""
+        tail = f"; its log ends with: {' | '.join(progress.tail)}" if progress.tail else ""
         raise TrainingError(
             f"The RayJob {name} failed ({end.failure}){tail}; {end.advice} and start the step again: it goes on from "
             "the last snapshot."

@@ -13,14 +13,14 @@ HOPELESS = frozenset(
 )
 
 
-class Starting:
+class StartupWatch:
     """Watches a RayJob and its pods until they run."""
 
     def __init__(self) -> None:
         self._since: dict[str, float] = {}  # pod -> when it was first seen waiting
         self._told: set[tuple[str, str]] = set()
 
-    def news(self, job: Object, pods: Sequence[Object], now: float) -> list[str]:
+    def new_lines(self, job: Object, pods: Sequence[Object], now: float) -> list[str]:
         """Lines for the log: a reason that has a message at once, and whatever has waited TOLD seconds.
 
         Raises:
@@ -30,7 +30,7 @@ class Starting:
         if status_of(job) == "New" and now - self._since.setdefault("", now) >= TOLD and self._is_new("", "late"):
             lines.append(f"KubeRay's operator has not looked at the RayJob for {TOLD / 60:.0f} min; check that it runs")
         for pod in pods:
-            name, (reason, message) = pod["metadata"]["name"], why_it_waits(pod)
+            name, (reason, message) = pod["metadata"]["name"], waiting_reason(pod)
             if not reason:
                 self._since.pop(name, None)
                 continue
@@ -54,7 +54,7 @@ class Starting:
         return new
 
 
-def why_it_waits(pod: Object) -> tuple[str, str]:
+def waiting_reason(pod: Object) -> tuple[str, str]:
     """(reason, message) in Kubernetes' words: no node with room, an image, a Secret; ("", "") of a pod that runs."""
     status = pod.get("status") or {}
     unscheduled = (one for one in status.get("conditions") or [] if one["type"] == "PodScheduled")

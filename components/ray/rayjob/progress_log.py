@@ -22,19 +22,19 @@ INTERVAL = 1.0  # seconds between two points
 TAIL = 3  # lines that an error shows
 Said = dict[str, Any]
 _decoder = json.JSONDecoder()
-last_spoken = [0.0]  # when this process spoke
+last_written = [0.0]  # when this process spoke
 
 
-def say(point: dict[str, Any]) -> None:
+def write_progress(point: dict[str, Any]) -> None:
     """The `report` of a training that nobody sees but by its log."""
     now = time.monotonic()
-    if now - last_spoken[0] < INTERVAL and point["fraction"] < 1:
+    if now - last_written[0] < INTERVAL and point["fraction"] < 1:
         return
-    last_spoken[0] = now
+    last_written[0] = now
     _write(point)
 
 
-def say_refusal(error: PinclipError) -> None:
+def write_refusal(error: PinclipError) -> None:
     _write({"refusal": type(error).__name__, "message": str(error)})
 
 
@@ -43,14 +43,14 @@ def _write(said: Said) -> None:
     sys.stdout.flush()
 
 
-class Ears:
+class ProgressReader:
     """Hears a log line by line: points go to `report`, a refusal is kept, all else is written to this log."""
 
     def __init__(self, report: ReportStep) -> None:
         self.report, self.tail = report, deque[str](maxlen=TAIL)
         self.refusal: Said | None = None
 
-    def hear(self, line: str) -> None:
+    def read_line(self, line: str) -> None:
         _, mark, text = line.partition(MARK)
         if mark:
             try:

@@ -157,7 +157,7 @@ def test_figures_and_page_are_in_mlflow_once(world, look, tmp_path):
     assert logged.data.tags["pinclip.over"] == "nothing"
     names = {file.path: file for file in client.list_artifacts(run)}
     assert set(names) == {"index.html", "drift.json"}
-    assert json.loads((tmp_path / "collected" / "look.json").read_text())["space"] == drift["space"]
+    assert json.loads((tmp_path / "collected" / "sample.json").read_text())["space"] == drift["space"]
 
 
 def test_the_reference_names_no_pin(world):

@@ -8,7 +8,7 @@ import time
 
 import numpy as np
 import pytest
-from promoted_pins import CONFIG, ModelHome, Reader, champion, crown, serving, settings_of, sync_in_a_child
+from promoted_pins import CONFIG, ModelHome, Reader, champion, serving, set_champion, settings_of, sync_in_a_child
 from served_pins import IDS, TITLES, drawn
 
 from components.spaces import serving_history
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.timeout(900)  # a dozen processes, one after the other
 # Where the child dies: a message that the sync reports, or a function whose first call it does not outlive.
 POINTS = [
     "components.spaces.embed_missing:prepare",
-    "components.spaces.promote:add_missing",
+    "components.spaces.promote:embed_missing",
     "components.spaces.materialize:apply_objects",
     "components.spaces.feature_store:write_newer",
     "components.spaces.materialize:bring_online",
@@ -55,9 +55,9 @@ def child(home, point: str) -> int:
 
 def test_killed_at_any_step_the_next_call_finishes_and_no_reader_sees_a_mixture(home):
     old, new = home.published(1 / 100), home.published(1 / 127)
-    crown(home, old)
+    set_champion(home, old)
     sync(CONFIG, home.settings)
-    crown(home, new)
+    set_champion(home, new)
     home.add_pins([f"later-{i}" for i in range(3)])
     reader, seen, wrong, stop = Reader(home, [old, new], IDS[::7]), [], [], threading.Event()
 
@@ -100,7 +100,7 @@ def test_killed_at_any_step_the_next_call_finishes_and_no_reader_sees_a_mixture(
 def test_a_pin_that_came_later_gets_the_vector_of_the_model_and_one_without_consent_none(home):
     space = home.published(1 / 110)
     home.add_pins(["agreed", "refused", "broken"], consent=[True, False, True], image=[drawn(5), drawn(6), b"no image"])
-    crown(home, space)
+    set_champion(home, space)
     done = sync(CONFIG, home.settings)
     assert done.index_recall > 0.99
     stored = published_space(space, home.settings).manifest.newest()

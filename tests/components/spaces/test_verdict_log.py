@@ -30,7 +30,7 @@ def lines(capsys):
 
 
 def test_register_says_verdict_reasons_and_that_nothing_serves_yet(tmp_path, capsys):
-    verdict_log.tell_registered(registration(passed=False), Settings(home=tmp_path))
+    verdict_log.log_registration(registration(passed=False), Settings(home=tmp_path))
     assert lines(capsys) == [
         "Version 7 (models:/pinclip/7): refused by the gate.",
         f"  - {REASON}",
@@ -40,7 +40,7 @@ def test_register_says_verdict_reasons_and_that_nothing_serves_yet(tmp_path, cap
 
 
 def test_the_metrics_of_the_run_say_the_same(tmp_path):
-    told = verdict_log.outcome_figures(registration(passed=False), Settings(home=tmp_path))
+    told = verdict_log.verdict_metrics(registration(passed=False), Settings(home=tmp_path))
     assert told == {
         "version": 7,
         "gate_passed": 0,
@@ -48,7 +48,7 @@ def test_the_metrics_of_the_run_say_the_same(tmp_path):
         "reasons": f"{REASON} There is no champion.",
         "serving": "nothing yet",
     }
-    assert verdict_log.outcome_figures(registration(passed=True), Settings(home=tmp_path))["gate_passed"] == 1
+    assert verdict_log.verdict_metrics(registration(passed=True), Settings(home=tmp_path))["gate_passed"] == 1
 
 
 def test_publish_says_that_a_refused_version_is_not_published_and_what_serves_in_its_place(home, tmp_path, capsys):
@@ -56,7 +56,7 @@ def test_publish_says_that_a_refused_version_is_not_published_and_what_serves_in
     refused = home.registered(passed=False)
     publication = home.publish(quantized(tmp_path / "q", seed=2)[0], refused)
     capsys.readouterr()
-    verdict_log.tell_published(refused, publication, home.settings)
+    verdict_log.log_publication(refused, publication, home.settings)
     assert lines(capsys) == [
         f"Version {refused.version} (models:/pinclip/{refused.version}): refused by the gate.",
         "  - A reason.",
@@ -66,7 +66,7 @@ def test_publish_says_that_a_refused_version_is_not_published_and_what_serves_in
 
 
 def test_publish_says_what_it_published(tmp_path, capsys):
-    verdict_log.tell_published(registration(passed=True), Publication("v7", True, 230, 230), Settings(home=tmp_path))
+    verdict_log.log_publication(registration(passed=True), Publication("v7", True, 230, 230), Settings(home=tmp_path))
     assert lines(capsys)[-2:] == [
         "Published as v7: 230 Pins, 230 of them read back equal; version 7 is the challenger.",
         "Now serving: nothing yet.",
@@ -79,7 +79,7 @@ def test_a_registry_that_cannot_be_read_fails_no_step(tmp_path):
     assert verdict_log.serving(Settings(home=tmp_path)).startswith("unknown (")
 
 
-@pytest.mark.parametrize(("step", "word"), [("register", "tell_registered"), ("publish", "tell_published")])
+@pytest.mark.parametrize(("step", "word"), [("register", "log_registration"), ("publish", "log_publication")])
 def test_the_steps_end_with_it(step, word):
     """Nothing is said after the verdict, which so stands in the last lines of the log."""
     tree = ast.parse((Path(__file__).parents[3] / "components" / "steps" / f"{step}.py").read_text())

@@ -42,7 +42,7 @@ TOKEN = re.compile(
 
 
 @dataclass(frozen=True)
-class Where:
+class RowFilter:
     """A parsed filter: `keep` answers for each row of the columns it names."""
 
     text: str
@@ -50,7 +50,7 @@ class Where:
     keep: Keep
 
 
-def parse(source: str) -> Where:
+def parse(source: str) -> RowFilter:
     """Reads an expression.
 
     Raises:
@@ -63,17 +63,17 @@ def parse(source: str) -> Where:
         raise SpecError("where is nested too deep; write it flatter, e.g. with `in [...]`.") from None
     if parser.token is not None:
         parser.fail("and, or, or the end")
-    return Where(source, tuple(dict.fromkeys(parser.columns)), keep)
+    return RowFilter(source, tuple(dict.fromkeys(parser.columns)), keep)
 
 
-def parse_mapping(wanted: Mapping[str, Any]) -> Where:
+def parse_mapping(wanted: Mapping[str, Any]) -> RowFilter:
     """`where: {board_type: keyword}` or `{board_type: [species, variety]}`; several columns must all fit."""
     literals = {column: value if isinstance(value, list) else [value] for column, value in wanted.items()}
     for column, values in literals.items():
         if not values or not all(isinstance(value, str | int | float) for value in values):
             raise SpecError(f"where: {column} must be a text, a number, true or false, or a list of these.")
     every = [_equals(column, values) for column, values in literals.items()]
-    return Where(str(dict(wanted)), tuple(literals), _all(every))
+    return RowFilter(str(dict(wanted)), tuple(literals), _all(every))
 
 
 class _Parser:

@@ -11,7 +11,7 @@ def server(tmp_path, monkeypatch):
     """The server, with the client's environment set; afterwards, no request was one that it does not know."""
     for module in (lifecycle, log):
         monkeypatch.setattr(module, "PAUSE", 0.02)
-    monkeypatch.setattr(lifecycle, "LOOK", 0.02)
+    monkeypatch.setattr(lifecycle, "POLL_INTERVAL", 0.02)
     monkeypatch.setattr(log, "REST", 1.0)
     monkeypatch.setattr(job_end, "GRACE", 0.5)
     monkeypatch.setattr(api, "PATIENT", api.PATIENT.new(total=6, backoff_factor=0.01))

@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 from components.ray.rayjob import lifecycle
-from components.ray.rayjob.job_end import GONE, GRACE, End, Judge
+from components.ray.rayjob.job_end import GONE, GRACE, End, EndDetector
 from components.ray.rayjob.lifecycle import complete
-from components.ray.rayjob.pod_startup import Starting
-from components.ray.rayjob.progress_log import MARK, Ears
+from components.ray.rayjob.pod_startup import StartupWatch
+from components.ray.rayjob.progress_log import MARK, ProgressReader
 from model.errors import TrainingError
 
 RECORDED = Path(__file__).parents[5] / "shared/cluster/events-training-hangs.jsonl"
@@ -32,8 +32,8 @@ def ended(code: int, reason: str = "Error") -> dict:
 
 
 def looks(*seen: tuple[float, dict, list], outcome: str = "") -> list[End | None]:
-    judge = Judge(lambda: outcome, Ears(print))
-    return [judge.look(told, pods, now) for now, told, pods in seen]
+    detector = EndDetector(lambda: outcome, ProgressReader(print))
+    return [detector.check(told, pods, now) for now, told, pods in seen]
 
 
 def test_an_outcome_is_enough_once_the_submitter_has_ended():
@@ -127,11 +127,11 @@ def test_somebody_who_stopped_the_job_did_not_finish_it():
 
 
 def test_what_was_refused_in_the_log_needs_no_outcome():
-    ears = Ears(print)
-    judge = Judge(lambda: "", ears)
-    assert judge.look(job(), [pod(ended(0))], 0) is None
-    ears.hear(f'{MARK}{{"refusal": "RunError", "message": "m"}}')
-    assert judge.look(job(), [pod(ended(0))], 1) == End()
+    progress = ProgressReader(print)
+    detector = EndDetector(lambda: "", progress)
+    assert detector.check(job(), [pod(ended(0))], 0) is None
+    progress.read_line(f'{MARK}{{"refusal": "RunError", "message": "m"}}')
+    assert detector.check(job(), [pod(ended(0))], 1) == End()
 
 
 @pytest.mark.parametrize(
@@ -142,26 +142,26 @@ def test_what_was_refused_in_the_log_needs_no_outcome():
     ],
 )
 def test_a_pod_that_does_not_start_for_five_minutes_is_told(waiting, fails):
-    starting, told = Starting(), [pod({"waiting": waiting}, "worker", "ray-worker")]
-    early = starting.news(job(), told, 0) + starting.news(job(), told, 299)
+    startup, told = StartupWatch(), [pod({"waiting": waiting}, "worker", "ray-worker")]
+    early = startup.new_lines(job(), told, 0) + startup.new_lines(job(), told, 299)
     assert early == ([f"The pod ray-a-worker waits: {waiting['reason']}: {waiting['message']}"] if fails else [])
     if fails:
         with pytest.raises(
             TrainingError, match=r"^The pod ray-a-worker has not started for 5 min \(ImagePullBackOff: "
         ):
-            starting.news(job(), told, 300)
+            startup.new_lines(job(), told, 300)
         return
-    (line,) = starting.news(job(), told, 300)
+    (line,) = startup.new_lines(job(), told, 300)
     assert line.startswith("The pod ray-a-worker has not started for 5 min (ContainerCreating); `kubectl describe")
-    assert starting.news(job(), told, 400) == []
+    assert startup.new_lines(job(), told, 400) == []
 
 
 def test_a_node_that_comes_late_is_told_and_waited_for():
     """An autoscaler may take longer than five minutes."""
-    starting, told = Starting(), [pod({}, "worker", "ray-worker")]
+    startup, told = StartupWatch(), [pod({}, "worker", "ray-worker")]
     said = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "0/3 nodes have a GPU"}
     told[0]["status"] = {"phase": "Pending", "conditions": [said]}
-    lines = [line for now in (0, 300, 600) for line in starting.news(job(), told, now)]
+    lines = [line for now in (0, 300, 600) for line in startup.new_lines(job(), told, now)]
     assert len(lines) == 2 and all("Unschedulable: 0/3 nodes have a GPU" in line for line in lines)
 
 
@@ -215,7 +215,12 @@ def test_the_recorded_hang_is_over_within_a_minute(monkeypatch, ray_job, outcome
     """Both trainings of it; with an outcome on the volume, and as if they had failed."""
     recording = Recording(ray_job)
     monkeypatch.setattr(lifecycle, "time", recording)
-    told = (recording, {"metadata": {"name": ray_job}}, Ears(print), lambda: outcome if recording.ended else "")
+    told = (
+        recording,
+        {"metadata": {"name": ray_job}},
+        ProgressReader(print),
+        lambda: outcome if recording.ended else "",
+    )
     if outcome:
         complete(*told)
     else:

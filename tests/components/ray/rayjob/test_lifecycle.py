@@ -18,7 +18,7 @@ from components.ray.rayjob import lifecycle, pod_startup
 from components.ray.rayjob.api import Kubernetes
 from components.ray.rayjob.lifecycle import complete
 from components.ray.rayjob.manifest import SUBMITTER, manifest
-from components.ray.rayjob.progress_log import MARK, Ears
+from components.ray.rayjob.progress_log import MARK, ProgressReader
 from components.ray.rayjob.settings import RayJob
 from model.errors import ClusterError, TrainingError
 
@@ -66,7 +66,7 @@ def live(job: dict = JOB) -> list[int]:
     complete(
         Kubernetes(),
         job,
-        Ears(lambda said: heard.append(said["step"])),
+        ProgressReader(lambda said: heard.append(said["step"])),
         lambda: "figures" if job["metadata"]["name"] in DONE else "",
     )
     return heard
@@ -398,8 +398,8 @@ PROCESS = """
 import json, sys
 from components.ray.rayjob.api import Kubernetes
 from components.ray.rayjob.lifecycle import complete
-from components.ray.rayjob.progress_log import Ears
-complete(Kubernetes(), json.loads(sys.argv[1]), Ears(print), lambda: "")
+from components.ray.rayjob.progress_log import ProgressReader
+complete(Kubernetes(), json.loads(sys.argv[1]), ProgressReader(print), lambda: "")
 """
 
 

@@ -20,7 +20,7 @@ from tiny import TINY, walked_catalogue
 
 from components import progress
 from components.ray.rayjob import entrypoint, heartbeat, training
-from components.ray.rayjob.progress_log import MARK, Ears, say
+from components.ray.rayjob.progress_log import MARK, ProgressReader, write_progress
 from components.ray.rayjob.settings import VARIABLE, asked, is_asked
 from components.ray.rayjob.shared_folder import SharedFolder
 from model.config import load
@@ -288,17 +288,17 @@ def test_it_waits_for_its_nodes_and_tells_when_they_do_not_come(monkeypatch):
 
 
 def test_what_is_said_is_heard(capsys, monkeypatch):
-    monkeypatch.setattr("components.ray.rayjob.progress_log.last_spoken", [0.0])
+    monkeypatch.setattr("components.ray.rayjob.progress_log.last_written", [0.0])
     for step in (1, 2, 3):
-        say({"step": step, "fraction": step / 3})  # the second comes too soon
+        write_progress({"step": step, "fraction": step / 3})  # the second comes too soon
     heard = []
-    ears = Ears(heard.append)
+    progress = ProgressReader(heard.append)
     lines = capsys.readouterr().out.splitlines()
     for line in lines:
-        ears.hear(f"\x1b[36m(RayTrainWorker pid=1)\x1b[0m {line} [repeated 2x]")
+        progress.read_line(f"\x1b[36m(RayTrainWorker pid=1)\x1b[0m {line} [repeated 2x]")
     assert [point["step"] for point in heard] == [1, 3]
-    ears.hear(f"{MARK}" + '{"step": 4, "fra')  # cut off: a line like any other
-    assert len(heard) == 2 and list(ears.tail) == [f"{MARK}" + '{"step": 4, "fra']
+    progress.read_line(f"{MARK}" + '{"step": 4, "fra')  # cut off: a line like any other
+    assert len(heard) == 2 and list(progress.tail) == [f"{MARK}" + '{"step": 4, "fra']
 
 
 def test_a_training_that_nobody_follows_ends_itself(tmp_path, monkeypatch):
@@ -306,12 +306,12 @@ def test_a_training_that_nobody_follows_ends_itself(tmp_path, monkeypatch):
     monkeypatch.setattr(heartbeat, "BEAT", 0.05)
     monkeypatch.setattr(heartbeat, "ALONE", 0.5)
     ended = threading.Event()
-    with heartbeat.ending_when_alone(tmp_path, ended.set):
-        with heartbeat.beating(tmp_path):
+    with heartbeat.ending_without_heartbeat(tmp_path, ended.set):
+        with heartbeat.sending_heartbeats(tmp_path):
             assert not ended.wait(1.5)
         assert ended.wait(10)
     ended.clear()
-    with heartbeat.ending_when_alone(tmp_path, ended.set):
+    with heartbeat.ending_without_heartbeat(tmp_path, ended.set):
         pass
     assert not ended.wait(1.0)
 
@@ -319,7 +319,7 @@ def test_a_training_that_nobody_follows_ends_itself(tmp_path, monkeypatch):
 def test_a_step_gives_signs_as_long_as_it_follows(tmp_path, monkeypatch):
     monkeypatch.setattr(heartbeat, "BEAT", 0.02)
     signs = set()
-    with heartbeat.beating(tmp_path):
+    with heartbeat.sending_heartbeats(tmp_path):
         while len(signs) < 4:
             time.sleep(0.01)
             signs.add((tmp_path / heartbeat.FILE).read_text() if (tmp_path / heartbeat.FILE).exists() else "")
