@@ -84,4 +84,4 @@ def test_the_steps_end_with_it(step, word):
     """Nothing is said after the verdict, which so stands in the last lines of the log."""
     tree = ast.parse((Path(__file__).parents[3] / "components" / "steps" / f"{step}.py").read_text())
     (work,) = (node for node in ast.walk(tree) if isinstance(node, ast.With))
-    assert ast.unparse(work.body[-1]).startswith(f"outcome.{word}(registration, ")
+    assert ast.unparse(work.body[-1]).startswith(f"verdict_log.{word}(registration, ")
