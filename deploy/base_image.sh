@@ -1,9 +1,9 @@
 #!/bin/sh
-# Makes the base image out of Debian's packages, where no image registry is reached:
+# Makes the base image from Debian's packages, for a machine that reaches no image registry:
 #
 #     deploy/base_image.sh            # as root; needs docker.io and debootstrap
 #
-# Debian 12 carries Python 3.11, so it takes the place of the image of that name.
+# Debian 12 carries Python 3.11, so it can replace the image of that name.
 set -eu
 base="${1:-python:3.11-slim}"
 root="$(mktemp -d)"

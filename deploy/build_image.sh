@@ -3,11 +3,11 @@
 #
 #     IMAGE=pinclip-python TORCH_BACKEND=cpu deploy/build_image.sh
 #
-# What this machine needs to reach its packages is lent to the build and stays in no layer: certificates (SSL_CERT_FILE, PIP_CERT),
+# What this machine needs to reach its packages is passed to the build and stays in no layer: certificates (SSL_CERT_FILE, PIP_CERT),
 # wheels (PIP_FIND_LINKS), addresses of a mirror and its password (pip's settings), a proxy (HTTPS_PROXY).
 set -eu
 cd "$(dirname "$0")/.."
-unset GIT_DIR GIT_WORK_TREE GIT_INDEX_FILE # a git hook's lead to its own repository
+unset GIT_DIR GIT_WORK_TREE GIT_INDEX_FILE # set by a git hook, and would point to its repository
 image="${IMAGE:-pinclip-python}"
 backend="${TORCH_BACKEND:-cpu}"
 revision="$(git describe --always --dirty --abbrev=40 --exclude='*')"

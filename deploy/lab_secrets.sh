@@ -3,7 +3,7 @@
 #
 #     deploy/lab_secrets.sh               # namespace pinclip-lab, made where it is missing
 #
-# Nothing is written to a file or shown. What is there already stays, for MLflow's and Redis's volumes keep the passwords.
+# Nothing is written to a file or shown. Existing secrets stay, because MLflow's and Redis's volumes keep the passwords.
 set -eu
 namespace="${1:-pinclip-lab}"
 
@@ -20,7 +20,7 @@ there() {
 }
 
 # Reads the fields of a secret, one a line, and makes it. `create` keeps no copy of them in an annotation, as `apply` would.
-# One is there already where the call before was ended between the two that share a password.
+# One of the two that share a password exists if an earlier call was interrupted between them.
 make() {
     kubectl --namespace "$namespace" delete secret "$1" --ignore-not-found </dev/null
     { printf 'apiVersion: v1\nkind: Secret\nmetadata: {name: %s}\nstringData:\n' "$1"; sed 's/^/  /'; } |

@@ -22,9 +22,9 @@ app = typer.Typer(
     rich_markup_mode=None,  # plain help is three times faster
 )
 
-Seeds = Annotated[int, typer.Option(help="Trainings of everything compared; they differ in their seed.")]
+Seeds = Annotated[int, typer.Option(help="Number of seeds; every arm is trained once with each.")]
 StudyOut = Annotated[
-    Path | None, typer.Option(help="The study's folder; a finished trial in it is not done again. [studies/…]")
+    Path | None, typer.Option(help="The study's folder; its finished trials are not repeated. [studies/…]")
 ]
 Parallel = Annotated[int | None, typer.Option(help="Trials at a time, one thread each. [as many as CPUs]")]
 
@@ -57,7 +57,7 @@ def generate(
     boards: Annotated[int, typer.Option(help="Boards to fill.")] = 200,
     seed: Annotated[int, typer.Option(help="The same seed gives the same catalogue.")] = 0,
 ) -> None:
-    """Make a catalogue with planted truth to try things on."""
+    """Generate a synthetic catalogue whose true neighbours are known."""
     from pipelines.cli.catalogues import generate_catalogue
 
     generate_catalogue(pins, boards, seed, out)
@@ -92,7 +92,7 @@ def ablate(
     out: StudyOut = None,
     parallel: Parallel = None,
 ) -> None:
-    """Compare PinCLIP with the CLIP objective and with itself less one idea.
+    """Compare PinCLIP with the CLIP objective, and with PinCLIP without one of its ideas.
 
     Every arm is trained with every seed on the same budget and judged on the same fresh Pins.
     """
@@ -147,16 +147,16 @@ def tune(
 @app.command()
 def monitor(
     catalogue: Annotated[Path, typer.Option(help="The catalogue folder as it is today.")],
-    retrain: Annotated[bool, typer.Option("--retrain", help="Start a training where something is over.")] = False,
+    retrain: Annotated[bool, typer.Option("--retrain", help="Start a training on an alarm.")] = False,
     profile: ProfileOption = None,
     set_: Set = None,
     params: Params = None,
     out: Annotated[Path | None, typer.Option(help="The folder to write. [monitoring/<time>]")] = None,
 ) -> None:
-    """Look once whether the catalogue, or what is served of it, has drifted.
+    """Check once whether the catalogue or the served features have drifted.
 
-    Against what the newest published space was trained on; says so in one line, on a page, in MLflow and to the
-    webhook that PINCLIP_ALERT_WEBHOOK names.
+    The reference is what the serving space was trained on. The result is one line, a page, an MLflow run and, on an
+    alarm, a notice to the webhook that PINCLIP_ALERT_WEBHOOK names.
     """
     from pipelines.cli.monitor import monitor
     from pipelines.configuration import configuration
@@ -169,7 +169,7 @@ def compile_(
     out: Annotated[Path, typer.Option(help="The YAML file to write.")] = Path("pipeline.yaml"),
     deploy_profile: DeployProfileOption = "local",
     manifests: Annotated[bool, typer.Option("--manifests", help="Write Kubernetes resources, for GitOps.")] = False,
-    namespace: Annotated[str, typer.Option(help="Of the resources. [whatever applies them says]")] = "",
+    namespace: Annotated[str, typer.Option(help="Namespace of the resources. [kubectl's own]")] = "",
     profile: ProfileOption = None,
     set_: Set = None,
     params: Params = None,
@@ -203,9 +203,9 @@ for decides in (
 
 @app.command()
 def lineage(
-    version: Annotated[str, typer.Argument(help="Its number, or an alias: champion, challenger.")],
+    version: Annotated[str, typer.Argument(help="Version number or alias: champion, challenger.")],
 ) -> None:
-    """Show where a registered version came from and what was made of it."""
+    """Show the origin of a registered version, its verdict and its promotions."""
     from pipelines.cli.lineage import show
 
     show(version)
@@ -219,15 +219,15 @@ def serve(
     host: Annotated[
         str, typer.Option(help="An address that others reach needs PINCLIP_SERVE_TOKEN in the environment.")
     ] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="Of the page and of all routes.")] = 8000,
+    port: Annotated[int, typer.Option(help="Port of the page and the API.")] = 8000,
     catalogue: Annotated[
-        Path | None, typer.Option(help="Whose images the page shows. [the newest space's own]")
+        Path | None, typer.Option(help="Catalogue whose images the page shows. [the newest space's own]")
     ] = None,
     wait: Annotated[
-        bool, typer.Option("--wait", help="Start before the first publication, and be ready then.")
+        bool, typer.Option("--wait", help="Start before the first publication, and become ready with it.")
     ] = False,
 ) -> None:
-    """Serve vectors, search and a page, and take new Pins as they come."""
+    """Serve vectors, search and a page, and accept new Pins."""
     from pipelines.cli.serve import serve
 
     serve(space or [], host, port, catalogue, wait)
@@ -243,7 +243,7 @@ def wait() -> None:
 
 @app.command()
 def ui(port: Annotated[int | None, typer.Option(help="[5000, or a free one]")] = None) -> None:
-    """Open MLflow on the runs of this machine."""
+    """Open MLflow's pages for the runs of this machine."""
     from pipelines.cli.ui import serve_ui
 
     serve_ui(port)

@@ -12,10 +12,10 @@ from pipelines.cli.options import DeployProfileOption, Params, ProfileOption, Se
 
 Host = Annotated[str | None, typer.Option(help="Address of KFP's API. [PINCLIP_KFP_HOST]")]
 File = Annotated[Path | None, typer.Option(help="The schedules, as code. [deploy/schedules.yaml]")]
-ScheduleName = Annotated[str, typer.Argument(help="Of a schedule, as `list` shows it.")]
+ScheduleName = Annotated[str, typer.Argument(help="Name of a schedule, as `list` shows it.")]
 
 schedule = typer.Typer(
-    help="Runs that repeat, as deploy/schedules.yaml has them.", no_args_is_help=True, rich_markup_mode=None
+    help="Recurring runs, as deploy/schedules.yaml describes them.", no_args_is_help=True, rich_markup_mode=None
 )
 
 
@@ -23,11 +23,11 @@ def doctor(
     profile: ProfileOption = None,
     set_: Set = None,
     params: Params = None,
-    cluster: Annotated[bool, typer.Option("--cluster", help="Look at KFP and Kubernetes too (KUBECONFIG).")] = False,
+    cluster: Annotated[bool, typer.Option("--cluster", help="Check KFP and Kubernetes too (KUBECONFIG).")] = False,
     deploy_profile: DeployProfileOption = "cluster",
     host: Host = None,
 ) -> None:
-    """Check this machine, and a cluster, and say what to do."""
+    """Check this machine or a cluster, and say how to fix what is wrong."""
     from pipelines.cluster.doctor import cluster_checks
     from pipelines.cluster.profiles import read_profile
     from pipelines.configuration import configuration
@@ -46,8 +46,8 @@ def submit(
     profile: ProfileOption = None,
     set_: Set = None,
     params: Params = None,
-    follow: Annotated[bool, typer.Option("--follow", help="Stay until the run has ended, and say how.")] = False,
-    no_cache: Annotated[bool, typer.Option("--no-cache", help="Prepare the catalogue anew, and what follows.")] = False,
+    follow: Annotated[bool, typer.Option("--follow", help="Wait until the run has ended, and show its state.")] = False,
+    no_cache: Annotated[bool, typer.Option("--no-cache", help="Ignore KFP's cache: run every step again.")] = False,
 ) -> None:
     """Run the whole pipeline once on a cluster."""
     from pipelines.cluster.client import submit
@@ -66,9 +66,9 @@ def submit(
 def backfill(
     first: Annotated[str, typer.Option("--from", help="The first day or time, e.g. 2026-11-01, UTC.")],
     last: Annotated[str, typer.Option("--to", help="The last one; it is included.")],
-    schedule: Annotated[str | None, typer.Option(help="Its name; needed where there are several.")] = None,
+    schedule: Annotated[str | None, typer.Option(help="Name of the schedule; needed if there are several.")] = None,
     catalogue: Annotated[
-        str | None, typer.Option(help="In place of the schedule's, e.g. /data/catalogues/%Y-%m-%d.")
+        str | None, typer.Option(help="Catalogue in place of the schedule's, e.g. /data/catalogues/%Y-%m-%d.")
     ] = None,
     host: Host = None,
     file: File = None,
@@ -104,7 +104,7 @@ def apply(host: Host = None, file: File = None) -> None:
 
 @schedule.command("list")
 def list_(host: Host = None, file: File = None) -> None:
-    """Show what is on the cluster, and what `apply` would change."""
+    """Show the schedules on the cluster, and what `apply` would change."""
     from pipelines.cluster.schedules import SCHEDULES, overview
 
     for line in overview(host, file or SCHEDULES):
@@ -113,19 +113,19 @@ def list_(host: Host = None, file: File = None) -> None:
 
 @schedule.command()
 def pause(name: ScheduleName, host: Host = None, file: File = None) -> None:
-    """Start no more runs, until `resume`."""
+    """Start no more runs until `resume`."""
     _set_paused(name, host, file, True)
 
 
 @schedule.command()
 def resume(name: ScheduleName, host: Host = None, file: File = None) -> None:
-    """Go on after a pause."""
+    """Resume a paused schedule."""
     _set_paused(name, host, file, False)
 
 
 @schedule.command()
 def delete(name: ScheduleName, host: Host = None, file: File = None) -> None:
-    """Take a schedule off the cluster; its runs stay.
+    """Delete a schedule from the cluster; its runs stay.
 
     A schedule that is still in the file comes back with the next `apply`.
     """

@@ -10,13 +10,13 @@ from pipelines.cli.options import Params, ProfileOption, Set
 def sync(
     listen: Annotated[
         str | None,
-        typer.Option(metavar="HOST:PORT", help="Stay, and sync when MLflow's webhook calls. [sync once]"),
+        typer.Option(metavar="HOST:PORT", help="Keep running, and sync whenever MLflow's webhook calls. [sync once]"),
     ] = None,
     profile: ProfileOption = None,
     set_: Set = None,
     params: Params = None,
 ) -> None:
-    """Let what MLflow calls the champion serve.
+    """Serve the version that has the alias `champion` in MLflow.
 
     Brings its embedding space up to date and switches `pin_ranking` when all of it is checked.
     """
@@ -34,15 +34,16 @@ def sync(
 
 
 def promote(
-    version: Annotated[int, typer.Argument(help="Of the registered model.", min=1)],
+    version: Annotated[int, typer.Argument(help="Version number of the registered model.", min=1)],
     force: Annotated[
-        str, typer.Option(metavar="REASON", help="Let a version serve that failed its gate; kept as its tag.")
+        str,
+        typer.Option(metavar="REASON", help="Promote a version that failed its gate; the reason becomes a tag."),
     ] = "",
     profile: ProfileOption = None,
     set_: Set = None,
     params: Params = None,
 ) -> None:
-    """Make a version the champion and let it serve.
+    """Make a version the champion and serve it.
 
     The alias moves when the version's space is ready, in the moment of the switch.
     """
@@ -55,7 +56,7 @@ def promote(
 
 
 def rollback() -> None:
-    """Let what served before serve again, at once."""
+    """Serve the previous version again, at once."""
     from components.settings import Settings
     from components.spaces import roll_back
 
@@ -66,7 +67,7 @@ def rollback() -> None:
 def retire(
     space: Annotated[str, typer.Argument(help="e.g. v7")],
     even_rollback: Annotated[
-        bool, typer.Option("--even-rollback", help="Also if `pinclip rollback` would go back to it.")
+        bool, typer.Option("--even-rollback", help="Remove it even if `pinclip rollback` would need it.")
     ] = False,
 ) -> None:
     """Remove a space that nobody reads: features, vectors, index."""
@@ -78,7 +79,7 @@ def retire(
 
 
 def history() -> None:
-    """Show what has served, and when."""
+    """Show which versions have served, and when."""
     from rich.console import Console
     from rich.table import Table
 

@@ -115,7 +115,7 @@ def http_refusal(host: str, error: Any) -> str:
     if error.status == 403:
         return _forbidden(host, said)
     if "empty namespace" in said:
-        return f"{host} is shared by several namespaces and was told none; set PINCLIP_KFP_NAMESPACE."
+        return f"{host} is shared by several namespaces, and none was named; set PINCLIP_KFP_NAMESPACE."
     return f"{host} refused with {error.status}: {said[:300]}"
 
 

@@ -41,7 +41,7 @@ def check_profile(profile: DeployProfile, pipelines: Iterable[str], namespace: s
     said = []
     with suppress(Hidden):
         if absent := absent_labels(seen.get(f"/api/v1/namespaces/{place}") or {}):
-            said.append(f"The namespace {place} lacks labels that KFP goes by; `{labelling(place, absent)}`.")
+            said.append(f"The namespace {place} lacks labels that KFP needs; `{labelling(place, absent)}`.")
     with suppress(Hidden):
         if wrong := policy(seen).wrong:
             said.append(f"{wrong[0].upper()}{wrong[1:]}: {ADVICE}.")

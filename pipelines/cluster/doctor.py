@@ -61,7 +61,7 @@ def cluster_checks(host: str | None, profile: DeployProfile) -> Iterator[Check]:
     problems = list(missing(seen, profile, PIPELINES, place))
     yield from (_failed("profile", problem) for problem in problems)
     if not problems:
-        yield Check("profile", "ok", f"all that it names is in {place}, as far as we may look")
+        yield Check("profile", "ok", f"all that it names exists in {place}, as far as our rights show")
 
 
 def _failed(name: str, problem: object) -> Check:
@@ -107,7 +107,7 @@ def _labels(seen: View, namespace: str) -> Iterator[Check]:
         )
         return
     if absent := absent_labels(found):
-        yield Check("namespace", "warn", f"{namespace} lacks labels that KFP goes by", labelling(namespace, absent))
+        yield Check("namespace", "warn", f"{namespace} lacks labels that KFP needs", labelling(namespace, absent))
     else:
         yield Check("namespace", "ok", namespace)
 

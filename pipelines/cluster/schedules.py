@@ -23,7 +23,7 @@ APPLY = {  # a change's verdict, before it is carried out
     "unchanged": "as in the file",
     "double removed": "stands twice, apply removes one",
     "removed": "not in the file, apply removes it",
-    "made anew": "differs from the file, apply makes it anew",
+    "made anew": "differs from the file; apply replaces it",
     "made": "apply makes it",
 }
 MARKED = re.compile(r"pinclip schedule, digest (\w+)")

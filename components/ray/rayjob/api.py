@@ -1,7 +1,7 @@
-"""The Kubernetes API as far as a training needs it: RayJobs, their pods and the log of one.
+"""A client of the Kubernetes API for RayJobs, their pods and their log.
 
-In a pod it speaks with the pod's own account; elsewhere with the KUBECONFIG that is set, in its namespace. Calls that
-meet no answer, 429 or 5xx are repeated by urllib3, with pauses that double.
+In a pod it uses the pod's service account, elsewhere KUBECONFIG and its namespace. urllib3 repeats calls without an
+answer and answers of 429 or 5xx, with doubling pauses.
 """
 
 import json
@@ -30,7 +30,7 @@ PATIENT = Retry(  # pauses of 0, 1, 2, 4, 8, 16, 30, 30 ... s: half an hour
 HASTY = PATIENT.new(total=5)  # a quarter of a minute, for a step that ends
 ANSWER = (10, 60)  # seconds to connect and between two bytes
 AT_ONCE = (0.5, 0.5)  # of a step that is killed: it may have one second
-QUIET = 300  # seconds without a line, after which a log is asked for anew; the connection may have died unnoticed
+QUIET = 300  # seconds without a line, after which the log is requested again: the connection may be dead
 
 
 class Kubernetes:
@@ -56,9 +56,9 @@ class Kubernetes:
         return found
 
     def create(self, job: Object, rehearsal: bool = False) -> Object | None:
-        """The RayJob as the API took it, None where there is one of this name.
+        """The RayJob as the API accepted it; None if one of this name exists.
 
-        In a rehearsal nothing is made; None also where a webhook of the cluster takes part in none (400).
+        A rehearsal is a server-side dry run and makes nothing; None also if a webhook does not support dry runs (400).
         """
         options = {"dry_run": "All"} if rehearsal else {}
         made: Object | None = _called(
@@ -70,11 +70,11 @@ class Kubernetes:
         return made
 
     def delete(self, name: str, hasty: bool = False) -> None:
-        """With all that belongs to it; nothing where there is none."""
+        """Deletes it with its pods; does nothing if it does not exist."""
         _called(lambda: self._delete(self.hasty if hasty else self.jobs, name, ANSWER), {404})
 
     def delete_at_once(self, name: str) -> bool:
-        """One try of less than a second, from a signal handler; whether the API took it.
+        """One try of less than a second, for a signal handler; True if the API accepted it.
 
         The main thread may have been interrupted while it held a lock of its own client.
         """
@@ -95,12 +95,12 @@ class Kubernetes:
         return self._pods(label_selector=f"{CLUSTER}={ray_cluster}")
 
     def workflow(self, pod: str) -> Object | None:
-        """The ownerReference of a step's pod that names its Workflow, where it has one."""
+        """The ownerReference to the Workflow of a step's pod, if it has one."""
         owners = [one for found in self._pods(field_selector=f"metadata.name={pod}") for one in _owners(found)]
         return next((one for one in owners if one["kind"] == "Workflow"), None)
 
     def has_queue(self, name: str) -> bool | None:
-        """Whether Kueue has this LocalQueue here; None where the account may not look."""
+        """Whether this LocalQueue exists in the namespace; None if the account may not read it."""
         return _called(lambda: self._has_queue(name), {403})
 
     def _has_queue(self, name: str) -> bool:
@@ -119,7 +119,7 @@ class Kubernetes:
     def log(self, pod: str, follow: bool) -> Iterator[tuple[str, str]]:
         """(time, line) of the submitter's log from its beginning; with `follow`, until the container ends.
 
-        A stream that breaks is not taken up: the caller knows what it has read.
+        A broken stream is not resumed here: the caller knows which lines it has.
 
         Raises:
             ApiException, HTTPError: as the client raises them.
@@ -160,7 +160,7 @@ def _called(call: Callable[[], T], none_for: Collection[int] = ()) -> T | None:
         if status is None or status in PASSING:
             raise ClusterError(
                 f"The Kubernetes API does not answer ({_said(error)}); start the step again when it does: a training "
-                "that runs is taken up."
+                "that runs is found again."
             ) from None
         raise _refused(error) from None
 
@@ -181,7 +181,7 @@ def _refused(error: Any) -> ClusterError:
 
 
 def _said(error: Exception) -> str:
-    """What the API gave as its reason, on one line."""
+    """The API's reason, on one line."""
     try:
         text = json.loads(getattr(error, "body", None) or "")["message"]
     except (ValueError, KeyError, TypeError):

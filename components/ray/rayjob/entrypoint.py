@@ -1,6 +1,6 @@
-"""The training inside a RayJob:  python -m components.ray.rayjob.entrypoint <folder>   (shared_folder.py)
+"""The program that a RayJob runs:  python -m components.ray.rayjob.entrypoint <folder>   (shared_folder.py)
 
-The same function as on one machine; Ray's own RAY_ADDRESS is the cluster that KubeRay made for it.
+It trains by the same function as on one machine; RAY_ADDRESS is the Ray cluster that KubeRay made.
 """
 
 import json
@@ -26,9 +26,9 @@ JOINING = 1500.0  # seconds that worker pods have to come up; less than KubeRay 
 
 
 def main(folder: Path) -> None:
-    """Leaves an outcome, whatever ends the training: trying again at once would change nothing about it."""
+    """Writes an outcome however the training ends, since an immediate retry would end the same way."""
     if read_outcome(folder) == "figures":
-        return  # of an earlier try, whose end KubeRay did not see
+        return  # the outcome of an earlier try, whose end KubeRay did not see
     try:
         remove(folder / "outcome.json")  # of one that lost its workers while its Ray cluster was taken from it
         _check_writable(folder)
@@ -45,7 +45,7 @@ def main(folder: Path) -> None:
 
 
 def _check_writable(folder: Path) -> None:
-    """Raises OSError before hours are spent."""
+    """Raises OSError before the training starts."""
     write_text(folder / "probe", "")
     remove(folder / "probe")
 
@@ -72,7 +72,7 @@ def _trained(folder: Path) -> dict[str, Any]:
 
 
 def _leave() -> None:
-    """Ends this process as if it had succeeded: KubeRay would begin a failed one again, and nobody waits for it."""
+    """Ends this process with exit code 0: KubeRay would restart a failed one, and no step waits for it."""
     sys.stdout.write(
         "No step has followed this training for a quarter of an hour: it ends; a new start of the step "
         "goes on from the last snapshot.\n"
@@ -82,7 +82,7 @@ def _leave() -> None:
 
 
 def await_nodes(wanted: int, patience: float) -> None:
-    """A RayJob begins when its head is up; its workers join while it runs."""
+    """Waits for the workers: a RayJob begins as soon as its head runs."""
     if not has_cluster():
         return
     import ray

@@ -1,7 +1,7 @@
-"""The sign of life of a step, on the shared volume: a training that nobody follows any more ends itself.
+"""A step's heartbeat on the shared volume: a training whose step has disappeared ends itself.
 
-A step that is killed hard can delete nothing, and its RayJob would hold its GPUs until its deadline. So the step writes
-<folder>/followed again and again, and the training watches that file: its content, for clocks differ between nodes.
+A step that gets SIGKILL cannot delete its RayJob, which would hold its GPUs until its deadline. So the step rewrites
+<folder>/followed every BEAT seconds, and the training watches the file's content, because clocks differ between nodes.
 """
 
 import threading
@@ -14,12 +14,12 @@ from model.files import write_text
 
 FILE = "followed"
 BEAT = 20.0  # seconds
-ALONE = 900.0  # seconds without a sign, after which nobody is believed to come back
+ALONE = 900.0  # seconds without a heartbeat, after which the step is taken to be gone
 
 
 @contextmanager
 def sending_heartbeats(folder: Path) -> Iterator[None]:
-    """Gives a sign now and every BEAT seconds until the block ends. A volume that fails for a while is no matter."""
+    """Writes a heartbeat now and every BEAT seconds until the block ends; errors of the volume are ignored."""
     ended = threading.Event()
 
     def beat() -> None:
@@ -40,7 +40,7 @@ def sending_heartbeats(folder: Path) -> Iterator[None]:
 
 @contextmanager
 def ending_without_heartbeat(folder: Path, end: Callable[[], None]) -> Iterator[None]:
-    """Calls end(), from a thread, once there has been no new sign for ALONE seconds of the block."""
+    """Calls end(), from a thread, if the block sees no new heartbeat for ALONE seconds."""
     over = threading.Event()
 
     def watch() -> None:

@@ -1,9 +1,9 @@
-"""Whether a RayJob's training is over, and how: judged by what the step sees itself.
+"""Decides whether the training of a RayJob has ended, and how, from what the step itself can see.
 
-KubeRay's status alone does not say it. In SidecarMode a submitter that has ended makes the head's pod unready. Where
+KubeRay's status alone does not tell. In SidecarMode a submitter that has ended makes the head's pod unready. Where
 the operator has not seen the Ray cluster ready before that, it waits in Initializing until a deadline and never looks
 at the submitter (KubeRay 1.6.2: rayjob_controller.go lines 217 and 283, raycluster_controller.go line 1616). A training
-that ends within seconds of the last pod's start is enough for that, or an operator that restarts meanwhile.
+that ends within seconds of the last pod's start triggers this, and so does an operator that restarts meanwhile.
 
 So, in this order:
     a container ran out of memory, and no figures are there     failed: the same pods would do so again
@@ -27,25 +27,25 @@ GONE = 300.0  # seconds for KubeRay to act on a head that is lost
 
 @dataclass(frozen=True)
 class End:
-    failure: str = ""  # empty of a training that left its outcome, or refused in its log
+    failure: str = ""  # empty if the training left its outcome, or a refusal in its log
     advice: str = "fix it"
 
 
 class EndDetector:
-    """Looks at one RayJob again and again; `outcome` reads the training's from the volume (Work.outcome)."""
+    """Called again and again for one RayJob; `outcome` reads the outcome of the training from the volume."""
 
     def __init__(self, outcome: Callable[[], str], progress: ProgressReader) -> None:
         self.outcome, self.progress = outcome, progress
-        self._since: dict[str, float] = {}  # what stands, since when
+        self._since: dict[str, float] = {}  # condition -> when it was first seen
 
     def check(self, job: Object, pods: Sequence[Object], now: float) -> End | None:
-        """Its end; None while it goes on. `now` is in seconds of a clock that does not jump."""
+        """How it ended; None while it runs. `now`: seconds of a monotonic clock."""
         status, pod, submitter = status_of(job), head(pods), submitter_end(pods)
         works = status in ("Initializing", "Running") and not job["spec"].get("suspend")
         outcome = self.outcome()
         if outcome != "figures" and (memory := out_of_memory(pods)):
             return memory
-        # To its training, a Ray cluster that is taken away looks like dead workers; on the next one it goes on.
+        # A training whose Ray cluster is taken away reports dead workers; it goes on in the next cluster.
         stays = status in ENDED or (works and pod is not None)
         if outcome == "figures" or (outcome and stays):
             return End() if status in ENDED or submitter or self._stands("outcome", now, GRACE) else None
@@ -63,7 +63,7 @@ class EndDetector:
         return End() if self.progress.refusal or self._stands("complete", now, GRACE) else None
 
     def _by_pods(self, ray_cluster: str, pod: Object | None, submitter: Object | None, now: float) -> End | None:
-        """What KubeRay has not said, though it could have; `pod` is the head's."""
+        """The end as the pods show it, where KubeRay has not reported it; `pod` is the head's."""
         if pod is None:
             if f"head of {ray_cluster}" in self._since and self._stands(f"loss of {ray_cluster}", now, GONE):
                 return End("its head is lost, and KubeRay does not act on it", "check that KubeRay's operator runs")
@@ -84,7 +84,7 @@ class EndDetector:
 
 
 def status_of(job: Object) -> str:
-    """KubeRay's jobDeploymentStatus; of a RayJob that it has not looked at, New or Suspended."""
+    """KubeRay's jobDeploymentStatus; New or Suspended if KubeRay has not set one."""
     status: str = job.get("status", {}).get("jobDeploymentStatus", "")
     return status or ("Suspended" if job["spec"].get("suspend") else "New")
 
@@ -108,7 +108,7 @@ def submitter_end(pods: Sequence[Object]) -> Object | None:
 
 
 def out_of_memory(pods: Sequence[Object]) -> End | None:
-    """Of a container that the kernel killed for its memory, now or before its restart."""
+    """The failure of a container that the kernel killed for its memory, now or before a restart."""
     for pod in pods:
         for name, state in _ends(pod):
             if state.get("reason") == "OOMKilled":
@@ -122,7 +122,7 @@ def out_of_memory(pods: Sequence[Object]) -> End | None:
 
 
 def _ends(pod: Object) -> list[tuple[str, Object]]:
-    """(container, terminated state), of this life and the one before."""
+    """(container, terminated state) of this start and the one before."""
     boxes = (pod.get("status") or {}).get("containerStatuses") or []
     states = [(box["name"], box.get(which) or {}) for box in boxes for which in ("state", "lastState")]
     return [(name, state["terminated"]) for name, state in states if state.get("terminated")]

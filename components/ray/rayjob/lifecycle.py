@@ -1,8 +1,8 @@
-"""The life of a RayJob: made or taken up, followed to its end, and deleted whatever happens.
+"""The lifecycle of a RayJob: created or found, followed to its end, and always deleted.
 
-Killed by SIGTERM, the first thing the step does is to delete its RayJob: it may have a second left. Killed harder it
-cannot; the next start finds the RayJob by its name and takes it up, and one that nobody comes back for ends itself
-(components/ray/rayjob/heartbeat.py).
+On SIGTERM the step deletes its RayJob first, because it may have only a second left. After a SIGKILL it cannot: the
+next start of the step finds the RayJob by its name and follows it. If the step never starts again, the training ends
+itself (components/ray/rayjob/heartbeat.py).
 """
 
 import signal
@@ -20,15 +20,15 @@ from components.ray.rayjob.pod_startup import StartupWatch
 from components.ray.rayjob.progress_log import ProgressReader
 from model.errors import ClusterError, TrainingError
 
-POLL_INTERVAL = 5.0  # seconds between two looks at a RayJob and its pods
-PAUSE = 1.0  # seconds between two looks at one that is being deleted
-GONE = 300.0  # seconds that KubeRay has to let one go
+POLL_INTERVAL = 5.0  # seconds between two checks of a RayJob and its pods
+PAUSE = 1.0  # seconds between two checks of a RayJob that is being deleted
+GONE = 300.0  # seconds that KubeRay has to delete a RayJob
 
 
 def complete(kubernetes: Kubernetes, job: Object, progress: ProgressReader, outcome: Callable[[], str]) -> None:
-    """Runs the RayJob to its end; what its training says goes to `progress`. There is none of its name afterwards.
+    """Runs the RayJob to its end and deletes it; the lines of its log go to `progress`.
 
-    `outcome` reads it from the volume (Work.outcome).
+    `outcome` reads the outcome of the training from the volume (SharedFolder.outcome).
 
     Raises:
         TrainingError: it failed, was stopped or was deleted by somebody else.
@@ -52,14 +52,14 @@ def _make_or_take_up(kubernetes: Kubernetes, job: Object, outcome: Callable[[], 
         elif status_of(found) in ENDED and not outcome():
             kubernetes.delete(name)  # it failed, or ended itself when nobody followed it
         else:
-            return _tell(f"RayJob {name} taken up")
+            return _tell(f"RayJob {name} found, following it")
     raise ClusterError(
         f"The RayJob {name} of an earlier try has not gone within {GONE:.0f} s; check that KubeRay's operator runs."
     )
 
 
 def _rehearse(kubernetes: Kubernetes, job: Object) -> None:
-    """An API server drops what its CRDs do not know, and a RayJob without its deadlines is another one."""
+    """Refuses a KubeRay that is too old: the API server would drop fields (deadlines) that its CRDs lack."""
     taken = kubernetes.create(job, rehearsal=True)
     if taken is None:
         return
@@ -109,7 +109,7 @@ def _tell(text: str) -> None:
 
 @contextmanager
 def _deleted_afterwards(kubernetes: Kubernetes, name: str) -> Iterator[None]:
-    """Deletes the RayJob after the block, or at once when SIGTERM comes; a second SIGTERM does not disturb it."""
+    """Deletes the RayJob after the block, or at once on SIGTERM; a second SIGTERM is ignored."""
     killed = False
 
     def leave(number: int, frame: FrameType | None) -> None:
@@ -134,5 +134,5 @@ def _deleted_afterwards(kubernetes: Kubernetes, name: str) -> Iterator[None]:
 def _put_away(kubernetes: Kubernetes, name: str) -> None:
     try:
         kubernetes.delete(name, hasty=True)
-    except ClusterError as error:  # not the reason why the step ends
+    except ClusterError as error:  # must not hide the reason why the step ends
         _tell(f"RayJob {name} is still there, `kubectl delete rayjob {name}` ends it: {error}")

@@ -1,4 +1,4 @@
-"""The log of a RayJob's submitter, read along by a thread: every line once, through streams that break."""
+"""Follows the log of a RayJob's submitter in a thread: every line once, even if the stream breaks."""
 
 import sys
 from contextvars import copy_context
@@ -9,7 +9,7 @@ from components.ray.rayjob.job_end import head, submitter_end
 from components.ray.rayjob.progress_log import ProgressReader
 from model.errors import ClusterError
 
-PAUSE = 1.0  # seconds between two looks
+PAUSE = 1.0  # seconds between two checks
 REST = 10.0  # seconds that the rest of the log has to come after the end
 
 
@@ -21,19 +21,19 @@ class Log:
         self._reader: _Reader | None = None
 
     def read(self, ray_cluster: str) -> None:
-        """Lets the log of another cluster be; without a name, there is none to read yet."""
+        """Switches to the log of this Ray cluster; an empty name means that there is none yet."""
         if ray_cluster and (self._reader is None or self._reader.ray_cluster != ray_cluster):
             self.close()
             self._reader = _Reader(self.kubernetes, ray_cluster, self.progress)
 
     def finish(self) -> None:
-        """Waits for the rest of it; the training has ended."""
+        """Waits for the rest of the log, after the training has ended."""
         if self._reader:
             self._reader.ended.set()
             self._reader.thread.join(REST)
 
     def close(self) -> None:
-        """Nobody waits for it any more."""
+        """Stops reading."""
         if self._reader:
             self._reader.ended.set()
 
@@ -41,9 +41,9 @@ class Log:
 class _Reader:
     def __init__(self, kubernetes: Kubernetes, ray_cluster: str, progress: ProgressReader) -> None:
         self.kubernetes, self.ray_cluster, self.progress = kubernetes, ray_cluster, progress
-        self._last = ""  # time stamp of the last line heard: a stream begins at the beginning
+        self._last = ""  # time stamp of the last line read: a new stream starts from the beginning
         self.ended = Event()
-        # With this context, the thread speaks for the step that started it.
+        # With this context, the thread reports progress for the step that started it.
         self.thread = Thread(target=copy_context().run, args=(self._read_along,), daemon=True)
         self.thread.start()
 
@@ -57,11 +57,11 @@ class _Reader:
                 if whole and (last_look or submitter_end(pods)):  # all of it was there to be read
                     return
                 self.ended.wait(PAUSE)
-        except ClusterError as error:  # the training goes on without being heard
+        except ClusterError as error:  # the training goes on, only its progress is not shown
             sys.stdout.write(f"Its log cannot be read: {error}\n")
 
     def _read(self, pod: str, follow: bool) -> bool:
-        """Whether the stream went to its end."""
+        """True if the stream was read to its end."""
         from kubernetes.client import ApiException
         from urllib3.exceptions import HTTPError
 

@@ -1,4 +1,4 @@
-"""The RayJob of a training, as Kubernetes takes it. Pure: settings in, a dictionary out.
+"""The manifest of a training's RayJob. A pure function: settings in, a dictionary out.
 
 Its submitter is a container beside Ray's head (SidecarMode): no pod of its own to wait for, no network between the
 two, and Kueue counts it with the head. The fields are those of KubeRay 1.6 and newer.
@@ -17,10 +17,10 @@ QUEUE = "kueue.x-k8s.io/queue-name"
 CLUSTER = "ray.io/cluster"  # KubeRay's labels on pods
 NODE_TYPE = "ray.io/node-type"
 SUBMITTER = "ray-job-submitter"  # KubeRay's name of the container with the training's log
-STARTING = 1800  # seconds that all pods have to come up; a claim or a secret that is missing ends it here
+STARTING = 1800  # seconds that all pods have to start; a missing claim or secret ends it here
 LOG_KEPT = 600  # seconds that the head stays after the end, so that its log can be read
 USER = 10001  # of deploy/Dockerfile
-STORE = 0.9  # of /dev/shm is Ray's object store: one that does not fit goes to the disk
+STORE = 0.9  # of /dev/shm is Ray's object store; a larger one would be put on the disk
 # No sidecar of Istio in a Ray pod: it never ends, and its mutual TLS is between Ray's nodes. New Istios read the label,
 # old ones the annotation.
 NO_SIDECAR = {"sidecar.istio.io/inject": "false"}
@@ -31,7 +31,7 @@ def manifest(
 ) -> Object:
     """The RayJob `name` that runs `command` on its head once it has one.
 
-    `pods` is the number of its worker pods, `owner` the ownerReference of what it goes with at the latest.
+    `pods` is the number of worker pods. `owner` is the ownerReference of the object with which it is deleted.
     """
     labels = {"app.kubernetes.io/name": "pinclip-training", "app.kubernetes.io/part-of": "pinclip"}
     workers = {"groupName": "workers", "replicas": pods, "minReplicas": pods, "maxReplicas": pods}
@@ -55,7 +55,7 @@ def manifest(
             "rayClusterSpec": {
                 "rayVersion": ray_version,  # KubeRay chooses probes by it
                 "authOptions": {"mode": "token"},
-                # No CPU of the head is Ray's to give: whatever trains does so in the workers.
+                # Ray schedules nothing on the head: training runs in the workers.
                 "headGroupSpec": _group(asked, asked.head, "ray-head", {"num-cpus": "0", "dashboard-host": "0.0.0.0"}),
                 "workerGroupSpecs": [workers | _group(asked, asked.workers, "ray-worker", {})],
             },
@@ -64,7 +64,7 @@ def manifest(
 
 
 def _owned(owner: Object) -> Object:
-    """By a Workflow that others control, and that waits for nobody when it is deleted."""
+    """The ownerReference of a Workflow: not its controller, and its deletion does not wait for the RayJob."""
     return {key: owner[key] for key in ("apiVersion", "kind", "name", "uid")}
 
 

@@ -1,4 +1,4 @@
-"""Ray pods that do not start: what keeps them waiting, and which of it no waiting helps against."""
+"""Ray pods that do not start: the reason, and whether waiting can help."""
 
 from collections.abc import Sequence
 
@@ -7,7 +7,7 @@ from components.ray.rayjob.manifest import Object
 from model.errors import TrainingError
 
 TOLD = 300.0  # seconds that a pod may take to start before the step says so
-# Reasons of the kubelet that a change of profile, image or Secret ends, and seldom time.
+# The kubelet's reasons that need another profile, image or Secret; waiting seldom helps.
 HOPELESS = frozenset(
     {"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "CreateContainerConfigError", "CreateContainerError"}
 )
@@ -21,10 +21,10 @@ class StartupWatch:
         self._told: set[tuple[str, str]] = set()
 
     def new_lines(self, job: Object, pods: Sequence[Object], now: float) -> list[str]:
-        """Lines for the log: a reason that has a message at once, and whatever has waited TOLD seconds.
+        """New lines for the log: reasons with a message at once, other waiting pods after TOLD seconds.
 
         Raises:
-            TrainingError: a pod has waited that long for what does not come by waiting.
+            TrainingError: a pod has waited TOLD seconds for a HOPELESS reason.
         """
         lines = []
         if status_of(job) == "New" and now - self._since.setdefault("", now) >= TOLD and self._is_new("", "late"):

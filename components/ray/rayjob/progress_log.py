@@ -1,11 +1,11 @@
-"""How a training on another machine says how far it is: in its log, which is all that comes back while it runs.
+"""Progress of a remote training, as marked lines of its log: the log is all that comes back while it runs.
 
     pinclip-progress: {"step": 12, "epoch": 0.4, "loss": 1.93, …}
     pinclip-progress: {"refusal": "RunError", "message": "…"}
 
-One side says the points of the training's curves, the other hears them and repeats them as the step's own progress. A
-refusal is said where it cannot be written to the volume. Ray writes where a line comes from before it, so the mark may
-stand anywhere in a line.
+The training writes the points of its curves; the step reads them and shows them as its own progress. A refusal is
+written here if it cannot be written to the volume. Ray puts the origin of a line before it, so the mark may be anywhere
+in the line.
 """
 
 import json
@@ -22,11 +22,11 @@ INTERVAL = 1.0  # seconds between two points
 TAIL = 3  # lines that an error shows
 Said = dict[str, Any]
 _decoder = json.JSONDecoder()
-last_written = [0.0]  # when this process spoke
+last_written = [0.0]  # when this process last wrote a point
 
 
 def write_progress(point: dict[str, Any]) -> None:
-    """The `report` of a training that nobody sees but by its log."""
+    """The `report` function of a training whose progress is read from its log."""
     now = time.monotonic()
     if now - last_written[0] < INTERVAL and point["fraction"] < 1:
         return
@@ -44,7 +44,7 @@ def _write(said: Said) -> None:
 
 
 class ProgressReader:
-    """Hears a log line by line: points go to `report`, a refusal is kept, all else is written to this log."""
+    """Reads a log line by line: points go to `report`, a refusal is kept, other lines are written to this log."""
 
     def __init__(self, report: ReportStep) -> None:
         self.report, self.tail = report, deque[str](maxlen=TAIL)

@@ -1,4 +1,4 @@
-"""What a deploy profile says of a training on Ray: the key `ray` of a step, handed to it as PINCLIP_RAYJOB.
+"""Settings of a training on Ray: the key `ray` of a step in a deploy profile, passed to the step as PINCLIP_RAYJOB.
 
     ray:
       queue: pinclip
@@ -29,7 +29,7 @@ from components.kubernetes_types import (
 from model.errors import ConfigError
 
 VARIABLE = "PINCLIP_RAYJOB"
-# Below these Ray does not get up: a head of 300m CPU is killed by its liveness probe at every start.
+# Below these Ray does not start: a head of 300m CPU is killed by its liveness probe at every start.
 LEAST_CPU = "500m"
 # Measured, anonymous and shared memory: a head of Ray 2.60 with its dashboard holds 643 MiB (19 processes) before it
 # does anything; what the training imports is 241 MiB more for the driver on the head, and for each worker.
@@ -38,7 +38,7 @@ LEAST_SHARED = "128Mi"  # of which 90 % are the object store; Ray refuses one of
 
 
 class RayNode(StrictModel):
-    """A pod of the Ray cluster. It gets what it asks for, no less and no more: Ray counts by it.
+    """A pod of the Ray cluster. Its requests are its limits, because Ray counts CPUs by the limit.
 
     Where a node has not that many to set aside, `cpu_request` asks for less, and the pod uses `cpu` of them when they
     idle. Ray counts by the limit first (KubeRay 1.6.2, ray-operator/controllers/ray/common/pod.go, num-cpus).
@@ -108,7 +108,7 @@ def quantity_value(quantity: str) -> float:
 
 def _require(key: str, given: str, least: str) -> None:
     if quantity_value(given) < quantity_value(least):
-        raise ValueError(f"{key} is {given}, and Ray does not get up with less than {least}; give it more")
+        raise ValueError(f"{key} is {given}, and Ray does not start with less than {least}; give it more")
 
 
 def is_asked() -> bool:

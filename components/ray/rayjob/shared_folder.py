@@ -1,12 +1,12 @@
-"""The folder on the shared volume through which step and RayJob hand things over: <path>/rayjobs/<name of the RayJob>.
+"""The folder on the shared volume through which step and RayJob exchange files: <path>/rayjobs/<name of the RayJob>.
 
     prepared/ neighbours/   copies of the step's inputs, unless these lie on the volume already
     request.json            what to train
     model/                  what was trained
     outcome.json            the figures of the training, or the sentence with which it was refused
-    followed                the step's sign of life (components/ray/rayjob/heartbeat.py)
+    followed                the step's heartbeat (components/ray/rayjob/heartbeat.py)
 
-It goes when its outcome has been taken; one that nobody came back for goes after a week.
+The step deletes it after it has taken the outcome; a folder that was left behind is deleted after a week.
 """
 
 import json
@@ -34,7 +34,7 @@ class SharedFolder:
     def ask(
         self, prepared: Path, neighbours: Path, config: Config, step: str, snapshot: Path | None, nodes: int
     ) -> None:
-        """Lays out the work, once or again; `nodes` are those of the Ray cluster, its head among them.
+        """Writes the request, also on a repeated start; `nodes` counts those of the Ray cluster with its head.
 
         Raises:
             RunError: the volume is full or cannot be written to.
@@ -57,12 +57,12 @@ class SharedFolder:
         return read_outcome(self.folder)
 
     def forget_outcome(self) -> None:
-        """Of a training whose RayJob failed: the next one must not be judged by it."""
+        """Deletes the outcome of a failed RayJob, so that the next one is not judged by it."""
         with suppress(OSError):
             remove(self.folder / "outcome.json")
 
     def take(self, out: Path) -> Figures:
-        """Moves the model to `out` and ends the folder.
+        """Moves the model to `out` and deletes the folder.
 
         Raises:
             PinclipError: what the training refused with.
@@ -102,7 +102,7 @@ def read_outcome(folder: Path) -> str:
 
 
 def training_refusal(said: Figures) -> PinclipError:
-    """What the training refused with, from what it left or said of it."""
+    """The error that the training refused with, from its outcome.json or its log."""
     error: PinclipError = getattr(errors, said["refusal"])(said["message"])
     return error
 

@@ -1,6 +1,6 @@
-"""components.ray.training.train in a RayJob: the step asks, follows and takes the model back.
+"""components.ray.training.train in a RayJob: the step creates the RayJob, follows it and fetches the model.
 
-The name of the RayJob follows from all that the training is told, so a step that is started again finds its own.
+The name of the RayJob is derived from the inputs and settings, so a step that is started again finds its RayJob.
 """
 
 import hashlib
@@ -30,7 +30,7 @@ COMMAND = ("python", "-m", "components.ray.rayjob.entrypoint")
 def train(
     prepared: Path, neighbours: Path, out: Path, config: Config, report: ReportStep, snapshot: Path | None = None
 ) -> dict[str, Any]:
-    """As ray_training.train, by what PINCLIP_RAYJOB says.
+    """As components.ray.training.train, in a RayJob as PINCLIP_RAYJOB describes it.
 
     Raises:
         ConfigError: the settings do not fit, the queue does not exist, or the snapshot lies where the Ray pods do not
@@ -38,7 +38,7 @@ def train(
         TrainingError: the pods are too small for the training, or the RayJob failed.
         ClusterError: the Kubernetes API refuses or does not answer.
         RunError: the volume cannot be written to.
-        PinclipError: what ray_training.train raises.
+        PinclipError: what components.ray.training.train raises.
     """
     settings = asked()
     volume = Path(settings.path)

@@ -38,7 +38,7 @@ def _silent(fraction: float, message: str) -> None:
 
 @dataclass(frozen=True)
 class _Plan:
-    """Every table of the spec, opened: a mistake in the last one shows before the first image is read."""
+    """All tables of the spec, opened first, so that a mistake in any of them is found before the import starts."""
 
     pins: Source
     lookups: dict[str, tuple[Lookup, Source]]
@@ -56,7 +56,7 @@ def import_catalogue(spec: Spec, out: Path, report: Progress = _silent) -> Impor
     """Writes the catalogue `out`; on any error an older one there stays as it was.
 
     Raises:
-        SpecError: files or columns that are not there, unreadable tables, a section that gives nothing.
+        SpecError: missing files or columns, unreadable tables, a section without any usable row.
         CatalogueError: no Pin could be kept, or `out` is a folder that is no catalogue.
     """
     check_name(out.absolute())
@@ -72,7 +72,7 @@ def import_catalogue(spec: Spec, out: Path, report: Progress = _silent) -> Impor
 
 
 def _write(spec: Spec, plan: _Plan, out: Path, report: Progress) -> ImportReport:
-    with replaced(out.resolve()) as folder:  # resolved: a link keeps pointing at the catalogue
+    with replaced(out.resolve()) as folder:  # resolved, so that a symbolic link keeps pointing at the catalogue
         folder.mkdir()
         # The writer renames its own folder into place; its tables then move up beside the quarantine.
         with (
@@ -155,7 +155,7 @@ def _plan(spec: Spec) -> _Plan:
 
 
 def _check_target(out: Path, spec: Spec, plan: _Plan) -> None:
-    """The target folder is replaced whole, so it must be ours and hold nothing that is read."""
+    """The target folder is replaced as a whole, so it must be a catalogue and must not contain the tables to import."""
     is_catalogue = any((out / "pins").glob("*.parquet"))
     is_empty = out.is_dir() and not any(out.iterdir())
     if out.exists() and not is_catalogue and not is_empty:

@@ -1,4 +1,4 @@
-"""Boards and queries of a spec: rows that point at imported Pins; a row that names no imported Pin is refused."""
+"""Imports the boards and queries of a spec; a row whose Pin was not imported is refused."""
 
 import sqlite3
 from collections import Counter
@@ -23,7 +23,7 @@ Progress = Callable[[float, str], None]
 
 
 class PinRows:
-    """The imported Pins: the number of each, and its id as the catalogue has it, by the cells that name it."""
+    """The imported Pins: finds a Pin's number and catalogue id from the cell that names it."""
 
     def __init__(self, known: Spellings, prefix: str) -> None:
         self._known, self._prefix = known, prefix
@@ -97,7 +97,7 @@ class BoardImporter:
     def _edges(
         self, spec: Rows, batch: TableBatch, earlier: int, tally: Tally, quarantine: Quarantine
     ) -> list["_Edge"]:
-        """The rows that are kept; the others go to quarantine, in order. `earlier`: boards of earlier tables."""
+        """The kept rows; refused rows go to quarantine in order. `earlier`: boards of earlier tables."""
         board_cells, pin_cells = (batch.columns[spec.columns[name].name] for name in ("board_id", "pin_id"))
         refused = dict[int, str]()
         written = _names("board_id", _board, board_cells, refused)
@@ -119,7 +119,7 @@ class BoardImporter:
         return edges
 
     def _ask(self, batch: TableBatch, edges: Sequence["_Edge"], titles: Sequence[str | None]) -> None:
-        """Titles of the kept rows that the spec chooses become queries."""
+        """Writes queries from the titles of those kept rows that the spec selects."""
         if self.titles is None or not titles:
             return
         where = self.titles.where
@@ -177,7 +177,7 @@ def _board(cell: Any) -> str | None:
 
 
 def _names(name: str, read: Callable[[Any], str | None], cells: Sequence[Any], refused: dict[int, str]) -> list[str]:
-    """The cells as texts; the row of one that is empty or no text is blank and gets its first reason in `refused`."""
+    """The cells as texts; an empty or invalid one becomes "" and its row gets a reason in `refused`."""
     known = dict[str, str]()  # neighbouring rows name the same boards and Pins
     names = []
     for row, cell in enumerate(cells):
@@ -216,7 +216,7 @@ def _optional(name: str, read: Callable[[Any], Any], cells: Iterable[Any], tally
 
 
 def _key(end_cell: Any, pin_cell: Any) -> str | None:
-    """`board → pin` or `query → pin`; nothing for a row that lacks one."""
+    """`board → pin` or `query → pin`; empty if a row lacks one of them."""
     try:
         end, pin_id = text(end_cell), text(pin_cell)
     except BadValue:

@@ -10,10 +10,10 @@ from model.sources.importer.values.cells import BadValue
 
 
 class NamedFiles:
-    """Files named <pin_id> with an ending of images, in the folder or below it; a name alone is no picture's.
+    """Image files named <pin_id>.jpg, .png … in the folder or below it; a file without an ending is not an image.
 
-    An id may be a path (`shoes/17`). An id that is a name alone is looked for in the folder first, then in all below.
-    Of files that differ in their ending the first of ENDINGS counts.
+    An id may be a path (`shoes/17`). An id without a slash is searched in the folder first, then in its subfolders.
+    If several files differ only in their ending, the first of ENDINGS is taken.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -58,7 +58,7 @@ def _rows(folder: Path) -> Iterator[tuple[bytes, int, bytes, bytes | None]]:
 
 
 def _bytes(name: str) -> bytes:
-    """A name need not be UTF-8."""
+    """The path as bytes, because a file name need not be UTF-8."""
     return name.encode("utf-8", "surrogateescape")
 
 
@@ -94,6 +94,6 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
 
 
 def _ending(file: str) -> str:
-    """In lower case; "" for one that no image has: `v1.2` is a whole name."""
+    """The ending in lower case; "" if it is not that of an image, as in `v1.2`."""
     ending = PurePosixPath(file).suffix.lower()
     return ending if ending in ENDINGS else ""

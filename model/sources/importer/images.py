@@ -1,4 +1,4 @@
-"""Where a Pin's image bytes are: in a cell, in a file the cell names, or in a file named by the Pin.
+"""Finds a Pin's image bytes: in a cell, in a file that the cell names, or in a file named after the Pin.
 
 Nothing is decoded here; bytes are only read up to a limit and recognised by their first bytes.
 """
@@ -18,10 +18,10 @@ from model.sources.importer.values.cells import BadValue, text
 
 @dataclass(frozen=True)
 class ImageFinder:
-    """Reads images of at most `limit` bytes from a folder, which no table can make it leave.
+    """Reads images of at most `limit` bytes from one folder.
 
-    A name in a table may not leave the folder by `..` or as an absolute path. A link that stands in the folder is its
-    owner's and may point anywhere: DVC and Hugging Face keep the files of a data set in a cache elsewhere.
+    A path in a table may not leave the folder by `..` or as an absolute path. A symbolic link in the folder may point
+    anywhere: DVC and Hugging Face keep the files of a data set in a cache elsewhere.
 
     Every method raises BadValue with the reason a row is refused.
     """
@@ -67,7 +67,7 @@ class ImageFinder:
         return NamedFiles(self.folder)
 
     def _named(self, name: str) -> Path:
-        """The file of that name, as it is written or with the separators of the other system."""
+        """The file of that name, as written or with backslashes read as slashes."""
         for spelling in dict.fromkeys((name, name.replace("\\", "/"))):
             path = self._inside(spelling)
             if _is_file(path):
@@ -75,7 +75,7 @@ class ImageFinder:
         raise BadValue("no such image file" + (" (its path has backslashes)" if "\\" in name else ""))
 
     def _inside(self, name: str) -> Path:
-        """The path in the folder, read as text: where a link leads is not the table's doing."""
+        """The path within the folder, checked as text: symbolic links are not resolved."""
         base = self.folder.absolute()
         path = Path(os.path.normpath(base / name))
         if not any(path.is_relative_to(os.path.normpath(root)) for root in (base, base.resolve())):

@@ -15,15 +15,15 @@ ROWS = 16_384
 
 
 class LookupTable:
-    """pin_id -> its values, the largest `by` first; without `by` in the order of the table."""
+    """Maps pin_id to its values: the largest `by` first, or in the table's order without `by`."""
 
     def __init__(
         self, lookup: Lookup, source: Source, quarantine: Quarantine, db: sqlite3.Connection, name: str
     ) -> None:
-        """`name`: of the tables that it makes in `db`."""
+        """`name`: the name of its tables in `db`."""
         self.source, self._lookup, self._db, self._name, self._table = source, lookup, db, name, f"{name}_values"
         self._keys = Spellings(db, name)
-        # The negative rank, so that the primary key has the values of a Pin in the order in which they are read.
+        # The rank is negated, so that the primary key orders a Pin's values as they are read.
         db.execute(f"CREATE TABLE {self._table} (key, rank, row, value, PRIMARY KEY (key, rank, row)) WITHOUT ROWID")
         rows = 0
         for batch in scan(source, quarantine, ROWS):

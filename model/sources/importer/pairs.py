@@ -1,4 +1,4 @@
-"""Millions of (board, Pin) and (query, Pin) pairs: which are new, and how often each was clicked."""
+"""Sets of millions of (board, Pin) and (query, Pin) pairs: finds repeated pairs and sums clicks."""
 
 import json
 import sqlite3
@@ -23,7 +23,7 @@ class Seen:
         db.execute("CREATE TABLE seen (pair INTEGER PRIMARY KEY)")
 
     def new(self, left: Sequence[int], right: Sequence[int]) -> np.ndarray:
-        """Adds pairs; bool (N,): whether each was not there before, nor earlier among these."""
+        """Adds pairs; bool (N,): True where the pair is new."""
         pairs = np.asarray(left, dtype=np.int64) << 32 | np.asarray(right, dtype=np.int64)
         distinct, first = np.unique(pairs, return_index=True)
         write = "INSERT OR IGNORE INTO seen SELECT value FROM json_each(?) RETURNING pair"
@@ -34,7 +34,7 @@ class Seen:
 
 
 class QueryClicks:
-    """Clicks summed by (query, Pin), nearly in the order in which the pairs came."""
+    """Clicks summed by (query, Pin), nearly in the order of the table."""
 
     def __init__(self, db: sqlite3.Connection, pins: str) -> None:
         """`pins`: the table that numbers the Pins."""
@@ -67,7 +67,7 @@ class QueryClicks:
         return written
 
     def _sum(self) -> None:
-        """Moves what is held to the database."""
+        """Adds the clicks in memory to the database."""
         if not self._held:
             return
         # One thread: the same tables give the same order.

@@ -21,8 +21,8 @@ from model.sources.importer.values.id_spellings import Spellings
 from model.sources.importer.values.lists import looks_like_a_list, texts
 from model.sources.importer.values.times import time_reader
 
-ROWS = 64  # images held at once while a batch is read
-REQUIRED_IF_WRITTEN = ("consent",)  # a word that is no yes and no no must not count as no answer
+ROWS = 64  # images held in memory at once
+REQUIRED_IF_WRITTEN = ("consent",)  # an unreadable consent must not count as a missing one
 
 
 @dataclass
@@ -32,7 +32,7 @@ class PinReader:
     pins: Pins
     images: ImageFinder
     lookups: Mapping[str, LookupTable]
-    absent: frozenset[str]  # optional columns no file has: the catalogue has no such column either
+    absent: frozenset[str]  # optional columns that no file has; the catalogue lacks them too
     tally: Tally
     known: Spellings  # ids in the table, without the prefix
     taken: set[str] = field(default_factory=set)  # ids of the batch that no further row may have

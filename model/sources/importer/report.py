@@ -1,4 +1,4 @@
-"""What an import read, kept and dropped: a tally a table, and the refused rows themselves in quarantine.parquet."""
+"""The report of an import: rows read, kept and dropped by table; refused rows go to quarantine.parquet."""
 
 from collections import Counter
 from dataclasses import dataclass, field
@@ -17,7 +17,7 @@ FLUSH = 65_536  # rows held before they are written; a table of unknown Pins can
 
 @dataclass
 class Tally:
-    """Counts of one table of the spec. Dropped: chosen away by `where`, or refused and in quarantine."""
+    """Counts of one table of the spec. Dropped rows were excluded by `where`, or refused and put in quarantine."""
 
     label: str
     read: int = 0
@@ -31,7 +31,7 @@ class Tally:
 
     @property
     def reason(self) -> str:
-        """Why rows and values are not in the catalogue, and what else a reader should know."""
+        """Why rows or values were dropped, and further notes."""
         parts = [f"{rows:,} × {why}" for why, rows in self.dropped.most_common()]
         parts += [f"{cells:,} × {why} (left empty)" for why, cells in self.left_empty.most_common()]
         if self.listlike:
@@ -61,7 +61,7 @@ class ImportReport:
 
 
 class Quarantine:
-    """Refused rows as (table, key, reason, place), streamed to a Parquet file; an empty file: nothing was refused.
+    """Streams refused rows (table, key, reason, place) to a Parquet file, which is empty if no row was refused.
 
     with Quarantine(folder / "quarantine.parquet") as quarantine:
         quarantine.refuse(tally, "pin 7", "no such image file", "items.csv line 8")
@@ -72,7 +72,7 @@ class Quarantine:
         self._pending: list[dict[str, str]] = []
 
     def refuse(self, tally: Tally, key: str | None, reason: str, place: str) -> None:
-        """`key` names the row by its ids; without it the place does."""
+        """`key` identifies the row by its ids; if it is empty, the place does."""
         tally.dropped[reason] += 1
         self.count += 1
         table = tally.label.partition("[")[0]

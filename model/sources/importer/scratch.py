@@ -1,4 +1,4 @@
-"""What grows with the tables (ids, pairs, clicks, files) lies in an SQLite file, so that memory is bounded.
+"""A temporary SQLite file for whatever grows with the tables (ids, pairs, clicks, files), so that memory is bounded.
 
 with scratch(folder / "scratch.sqlite") as db:
     names = Names(db, "boards")

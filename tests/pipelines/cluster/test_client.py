@@ -144,7 +144,7 @@ def test_a_foreign_namespace_is_told_with_who_asked_for_what(server, host, monke
 @pytest.mark.parametrize(
     ("recorded", "says"),
     [
-        ("kfp-400-no-namespace", "was told none; set PINCLIP_KFP_NAMESPACE."),
+        ("kfp-400-no-namespace", "none was named; set PINCLIP_KFP_NAMESPACE."),
         ("kfp-401-wrong-audience", "--audience pipelines.kubeflow.org"),
         ("kfp-403-foreign-namespace", "let system:serviceaccount:pinclip:ci list experiments in the namespace other"),
     ],

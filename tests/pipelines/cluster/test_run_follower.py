@@ -73,7 +73,7 @@ def test_labels_that_kfp_goes_by_are_asked_for_when_a_run_starts(server, host, k
     del kubernetes.objects[HOME]["metadata"]["labels"]["app.kubernetes.io/part-of"]
     (only,) = send(host)[2]
     assert only == (
-        "The namespace pinclip lacks labels that KFP goes by; "
+        "The namespace pinclip lacks labels that KFP needs; "
         "`kubectl label namespace pinclip --overwrite app.kubernetes.io/part-of=kubeflow-profile`."
     )
 

@@ -142,7 +142,7 @@ def test_the_overview_says_what_apply_would_do(server, host, tmp_path, tiny):
     assert overview(host, path) == [
         "d  not on the cluster  (apply makes it)",
         "a  0 0 * * * *  on  as default-editor  (as in the file)",
-        "b  0 0 * * * *  on  as default-editor  (differs from the file, apply makes it anew)",
+        "b  0 0 * * * *  on  as default-editor  (differs from the file; apply replaces it)",
         "c  0 0 * * * *  on  as default-editor  (not in the file, apply removes it)",
     ]
 

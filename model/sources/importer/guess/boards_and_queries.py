@@ -1,4 +1,4 @@
-"""Tables that name Pins: boards, searches, words; or why a table is not used."""
+"""Guesses whether a table holds boards, queries or annotations of Pins, or why it is not used."""
 
 import re
 from pathlib import Path
@@ -59,7 +59,7 @@ def prefix_lines(sample: Sample, lines: list[str], earlier: set[str]) -> list[st
 
 
 def _pin_column(sample: Sample, known: Spellings, pin_id: str) -> str | None:
-    """The column most of whose values are ids of Pins; among equals the one that is named like it."""
+    """The column with the largest share of Pin ids; the name decides between equals."""
     shares = {}
     for name, cells in sample.columns.items():
         keys = [key for key in map(as_id, roles.filled(cells)) if key]

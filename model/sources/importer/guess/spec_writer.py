@@ -1,4 +1,4 @@
-"""`pinclip import --guess TABLES…`: a first spec for tables that nobody has described, with its reasons as comments.
+"""`pinclip import --guess TABLES…`: writes a first spec for undocumented tables, with the reasons as comments.
 
 print(guess([Path("items.parquet"), Path("boards.csv")], root=Path(".")))
 """

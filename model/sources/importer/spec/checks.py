@@ -1,4 +1,4 @@
-"""What every reader of a spec asks of a value: a mapping of known keys, a text, a column's name."""
+"""Checks of values in a spec: a mapping with known keys, a text, a column's name."""
 
 import difflib
 from collections.abc import Iterable

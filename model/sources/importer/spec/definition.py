@@ -1,4 +1,4 @@
-"""What an import spec says, read and checked: tables, and which of their columns is which (docs/specs.md)."""
+"""The parsed and checked import spec: its tables, and the meaning of their columns (docs/specs.md)."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -68,7 +68,7 @@ class Rows:
 
 @dataclass(frozen=True)
 class BoardTitles:
-    """Every board's title is a query for the Pins on it, where the board's row passes the filter."""
+    """Uses the titles of boards whose row passes the filter as queries for the Pins on them."""
 
     where: RowFilter | None
 

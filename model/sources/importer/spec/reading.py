@@ -72,7 +72,7 @@ def _spec(tree: Any, path: Path, root: Path) -> Spec:
     queries = tuple(_queries(section, label, base) for label, section in _sections(top, "queries"))
     from_titles = sum(isinstance(source, BoardTitles) for source in queries)
     if from_titles > 1:
-        raise SpecError("queries: `from: board_titles` stands there twice; join the filters with `or`.")
+        raise SpecError("queries: `from: board_titles` appears twice; join the filters with `or`.")
     if from_titles and not any("title" in board.columns for board in boards):
         raise SpecError("queries from board_titles need boards with a title; add `title:` to boards.")
     return Spec(path, root, _pins(top["pins"], base), boards, queries)

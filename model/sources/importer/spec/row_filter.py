@@ -8,8 +8,8 @@
     literal     :=  "text"  |  'text'  |  number  |  true  |  false
     column      :=  a name, or `any name` between backticks
 
-A literal says how its column is read: text, number or yes/no. An empty cell equals nothing, so only `!=`, `not in`
-and `is null` take it.
+The type of a literal decides how its column is read: text, number or yes/no. An empty cell equals no literal, so it
+passes only `!=`, `not in` and `is null`.
 """
 
 import operator

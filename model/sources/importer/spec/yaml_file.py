@@ -1,4 +1,4 @@
-"""A spec's YAML file: what is no YAML is one sentence with its line."""
+"""Reads a spec's YAML file; a syntax error is one sentence with the line."""
 
 from pathlib import Path
 from typing import Any
@@ -9,21 +9,21 @@ from model.errors import SpecError
 
 
 class _Once(yaml.SafeLoader):
-    """YAML's safe loader, which would take the last of two equal keys without a word."""
+    """YAML's safe loader, which also refuses a key that appears twice."""
 
     def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
         names = [key.value for key, _ in node.value]
         for place, name in enumerate(names):
             if name in names[:place] and name != "<<":
                 line = node.value[place][0].start_mark.line + 1
-                raise SpecError(f"the key {name!r} stands there twice, again at line {line}; join them or rename one.")
+                raise SpecError(f"the key {name!r} appears twice, again at line {line}; join them or rename one.")
         return super().construct_mapping(node, deep)
 
 
 def read_yaml(path: Path) -> Any:
     """
     Raises:
-        SpecError: there is no such file, it is no YAML, or a key stands twice in it.
+        SpecError: the file does not exist, is no YAML, or has a key twice.
     """
     try:
         return yaml.load(path.read_text(encoding="utf-8"), _Once)

@@ -1,4 +1,4 @@
-"""What the readers of all formats hand over: some rows of one file as plain Python cells, and the rows that failed."""
+"""The result of every reader: some rows of one file as plain Python cells, and the rows that could not be read."""
 
 import io
 from dataclasses import dataclass, field

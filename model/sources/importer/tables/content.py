@@ -1,4 +1,4 @@
-"""What a file is by its first bytes, where its name says something else."""
+"""Checks by the first bytes that a file has the format that its name says."""
 
 from pathlib import Path
 
@@ -36,7 +36,7 @@ def check_content(file: Path, kind: str) -> None:
     try:
         with file.open("rb") as opened:
             raw = opened.read(HEAD)
-    except OSError:  # whoever reads the file says why it cannot be read
+    except OSError:  # the reader of the file reports the error
         return
     packing, ending = _first(PACKED, raw), file.suffix.lower()[1:]
     if packing and kind in ("parquet", "arrow"):

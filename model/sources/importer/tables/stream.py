@@ -21,7 +21,7 @@ from model.sources.importer.tables.table_files import find_files, folder_columns
 
 @dataclass(frozen=True)
 class Source:
-    """The files of one table of a spec and the columns read from them, all of them there."""
+    """The files of one table of a spec and the columns read from them; all have been found."""
 
     table: Table
     root: Path
@@ -93,14 +93,14 @@ def table_columns(file: Path, root: Path, dialect: Dialect, wanted: Sequence[str
     """The file's columns and those in the names of its folders.
 
     Raises:
-        SpecError: it is unreadable, or names a column twice.
+        SpecError: the file is unreadable, or names a column twice.
     """
     names = _file_columns(file, dialect, wanted)
     return [*names, *(name for name in folder_columns(file, root) if name not in names)]
 
 
 def scan(source: Source, quarantine: Quarantine, rows: int) -> Iterator[TableBatch]:
-    """Streams the rows that the filter takes, at most `rows` at a time; counts them in the source's tally."""
+    """Streams the rows that pass the filter, at most `rows` at a time; counts them in the source's tally."""
     tally, where, missing = source.tally, source.table.where, source.table.dialect.missing
     for number, file in enumerate(source.files):
         label = _label(file, source.root)
@@ -134,10 +134,10 @@ def first_rows(source: Source, rows: int) -> Chunk:
 
 
 def require_rows(source: Source) -> None:
-    """After the scan: a table of which nothing was kept is a mistake, unless it is optional.
+    """Called after the scan: a table without a kept row is an error, unless it is optional.
 
     Raises:
-        SpecError: it was empty, or every row was dropped.
+        SpecError: the table was empty, or every row was dropped.
     """
     tally, names = source.tally, ", ".join(source.table.globs)
     if source.table.optional or tally.kept:

@@ -1,4 +1,4 @@
-"""The files of a table: globs, folders of parts as Spark writes them, and columns that only a folder's name holds."""
+"""Finds the files of a table: globs, folders of parts as Spark writes them, columns in folder names (country=NO)."""
 
 import glob
 import re
@@ -74,7 +74,7 @@ def folder_columns(file: Path, root: Path) -> dict[str, str | None]:
 
 
 def _is_table(folder: Path, pattern: str) -> bool:
-    """A folder is a table where the glob names it outright or its own name ends like a table's."""
+    """A folder is a table if the glob is its exact name or its name ends like a table file's."""
     return not glob.has_magic(pattern) or ENDING.search(folder.name) is not None
 
 

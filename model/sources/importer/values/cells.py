@@ -1,8 +1,8 @@
 """One cell of a user's table as a catalogue value; a cell that does not fit raises BadValue with the reason.
 
-Parquet hands over typed values, CSV strings; both come through the same functions. None, NaN, "nan", `\\N`, `<NA>` and
-blank text are "no value" everywhere; NULL, None and their kin only where such a word is not to be expected (`marks`):
-a query may well be `null`, a board cannot.
+Parquet gives typed values and CSV gives strings; the same functions read both. None, NaN, "nan", `\\N`, `<NA>` and
+blank text mean "no value" everywhere. NULL, None and similar words mean it only for the columns that pass `marks`: a
+query may be the word `null`, a board cannot.
 """
 
 import math
@@ -20,18 +20,18 @@ MARKS = MISSING | {
 YES = ("true", "t", "yes", "y", "1")
 NO = ("false", "f", "no", "n", "0")
 LONGEST = 76  # digits of Arrow's widest decimal
-EXACT = 2**53  # floats beyond it are not one whole number but several
+EXACT = 2**53  # larger floats are not exact whole numbers
 TOO_LARGE = "is a number too large for its floating-point column; export the column as text or integers"
 WRITTEN_FLOAT = re.compile(r"-?(\d{16})\.0")  # by pandas; a decimal has more zeros, a larger float an exponent
 INVISIBLE = "\ufeff\u200b"  # the mark at the start of a file, the blank without width: at the ends of an id
 
 
 class Narrow(float):
-    """A number of a 16- or 32-bit column that is not one whole number there but several."""
+    """A number of a 16- or 32-bit float column that is too large to be exact."""
 
 
 class Shortened(datetime):
-    """A time of which the nanoseconds are gone: two of them may have been different."""
+    """A time that lost its nanoseconds, so that two different ones may look equal."""
 
 
 class BadValue(ValueError):
@@ -62,7 +62,7 @@ def text(value: Any, marks: bool = False) -> str | None:
 
 
 def identifier(value: Any, marks: bool = False) -> str | None:
-    """The id of a Pin or a board: text that is one thing."""
+    """The id of a Pin or a board: a text or a number, no list."""
     if isinstance(value, list):
         raise BadValue("is a list")
     written = text(value, marks)
@@ -125,7 +125,7 @@ def count(value: Any) -> int | None:
 
 
 def named(name: str, read: Callable[[Any], Any], cell: Any) -> Any:
-    """`read(cell)`; a refusal says which catalogue column it was."""
+    """`read(cell)`; the reason of a refusal names the catalogue column."""
     try:
         return read(cell)
     except BadValue as bad:
@@ -133,7 +133,7 @@ def named(name: str, read: Callable[[Any], Any], cell: Any) -> Any:
 
 
 def _number(value: float | Decimal) -> str | None:
-    """One spelling a number: Decimal("100.000"), 100.0 and 100 are "100"."""
+    """One spelling for equal numbers: Decimal("100.000"), 100.0 and 100 all become "100"."""
     if isinstance(value, Decimal) and value.is_nan():
         return None
     if not (value.is_finite() if isinstance(value, Decimal) else math.isfinite(value)):
@@ -148,7 +148,7 @@ def _number(value: float | Decimal) -> str | None:
 
 
 def _utf8(value: bytes | str) -> str:
-    """CSV cells come with undecodable bytes as surrogates, Parquet cells that are no UTF-8 as bytes."""
+    """Refuses invalid UTF-8, which CSV cells hold as surrogates and Parquet cells as bytes."""
     try:
         if isinstance(value, bytes):
             return value.decode("utf-8")

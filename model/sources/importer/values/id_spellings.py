@@ -1,4 +1,4 @@
-"""One id in two spellings: `100` and `100.0` (pandas, where one id was missing), or two Unicode forms of one name."""
+"""Matches ids in different spellings: `100` and `100.0` (pandas, if an id was missing), or two Unicode forms."""
 
 import re
 import sqlite3
@@ -11,7 +11,7 @@ WHOLE = re.compile(r"(-?\d+)\.0+")
 
 
 def plain_key(key: str) -> str:
-    """The spelling under which two forms of one id meet."""
+    """The normal form, which is equal for two spellings of one id."""
     whole = WHOLE.fullmatch(key) if key[-1:] == "0" else None
     if whole:
         return whole[1]
@@ -19,7 +19,7 @@ def plain_key(key: str) -> str:
 
 
 class Spellings:
-    """Ids of a table, found as they are written there, else in another spelling that only one of them has."""
+    """The ids of a table, found by their exact spelling, or by another one if it is unambiguous."""
 
     def __init__(self, db: sqlite3.Connection, table: str) -> None:
         self._db, self._table, self._names = db, table, Names(db, table)
@@ -31,13 +31,13 @@ class Spellings:
         numbers = self._names.add(ids)
         new = [name for name, number in numbers.items() if number >= before]
         forms = [(form, name) for name in new if (form := plain_key(name)) != name]
-        if forms:  # two ids of one form: neither is meant
+        if forms:  # ambiguous: two ids have this form
             write = f"INSERT INTO {self._table}_plain VALUES (?, ?) ON CONFLICT (form) DO UPDATE SET name = NULL"
             self._db.executemany(write, forms)
         return numbers
 
     def written(self, keys: Collection[str]) -> set[str]:
-        """The keys that were added in this very spelling."""
+        """The keys that were added in exactly this spelling."""
         return set(self._names.find(keys))
 
     def find(self, keys: Collection[str]) -> dict[str, tuple[int, str]]:
@@ -51,7 +51,7 @@ class Spellings:
         return found
 
     def example(self, key: str) -> str:
-        """For the message about an id that is not there: it beside one that is."""
+        """For the message about an unknown id: shows it beside a known one."""
         known = self._names.first()
         return f", e.g. {key!r}, while pin_id are like {known!r}" if known is not None else ""
 

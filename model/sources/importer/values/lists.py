@@ -1,8 +1,8 @@
-"""A list of words in one cell: a list column, or text that a table had to write it as.
+"""Reads a list of words from one cell: a list column, or a list written as text.
 
-`["red lamp", "desk"]` (JSON), `['red lamp', 'desk']` (Python) and `['red lamp' 'desk']` (numpy) cannot be meant as one
-word and are read as lists, as are a tuple, a set or an array of PostgreSQL whose items all stand in quotes. Text like
-`red lamp|desk` is cut where the spec names the separator, else counted as suspicious.
+`["red lamp", "desk"]` (JSON), `['red lamp', 'desk']` (Python) and `['red lamp' 'desk']` (numpy) cannot be one
+word, so they are read as lists; so are tuples, sets and PostgreSQL arrays whose items are all in quotes. Text like
+`red lamp|desk` is split if the spec names the separator, and otherwise counted as suspicious.
 """
 
 import ast

@@ -1,4 +1,4 @@
-"""Dates and times of a cell, in UTC. What could be read in two ways is refused, with a reason that names the way out.
+"""Reads dates and times of a cell, in UTC. An ambiguous one is refused, and the reason says which format to write.
 
 Without a format a cell may be a date or a time of Parquet, ISO 8601 (also `2021`, `2021-03`, `20230808T120000Z`,
 `2021/03/04` and BigQuery's `2021-03-04 05:06:07 UTC`), an e-mail date (RFC 2822), or a count of 10, 13, 16 or 19
@@ -58,7 +58,7 @@ def check_time_format(format: Any, where: str) -> str:
 
 
 def time_reader(format: str | None) -> Callable[[Any], datetime | None]:
-    """The reader of a column: without a format `moment`, else only what is written like that."""
+    """The reader of a column: `moment` without a format, else a reader of that format only."""
     if format is None:
         return moment
     if format in PER_SECOND:
@@ -87,7 +87,7 @@ def moment(cell: Any) -> datetime | None:
 
 
 def _filled(cell: Any, read: Callable[[str], datetime | None], why: str | None = None) -> datetime | None:
-    """`why` a cell is refused; without it a reason that names the way out."""
+    """`why` if given, else a reason that says which format to write."""
     if isinstance(cell, float) and math.isinf(cell):
         raise BadValue("is no time between the years 1 and 9999")
     if isinstance(cell, bool):

@@ -415,4 +415,4 @@ def test_killed_harder_it_is_taken_up_by_the_next(server, capsys):
     server.end("ray-a-head")
     assert live() == [1, 2]
     assert len(server.made) == 1 and server.jobs == {}
-    assert f"RayJob {NAME} taken up" in capsys.readouterr().out
+    assert f"RayJob {NAME} found, following it" in capsys.readouterr().out

@@ -166,16 +166,16 @@ def test_the_object_store_fits_into_shared_memory(node, shared, store):
 @pytest.mark.parametrize(
     ("node", "told"),
     [
-        ({"head": {"cpu": "300m", "memory": "4Gi"}}, "cpu is 300m, and Ray does not get up with less than 500m"),
+        ({"head": {"cpu": "300m", "memory": "4Gi"}}, "cpu is 300m, and Ray does not start with less than 500m"),
         (
             {"head": {"cpu": 1, "memory": "900Mi"}},
-            "head.memory is 900Mi, and Ray does not get up with less than 1536Mi",
+            "head.memory is 900Mi, and Ray does not start with less than 1536Mi",
         ),
-        ({"workers": {"cpu": ".4", "memory": "4Gi"}}, "cpu is .4, and Ray does not get up with less than 500m"),
-        ({"workers": {"cpu": 1, "memory": "512Mi"}}, "workers.memory is 512Mi, and Ray does not get up with less than"),
+        ({"workers": {"cpu": ".4", "memory": "4Gi"}}, "cpu is .4, and Ray does not start with less than 500m"),
+        ({"workers": {"cpu": 1, "memory": "512Mi"}}, "workers.memory is 512Mi, and Ray does not start with less than"),
         (
             {"workers": {"cpu": 1, "memory": "4Gi", "shared_memory": "64Mi"}},
-            "shared_memory is 64Mi, and Ray does not get up with less than 128Mi",
+            "shared_memory is 64Mi, and Ray does not start with less than 128Mi",
         ),
         (
             {"workers": {"cpu": 1, "memory": "4Gi", "shared_memory": "3Gi"}},

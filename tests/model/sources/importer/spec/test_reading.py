@@ -135,7 +135,7 @@ PINS = "table: a.csv, pin_id: id, image: image"
         (f"pins: {{{PINS}, title: {{column: c}}}}", "pins.title is {'column': 'c'}; it takes a text"),
         (f"pins: {{{PINS}}}\nqueries: {{from: boards}}", "queries.from is 'boards'; it takes board_titles"),
         (f"pins: {{{PINS}}}\nqueries: {{from: board_titles}}", "need boards with a title"),
-        (f"pins: {{{PINS}}}\nqueries: [{{from: board_titles}}, {{from: board_titles}}]", "stands there twice"),
+        (f"pins: {{{PINS}}}\nqueries: [{{from: board_titles}}, {{from: board_titles}}]", "appears twice"),
         (f"pins: {{{PINS}}}\nqueries: {{table: q.csv, pin_id: p}}", "queries needs the key 'query'"),
     ],
 )
@@ -160,9 +160,9 @@ def test_files_that_are_no_spec(tmp_path):
 
 
 def test_a_key_that_stands_twice_and_tabs(load):
-    with pytest.raises(SpecError, match="the key 'boards' stands there twice, again at line 3"):
+    with pytest.raises(SpecError, match="the key 'boards' appears twice, again at line 3"):
         load("pins: {table: a.csv, pin_id: id, image: i}\nboards: {}\nboards: {}\n")
-    with pytest.raises(SpecError, match="the key 'table' stands there twice"):
+    with pytest.raises(SpecError, match="the key 'table' appears twice"):
         load("pins: {table: a.csv, pin_id: id, image: i, table: b.csv}")
     with pytest.raises(SpecError, match="indent with blanks instead of tabs"):
         load("pins:\n\ttable: a.csv\n")
