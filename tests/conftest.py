@@ -7,17 +7,21 @@ from pathlib import Path
 
 import pytest
 
-# Folders whose files share what takes long to make.
-TOGETHER = ("tests/components/ray/distributed", "tests/e2e", "tests/serving")
+# Folders and files that share what takes long to make; each line is one process's.
+TOGETHER = (
+    ("tests/components/ray/distributed/",),
+    ("tests/e2e/test_chain.py", "tests/e2e/test_dvc.py"),
+    ("tests/serving/service/", "tests/serving/encoder/", "tests/serving/test_one_preprocessing.py"),
+)
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
-    """One process runs the tests of a file, and those of a folder of TOGETHER: they share fixtures."""
+    """One process runs the tests of a file, and those of a line of TOGETHER: they share fixtures."""
     from xdist.scheduler import LoadScopeScheduling
 
     class ByFixtures(LoadScopeScheduling):
         def _split_scope(self, nodeid: str) -> str:
-            return next((folder for folder in TOGETHER if nodeid.startswith(f"{folder}/")), nodeid.split("::")[0])
+            return next((line[0] for line in TOGETHER if nodeid.startswith(line)), nodeid.split("::")[0])
 
     return ByFixtures(config, log)
 
