@@ -8,6 +8,7 @@ from components.mlflow_client import connect
 from components.ray.cluster import check_cluster, has_cluster
 from components.settings import Settings
 from model.errors import PinclipError, ServerAway, StoreError
+from serving.feast_import import import_feast
 
 RUN_ID = "MLFLOW_RUN_ID"  # KFP sets it where it has opened the run itself
 PATIENCE = 10.0  # seconds for a server to answer
@@ -101,6 +102,7 @@ def _find_run(run: str, settings: Settings) -> None:
 
 
 def _ask_redis(connection: str) -> None:
+    import_feast()
     from feast.infra.online_stores.redis import RedisOnlineStore
     from redis import Redis
     from redis.exceptions import AuthenticationError, RedisError

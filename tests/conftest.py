@@ -7,17 +7,23 @@ from pathlib import Path
 
 import pytest
 
-# Folders whose files share what takes long to make.
-TOGETHER = ("tests/components/ray/distributed", "tests/e2e", "tests/serving")
+# What shares what takes long to make, by how its paths begin: each line is one process's, the first that fits.
+TOGETHER = (
+    ("tests/components/ray/distributed/",),
+    ("tests/e2e/test_on_cluster",),
+    ("tests/e2e/test_promotion_ui",),
+    ("tests/e2e/",),  # the others read one run
+    ("tests/serving/service/", "tests/serving/encoder/", "tests/serving/test_one_preprocessing.py"),
+)
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
-    """One process runs the tests of a file, and those of a folder of TOGETHER: they share fixtures."""
+    """One process runs the tests of a file, and those of a line of TOGETHER: they share fixtures."""
     from xdist.scheduler import LoadScopeScheduling
 
     class ByFixtures(LoadScopeScheduling):
         def _split_scope(self, nodeid: str) -> str:
-            return next((folder for folder in TOGETHER if nodeid.startswith(f"{folder}/")), nodeid.split("::")[0])
+            return next((line[0] for line in TOGETHER if nodeid.startswith(line)), nodeid.split("::")[0])
 
     return ByFixtures(config, log)
 

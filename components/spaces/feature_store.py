@@ -19,6 +19,7 @@ from components.settings import SECRET, Settings
 from components.spaces.feature_log import newest, read_appended, shards
 from model.errors import StoreError
 from model.files import file_lock, write_text
+from serving.feast_import import import_feast
 from serving.online import write_newer
 
 if TYPE_CHECKING:
@@ -32,6 +33,8 @@ BATCH = 10_000  # rows written at once
 def open_store(settings: Settings) -> "FeatureStore":
     """The feature store of the settings' home; writes <home>/feast/feature_store.yaml for `feast` and for readers."""
     import yaml
+
+    import_feast()
     from feast import FeatureStore, RepoConfig
 
     home = (settings.home / "feast").resolve()

@@ -18,6 +18,7 @@ import numpy as np
 
 from model.embedding.affine import Affine
 from model.errors import StoreError
+from serving.feast_import import import_feast
 from serving.online import answering, reader
 from serving.online.feast_bytes import bytes_header, entity_keys
 from serving.space import PIN_EMBEDDING, PIN_RANKING
@@ -44,6 +45,7 @@ class Features:
     @staticmethod
     def of(configuration: Path) -> "Features":
         """The store of a feature_store.yaml, as publishing writes it into <home>/feast."""
+        import_feast()
         from feast import FeatureStore
 
         if not configuration.is_file():

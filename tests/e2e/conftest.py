@@ -1,4 +1,8 @@
-"""The project as a user has it, with one run: a copy of the code under git and DVC, reproduced once and committed."""
+"""The project as a user has it, with one run: a copy of the code under git and DVC, an experiment of it committed.
+
+A run takes minutes, and there is one. The commit before it holds one that nobody trained: what `dvc exp run` changes is
+compared with that.
+"""
 
 import json
 import os
@@ -12,6 +16,7 @@ import pytest
 import yaml
 
 from components.settings import Settings
+from model.files import write_json
 
 ROOT = Path(__file__).parents[2]
 CODE = ("components", "feature_repo", "model", "pipelines", "serving", "validation")
@@ -20,7 +25,7 @@ PARAMS = {
     "generate": {"pins": 400, "boards": 60, "seed": 3},
     "profile": "smoke",
     "seed": 0,
-    "train": {"epochs": 1},
+    "train": {"epochs": 3},
     "gate": {"min_retention": 0.0},  # so small a catalogue says little; the features are to be published
 }
 
@@ -65,10 +70,23 @@ class Project:
         return json.loads((self.root / path).read_text())
 
 
+def write_untrained_run(folder: Path) -> None:
+    """What DVC reads of a run, with figures of nobody's."""
+    (folder / "curves").mkdir(parents=True)
+    write_json(folder / "lineage.json", {})
+    write_json(folder / "metrics.json", {"related_pins": {"recall@10": 0.0}})
+    for name in ("pinclip", "baseline_clip"):
+        (folder / "curves" / f"{name}.csv").write_text("step,image_text,neighbour,text_fused\n1,9.0,9.0,9.0\n")
+
+
 @pytest.fixture(scope="session")
 def project(tmp_path_factory) -> Project:
-    """After `dvc repro`: `pinclip generate` and `pinclip run` with what params.yaml says."""
+    """After `dvc exp run` with another parameter: `pinclip generate` and `pinclip run` with what params.yaml says."""
     project = Project(tmp_path_factory.mktemp("project"))
-    project.run("dvc", "repro")
-    project.commit("A run")
+    project.run("dvc", "repro", "catalogue")
+    write_untrained_run(project.root / "runs/dvc")
+    project.run("dvc", "commit", "--force", "pipeline")
+    project.commit("A run with 3 epochs")
+    project.run("dvc", "exp", "run", "-S", "train.epochs=1")
+    project.commit("A run with 1 epoch")
     return project
