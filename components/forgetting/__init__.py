@@ -1,0 +1,1 @@
+"""Erasure of Pins: `pinclip forget` (docs/operations.md, "Erasure")."""
