@@ -35,6 +35,7 @@ class Reference:
     def __init__(self, settings: Settings, catalogues: Iterable[Path], digests: Iterable[str]) -> None:
         """digests: of the Pins, by which a file remembers whose row has gone: two Pins may have the same facts."""
         self.settings, self.catalogues, self.digests = settings, list(catalogues), sorted(digests)
+        self._known: list[tuple[object, ...]] | None = None
 
     def find(self, pins: Pins) -> Counts:
         return self._each(pins, False)
@@ -50,8 +51,13 @@ class Reference:
             counts[str(file.relative_to(self.settings.home))] = count
         return counts
 
+    def _facts(self, pins: Pins) -> list[tuple[object, ...]]:
+        if self._known is None:  # reckoned once: it takes a second, and the catalogues lose the Pins later
+            self._known = _facts(self.catalogues, pins)
+        return self._known
+
     def _look(self, file: Path, gone: list[str], pins: Pins, erase: bool) -> int:
-        rows, left = pq.read_table(file), Counter(_facts(self.catalogues, pins))
+        rows, left = pq.read_table(file), Counter(self._facts(pins))
         theirs = []
         for row in rows.to_pylist():
             key = _key(row)
@@ -79,7 +85,8 @@ def _facts(catalogues: Iterable[Path], pins: Pins) -> list[tuple[object, ...]]:
             except CatalogueError:  # none of them can be used, nor was trained on
                 continue
             for row in drift_facts(Path(scratch) / "prepared").to_pylist():
-                found[row.pop("pin_id")] = _key(row)
+                pin_id = row.pop("pin_id")
+                found[pin_id] = _key(row)
     return list(found.values())
 
 

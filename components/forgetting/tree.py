@@ -48,6 +48,6 @@ def _files(folder: Path, pins: Pins, erase: bool) -> Iterator[tuple[Path, int]]:
 def _looked(file: Path, pins: Pins, erase: bool) -> int:
     """0 for a file that has gone meanwhile."""
     try:
-        return 0 if file.is_symlink() else formats.look(file, pins, erase)
+        return formats.look(file, pins, erase) if file.is_file() and not file.is_symlink() else 0
     except FileNotFoundError:
         return 0

@@ -4,7 +4,7 @@
     <home>/sync.work                 of a sync
     <volume>/rayjobs/<name>          of a RayJob, the same with its heartbeat
     PINCLIP_PREPARED/<digest>        prepared catalogues; the step that needs one makes it anew
-    <temporary folder>/pinclip-…     of a step or a test that was killed
+    <temporary folder>/pinclip-…     of a step that was killed; that of one at work ends with it
 
 A copy that holds the Pins goes whole.
 """
@@ -22,6 +22,7 @@ from components.forgetting.tree import look_into
 from components.settings import Settings
 from model.files import lock_descriptor, remove
 
+TEMPORARY = "pinclip-"  # what names of temporary folders begin with
 QUIET = 600.0  # seconds without a sign of life after which a RayJob's folder is nobody's
 
 
@@ -50,8 +51,8 @@ class Working:
         yield from _folders(self.settings.home / "rayjobs")
         yield from _folders(self.settings.home.parent / "rayjobs")
         yield from _folders(self.settings.prepared) if self.settings.prepared else ()
-        mine = (path for path in _folders(Path(tempfile.gettempdir())) if path.name.startswith("pinclip-"))
-        yield from (path for path in mine if path.stat().st_uid == os.getuid())
+        mine = (path for path in _folders(Path(tempfile.gettempdir())) if path.name.startswith(TEMPORARY))
+        yield from (path for path in mine if path.stat().st_uid == os.getuid() and not is_held(path))
 
 
 def is_held(folder: Path) -> bool:
@@ -65,9 +66,7 @@ def is_held(folder: Path) -> bool:
     beat = folder / "followed"
     if beat.is_file() and time.time() - beat.stat().st_mtime < QUIET:
         return True
-    return (
-        any(str(folder).encode() in told for told in _environments()) if folder.name.startswith("pinclip-") else False
-    )
+    return folder.name.startswith(TEMPORARY) and any(str(folder).encode() in told for told in _environments())
 
 
 def _count(folder: Path, pins: Pins) -> int:
