@@ -2,8 +2,9 @@
 
     tombstone -> what is searched for -> online, tastes, shards, indexes … run folders -> catalogues -> looked at again
 
-The tombstone comes first: whoever reads from then on brings nothing back. The catalogues come last: they say what a
-Pin's texts and pictures are, so that a call that is repeated after a kill searches for the same.
+The tombstone comes first: whoever reads from then on brings nothing back. The catalogues come last, and only when
+nothing is left elsewhere: they say what a Pin's texts and pictures are, so that a call that is repeated searches for
+the same, after a kill or when a run that was at work has ended.
 """
 
 from collections.abc import Iterable, Sequence
@@ -68,10 +69,14 @@ def forget(
     pins = described(ids, where.catalogues)
     proof.catalogues = sorted({*proof.catalogues, *_holding(pins, where.catalogues)})
     proof.write()
-    places = _places(proof, where, settings)
+    places, catalogues = _places(proof, where, settings), Folders("catalogues", where.catalogues)
     with file_lock(settings.home / LOCK, wait=True):  # no publication, sync or retirement meanwhile
         for _ in range(PASSES):
             found = [_clear(place, pins, proof, report) for place in places]
+            if not proof.left:
+                found.append(_clear(catalogues, pins, proof, report))
+            else:
+                proof.note_found(catalogues.name, catalogues.find(pins))
             if not any(found):
                 break
     proof.ended = now()
@@ -92,18 +97,16 @@ def _clear(place: Place, pins: Pins, proof: Proof, report: Progress) -> int:
 
 
 def _places(proof: Proof, where: Where, settings: Settings) -> list[Place]:
-    """In their order: what is told apart by the vectors of a space comes before those, the catalogues come last."""
-    outputs, catalogues = where.outputs, where.catalogues
+    """In their order: what is told apart by the vectors of a space comes before those."""
     return [
         Tastes(settings),
         Online(settings),
         Shards(settings),
         Indexes(settings),
-        Reference(settings, catalogues, proof.pins),
+        Reference(settings, where.catalogues, proof.pins),
         Artifacts(settings),
-        Folders("runs, looks and studies", outputs),
-        Working(settings, outputs),
-        Folders("catalogues", catalogues),
+        Folders("runs, looks and studies", where.outputs),
+        Working(settings, where.outputs),
     ]
 
 

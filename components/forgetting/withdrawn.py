@@ -9,8 +9,11 @@ from pathlib import Path
 
 import pyarrow.compute as pc
 
+from components.forgetting.forget import Where, forget
+from components.forgetting.proof import Proof
 from components.settings import Settings
 from components.spaces.feature_log import shards
+from components.spaces.warm import Progress
 from components.tombstones import read_tombstones
 from model.data.catalogue import Catalogue
 from model.data.preparation import withheld
@@ -19,6 +22,17 @@ from serving.rows import read_ids
 from serving.space import published_manifests, rows_folder
 
 STATISTICS = "pin_stats"  # of Pins that a space had once
+
+
+def forget_withdrawn(folder: Path, settings: Settings, report: Progress) -> Proof | None:
+    """Before a sync: forgets them; None where there are none.
+
+    Raises:
+        CatalogueError, StoreError: see withdrawn() and forget().
+    """
+    where = Where.of(folder, [], [], settings)
+    found = withdrawn(where.catalogues, settings)
+    return forget(found, where, settings, report) if found else None
 
 
 def withdrawn(catalogues: Iterable[Path], settings: Settings) -> list[str]:
