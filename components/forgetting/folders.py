@@ -25,5 +25,5 @@ class Folders:
         return self._each(pins, True)
 
     def _each(self, pins: Pins, erase: bool) -> Counts:
-        looked = (pair for folder in self.folders for pair in look_into(folder, pins, erase))
-        return {str(path): found for path, found in looked if WORK not in path.parts}
+        looked = (pair for folder in self.folders for pair in look_into(folder, pins, erase, without=WORK))
+        return {str(path): found for path, found in looked}

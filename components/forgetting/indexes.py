@@ -19,7 +19,7 @@ from model.errors import VectorIndexError
 from model.files import file_lock, remove
 from serving.index import PinIndex
 from serving.index.storage import live_snapshot
-from serving.service.journal import Journal
+from serving.service.journal import Journal, is_locked
 from serving.space import SpaceManifest, manifest_file
 
 PATIENCE = 60.0  # seconds that running services have to write their snapshots and journals anew
@@ -61,8 +61,8 @@ class Indexes:
         space = SpaceManifest.read(self.settings.home / "feast", state.name)
         journal = Journal(state / "journal", space.folder, space.affine)
         journal.forgotten = read_tombstones(self.settings)
-        for file in journal.turn():
-            if file in files:
+        for file in files:
+            if not is_locked(file):
                 journal.become_shard(file)
         journal.end()
 

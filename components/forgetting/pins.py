@@ -98,17 +98,17 @@ def described(ids: Sequence[str], catalogues: Iterable[Path]) -> Pins:
 
 
 def _texts(source: Catalogue, wanted: pa.Array, images: list[bytes]) -> tuple[set[str], set[str]]:
-    """(texts of the wanted Pins, those of the others); the wanted Pins' images are added to `images`."""
+    """(texts of the wanted Pins, those of them that others have too); the wanted Pins' images are added to `images`."""
     own, others = set[str](), set[str]()
     signals = [name for name in TEXT_SIGNALS if name in source.columns("pins")]
-    for rows in table_batches(source, "pins", ["pin_id", *signals], 4096):
-        theirs = pc.fill_null(pc.is_in(rows["pin_id"], value_set=wanted), False)
-        for named, is_theirs in zip(rows.select(signals).to_pylist(), theirs.to_pylist(), strict=True):
-            (own if is_theirs else others).update(_forms(named))
-    if len(_present(source, wanted)):
-        for rows in table_batches(source, "pins", ["pin_id", "image"], PINS_AT_ONCE):
-            found = rows.filter(pc.fill_null(pc.is_in(rows["pin_id"], value_set=wanted), False))
-            images += [image for image in found["image"].to_pylist() if image]
+    for rows in table_batches(source, "pins", ["pin_id", "image", *signals], PINS_AT_ONCE):
+        found = rows.filter(pc.fill_null(pc.is_in(rows["pin_id"], value_set=wanted), False))
+        images += [image for image in found["image"].to_pylist() if image]
+        own.update(form for named in found.select(signals).to_pylist() for form in _forms(named))
+    if own:
+        for rows in table_batches(source, "pins", ["pin_id", *signals], 16 * PINS_AT_ONCE):
+            rest = rows.filter(pc.invert(pc.fill_null(pc.is_in(rows["pin_id"], value_set=wanted), False)))
+            others.update(form for named in rest.select(signals).to_pylist() for form in _forms(named) if form in own)
     return own, others
 
 
@@ -116,11 +116,6 @@ def _forms(named: dict[str, str | list[str] | None]) -> set[str]:
     """A Pin's texts as written, joined and cleaned."""
     parts = {one for value in named.values() for one in (value if isinstance(value, list) else [value]) if one}
     return parts | set(clean_texts(named).values())
-
-
-def _present(source: Catalogue, wanted: pa.Array) -> pa.ChunkedArray:
-    rows = read_table(source, "pins", ["pin_id"])["pin_id"]
-    return rows.filter(pc.fill_null(pc.is_in(rows, value_set=wanted), False))
 
 
 def _queries(source: Catalogue, wanted: pa.Array) -> set[str]:

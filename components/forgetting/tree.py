@@ -16,10 +16,12 @@ from model.files import remove
 MODEL = "model.safetensors"  # the folder of a model: weights, tokenizer and settings, listed by what stays
 
 
-def look_into(root: Path, pins: Pins, erase: bool = False) -> Iterator[tuple[Path, int]]:
-    """(file or folder, rows and entries found) of everything below; links are followed to nowhere."""
+def look_into(root: Path, pins: Pins, erase: bool = False, without: str = "") -> Iterator[tuple[Path, int]]:
+    """(file or folder, rows and entries found) of everything below, but for folders of the name `without`; links are
+    not followed."""
     for path, directories, files in os.walk(root):
         folder = Path(path)
+        directories[:] = sorted(name for name in directories if name != without)
         if is_prepared(folder):
             found = sum(count for _, count in _files(folder, pins, False))
             if found and erase:
@@ -32,7 +34,6 @@ def look_into(root: Path, pins: Pins, erase: bool = False) -> Iterator[tuple[Pat
         elif MODEL in files:
             directories.clear()
         else:
-            directories.sort()
             yield from ((folder / name, _looked(folder / name, pins, erase)) for name in sorted(files))
 
 

@@ -44,6 +44,8 @@ def forget(
 
     settings, config = Settings(), configuration(profile, params, set_ or [])
     ids = [*(pins or []), *(_read(file) if file else [])]
+    if not all(pin_id.strip() for pin_id in ids):
+        raise ConfigError("An id is empty; take it out.")
     if not ids and not withdrawn:
         raise ConfigError("No Pin is named; give ids, --file with one a line, or --withdrawn.")
     if lift:
@@ -57,6 +59,8 @@ def forget(
         return
     proof = erase(ids, where, settings, lambda fraction, message: typer.echo(message))
     _say(proof)
+    if not proof.found:
+        typer.echo("Nothing of them was found, and they are forgotten from now on; a mistyped id: --lift it.")
     if proof.left:
         spot = proof.left[0]
         raise RunError(

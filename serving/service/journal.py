@@ -62,7 +62,7 @@ class Journal:
         before = self.opened
         self._begin()
         before.close()
-        return [file for file in self.folder.glob("*.jsonl") if not _is_locked(file)]
+        return [file for file in self.folder.glob("*.jsonl") if not is_locked(file)]
 
     def become_shard(self, file: Path) -> None:
         """Moves a closed file's Pins into a shard; repeated after a kill, it loses and doubles nothing."""
@@ -118,6 +118,6 @@ class Journal:
         return self._rows(b"")
 
 
-def _is_locked(file: Path) -> bool:
+def is_locked(file: Path) -> bool:
     with file.open("rb") as opened:
         return not lock_descriptor(opened.fileno())
