@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 
 from components.forgetting.forget import Where, forget
 from components.forgetting.proof import Proof
+from components.patience import patient
 from components.settings import Settings
 from components.spaces.feature_log import shards
 from components.spaces.warm import Progress
@@ -24,6 +25,7 @@ from serving.space import published_manifests, rows_folder
 STATISTICS = "pin_stats"  # of Pins that a space had once
 
 
+@patient
 def forget_withdrawn(folder: Path, settings: Settings, report: Progress) -> Proof | None:
     """Before a sync: forgets them; None where there are none.
 
