@@ -149,9 +149,3 @@ def test_killed_after_every_place_it_finishes_and_the_pin_is_in_no_file(promoted
     *_, last = sorted((settings.home / "forgotten").glob("*.json"))
     assert json.loads(last.read_text())["complete"]
     assert not any(spot["found"] for spot in json.loads(last.read_text())["places"])
-
-
-def test_nobody_named_is_one_sentence(promoted):
-    refused = promoted.call("pinclip", "forget")
-    assert refused.returncode == 2
-    assert refused.stderr == "pinclip: No Pin is named; give ids, --file with one a line, or --withdrawn.\n"
