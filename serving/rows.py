@@ -20,6 +20,8 @@ from model.embedding.affine import Affine
 from model.errors import VectorIndexError
 from model.files import replaced
 
+ERASED = {b"pinclip.erased": b"true"}  # metadata of a Parquet file that had more rows once
+
 
 @dataclass(frozen=True)
 class VectorRows:
@@ -63,6 +65,11 @@ def read_ids(shard: Path, wanted: pc.Expression | None = None) -> pa.ChunkedArra
     return pq.read_table(shard, columns=["pin_id"], filters=wanted)["pin_id"]
 
 
+def lost_rows(shard: Path) -> bool:
+    """Whether Pins were erased from the shard, so that its rows have moved up."""
+    return ERASED.items() <= (pq.read_schema(shard).metadata or {}).items()
+
+
 def newest_time(shards: Sequence[Path]) -> datetime:
     """When the newest vector of the shards, of which one has a row, became known."""
     newest = [pc.max(pq.read_table(shard, columns=["event_timestamp"])["event_timestamp"]).as_py() for shard in shards]
@@ -80,6 +87,7 @@ def write_rows(
     vectors: pa.Array | pa.ChunkedArray,
     known: datetime | np.ndarray,
     created: datetime,
+    erased: bool = False,
 ) -> None:
     """Writes a shard beside its place, then renames it.
 
@@ -87,12 +95,13 @@ def write_rows(
         ids: strings; chunked or not, as the vectors are.
         vectors: binary, the bytes of the codes (Affine.pack).
         known: the time of all rows, or int64 (N,) in microseconds since 1970, UTC.
+        erased: whether rows were left out that readers may have counted already.
     """
     times = pa.repeat(pa.scalar(known, TIME), len(ids)) if isinstance(known, datetime) else pa.array(known).cast(TIME)
     columns = {"pin_id": ids, "vector": vectors, "event_timestamp": times}
     table = pa.table(columns | {"created": pa.repeat(pa.scalar(created, TIME), len(ids))})
     with replaced(shard) as scratch:
-        pq.write_table(table, scratch)
+        pq.write_table(table.replace_schema_metadata(ERASED if erased else None), scratch)
 
 
 def joined(parts: Sequence[VectorRows]) -> VectorRows:

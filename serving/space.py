@@ -34,6 +34,11 @@ def manifest_file(feast_home: Path, name: str) -> Path:
     return feast_home / "offline" / f"{PIN_EMBEDDING}{name}.json"
 
 
+def forgotten_file(feast_home: Path) -> Path:
+    """The tombstones of all spaces (model/data/forgotten.py), beside Feast's folder: who removes that keeps them."""
+    return feast_home.parent / "forgotten.jsonl"
+
+
 @dataclass(frozen=True)
 class SpaceManifest:
     """Everything that a reader must know about a space."""

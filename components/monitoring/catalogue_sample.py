@@ -31,6 +31,7 @@ from components.retries import with_retries
 from components.settings import Settings
 from components.spaces.drift_reference import read_reference
 from components.spaces.published_spaces import published_spaces
+from components.tombstones import source_catalogue
 from model.config import PrepareConfig
 from model.data.catalogue import TEXT_SIGNALS, Catalogue, CatalogueWriter, joined_texts
 from model.data.preparation import prepare
@@ -79,7 +80,7 @@ def collect(
     manifests, serving = published_spaces(settings)
     space, now = manifests[serving], datetime.now(UTC)
     reference = read_reference(space.name, settings)
-    source, before = Catalogue(catalogue), Published.of(space)
+    source, before = source_catalogue(catalogue, settings), Published.of(space)
     there = read_table(source, "pins", ["pin_id"])["pin_id"].drop_null().unique()
     chosen = Chosen.of(there.to_pylist(), set(before.pin_ids.to_pylist()), config.monitoring)
     report(0.1, f"{len(chosen.ids):,} of {len(there):,} Pins are looked at")

@@ -109,7 +109,7 @@ def pictures(catalogue: Catalogue, pin_ids: Iterable[str], limits: PrepareConfig
         texts = [joined_texts(rows[signal].to_pylist()) for signal in TEXT_SIGNALS]
         for pin_id, image, *signals in zip(rows["pin_id"].to_pylist(), rows["image"].to_pylist(), *texts, strict=True):
             text = next((text for text in signals if text), "")
-            found[pin_id] = Picture(pin_id, _shortened(text), _thumbnail(image, limits))
+            found[pin_id] = Picture(pin_id, shortened(text), thumbnail(image, limits))
     return found
 
 
@@ -117,7 +117,7 @@ def example(entry: dict[str, Any], found: dict[str, Picture]) -> Example:
     """One entry of examples.json with its pictures."""
     query = entry["query"]
     results = [
-        Result(found.get(item.get("pin_id")), _shortened(item.get("text", "")), item["score"], item["hit"])
+        Result(found.get(item.get("pin_id")), shortened(item.get("text", "")), item["score"], item["hit"])
         for item in entry["results"]
     ]
     return Example(found.get(query.get("pin_id")), query.get("text", ""), results, entry["relevant"])
@@ -127,7 +127,7 @@ def neighbourhood(start: str, pairs: list[tuple[str, float]], found: dict[str, P
     return Neighbourhood(found[start], [(found[pin_id], weight) for pin_id, weight in pairs])
 
 
-def _thumbnail(data: bytes, limits: PrepareConfig) -> str | None:
+def thumbnail(data: bytes, limits: PrepareConfig) -> str | None:
     try:
         image = open_image(data, limits)
     except UnreadableImage:
@@ -138,5 +138,5 @@ def _thumbnail(data: bytes, limits: PrepareConfig) -> str | None:
     return f"data:image/webp;base64,{base64.b64encode(buffer.getvalue()).decode()}"
 
 
-def _shortened(text: str) -> str:
+def shortened(text: str) -> str:
     return text if len(text) <= TEXT_LENGTH else text[: TEXT_LENGTH - 1].rstrip() + "…"

@@ -26,8 +26,8 @@ from components.spaces.paths import sync_lock
 from components.spaces.publish import bring_up
 from components.spaces.published_spaces import published_space, serving_space
 from components.spaces.switch import PROMOTE, SYNC, settle, switch
+from components.tombstones import source_catalogue
 from model.config.folder import read_config
-from model.data.catalogue import Catalogue
 from model.errors import RunError
 from model.files import file_lock, remove, write_json
 
@@ -126,20 +126,21 @@ def _warmed(
     """(the space, Pins added, rows changed, vectors read back)"""
     registration, work = chosen.registration, settings.home / "sync.work"
     space = published_space(registration.space, settings)
-    source = Path((space.manifest.lineage if space else chosen.lineage).get("catalogue", ""))
+    path = Path((space.manifest.lineage if space else chosen.lineage).get("catalogue", ""))
     remove(work)  # of a sync that was killed
     try:
         if space is None:
             model = kept_model(registration.space, registration.uri, settings)
-            folders = embed_all(Catalogue(source), model, work)
+            folders = embed_all(source_catalogue(path, settings), model, work)
             space, changed, checked = bring_up(store, *folders, registration, chosen.lineage, settings, report)
             return space, space.manifest.pins, changed, checked
         added, history = 0, None
-        if (source / "pins").is_dir():
+        if (path / "pins").is_dir():
+            source = source_catalogue(path, settings)
             model = kept_model(space.name, registration.uri, settings)
-            added = embed_missing(space.manifest, Catalogue(source), model, work)
-            history = save_history(space.manifest, Catalogue(source), read_config(model))
-        here = f"{added} Pins had no vector" if history else f"the catalogue {source} is not here, so no Pin was added"
+            added = embed_missing(space.manifest, source, model, work)
+            history = save_history(space.manifest, source, read_config(model))
+        here = f"{added} Pins had no vector" if history else f"the catalogue {path} is not here, so no Pin was added"
         report(0.2, here)
         changed, checked = materialize(store, space, history, report)
         apply_objects(store, [space.service()])  # a publication may have been killed right before

@@ -27,7 +27,9 @@ from components.spaces.feature_store import apply_objects, delete, feast_errors,
 from components.spaces.materialize import LOCK, Progress, SaveHistory, materialize
 from components.spaces.paths import state_folder
 from components.spaces.switch import switch
+from components.tombstones import read_tombstones
 from model.data.catalogue import Catalogue
+from model.data.forgotten import Forgotten
 from model.embedding.affine import read_affine
 from model.errors import StoreError
 from model.files import file_lock, remove, replaced, write_json
@@ -96,15 +98,16 @@ def bring_up(
     """
     from feature_repo.ranking_services import SpaceObjects
 
-    manifest = _manifest(quantized, registration, lineage, settings.home / "feast")
+    forgotten = read_tombstones(settings)
+    manifest = _manifest(quantized, registration, lineage, settings.home / "feast", forgotten)
     space = SpaceObjects(manifest)
     if not _is_published(manifest):
         delete(store, space.names)
         for left in (space.rows(space.taste), state_folder(space.name, settings)):
             remove(left)
-        _store_vectors(quantized, manifest)
+        _store_vectors(quantized, manifest, forgotten)
     report(0.2, f"{manifest.pins} vectors stored")
-    catalogue = Catalogue(prepared / "catalogue")
+    catalogue = Catalogue(prepared / "catalogue", forgotten)
     pins = catalogue.read("pins", ["pin_id", "created_at"])
     boards = catalogue.read("boards", ["board_id", "pin_id", "saved_at"])
     changed, checked = materialize(store, space, SaveHistory(pins, boards), report)
@@ -115,7 +118,7 @@ def bring_up(
 
 
 def _manifest(
-    quantized: Path, registration: Registration, lineage: Mapping[str, str], feast_home: Path
+    quantized: Path, registration: Registration, lineage: Mapping[str, str], feast_home: Path, forgotten: Forgotten
 ) -> SpaceManifest:
     files, file = sorted((quantized / "pins").glob("*.parquet")), quantized / "quantization.json"
     if not files or not file.is_file():
@@ -127,7 +130,7 @@ def _manifest(
         feast_home,
         name=registration.space,
         affine=read_affine(quantized),
-        pins=sum(pq.ParquetFile(shard).metadata.num_rows for shard in files),
+        pins=sum(_kept(shard, forgotten).num_rows for shard in files),
         sha256=digest.hexdigest(),
         created=datetime.fromisoformat(registration.created),
         model=registration.uri,
@@ -150,14 +153,20 @@ def _is_published(space: SpaceManifest) -> bool:
     return True
 
 
-def _store_vectors(quantized: Path, space: SpaceManifest) -> None:
+def _store_vectors(quantized: Path, space: SpaceManifest, forgotten: Forgotten) -> None:
     """Copies the shards with the two times Feast needs; a vector is known from the creation of its version on."""
     with replaced(space.folder) as scratch:
         scratch.mkdir()
         for shard in sorted((quantized / "pins").glob("*.parquet")):
-            table = pq.read_table(shard, columns=["pin_id", "vector"])
+            table = _kept(shard, forgotten)
             _check_lengths(table["vector"], space.affine.bytes_per_pin, shard)
             write_rows(scratch / shard.name, table["pin_id"], table["vector"], space.created, space.created)
+
+
+def _kept(shard: Path, forgotten: Forgotten) -> pa.Table:
+    """pin_id and vector, without Pins that were forgotten after the run had read its catalogue."""
+    table = pq.read_table(shard, columns=["pin_id", "vector"])
+    return table.filter(pc.invert(forgotten.mask(table["pin_id"]))) if forgotten else table
 
 
 def _check_lengths(vectors: pa.ChunkedArray, expected: int, shard: Path) -> None:

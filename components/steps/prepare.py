@@ -21,11 +21,12 @@ def prepare(
         from components.configuration import given
         from components.prepared_catalogue import prepared_into
         from components.settings import Settings
+        from components.tombstones import source_catalogue
         from model.config import Config
         from model.data import preparation
-        from model.data.catalogue import Catalogue
 
-        source, settings = Catalogue(Path(catalogue)), given(Config, locals())
+        settings = given(Config, locals())
+        source = source_catalogue(Path(catalogue), Settings())
         size = settings.vision.image_size
         with prepared_into(Path(prepared.path), Settings()) as out:
             summary = preparation.prepare(source, out, settings.prepare, advance, size)

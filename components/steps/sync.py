@@ -1,4 +1,4 @@
-"""The only step of the sync pipeline: the version that MLflow calls the champion begins to serve."""
+"""The only step of the sync pipeline: forgets Pins whose consent was withdrawn, then lets the champion serve."""
 
 from kfp import dsl
 
@@ -14,8 +14,11 @@ def sync(promotion_config: dict, synced: dsl.Output[dsl.Artifact]) -> None:
         from pathlib import Path
 
         from components.configuration import Configuration
+        from components.forgetting.withdrawn import forget_withdrawn
         from components.settings import Settings
         from components.spaces import promote
 
         config = Configuration.of(promotion=promotion_config)
+        if proof := forget_withdrawn(Path.cwd(), Settings(), advance):
+            advance(0.0, f"{len(proof.pins):,} Pins without consent are forgotten: {proof.file}")
         promote.sync(config.promotion, Settings(), advance).write(Path(synced.path))

@@ -6,6 +6,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from components.settings import Settings
+from components.tombstones import source_catalogue
 from model.config import Config
 from model.data import preparation
 from model.data.catalogue import Catalogue
@@ -24,8 +26,10 @@ class StudyData:
     @classmethod
     def of(cls, catalogue: Path, folder: Path) -> "StudyData":
         """Raises CatalogueError where there is no readable catalogue."""
-        source = Catalogue(catalogue.absolute())
-        return cls(source, source.digest(), folder.absolute())
+        source = source_catalogue(catalogue.absolute(), Settings())
+        gone = sorted(source.forgotten.times)  # the same catalogue without more Pins is other data
+        digest = digest_of(source.digest(), gone) if gone else source.digest()
+        return cls(source, digest, folder.absolute())
 
     def prepared(self, config: Config) -> Path:
         path = self.folder / f"prepared-{self._key(config.prepare, config.vision.image_size)}"

@@ -11,13 +11,15 @@ thing and never divided between training and fresh. A slice_<name> column is a s
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from model.data.forgotten import Forgotten
 from model.errors import CatalogueError
 from model.files import replaced
 
@@ -65,13 +67,14 @@ REQUIRED = {"pins": ("pin_id", "image"), "boards": ("board_id", "pin_id"), "quer
 
 @dataclass(frozen=True)
 class Catalogue:
-    """A catalogue folder, opened for reading.
+    """A catalogue folder, opened for reading; rows of forgotten Pins are left out of all that is read, not of count().
 
     Raises:
         CatalogueError: the folder is missing, holds no Pins, or a shard breaks the contract.
     """
 
     root: Path
+    forgotten: Forgotten = field(default_factory=Forgotten)
 
     def __post_init__(self) -> None:
         if not Path(self.root).is_dir():
@@ -106,7 +109,10 @@ class Catalogue:
         for shard in self.shards(table) if shards is None else shards:
             file = pq.ParquetFile(shard)
             present = [name for name in columns if name in file.schema_arrow.names]
-            for batch in file.iter_batches(batch_size=rows, columns=present):
+            asked = [*present, *({"pin_id"} - set(present))] if self.forgotten else present
+            for batch in file.iter_batches(batch_size=rows, columns=asked):
+                if self.forgotten:
+                    batch = batch.filter(pc.invert(self.forgotten.mask(batch.column("pin_id"))))
                 arrays = [
                     batch.column(field.name).cast(field.type)
                     if field.name in present

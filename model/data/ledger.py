@@ -15,7 +15,7 @@ QUARANTINE = pa.schema([("table", pa.string()), ("key", pa.string()), ("reason",
 NO_CONSENT = "no consent"
 # What names a row of each table to the person who fixes it.
 KEYS = {"pins": ("pin_id",), "boards": ("board_id", "pin_id"), "queries": ("query", "pin_id")}
-_KEY_CHARACTERS = 200
+KEY_CHARACTERS, KEY_SEPARATOR = 200, " · "
 
 
 class Ledger:
@@ -43,8 +43,8 @@ class Ledger:
             return rows
         if quarantine:
             columns = [refused[name] for name in KEYS[table]]
-            keys = pc.binary_join_element_wise(*columns, " · ", null_handling="replace")
-            keys = pc.utf8_slice_codeunits(keys, 0, _KEY_CHARACTERS).combine_chunks()
+            keys = pc.binary_join_element_wise(*columns, KEY_SEPARATOR, null_handling="replace")
+            keys = pc.utf8_slice_codeunits(keys, 0, KEY_CHARACTERS).combine_chunks()
             self.quarantine(table, keys, [reason] * refused.num_rows)
         else:
             self.drop(table, reason, refused.num_rows)

@@ -11,6 +11,7 @@ import typer
 
 from model.errors import PinclipError
 from pipelines.cli import cluster, promotion
+from pipelines.cli.forget import forget
 from pipelines.cli.options import DeployProfileOption, Params, ProfileOption, Set
 from pipelines.failure import PipelineFailed
 
@@ -199,6 +200,7 @@ for decides in (
     promotion.history,
 ):
     app.command()(decides)
+app.command()(forget)
 
 
 @app.command()

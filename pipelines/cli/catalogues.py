@@ -34,6 +34,8 @@ def guess_spec(tables: Sequence[Path], spec: Path | None, out: Path | None, root
 
 
 def import_tables(spec: Path | None, out: Path | None, root: Path | None, tables: Sequence[Path]) -> None:
+    from components.forgetting.imported import leave_out_forgotten
+    from components.settings import Settings
     from model.sources.importer.catalogue import import_catalogue
     from model.sources.importer.spec.reading import load_spec
 
@@ -44,6 +46,7 @@ def import_tables(spec: Path | None, out: Path | None, root: Path | None, tables
     console = Console()
     with _progress(console, "import") as report:
         result = import_catalogue(load_spec(spec, root), out, report)
+    gone = leave_out_forgotten(out, Settings())
     table = Table("table", "read", "kept", "dropped", "why", box=None)
     for row in result.rows():
         counts = [f"{row[name]:,}" for name in ("read", "kept", "dropped")]
@@ -51,10 +54,14 @@ def import_tables(spec: Path | None, out: Path | None, root: Path | None, tables
     console.print(table)
     if result.quarantined:
         console.print(f"{result.quarantined:,} refused rows, each with its reason: {out}/quarantine.parquet")
+    if gone:
+        console.print(f"{gone:,} forgotten Pins were left out (pinclip forget)")
     console.print(f"Wrote {out}; next: pinclip run --catalogue {out}", highlight=False, soft_wrap=True)
 
 
 def generate_catalogue(pins: int, boards: int, seed: int, out: Path) -> None:
+    from components.forgetting.imported import leave_out_forgotten
+    from components.settings import Settings
     from model.sources.synthetic.generate import SyntheticConfig, generate
 
     console = Console()
@@ -62,6 +69,7 @@ def generate_catalogue(pins: int, boards: int, seed: int, out: Path) -> None:
         raise CatalogueError(f"{out} exists and is no catalogue; choose another --out, or move it away.")
     with _progress(console, "generate") as report:
         counts = generate(SyntheticConfig(pins=pins, boards=boards, seed=seed), out, report)
+    leave_out_forgotten(out, Settings())
     console.print(", ".join(f"{count:,} {name}" for name, count in counts.items()), highlight=False)
     console.print(f"Wrote {out}; next: pinclip run --catalogue {out}", highlight=False, soft_wrap=True)
 

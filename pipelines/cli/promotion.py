@@ -1,5 +1,6 @@
 """The commands of promotion: sync, promote, rollback, retire, history; pipelines/cli/app.py registers them."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -18,19 +19,27 @@ def sync(
 ) -> None:
     """Serve the version that has the alias `champion` in MLflow.
 
+    Forgets Pins whose consent was withdrawn (see `pinclip forget`), then
     Brings its embedding space up to date and switches `pin_ranking` when all of it is checked.
     """
+    from components.forgetting.withdrawn import forget_withdrawn
     from components.settings import Settings
     from components.spaces import promote
     from pipelines.configuration import configuration
 
     config, settings = configuration(profile, params, set_ or []).promotion, Settings()
-    if listen is None:
+
+    def once() -> None:
+        if proof := forget_withdrawn(Path.cwd(), settings, _report):
+            typer.echo(f"{len(proof.pins):,} Pins without consent are forgotten: {proof.file}")
         _say(promote.sync(config, settings, _report))
+
+    if listen is None:
+        once()
         return
     from pipelines.cli.webhook_listener import listen as listen_at
 
-    listen_at(listen, settings.model_name, lambda: _say(promote.sync(config, settings, _report)))
+    listen_at(listen, settings.model_name, once)
 
 
 def promote(

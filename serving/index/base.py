@@ -39,11 +39,15 @@ class Base:
         """A base with the new rows that no longer finds the dead ones."""
         alive, dead = np.count_nonzero(living_N), np.count_nonzero(~living_N)
         if dead > config.rebuild_share * (len(living_N) + len(new.ids)) and alive + len(new.ids):
-            return Base.build(self._kept(living_N, new), self.structure.affine, config)
+            return self.rebuilt(living_N, new, config)
         structure = self.structure.owned().added(new.codes_NE) if len(new.ids) else self.structure
         ids, times_N = pa.concat_arrays([self.ids, new.ids]), np.concatenate([self.times_N, new.times_N])
         rows = np.concatenate([np.flatnonzero(living_N), np.arange(len(self.ids), len(ids))])
         return Base(structure, ids, times_N, _by_id(ids, rows))
+
+    def rebuilt(self, living_N: np.ndarray, new: VectorRows, config: IndexConfig) -> "Base":
+        """A base of the living rows and the new ones alone: of the dead nothing stays, neither vectors nor ids."""
+        return Base.build(self._kept(living_N, new), self.structure.affine, config)
 
     def row(self, pin_id: str) -> int:
         """-1 for an id that has none."""

@@ -125,6 +125,31 @@ class PinIndex:
         times = [datetime.now(UTC)] * len(ids) if event_times is None else event_times
         return self._write(ids, None, checked_times(times, len(ids)))
 
+    def forget(self, ids: Collection[str]) -> int:
+        """Removes Pins without a trace: their rows, ids and times of deletion; builds the rest anew. Nobody finds them
+        from the first moment on.
+
+        Returns how many of them there were.
+        """
+        with self._saving:
+            with self._writing:
+                gone = sorted(set(ids) & self._state.ids())
+                if not gone:
+                    return 0
+                self._apply(gone, None, np.full(len(gone), np.iinfo(np.int64).max))
+                state, self._journal = self._state, []
+                new = state.side.living()
+                deleted = {pin_id: time for pin_id, time in state.side.deleted().items() if pin_id not in set(gone)}
+            try:
+                self._go_on_from(State.of(state.base.rebuilt(state.living_N, new, self.config), deleted))
+            finally:
+                self._journal = None
+        return len(gone)
+
+    def ids(self) -> set[str]:
+        """Every id that the index holds in any way, the deleted ones too."""
+        return self._state.ids()
+
     def __len__(self) -> int:
         state = self._state
         return int(np.count_nonzero(state.living_N) + np.count_nonzero(state.living_M))

@@ -31,6 +31,10 @@ class State:
         living_N, side = base.living(), SideTable(base.structure.affine, deleted)
         return State(base, side, living_N, np.empty(0, dtype=bool), _selector(living_N))
 
+    def ids(self) -> set[str]:
+        """Of living and dead rows, and of deletions."""
+        return {*self.base.ids.to_pylist(), *self.side.ids, *self.side.changes}
+
     def place(self, pin_id: str) -> int:
         change = self.side.changes.get(pin_id)
         if change is None:

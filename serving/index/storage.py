@@ -76,6 +76,15 @@ def read(folder: Path, space: str) -> Saved:
         return read(folder, space)  # it was replaced while we read
 
 
+def live_snapshot(folder: Path) -> Path:
+    """The snapshot that readers open.
+
+    Raises:
+        VectorIndexError: there is no index.
+    """
+    return folder / str(_manifest(folder)["snapshot"])
+
+
 def _manifest(folder: Path) -> dict[str, Any]:
     try:
         manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))

@@ -8,7 +8,7 @@ Redis and SQLite have a module that is faster than Feast; any other store that F
 (generic.py). To make another one fast, add its module and name it in MODULES.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from types import ModuleType
 from typing import TYPE_CHECKING
@@ -33,6 +33,22 @@ def reader(store: "FeatureStore", view: str) -> Read:
 def write_newer(store: "FeatureStore", view: "FeatureView", rows: "pa.Table") -> None:
     """Writes those rows (key, features, event_timestamp; one row a key) that are newer than what is stored."""
     _module(store).write_newer(store, view, rows)
+
+
+def held(store: "FeatureStore", views: Sequence[str], keys: Sequence[bytes]) -> int:
+    """How many rows of these entities the views hold; each view has one row an entity."""
+    count: int = _module(store).held(store, views, keys)
+    return count
+
+
+def erase(store: "FeatureStore", views: Sequence[str], keys: Sequence[bytes]) -> int:
+    """Removes these entities' rows from the views; returns how many there were.
+
+    Raises:
+        StoreError: the store is one from which Feast removes no single rows.
+    """
+    count: int = _module(store).erase(store, views, keys)
+    return count
 
 
 @contextmanager

@@ -1,7 +1,9 @@
 """Any online store of Feast's, through Feast's own reads and writes."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from model.errors import StoreError
 from serving.online.feast_bytes import bytes_header
 
 if TYPE_CHECKING:
@@ -28,6 +30,25 @@ def reader(store: "FeatureStore", view: str) -> "Read":
         return [bytes_header(len(value)) + value if value else None for value in values]
 
     return read
+
+
+def held(store: "FeatureStore", views: Sequence[str], keys: Sequence[bytes]) -> int:
+    from feast.infra.key_encoding_utils import deserialize_entity_key
+
+    entities = [deserialize_entity_key(key, store.config.entity_key_serialization_version) for key in keys]
+    tables = [store.get_feature_view(view) for view in views]
+    found = [store.provider.online_read(store.config, table, entities) for table in tables]
+    return sum(bool(features) for rows in found for _, features in rows)
+
+
+def erase(store: "FeatureStore", views: Sequence[str], keys: Sequence[bytes]) -> int:
+    """Feast has no way to remove single rows of an online store; the owner of the store has."""
+    if held(store, views, keys):
+        raise StoreError(
+            f"Rows of these entities are in the online store ({store.config.online_store.type}), and Feast removes no "
+            f"single rows from it; remove them there, views {', '.join(views)}, then call again."
+        )
+    return 0
 
 
 def write_newer(store: "FeatureStore", view: "FeatureView", rows: "pa.Table") -> None:

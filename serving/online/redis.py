@@ -1,5 +1,6 @@
 """Feast's Redis: many vectors by one pipeline, faster than Feast itself (benchmarks/feature_reads.py)."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -57,6 +58,26 @@ def write_vectors(store: "FeatureStore", view: "FeatureView", rows: pa.Table) ->
         if not old or moments[old] < moments[stamps[time]]
     ]
     pipelined(client, commands)
+
+
+def held(store: "FeatureStore", views: Sequence[str], keys: Sequence[bytes]) -> int:
+    client, project = store.provider.online_store._get_client(store.config.online_store), store.project.encode()
+    return sum(pipelined(client, [("HEXISTS", key + project, f"_ts:{view}") for key in keys for view in views]))
+
+
+def erase(store: "FeatureStore", views: Sequence[str], keys: Sequence[bytes]) -> int:
+    """A hash of which no field is left goes with its key."""
+    from feast.infra.online_stores.helpers import _mmh3
+
+    client, project = store.provider.online_store._get_client(store.config.online_store), store.project.encode()
+    fields = [
+        field
+        for view in views
+        for field in (f"_ts:{view}", *(_mmh3(f"{view}:{one.name}") for one in store.get_feature_view(view).features))
+    ]
+    found = held(store, views, keys)
+    pipelined(client, [("HDEL", key + project, *fields) for key in keys])
+    return found
 
 
 def _timestamp(time: datetime) -> bytes:

@@ -26,10 +26,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from model.data.forgotten import Forgotten
 from model.embedding.affine import Affine
 from model.embedding.columns import as_binary
 from model.files import lock_descriptor
-from serving.rows import VectorRows, as_ids, joined, read_rows, write_rows
+from serving.rows import VectorRows, as_ids, joined, lost_rows, read_rows, write_rows
 
 
 class Journal:
@@ -38,6 +39,8 @@ class Journal:
     def __init__(self, folder: Path, shards: Path, affine: Affine) -> None:
         self.folder, self.shards, self.affine = folder, shards, affine
         folder.mkdir(parents=True, exist_ok=True)
+        self.forgotten = Forgotten()  # no Pin of these becomes a row of a shard
+        self._whole: set[str] = set()  # shards with erased rows that were read anew
         self._known: dict[str, int] = {}  # rows that this process has written or read, by the name of the file
         self._begin()
 
@@ -59,15 +62,24 @@ class Journal:
         before = self.opened
         self._begin()
         before.close()
-        return [file for file in self.folder.glob("*.jsonl") if not _is_locked(file)]
+        return [file for file in self.folder.glob("*.jsonl") if not is_locked(file)]
 
     def become_shard(self, file: Path) -> None:
         """Moves a closed file's Pins into a shard; repeated after a kill, it loses and doubles nothing."""
-        rows = self._rows(file.read_bytes())
+        whole = self._rows(file.read_bytes())
+        rows = whole.take(np.flatnonzero(~self.forgotten.mask(whole.ids).to_numpy(zero_copy_only=False)))
         if len(rows):
             vectors, ids = as_binary(self.affine.pack(rows.codes_NE)), rows.ids.cast(pa.string())
-            write_rows(self.shards / f"pushed-{file.stem}.parquet", ids, vectors, rows.times_N, datetime.now(UTC))
+            shard, now = self.shards / f"pushed-{file.stem}.parquet", datetime.now(UTC)
+            write_rows(shard, ids, vectors, rows.times_N, now, erased=len(rows) < len(whole))
         file.unlink()
+
+    def end(self) -> None:
+        """Removes this process's own file if nothing was written to it."""
+        self.opened.close()
+        file = self.folder / f"{self._name}.jsonl"
+        if file.is_file() and not file.stat().st_size:
+            file.unlink()
 
     def _begin(self) -> None:
         self._name = f"{time.time_ns()}-{uuid.uuid4().hex[:8]}"
@@ -82,7 +94,10 @@ class Journal:
 
     def _unread(self, name: str) -> VectorRows:
         known, shard, rows = self._known.get(name, 0), self.shards / f"pushed-{name}.parquet", self._none
-        if shard.is_file() and pq.read_metadata(shard).num_rows > known:
+        if shard.is_file() and name not in self._whole and lost_rows(shard):
+            self._whole.add(name)  # its rows are no longer those of the journal's lines
+            known, rows = 0, read_rows(shard, self.affine)
+        elif shard.is_file() and pq.read_metadata(shard).num_rows > known:
             rows = read_rows(shard, self.affine)
         elif not shard.is_file():
             with suppress(FileNotFoundError):  # it becomes a shard just now, and is read as that the next time
@@ -103,6 +118,6 @@ class Journal:
         return self._rows(b"")
 
 
-def _is_locked(file: Path) -> bool:
+def is_locked(file: Path) -> bool:
     with file.open("rb") as opened:
         return not lock_descriptor(opened.fileno())

@@ -11,6 +11,7 @@ from threading import Lock
 import pyarrow.parquet as pq
 
 from model.data.catalogue import Catalogue
+from model.data.forgotten import Forgotten
 from model.data.images.formats import MEDIA_TYPES, format_of
 
 KEPT_BYTES = 64_000_000
@@ -26,7 +27,7 @@ class Pictures:
         self._titles: dict[str, str | None] = {}
         self._groups: dict[str, tuple[int, int]] = {}  # shard, row group
         self._kept: OrderedDict[str, bytes] = OrderedDict()
-        self._lock = Lock()
+        self._lock, self._forgotten = Lock(), Forgotten()
         for number, shard in enumerate(self._shards):
             self._learn(number, pq.ParquetFile(shard))
 
@@ -35,6 +36,17 @@ class Pictures:
 
     def title(self, pin_id: str) -> str | None:
         return self._titles.get(pin_id)
+
+    def forget(self, forgotten: Forgotten) -> None:
+        """From now on nobody sees these Pins; their images may lie in the catalogue for a while longer."""
+        if forgotten is self._forgotten:
+            return
+        with self._lock:
+            self._forgotten = forgotten
+            for pin_id in [pin_id for pin_id in self._groups if pin_id in forgotten]:
+                del self._groups[pin_id]
+                self._titles.pop(pin_id, None)
+                self._kept.pop(pin_id, None)
 
     def image(self, pin_id: str) -> tuple[bytes, str] | None:
         """(bytes, media type); None for a Pin that the catalogue does not have."""
@@ -62,5 +74,5 @@ class Pictures:
         table = pq.ParquetFile(self._shards[number]).read_row_group(group, columns=["pin_id", "image"])
         images = dict(zip(table["pin_id"].to_pylist(), table["image"].to_pylist(), strict=True))
         if sum(map(len, images.values())) < KEPT_BYTES // 4:
-            self._kept.update(images)
+            self._kept.update({one: data for one, data in images.items() if one in self._groups})
         return images[pin_id]

@@ -108,6 +108,7 @@ class ServedSpaces:
         """Takes in what others have accepted, and follows `pin_ranking`."""
         for served in self.spaces.values():
             served.space.follow()
+            self.pictures.forget(served.space.tombstones.now)
         space = self.ranking.moved_to() if self.ranking else None
         if space and (space in self.spaces or self._open(space)):
             self.newest = space

@@ -15,17 +15,20 @@ from threading import Lock
 
 import numpy as np
 
+from model.data.forgotten import Forgotten
 from model.embedding.affine import Affine
 from model.errors import ModelError, VectorIndexError
 from model.files import file_lock
 from serving.encoder import Encoder, open_encoder
 from serving.encoder.inputs import PinTexts
 from serving.index import IndexConfig, PinIndex
+from serving.rows import VectorRows
 from serving.service.config import SpaceFiles
+from serving.service.forgotten import Tombstones
 from serving.service.journal import Journal
 from serving.service.metrics import ServiceMetrics
 from serving.service.push import Feast, OnlineStore
-from serving.space import PIN_EMBEDDING, SpaceManifest, rows_folder
+from serving.space import PIN_EMBEDDING, SpaceManifest, forgotten_file, rows_folder
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -57,6 +60,7 @@ class PinSpace:
         self.name, self.encoder, self.index, self.online = name, encoder, index, online
         self.files, self.metrics = files, metrics
         self.journal = Journal(files.state / "journal", _rows_folder(files), index.affine)
+        self.tombstones = Tombstones(forgotten_file(files.feast_home))
         self._writing, self._saving = Lock(), Lock()
         self.follow()
 
@@ -74,13 +78,14 @@ class PinSpace:
 
     def accept(self, pins: Sequence[NewPin]) -> list[Accepted]:
         """Encodes the Pins and stores them; they can be read when it returns. Where an id comes twice, the latest is
-        stored.
+        stored; a forgotten Pin is not.
 
         Raises:
             StoreError: the online store does not answer; sending the same Pins again repairs that.
         """
         with self.metrics.stage(self.name, "encode"):
             codes_NE = self.affine.quantize(self._encoded(pins))
+        self.forget()
         with self._writing:
             stored = self._store([pin.pin_id for pin in pins], codes_NE, _microseconds(pins))
         vectors_NE = self.affine.vectors(codes_NE)
@@ -89,18 +94,28 @@ class PinSpace:
     def follow(self) -> None:
         """Takes into the index what other services on the folder have accepted, and what one that has ended had
         accepted."""
+        self.forget()
         with self._writing:
-            news = self.journal.news()
+            news = _without(self.journal.news(), self.tombstones.now)
             if len(news):
                 vectors_NE, missing_N = self.index.vectors(news.ids.to_pylist())
                 differ_N = (vectors_NE != self.affine.vectors(news.codes_NE)).any(axis=1)
                 new = news.take(np.flatnonzero(missing_N | differ_N))
                 self.index.upsert(new.ids.to_pylist(), new.codes_NE, _as_datetimes(new.times_N))
 
-    def save(self) -> None:
+    def forget(self) -> None:
+        """Takes the Pins out that have a new tombstone: of the index in memory and on disk, and of the journal."""
+        with self._writing:
+            if not self.tombstones.moved():
+                return
+            self.journal.forgotten = forgotten = self.tombstones.now
+        if self.index.forget([pin_id for pin_id in self.index.ids() if pin_id in forgotten]):
+            self.save(changed=True)
+
+    def save(self, changed: bool = False) -> None:
         """A snapshot of the index, if it has changed; the journal up to there becomes shards."""
-        with self._saving, file_lock(self.files.state / "saving.lock") as is_alone:
-            if is_alone and self.index.unsaved:
+        with self._saving, file_lock(self.files.state / "saving.lock", wait=changed) as is_alone:
+            if is_alone and (changed or self.index.unsaved):
                 with self._writing:
                     closed = self.journal.turn()
                 self.index.save(self.files.state / "index")
@@ -125,7 +140,10 @@ class PinSpace:
         """The positions of the Pins that were stored."""
         latest: dict[str, int] = {}
         for place in np.argsort(times_N, kind="stable").tolist():
-            latest[ids[place]] = place
+            if ids[place] not in self.tombstones.now:
+                latest[ids[place]] = place
+        if not latest:
+            return set()
         places = np.array(list(latest.values()))
         with self.metrics.stage(self.name, "index"):
             older = set(self.index.upsert(list(latest), codes_NE[places], _as_datetimes(times_N[places])))
@@ -136,6 +154,10 @@ class PinSpace:
                 self.online.push(*rows)
             self.journal.append(*rows)
         return set(places.tolist())
+
+
+def _without(rows: VectorRows, forgotten: Forgotten) -> VectorRows:
+    return rows.take(np.flatnonzero(~forgotten.mask(rows.ids).to_numpy(zero_copy_only=False))) if forgotten else rows
 
 
 def open_index(files: SpaceFiles) -> PinIndex:

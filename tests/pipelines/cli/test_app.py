@@ -18,6 +18,7 @@ HEAVY = ("torch", "numpy", "pyarrow", "kfp", "mlflow", "ray", "feast", "great_ex
 COMMANDS = {
     *("import", "generate", "run", "ablate", "scale", "tune", "monitor", "compile", "doctor", "lineage"),
     *("submit", "backfill", "schedule", "sync", "promote", "rollback", "retire", "history", "serve", "wait", "ui"),
+    "forget",
 }
 
 
@@ -57,6 +58,9 @@ def test_help_names_every_command(tmp_path):
         (["import", "--spec", "nowhere.yaml", "--out", "catalogue"], "nowhere.yaml"),
         (["import", "--spec", "s.yaml", "--guess", "t.csv"], "take --spec s.yaml away, or --guess"),
         (["generate", "--pins", "1", "--out", "catalogue"], "Cannot generate a catalogue with pins 1"),
+        (["forget"], "No Pin is named; give ids, --file with one a line, or --withdrawn."),
+        (["forget", "p1", " "], "An id is empty; take it out."),
+        (["forget", "--file", "nowhere.txt"], "nowhere.txt: No such file or directory"),
         (["generate", "--out", "."], "is no catalogue; choose another --out"),
         (["compile", "--out", "."], "is a folder; name the YAML file to write"),
         (["compile", "--out", "file/pipeline.yaml"], "file"),

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from model.data.forgotten import Forgotten
 from model.embedding.affine import Affine
 from serving.service.journal import Journal
 
@@ -90,3 +91,16 @@ def test_wherever_a_kill_cuts_whole_lines_are_read(tmp_path_factory, cut):
     data = file.read_bytes()
     file.write_bytes(data[:cut])
     assert Journal(folder, folder, AFFINE).news().ids.to_pylist() == ["a", "b", "c"][: data[:cut].count(b"\n")]
+
+
+def test_a_forgotten_pin_becomes_no_row_and_those_beside_hear_of_all_others(journal_of):
+    one, heard, late = journal_of(), journal_of(), journal_of()
+    one.append(*rows("gone", "b"))
+    heard.news()
+    one.append(*rows("c"))
+    one.forgotten = Forgotten("", {Forgotten().digest("gone"): "now"})
+    for file in one.turn():
+        one.become_shard(file)
+    assert set(heard.news().ids.to_pylist()) == {"b", "c"}
+    assert heard.news().ids.to_pylist() == []
+    assert late.news().ids.to_pylist() == ["b", "c"]

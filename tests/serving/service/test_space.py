@@ -11,11 +11,14 @@ import pytest
 import served_pins
 from served_pins import IDS, TITLES, drawn
 
+from components.settings import Settings
+from components.tombstones import bury
 from model.data.images.decoding import to_pixels
 from model.errors import ModelError, StoreError
 from serving.features import Features
 from serving.service.metrics import ServiceMetrics
 from serving.service.space import NewPin, PinSpace
+from serving.space import SpaceManifest
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 
@@ -136,3 +139,21 @@ def test_a_model_that_gives_nan_stores_nothing(files, monkeypatch):
 def test_a_space_that_was_not_published_is_said(files):
     with pytest.raises(StoreError, match="not published"):
         opened(dataclasses.replace(files, name="v99", state=files.state / "other"))
+
+
+def test_a_tombstone_takes_a_pin_out_of_the_running_service_and_no_push_brings_it_back(files):
+    space = opened(files)
+    space.accept([pin("gone-1"), pin("stays-1", title="a teal square")])
+    stays = space.index.vectors(["stays-1", IDS[3]])
+    settings = Settings(home=files.feast_home.parent)
+    bury(["gone-1", IDS[2]], settings)
+    space.follow()
+    assert space.index.vectors(["gone-1", IDS[2]])[1].all()
+    assert [answer.stored for answer in space.accept([pin("gone-1", seconds=5), pin("new-1")])] == [False, True]
+    kept = [path.read_bytes() for path in files.state.rglob("*") if path.is_file() and "encoder" not in path.parts]
+    assert not any(b"gone-1" in data for data in kept)
+    assert "gone-1" not in SpaceManifest.read(files.feast_home, files.name).ids().to_pylist()
+    again = opened(files)
+    assert again.index.vectors(["gone-1", IDS[2]])[1].all()
+    for one in (space, again):
+        assert all(np.array_equal(*pair) for pair in zip(one.index.vectors(["stays-1", IDS[3]]), stays, strict=True))

@@ -1,0 +1,132 @@
+"""Forget: Pins are erased from every place, in an order that survives a kill anywhere.
+
+    tombstone -> what is searched for -> online, tastes, shards, indexes … run folders -> catalogues -> looked at again
+
+The tombstone comes first: whoever reads from then on brings nothing back. The catalogues come last, and only when
+nothing is left elsewhere: they say what a Pin's texts and pictures are, so that a call that is repeated searches for
+the same, after a kill or when a run that was at work has ended.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from components.forgetting.artifacts import Artifacts
+from components.forgetting.folders import Folders
+from components.forgetting.indexes import Indexes
+from components.forgetting.monitoring import Reference
+from components.forgetting.online import Online
+from components.forgetting.pins import Pins, described
+from components.forgetting.place import Place
+from components.forgetting.proof import Proof, now
+from components.forgetting.remains import remains
+from components.forgetting.shards import Shards
+from components.forgetting.tastes import Tastes
+from components.forgetting.working import Working
+from components.mlflow_client import connect, mlflow_errors
+from components.settings import Settings
+from components.spaces.warm import LOCK, Progress
+from components.tombstones import bury
+from model.data.catalogue import Catalogue
+from model.data.reading import read_table
+from model.files import file_lock
+from serving.space import published_manifests
+
+PASSES = 3  # over everything: what was at work beside the first may have written the Pins once more
+
+
+@dataclass(frozen=True)
+class Where:
+    """Folders that no setting names: they lie where somebody typed a command."""
+
+    catalogues: tuple[Path, ...]
+    outputs: tuple[Path, ...]  # of runs, looks and studies
+    typed_in: Path
+
+    @staticmethod
+    def of(folder: Path, catalogues: Iterable[Path], outputs: Iterable[Path], settings: Settings) -> "Where":
+        """The usual folders below `folder`, those named, and the catalogues of published spaces and versions."""
+        usual = [path.parent for path in (folder / "catalogues").glob("*/pins")]
+        known = [Path(path) for path in _known_catalogues(settings)]
+        sources = {path.absolute(): None for path in (*usual, *known, *catalogues) if any(path.glob("pins/*.parquet"))}
+        places = (folder / "runs", folder / "monitoring", folder / "studies", *outputs)
+        return Where(tuple(sources), tuple({path.absolute(): None for path in places if path.is_dir()}), folder)
+
+
+def forget(
+    pin_ids: Sequence[str], where: Where, settings: Settings, report: Progress = lambda fraction, message: None
+) -> Proof:
+    """Erases the Pins; returns the proof, which is kept too. A Pin that is nowhere gets its tombstone all the same.
+
+    What somebody works with just now stays, and the proof says so: it is not complete until a later call has ended.
+
+    Raises:
+        StoreError: MLflow or a store does not answer; the next call goes on.
+    """
+    ids = list(dict.fromkeys(pin_ids))
+    tombstones = bury(ids, settings)
+    proof = Proof.open([tombstones.digest(pin_id) for pin_id in ids], settings)
+    pins = described(ids, where.catalogues)
+    proof.catalogues = sorted({*proof.catalogues, *_holding(pins, where.catalogues)})
+    proof.write()
+    places, catalogues = _places(proof, where, settings), Folders("catalogues", where.catalogues)
+    with file_lock(settings.home / LOCK, wait=True):  # no publication, sync or retirement meanwhile
+        for _ in range(PASSES):
+            found = [_clear(place, pins, proof, report) for place in places]
+            if not proof.left:
+                found.append(_clear(catalogues, pins, proof, report))
+            else:
+                proof.note_found(catalogues.name, catalogues.find(pins))
+            if not any(found):
+                break
+    proof.ended = now()
+    proof.remains = remains(settings, map(Path, proof.catalogues), where.typed_in, _artifacts(settings))
+    proof.write()
+    return proof
+
+
+def _clear(place: Place, pins: Pins, proof: Proof, report: Progress) -> int:
+    """How much was found; all of it is erased, but for what the proof then says is left."""
+    found = place.find(pins)
+    proof.note_found(place.name, found)
+    if count := sum(found.values()):
+        report(0.0, f"{place.name}: {count} found")
+        place.erase(pins)
+    proof.note_left(place.name, place.find(pins) if count else found)
+    return count
+
+
+def _places(proof: Proof, where: Where, settings: Settings) -> list[Place]:
+    """In their order: what is told apart by the vectors of a space comes before those."""
+    return [
+        Tastes(settings),
+        Online(settings),
+        Shards(settings),
+        Indexes(settings),
+        Reference(settings, where.catalogues, proof.pins),
+        Artifacts(settings),
+        Folders("runs, looks and studies", where.outputs),
+        Working(settings, where.outputs),
+    ]
+
+
+def _holding(pins: Pins, catalogues: Iterable[Path]) -> list[str]:
+    sources = ((path, read_table(Catalogue(path), "pins", ["pin_id"])["pin_id"]) for path in catalogues)
+    return [str(path) for path, ids in sources if not pins.id_set.isdisjoint(ids.to_pylist())]
+
+
+def _known_catalogues(settings: Settings) -> list[str]:
+    """Those that published spaces and registered versions were made from."""
+    client = connect(settings)
+    with mlflow_errors():
+        versions = client.search_model_versions(f"name = '{settings.model_name}'")
+    spaces = published_manifests(settings.home / "feast")
+    named = [one.lineage.get("catalogue") for one in spaces] + [one.tags.get("pinclip.catalogue") for one in versions]
+    return [path for path in dict.fromkeys(named) if path]
+
+
+def _artifacts(settings: Settings) -> str:
+    client = connect(settings)
+    with mlflow_errors():
+        experiment = client.get_experiment_by_name(settings.experiment)
+    return str(experiment.artifact_location) if experiment else ""

@@ -1,0 +1,103 @@
+"""The proof: what was looked at, what was found there, when it was erased; kept as <home>/forgotten/<name>.json.
+
+    {"pins": ["<digest>"], "begun": …, "ended": …, "complete": true,
+     "places": [{"kind": "online store", "place": "sqlite: pin_embedding_v1", "found": 1, "erased": …, "left": 0}],
+     "remains": [{"what": …, "owner": …, "how": …}]}
+
+Pins are named by their digest alone (model/data/forgotten.py). It is written after every kind of place. A call that
+was killed is taken up by the next one for the same Pins, with what had been found until then.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from components.forgetting.remains import Remainder
+from components.settings import Settings
+from model.files import write_json
+
+
+@dataclass
+class Spot:
+    kind: str
+    place: str
+    found: int
+    erased: str | None = None  # when; None: nothing had to be
+    left: int = 0
+
+
+@dataclass
+class Proof:
+    file: Path
+    pins: list[str]
+    begun: str
+    spots: dict[tuple[str, str], Spot] = field(default_factory=dict)
+    catalogues: list[str] = field(default_factory=list)  # that held the Pins
+    remains: list[Remainder] = field(default_factory=list)
+    ended: str | None = None
+
+    @staticmethod
+    def open(digests: Sequence[str], settings: Settings) -> "Proof":
+        """The one of a call that was killed, else a new one."""
+        folder, pins = settings.home / "forgotten", sorted(digests)
+        short = hashlib.sha256(" ".join(pins).encode()).hexdigest()[:12]
+        for file in sorted(folder.glob(f"*-{short}.json")):
+            told = json.loads(file.read_text(encoding="utf-8"))
+            if not told["complete"] and told["pins"] == pins:
+                return Proof._of(file, told)
+        return Proof(folder / f"{datetime.now(UTC):%Y%m%dT%H%M%S%f}-{short}.json", pins, now())
+
+    @property
+    def left(self) -> list[Spot]:
+        return [spot for spot in self.spots.values() if spot.left]
+
+    @property
+    def complete(self) -> bool:
+        return self.ended is not None and not self.left
+
+    @property
+    def found(self) -> int:
+        return sum(spot.found for spot in self.spots.values())
+
+    def note_found(self, kind: str, counts: Mapping[str, int]) -> None:
+        for place, count in counts.items():
+            spot = self.spots.setdefault((kind, place), Spot(kind, place, 0))
+            spot.found, spot.left = max(spot.found, count), count
+
+    def note_left(self, kind: str, counts: Mapping[str, int]) -> None:
+        """After the erasure; a spot that is not there any more holds nothing."""
+        for (of, place), spot in self.spots.items():
+            if of == kind:
+                before, spot.left = spot.left, counts.get(place, 0)
+                if before and not spot.left:
+                    spot.erased = now()
+        self.write()
+
+    def write(self) -> None:
+        write_json(self.file, self.fields)
+
+    @property
+    def fields(self) -> dict[str, Any]:
+        return {
+            "pins": self.pins,
+            "begun": self.begun,
+            "ended": self.ended,
+            "complete": self.complete,
+            "catalogues": self.catalogues,
+            "places": [asdict(spot) for spot in self.spots.values()],
+            "remains": [asdict(one) for one in self.remains],
+        }
+
+    @staticmethod
+    def _of(file: Path, told: Mapping[str, Any]) -> "Proof":
+        spots = [Spot(**one) for one in told["places"]]
+        by_name = {(spot.kind, spot.place): spot for spot in spots}
+        return Proof(file, told["pins"], told["begun"], by_name, told["catalogues"])
+
+
+def now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")

@@ -1,0 +1,54 @@
+"""A folder on disk, file by file: what is of a known shape is erased as such, everything else by its format.
+
+A prepared catalogue (model/data/preparation.py) is made anew by whoever needs it, so a folder that holds the Pins goes
+whole, decoded pixels included. A graph's folder is rewritten as one.
+"""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from components.forgetting import formats
+from components.forgetting.formats import neighbours
+from components.forgetting.pins import Pins
+from model.files import remove
+
+MODEL = "model.safetensors"  # the folder of a model: weights, tokenizer and settings, listed by what stays
+
+
+def look_into(root: Path, pins: Pins, erase: bool = False, without: str = "") -> Iterator[tuple[Path, int]]:
+    """(file or folder, rows and entries found) of everything below, but for folders of the name `without`; links are
+    not followed."""
+    for path, directories, files in os.walk(root):
+        folder = Path(path)
+        directories[:] = sorted(name for name in directories if name != without)
+        if is_prepared(folder):
+            found = sum(count for _, count in _files(folder, pins, False))
+            if found and erase:
+                remove(folder)
+            yield folder, found
+            directories.clear()
+        elif neighbours.is_graph(folder):
+            yield folder, neighbours.look(folder, pins, erase)
+            directories.clear()
+        elif MODEL in files:
+            directories.clear()
+        else:
+            yield from ((folder / name, _looked(folder / name, pins, erase)) for name in sorted(files))
+
+
+def is_prepared(folder: Path) -> bool:
+    return (folder / "facts.parquet").is_file() and (folder / "catalogue" / "pins").is_dir()
+
+
+def _files(folder: Path, pins: Pins, erase: bool) -> Iterator[tuple[Path, int]]:
+    for path, _, files in os.walk(folder):
+        yield from ((Path(path) / name, _looked(Path(path) / name, pins, erase)) for name in sorted(files))
+
+
+def _looked(file: Path, pins: Pins, erase: bool) -> int:
+    """0 for a file that has gone meanwhile."""
+    try:
+        return formats.look(file, pins, erase) if file.is_file() and not file.is_symlink() else 0
+    except FileNotFoundError:
+        return 0

@@ -1,0 +1,118 @@
+"""`pinclip forget`: erases Pins from every place and prints the proof; pipelines/cli/app.py registers it."""
+
+from collections import Counter
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pipelines.cli.options import Params, ProfileOption, Set
+
+
+def forget(
+    pins: Annotated[list[str] | None, typer.Argument(metavar="PIN…", help="Ids.")] = None,
+    file: Annotated[Path | None, typer.Option(help="Ids too, one a line.")] = None,
+    withdrawn: Annotated[
+        bool,
+        typer.Option("--withdrawn", help="Those of a space whose consent is gone, or that a backup brought back."),
+    ] = False,
+    catalogue: Annotated[
+        list[Path] | None, typer.Option(help="One more than catalogues/* and those that versions came from.")
+    ] = None,
+    folder: Annotated[
+        list[Path] | None, typer.Option(help="Of runs, one more than runs, monitoring and studies; repeatable.")
+    ] = None,
+    retrain: Annotated[bool, typer.Option("--retrain", help="Then train a version that never saw them.")] = False,
+    lift: Annotated[
+        bool, typer.Option("--lift", help="Erase nothing: let these Pins come back with the next catalogue.")
+    ] = False,
+    profile: ProfileOption = None,
+    set_: Set = None,
+    params: Params = None,
+) -> None:
+    """Erase Pins from everything that is kept, and prove it.
+
+    Works while services run; given again after a kill it goes on. What only others can erase is listed with its owner.
+    """
+    from components.forgetting.forget import Where
+    from components.forgetting.forget import forget as erase
+    from components.forgetting.withdrawn import withdrawn as find_withdrawn
+    from components.settings import Settings
+    from components.tombstones import bury
+    from model.errors import ConfigError, RunError
+    from pipelines.configuration import configuration
+
+    settings, config = Settings(), configuration(profile, params, set_ or [])
+    ids = [*(pins or []), *(_read(file) if file else [])]
+    if not all(pin_id.strip() for pin_id in ids):
+        raise ConfigError("An id is empty; take it out.")
+    if not ids and not withdrawn:
+        raise ConfigError("No Pin is named; give ids, --file with one a line, or --withdrawn.")
+    if lift:
+        bury(ids, settings, lifted=True)
+        typer.echo(f"{len(ids):,} may come back with the next catalogue that holds them.")
+        return
+    where = Where.of(Path.cwd(), catalogue or [], folder or [], settings)
+    ids += find_withdrawn(where.catalogues, settings) if withdrawn else []
+    if not ids:
+        typer.echo("No consent was withdrawn, and nothing came back.")
+        return
+    proof = erase(ids, where, settings, lambda fraction, message: typer.echo(message))
+    _say(proof)
+    if not proof.found:
+        typer.echo("Nothing of them was found, and they are forgotten from now on; a mistyped id: --lift it.")
+    if proof.left:
+        spot = proof.left[0]
+        raise RunError(
+            f"{spot.place} still holds {spot.left} of them, for somebody works with it; call again when that has ended."
+        )
+    if retrain:
+        _retrain([Path(path) for path in proof.catalogues], config)
+
+
+def _retrain(catalogues: list[Path], config: object) -> None:
+    from components.configuration import Configuration
+    from pipelines.cli.run import run_training
+
+    assert isinstance(config, Configuration)
+    for path in catalogues:
+        run_training(path, config, None)
+    if not catalogues:
+        typer.echo("No version was trained on them, so none is trained anew.")
+
+
+def _read(file: Path) -> list[str]:
+    """Ids of a file, blank lines left out."""
+    from model.errors import ConfigError
+
+    try:
+        return [line.strip() for line in file.read_text(encoding="utf-8").splitlines() if line.strip()]
+    except UnicodeDecodeError:
+        raise ConfigError(f"{file} is not UTF-8; write one id a line.") from None
+
+
+def _say(proof: object) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    from components.forgetting.proof import Proof
+
+    assert isinstance(proof, Proof)
+    looked, found, left = Counter[str](), Counter[str](), Counter[str]()
+    for spot in proof.spots.values():
+        looked[spot.kind] += 1
+        found[spot.kind] += spot.found
+        left[spot.kind] += spot.left
+    table = Table("where", "places looked at", "found", "left", box=None, padding=(0, 1))
+    for kind in looked:
+        table.add_row(kind, f"{looked[kind]:,}", f"{found[kind]:,}", f"{left[kind]:,}")
+    console = Console()
+    console.print(table)
+    for one in proof.remains:
+        console.print(
+            f"Not ours to erase: {one.what}. To be done by {one.owner}: {one.how}.",
+            markup=False,
+            highlight=False,
+            soft_wrap=True,
+        )
+    console.print(f"Proof: {proof.file}", markup=False, highlight=False, soft_wrap=True)

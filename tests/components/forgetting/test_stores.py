@@ -1,0 +1,98 @@
+"""The stores of a published space: one Pin goes from each, and everything of the others is what it was."""
+
+import pyarrow.parquet as pq
+import pytest
+
+from components.forgetting.forget import Where, forget
+from components.forgetting.online import Online
+from components.forgetting.pins import Pins
+from components.forgetting.shards import Shards
+from components.forgetting.tastes import Tastes
+from components.spaces.feature_store import open_store
+from components.tombstones import bury
+from serving.features import Features
+from serving.index import IndexConfig, PinIndex
+from serving.online.feast_bytes import entity_keys
+from serving.space import SpaceManifest
+
+PINS = Pins(("p7",))
+
+
+@pytest.fixture(params=["sqlite", "redis"])
+def home(request, features_home, tmp_path, monkeypatch):
+    address = f"{request.getfixturevalue('redis').address},db=3" if request.param == "redis" else ""
+    monkeypatch.setenv("PINCLIP_REDIS", address)
+    return features_home.beside(tmp_path, address)
+
+
+def stored(home):
+    """Everything in the online store, by entity."""
+    store = open_store(home.settings)
+    if home.settings.redis:
+        client = store.provider.online_store._get_client(store.config.online_store)
+        return {key: client.hgetall(key) for key in client.scan_iter()}
+    connection = store.provider.online_store._get_conn(store.config)
+    tables = [name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+    rows = {table: connection.execute(f'SELECT * FROM "{table}"').fetchall() for table in tables}
+    return {(table, row): True for table, found in rows.items() for row in found}
+
+
+def test_a_forgotten_pin_is_in_no_store_and_the_others_are_what_they_were(home):
+    space, vectors = home.new_space(seed=1)
+    (key,) = entity_keys("pin_id", ["p7"])
+    before, feast = stored(home), home.settings.home / "feast"
+    online, shards = Online(home.settings), Shards(home.settings)
+    others = [pin_id for pin_id in vectors if pin_id != "p7"]
+    served = Features.of(home.configuration).pin_vectors(others, space)[0].tobytes()
+    rows = [row for shard in sorted((feast / "offline").rglob("*.parquet")) for row in pq.read_table(shard).to_pylist()]
+
+    assert sum(online.find(PINS).values()) == 2  # vector and statistics
+    online.erase(PINS)
+    shards.erase(PINS)
+    assert not any([*online.find(PINS).values(), *shards.find(PINS).values()])
+
+    assert stored(home) == {name: value for name, value in before.items() if key not in _bytes_of(name)}
+    assert len(before) > len(stored(home))
+    assert Features.of(home.configuration).pin_vectors(others, space)[0].tobytes() == served
+    left = [row for shard in sorted((feast / "offline").rglob("*.parquet")) for row in pq.read_table(shard).to_pylist()]
+    assert left == [row for row in rows if row.get("pin_id") != "p7"]
+    manifest = SpaceManifest.read(feast, space)
+    assert manifest.pins == len(others)
+    assert PinIndex.of_published(manifest, IndexConfig("exact")).ids() == set(others)
+    if not home.settings.redis:
+        assert key not in (feast / "online.db").read_bytes()
+
+
+def _bytes_of(name) -> bytes:
+    return name if isinstance(name, bytes) else b"|".join(part for part in name[1] if isinstance(part, bytes))
+
+
+def test_a_run_that_read_its_catalogue_before_publishes_without_the_pin(home):
+    bury(["p7"], home.settings)
+    space, _ = home.new_space(seed=2)
+    manifest = SpaceManifest.read(home.settings.home / "feast", space)
+    assert (manifest.pins, "p7" in manifest.ids().to_pylist()) == (229, False)
+    assert Features.of(home.configuration).pin_vectors(["p7"], space)[1].all()
+    assert not any(Online(home.settings).find(PINS).values())
+
+
+def test_without_its_catalogue_a_user_who_holds_the_very_vector_loses_the_row(home):
+    home.new_space(seed=3)
+    tastes = Tastes(home.settings)
+    found = [tastes.find(Pins((f"p{i}",))) for i in range(230)]
+    holders = [i for i, counts in enumerate(found) if any(counts.values())]
+    assert holders
+    one = Pins((f"p{holders[0]}",))
+    tastes.erase(one)
+    assert not any(tastes.find(one).values())
+
+
+def test_the_command_forgets_in_all_spaces_so_that_a_rollback_brings_nothing_back(home, tmp_path):
+    spaces = [home.new_space(seed)[0] for seed in (4, 5)]
+    proof = forget(["p7"], Where.of(tmp_path, [], [], home.settings), home.settings)
+    assert proof.complete
+    assert {spot.found for spot in proof.spots.values() if spot.kind == "online store"} == {1}
+    features = Features.of(home.configuration)
+    for space in spaces:
+        assert features.pin_vectors(["p7"], space)[1].all()
+        assert not features.pin_vectors(["p8"], space)[1].any()
