@@ -311,7 +311,7 @@ def test_make_e2e_cluster_asks_the_mlflow_of_the_steps(registering, client, tmp_
         return capsys.readouterr().out.splitlines()
 
     version = registering("asked").version
-    told(promotion.CROWN, str(version))
+    told(promotion.SET_CHAMPION, str(version))
     assert int(client.get_model_version_by_alias("pinclip", CHAMPION).version) == version
     lines = told(schedules.VERSIONS)
     assert f'ALIAS {{"alias": "champion", "version": {version}}}' in lines
