@@ -19,7 +19,7 @@ SHOWN = 6  # measures drawn
 NAMES = {
     "centroid": "mean vector",
     "length": "length of the stored vector",
-    "lost_neighbours": "neighbours that are others now",
+    "lost_neighbours": "changed neighbours",
     "without_vector": "Pins without vector",
     "newest_vector_hours": "age of the newest vector, hours",
 }

@@ -23,7 +23,7 @@ def shift_of_centroid(before_BE: np.ndarray, now_NE: np.ndarray) -> Shift:
 
 
 def lost_neighbours(before_KE: np.ndarray, now_KE: np.ndarray) -> Shift:
-    """Share of each canary's ten nearest canaries that are others now; row k is the same Pin in both.
+    """Share of each canary's ten nearest canaries that have changed; row k is the same Pin in both.
 
     Sure by Hoeffding's inequality over the canaries.
     """

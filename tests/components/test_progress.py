@@ -52,7 +52,7 @@ def test_any_other_error_is_a_bug_and_names_its_type(events):
         (KeyError("pin_id"), "KeyError: 'pin_id'"),
     ],
 )
-def test_kubernetes_is_told_the_last_word_and_whether_trying_again_helps(tmp_path, monkeypatch, error, says):
+def test_the_termination_message_says_whether_trying_again_helps(tmp_path, monkeypatch, error, says):
     """Argo shows it, and may be told to read the mark; a machine that is no pod has no such file and gets none."""
     log = tmp_path / "termination-log"
     monkeypatch.setenv("PINCLIP_TERMINATION_MESSAGE", str(log))

@@ -55,17 +55,17 @@ class Kubernetes:
         )
         return found
 
-    def create(self, job: Object, rehearsal: bool = False) -> Object | None:
+    def create(self, job: Object, dry_run: bool = False) -> Object | None:
         """The RayJob as the API accepted it; None if one of this name exists.
 
-        A rehearsal is a server-side dry run and makes nothing; None also if a webhook does not support dry runs (400).
+        A dry run on the server makes nothing; it gives None also if a webhook does not support dry runs (400).
         """
-        options = {"dry_run": "All"} if rehearsal else {}
+        options = {"dry_run": "All"} if dry_run else {}
         made: Object | None = _called(
             lambda: self.jobs.create_namespaced_custom_object(
                 **self.where, body=job, **options, _request_timeout=ANSWER
             ),
-            {409, 400} if rehearsal else {409},
+            {409, 400} if dry_run else {409},
         )
         return made
 

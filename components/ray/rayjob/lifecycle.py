@@ -44,7 +44,7 @@ def _make_or_take_up(kubernetes: Kubernetes, job: Object, outcome: Callable[[], 
     while time.monotonic() < end:
         found = kubernetes.get(name)
         if found is None:
-            _rehearse(kubernetes, job)
+            _check_version(kubernetes, job)
             if kubernetes.create(job):
                 return _tell(f"RayJob {name} made")
         elif found["metadata"].get("deletionTimestamp"):
@@ -58,9 +58,9 @@ def _make_or_take_up(kubernetes: Kubernetes, job: Object, outcome: Callable[[], 
     )
 
 
-def _rehearse(kubernetes: Kubernetes, job: Object) -> None:
+def _check_version(kubernetes: Kubernetes, job: Object) -> None:
     """Refuses a KubeRay that is too old: the API server would drop fields (deadlines) that its CRDs lack."""
-    taken = kubernetes.create(job, rehearsal=True)
+    taken = kubernetes.create(job, dry_run=True)
     if taken is None:
         return
     asked, known = job["spec"], taken["spec"]
