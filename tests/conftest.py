@@ -7,10 +7,12 @@ from pathlib import Path
 
 import pytest
 
-# Folders and files that share what takes long to make; each line is one process's.
+# What shares what takes long to make, by how its paths begin: each line is one process's, the first that fits.
 TOGETHER = (
     ("tests/components/ray/distributed/",),
-    ("tests/e2e/test_chain.py", "tests/e2e/test_dvc.py"),
+    ("tests/e2e/test_on_cluster",),
+    ("tests/e2e/test_promotion_ui",),
+    ("tests/e2e/",),  # the others read one run
     ("tests/serving/service/", "tests/serving/encoder/", "tests/serving/test_one_preprocessing.py"),
 )
 
