@@ -1,59 +1,19 @@
-"""The prepared catalogue stays on the volume where the deploy profile says so: prepare to train, for real."""
+"""The prepared catalogue stays on the volume where the deploy profile says so: what the compiled pipeline asks for.
 
-import json
-import os
-import subprocess
-import sys
+tests/pipelines/local/test_resumed.py runs prepare to train with it.
+"""
+
 from pathlib import Path
 
 import pytest
 import yaml
 from kfp_driver import Driver
-from tiny import TINY, tiny_catalogue
 
 from components.configuration import load
-from components.prepared_catalogue import FILES
-from model.data.catalogue import Catalogue
-from model.data.preparation import prepare
 from model.sources.synthetic.generate import SyntheticConfig, generate
 from pipelines.cluster.client import submit
 from pipelines.cluster.compilation import package
 from pipelines.cluster.profiles import read_profile
-
-HERE = Path(__file__).parent
-SMALL = 10_000  # bytes
-CONFIG = load("smoke", TINY)
-
-
-def run(root: Path, work: str, volume: Path) -> subprocess.CompletedProcess[str]:
-    environment = os.environ | {"PYTHONPATH": str(HERE), "PINCLIP_HOME": str(root / "home")}
-    environment |= {"PINCLIP_PREPARED": str(volume)}
-    command = [sys.executable, str(HERE / "on_volume.py"), str(root / "catalogue"), str(root / work), CONFIG.to_json()]
-    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-
-
-def artifact(root: Path, work: str, name: str) -> Path:
-    (found,) = (root / work / "artifacts").glob(f"*/{name}")
-    return found
-
-
-@pytest.mark.timeout(600)
-def test_training_reads_from_the_volume_what_prepare_left_there(tmp_path):
-    tiny_catalogue(tmp_path, pins=120, boards=30)
-    done = run(tmp_path, "work", tmp_path / "volume")
-    assert done.returncode == 0, done.stderr
-    passed = artifact(tmp_path, "work", "prepare/prepared")
-    assert passed.is_file()
-    assert passed.stat().st_size < SMALL  # all that goes through KFP's store
-    folder = Path(json.loads(passed.read_text())["path"])
-    assert folder.parent == tmp_path / "volume"
-    assert artifact(tmp_path, "work", "train/model/model.safetensors").stat().st_size > SMALL
-    prepare(Catalogue(tmp_path / "catalogue"), tmp_path / "alone", CONFIG.prepare, image_size=CONFIG.vision.image_size)
-    assert contents(tmp_path / "alone") == {name: file for name, file in contents(folder).items() if name != FILES}
-
-
-def contents(folder: Path) -> dict[str, bytes]:
-    return {str(one.relative_to(folder)): one.read_bytes() for one in folder.rglob("*") if one.is_file()}
 
 
 @pytest.mark.parametrize("name", ["cluster", "lab"])

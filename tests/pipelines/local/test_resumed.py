@@ -1,4 +1,7 @@
-"""A run killed in the middle of training goes on from its snapshot when the same command is given again."""
+"""A run killed in the middle of training goes on from its snapshot when the same command is given again.
+
+What it prepared stays on a volume, as on a cluster, and the training reads it there.
+"""
 
 import json
 import os
@@ -6,57 +9,95 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 import torch
 from safetensors.torch import save_file
-from tiny import TINY, walked_catalogue
+from tiny import TINY, tiny_catalogue
 
 from components.configuration import load
+from components.prepared_catalogue import FILES
 from components.ray.snapshots import KEPT, snapshot_file
 from components.settings import Settings
 from model.config import TRAINED
+from model.data.catalogue import Catalogue
+from model.data.preparation import prepare
 from model.training.snapshot import Snapshot
 
 HERE = Path(__file__).parents[1]
+SMALL = 10_000  # bytes
 EVERY = 5  # steps between two snapshots
 SETTINGS = (*TINY, "train.epochs=40", f"train.checkpoint_steps={EVERY}")
 CONFIG = load("smoke", SETTINGS)
 
 
-@pytest.fixture
-def root(tmp_path):
-    """A folder with prepared/ and neighbours/ of 200 generated Pins."""
-    walked_catalogue(tmp_path, CONFIG)
-    return tmp_path
+@dataclass(frozen=True)
+class Resumed:
+    """A run that was killed in the middle of training, and the same command again."""
+
+    root: Path
+    killed_at: int  # the step of the snapshot that the killed run left
+
+    @property
+    def volume(self) -> Path:
+        return self.root / "volume"
+
+    def artifact(self, name: str) -> Path:
+        return self.root / "artifacts" / name
 
 
-def start(root: Path) -> subprocess.Popen[str]:
-    environment = os.environ | {"PYTHONPATH": str(HERE), "PINCLIP_HOME": str(root / "home")}
-    command = [sys.executable, str(HERE / "run_train_step.py"), str(root), CONFIG.to_json()]
-    return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-
-
-def test_the_same_command_goes_on_where_the_killed_one_was(root):
-    file = snapshot_file("train", CONFIG, {}, Settings(home=root / "home"))
-    killed = start(root)
-    while not file.is_file():
+@pytest.fixture(scope="module")
+def resumed(tmp_path_factory) -> Resumed:
+    """Of 200 generated Pins, prepared on a volume beside the runs."""
+    root = tmp_path_factory.mktemp("resumed")
+    tiny_catalogue(root)
+    killed, snapshots = start(root), root / "home" / "snapshots"
+    while not (found := list(snapshots.glob("*.safetensors"))):
         assert killed.poll() is None, killed.stdout.read()
         time.sleep(0.02)
     killed.send_signal(signal.SIGKILL)
     killed.wait()
-    step = wait_for_silence(file)
+    step = wait_for_silence(found[0])
     again = start(root)
     said, _ = again.communicate(timeout=300)
     assert again.returncode == 0, said
-    steps = [json.loads(line)["step"] for line in (root / "curves.jsonl").read_text().splitlines()]
+    return Resumed(root, step)
+
+
+def start(root: Path) -> subprocess.Popen[str]:
+    environment = os.environ | {"PYTHONPATH": str(HERE), "PINCLIP_HOME": str(root / "home")}
+    environment |= {"PINCLIP_PREPARED": str(root / "volume")}
+    command = [sys.executable, str(HERE / "run_prepare_to_train.py"), str(root), CONFIG.to_json()]
+    return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+
+def test_the_same_command_goes_on_where_the_killed_one_was(resumed):
+    curves = resumed.artifact("train/model/curves.jsonl").read_text().splitlines()
+    steps = [json.loads(line)["step"] for line in curves]
     assert steps == list(range(1, steps[-1] + 1))
-    assert EVERY <= step < steps[-1]
-    events = [json.loads(line) for line in (root / "events.jsonl").read_text().splitlines()]
-    first = next(event for event in events if event["event"] == "progress" and event["step"] == "train")
-    assert first["fraction"] == pytest.approx((step + 1) / steps[-1])
-    assert list(file.parent.iterdir()) == []  # a finished training leaves none
+    assert EVERY <= resumed.killed_at < steps[-1]
+    events = [json.loads(line) for line in (resumed.root / "events.jsonl").read_text().splitlines()]
+    first = next(event for event in events if (event["event"], event["step"]) == ("progress", "train"))
+    assert first["fraction"] == pytest.approx((resumed.killed_at + 1) / steps[-1])
+    assert list((resumed.root / "home" / "snapshots").iterdir()) == []  # a finished training leaves none
+
+
+def test_training_reads_from_the_volume_what_prepare_left_there(resumed, tmp_path):
+    passed = resumed.artifact("prepare/prepared")
+    assert passed.is_file()
+    assert passed.stat().st_size < SMALL  # all that goes through KFP's store
+    folder = Path(json.loads(passed.read_text())["path"])
+    assert folder.parent == resumed.volume
+    assert resumed.artifact("train/model/model.safetensors").stat().st_size > SMALL
+    source = Catalogue(resumed.root / "catalogue")
+    prepare(source, tmp_path / "alone", CONFIG.prepare, image_size=CONFIG.vision.image_size)
+    assert contents(tmp_path / "alone") == {name: file for name, file in contents(folder).items() if name != FILES}
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {str(one.relative_to(folder)): one.read_bytes() for one in folder.rglob("*") if one.is_file()}
 
 
 def wait_for_silence(file: Path) -> int:

@@ -1,5 +1,9 @@
-"""Runs prepare, neighbours and train as `pinclip run` runs the whole pipeline: on_volume.py CATALOGUE WORK SETTINGS."""
+"""Runs prepare, neighbours and train as `pinclip run` runs the whole pipeline: run_prepare_to_train.py ROOT SETTINGS.
 
+ROOT holds catalogue/; a finished run leaves ROOT/events.jsonl and ROOT/artifacts/, the outputs of its steps.
+"""
+
+import shutil
 import sys
 from pathlib import Path
 
@@ -9,11 +13,11 @@ from components.configuration import Configuration
 from components.steps.neighbours import neighbours
 from components.steps.prepare import prepare
 from components.steps.train import train
-from model.errors import PinclipError
 from pipelines.local.runner import execute
+from pipelines.local.runs import claimed
 
 
-@dsl.pipeline(name="on-volume")
+@dsl.pipeline(name="prepared-and-trained")
 def pipeline(
     catalogue: str,
     lineage: dict,
@@ -46,10 +50,10 @@ def pipeline(
 
 
 if __name__ == "__main__":
-    work, config = Path(sys.argv[2]), Configuration.from_json(sys.argv[3])
-    work.mkdir()
-    given = {"catalogue": sys.argv[1], "lineage": {"git_rev": "a-commit"}}
-    try:
-        execute("on_volume:pipeline", given, config, work, lambda event: None)
-    except PinclipError as error:
-        sys.exit(str(error))
+    root, config = Path(sys.argv[1]), Configuration.from_json(sys.argv[2])
+    arguments = {"catalogue": str(root / "catalogue"), "lineage": {"git_rev": "a-commit"}}
+    with claimed(root / "runs" / "a") as work:
+        execute("run_prepare_to_train:pipeline", arguments, config, work, lambda event: None)
+        (artifacts,) = (work / "artifacts").iterdir()
+        shutil.move(artifacts, root / "artifacts")
+        shutil.copy(work / "events.jsonl", root)
