@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from components.report.plots import CLIP, OURS, RULE, STYLE
+from components.report.loss_curves import CLIP, OURS, RULE, STYLE
 from model.config import GraphConfig
 from model.diversification import dpp, mmr, ssd
 from model.diversification.candidates import Candidates

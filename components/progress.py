@@ -23,9 +23,9 @@ from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
-from components import last_word
+from components import termination_message
 from components.settings import Settings
-from components.volume import check_writable
+from components.writable_folders import check_writable
 from model.errors import PinclipError
 
 EVENTS = "PINCLIP_EVENTS"
@@ -51,12 +51,12 @@ def step(name: str) -> Iterator[None]:
         yield
     except PinclipError as error:
         _emit("error", kind="user", message=str(error))
-        last_word.leave(error, str(error))
+        termination_message.leave(error, str(error))
         raise
     except BaseException as error:
         said = f"{type(error).__name__}: {next(iter(str(error).splitlines()), '')}"
         _emit("error", kind="bug", message=said)
-        last_word.leave(error, said)
+        termination_message.leave(error, said)
         raise
     else:
         _emit("end", seconds=round(time.monotonic() - started, 3))
@@ -83,7 +83,7 @@ def current_step() -> str:
     return _step.get()
 
 
-def speak_for(name: str, events: str | None) -> None:
+def set_current_step(name: str, events: str | None) -> None:
     """Makes this process, a worker of the step `name`, report its progress as that step's."""
     _step.set(name)
     if events:

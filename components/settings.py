@@ -39,7 +39,7 @@ class Settings(BaseSettings):
     mlflow_uri: str = ""  # left out: sqlite in `home`
     experiment: str = "pinclip"
     model_name: str = "pinclip"  # the registered model: models:/<model_name>@challenger
-    prepared: Path | None = None  # a folder that all steps see (components/prepared.py); left out: each its own
+    prepared: Path | None = None  # a folder of all steps (components/prepared_catalogue.py); left out: each its own
     redis: str = ""  # the online store, "host:6379" and Feast's options after it; left out: SQLite in `home`
 
     @classmethod

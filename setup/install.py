@@ -15,8 +15,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from error_messages import GIB, SetupError, sentence
 from indexes import indexes
-from reasons import GIB, SetupError, sentence
 from torch_source import Choice, Machine, NoTorch, choose, locked_version
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -164,7 +164,9 @@ def remove_half_installed(venv: Path) -> None:
 
 def _check_imports(python: Path) -> None:
     print("Importing what was installed …", flush=True)
-    done = subprocess.run([str(python), "-m", "pipelines.local.loads"], cwd=ROOT, capture_output=True, text=True)
+    done = subprocess.run(
+        [str(python), "-m", "pipelines.local.import_checks"], cwd=ROOT, capture_output=True, text=True
+    )
     if done.returncode:
         said = (done.stdout.strip() or done.stderr.strip()).splitlines()[-1]
         raise SetupError(f"The environment is broken: {said}; remove {python.parents[1]} and give the command again.")

@@ -18,7 +18,7 @@ from pathlib import Path
 from urllib.parse import parse_qsl, urlsplit
 
 import yaml
-from api_kinds import CUSTOM, KINDS, discovered
+from kubernetes_kinds import CUSTOM, KINDS, discovered
 from label_selectors import selects
 
 Object = dict

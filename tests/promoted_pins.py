@@ -23,7 +23,7 @@ from components.settings import Settings
 from components.spaces import promote
 from components.spaces.config import PromotionConfig
 from components.spaces.publish import publish
-from components.spaces.published import serving_space
+from components.spaces.published_spaces import serving_space
 from model.data.catalogue import Catalogue, CatalogueWriter
 from model.embedding.affine import Affine
 from model.embedding.embedder import Embedder
@@ -82,7 +82,7 @@ class ModelHome(Home):
             writer.write("pins", pa.table(table))
 
 
-def crown(home: Home, space: str) -> None:
+def set_champion(home: Home, space: str) -> None:
     """What a person does in MLflow."""
     home.client.set_registered_model_alias("pinclip", CHAMPION, space[1:])
 

@@ -25,7 +25,7 @@ from components.forgetting.tastes import Tastes
 from components.forgetting.working import Working
 from components.mlflow_client import connect, mlflow_errors
 from components.settings import Settings
-from components.spaces.warm import LOCK, Progress
+from components.spaces.materialize import LOCK, Progress
 from components.tombstones import bury
 from model.data.catalogue import Catalogue
 from model.data.reading import read_table

@@ -11,10 +11,10 @@ import pyarrow.compute as pc
 
 from components.forgetting.forget import Where, forget
 from components.forgetting.proof import Proof
-from components.patience import patient
+from components.retries import with_retries
 from components.settings import Settings
 from components.spaces.feature_log import shards
-from components.spaces.warm import Progress
+from components.spaces.materialize import Progress
 from components.tombstones import read_tombstones
 from model.data.catalogue import Catalogue
 from model.data.preparation import withheld
@@ -25,7 +25,7 @@ from serving.space import published_manifests, rows_folder
 STATISTICS = "pin_stats"  # of Pins that a space had once
 
 
-@patient
+@with_retries
 def forget_withdrawn(folder: Path, settings: Settings, report: Progress) -> Proof | None:
     """Before a sync: forgets them; None where there are none.
 

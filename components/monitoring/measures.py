@@ -15,24 +15,24 @@ import pyarrow.parquet as pq
 from safetensors.numpy import load_file
 
 from components.mlflow_client import mlflow_errors
-from components.patience import patient
 from components.registry.tracking import tracked
+from components.retries import with_retries
 from components.settings import Settings
 from model.drift.config import DriftLimits
-from model.drift.judging import DriftMeasure, Samples, drift_measures
+from model.drift.measures import DriftMeasure, Samples, drift_measures
 
 SCOPES = ("all", "new")
 
 
 def measure(collected: Path, limits: DriftLimits) -> dict[str, Any]:
     """Measures the drift of a look; the measure that is furthest beyond its limit, or nearest to it, comes first."""
-    look = json.loads((collected / "look.json").read_text(encoding="utf-8"))
+    look = json.loads((collected / "sample.json").read_text(encoding="utf-8"))
     measures = sorted(drift_measures(_samples(collected, look), limits), key=_order)
     over = [one.key for one in measures if one.over]
     return look | {"over": over, "measures": [asdict(one) | {"over": one.over, "key": one.key} for one in measures]}
 
 
-@patient
+@with_retries
 def track(drift: dict[str, Any], page: Path, settings: Settings) -> str:
     """Writes values and sure parts into the experiment <experiment>-monitoring; returns the MLflow run's id.
 

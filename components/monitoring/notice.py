@@ -1,7 +1,7 @@
 """The notice of an alarm, in the format of Slack's incoming webhooks, which others read as well.
 
 notify(drift, config, settings)                    ->  {"over": True, "sent": True, "says": "The notice went out."}
-notify_blind(catalogue, error, config, settings)   ->  "The notice went out."
+notify_unmeasurable(catalogue, error, config, settings)   ->  "The notice went out."
 """
 
 from datetime import UTC, datetime
@@ -25,7 +25,7 @@ def notify(drift: dict[str, Any], config: MonitoringConfig, settings: Settings) 
     return {"over": bool(drift["over"]), "sent": sent, "says": says}
 
 
-def notify_blind(catalogue: str, error: PinclipError, config: MonitoringConfig, settings: Settings) -> str:
+def notify_unmeasurable(catalogue: str, error: PinclipError, config: MonitoringConfig, settings: Settings) -> str:
     """Sends why the catalogue could not be read; returns in a sentence whether it was sent."""
     title = "Pin vectors: the catalogue cannot be looked at"
     where = f"Catalogue {catalogue} · {datetime.now(UTC):%Y-%m-%d %H:%M} UTC"

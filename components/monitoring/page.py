@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from components.report.plots import CLIP, OURS, STYLE, UNSIGNED, inline
+from components.report.loss_curves import CLIP, OURS, STYLE, UNSIGNED, inline
 from model.drift.facts import UNITS
 from model.files import write_text
 

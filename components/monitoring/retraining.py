@@ -23,7 +23,7 @@ TRAINING = "training"  # what the cool-down calls it
 RUNTIME = "_KFP_RUNTIME"
 
 
-def train_anew(catalogue: str, config: Configuration, deploy_profile: str, settings: Settings) -> str:
+def submit_training(catalogue: str, config: Configuration, deploy_profile: str, settings: Settings) -> str:
     """Submits a training unless one was started lately; returns a sentence on it.
 
     Raises:

@@ -101,7 +101,7 @@ def _worker(settings: dict[str, WorkerInput]) -> dict[str, Any]:
     from model.training.loop import fit
 
     work = settings["work"]
-    progress.speak_for(work.step, work.events)
+    progress.set_current_step(work.step, work.events)
     torch.set_num_threads(_threads())
     try:
         return fit(work.prepared, work.neighbours, work.out, work.config, work.report, work.snapshot)

@@ -64,7 +64,7 @@ def candidate(version: int, settings: Settings, reason: str = "") -> RegisteredC
     )
 
 
-def crown(version: int, settings: Settings) -> None:
+def set_champion(version: int, settings: Settings) -> None:
     """Moves the alias `champion`.
 
     Raises:

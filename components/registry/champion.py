@@ -11,17 +11,17 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from components.mlflow_client import connect, mlflow_errors
-from components.patience import patient
 from components.registry.artifacts import model_folder
 from components.registry.versions import CHAMPION, version_of
+from components.retries import with_retries
 from components.settings import Settings
 from model.config import Config
 from model.errors import PinclipError
 from model.evaluation.comparison import Champion, compare, without_champion
-from model.parts import Each, in_turn
+from model.parallel import Each, in_turn
 
 
-@patient
+@with_retries
 def compare_with_champion(
     *,
     prepared: Path,

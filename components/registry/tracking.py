@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from components.mlflow_client import connect, mlflow_errors
-from components.patience import patient
+from components.retries import with_retries
 from components.settings import Settings
 from model.config import Config
 
@@ -88,7 +88,7 @@ def log_evidence(
     client.log_dict(run, dict(lineage), "lineage.json")
 
 
-@patient
+@with_retries
 def log_report(run: str, folder: Path, settings: Settings) -> None:
     """Puts report.html, plots/ and curves/ beside what log_evidence has logged.
 

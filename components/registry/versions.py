@@ -21,8 +21,8 @@ from components.configuration import Configuration
 from components.gate import Verdict, gate_verdict
 from components.mlflow_client import connect, mlflow_errors
 from components.model_card.card import described
-from components.patience import patient
 from components.registry.tracking import carries, log_evidence, log_figures, tracked
+from components.retries import with_retries
 from components.settings import Settings
 from model.config.folder import complete_config
 from model.data.catalogue import TEXT_TYPES
@@ -64,7 +64,7 @@ class Registration:
         return Registration(**{**fields, "verdict": verdict})
 
 
-@patient
+@with_retries
 def register(
     *,
     run_id: str,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from components.configuration import Configuration
 from components.gate import Verdict, gate_verdict
-from components.report import gallery, judgements, plots, tables
+from components.report import evaluation_charts, gallery, loss_curves, tables
 from model.data.catalogue import Catalogue
 from model.errors import RunError
 from model.files import replaced, write_text
@@ -52,7 +52,7 @@ def render_report(
         "comparison": compared,
         **_quantization(metrics),
         **_pictures(examples, catalogue, neighbours, config),
-        **_charts(out, plots.read_curves(curves), plots.read_curves(baseline_curves), slices, study),
+        **_charts(out, loss_curves.read_curves(curves), loss_curves.read_curves(baseline_curves), slices, study),
         "slices": slices,
         "targets": study["targets"],
         **_validation(validation, _json(Path(catalogue.root).parent / "summary.json")),
@@ -123,17 +123,17 @@ def _charts(
     clip: list[dict[str, Any]],
     slices: dict[str, Any],
     study: dict[str, Any],
-) -> dict[str, list[plots.Chart]]:
+) -> dict[str, list[loss_curves.Chart]]:
     with replaced(out / "curves") as folder:
         folder.mkdir(parents=True)
-        for name, curves in zip(plots.RUNS, (ours, clip), strict=True):
-            plots.write_curves(curves, folder / f"{name}.csv")
+        for name, curves in zip(loss_curves.RUNS, (ours, clip), strict=True):
+            loss_curves.write_curves(curves, folder / f"{name}.csv")
     with replaced(out / "plots") as folder:
         folder.mkdir(parents=True)
         return {
-            "charts": plots.loss_charts(ours, clip, folder),
-            "slice_charts": judgements.slice_charts(slices, folder),
-            "code_charts": judgements.code_charts(study, folder),
+            "charts": loss_curves.loss_charts(ours, clip, folder),
+            "slice_charts": evaluation_charts.slice_charts(slices, folder),
+            "code_charts": evaluation_charts.code_charts(study, folder),
         }
 
 

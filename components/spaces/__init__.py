@@ -1,11 +1,11 @@
-"""Embedding spaces in the feature store: published, kept warm, promoted, retired.
+"""Embedding spaces in the feature store: published, kept online, promoted, retired.
 
-publish.py         a version's quantized vectors become a space, beside the others
-published.py       which spaces there are, and which serves
-warm.py            statistics, tastes and vectors of a space, all of it online
-missing.py         vectors that a space lacks;  index.py  its nearest-neighbour index
-promote.py         what MLflow calls the champion becomes what serves
-switch.py          the one write that moves `pin_ranking`;  roll_back.py  retire.py
-feature_store.py   Feast;  feature_log.py  rows on disk (rows online: serving/online/)
-reference.py       what a space was trained on, for monitoring;  skew.py  offline against online
+publish.py            a version's quantized vectors become a space, beside the others
+published_spaces.py   which spaces there are, and which serves
+materialize.py        statistics, tastes and vectors of a space, all of it online
+embed_missing.py      vectors that a space lacks;  index.py  its nearest-neighbour index
+promote.py            what MLflow calls the champion becomes what serves
+switch.py             the one write that moves `pin_ranking`;  roll_back.py  retire.py
+feature_store.py      Feast;  feature_log.py  rows on disk (rows online: serving/online/)
+drift_reference.py    what a space was trained on, for monitoring;  skew.py  offline against online
 """

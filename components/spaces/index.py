@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 
 from components.settings import Settings
 from components.spaces.config import PromotionConfig
-from components.spaces.places import state_folder
+from components.spaces.paths import state_folder
 from model.embedding.affine import Affine
 from model.embedding.retrieval import CANDIDATES, top_k_of_blocks
 from model.errors import VectorIndexError

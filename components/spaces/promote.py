@@ -13,19 +13,19 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from components.patience import patient
-from components.registry.candidates import RegisteredCandidate, candidate, champion, crown
+from components.registry.candidates import RegisteredCandidate, candidate, champion, set_champion
 from components.registry.versions import CHAMPION, version_of
+from components.retries import with_retries
 from components.settings import Settings
 from components.spaces.config import PromotionConfig
+from components.spaces.embed_missing import embed_all, embed_missing, kept_model, save_history
 from components.spaces.feature_store import apply_objects, feast_errors, open_store
 from components.spaces.index import bring_index_up
-from components.spaces.missing import add_missing, embed_all, kept_model, save_history
-from components.spaces.places import sync_lock
+from components.spaces.materialize import LOCK, Progress, materialize
+from components.spaces.paths import sync_lock
 from components.spaces.publish import bring_up
-from components.spaces.published import published_space, serving_space
+from components.spaces.published_spaces import published_space, serving_space
 from components.spaces.switch import PROMOTE, SYNC, settle, switch
-from components.spaces.warm import LOCK, Progress, warm
 from components.tombstones import source_catalogue
 from model.config.folder import read_config
 from model.errors import RunError
@@ -51,7 +51,7 @@ class Synced:
         write_json(path, asdict(self))
 
 
-@patient
+@with_retries
 def sync(config: PromotionConfig, settings: Settings, report: Progress = lambda fraction, message: None) -> Synced:
     """Brings the champion's space up and lets it serve. Where it does already, what is new in its catalogue is added.
 
@@ -85,11 +85,11 @@ def promote(
     with _alone(settings), feast_errors(settings):
         chosen = candidate(version, settings, reason)
 
-        def crowned() -> bool:
-            crown(version, settings)
+        def set_alias() -> bool:
+            set_champion(version, settings)
             return True
 
-        done = _serve(chosen, config, settings, report, PROMOTE, crowned, reason)
+        done = _serve(chosen, config, settings, report, PROMOTE, set_alias, reason)
         assert done is not None
         return done
 
@@ -138,11 +138,11 @@ def _warmed(
         if (path / "pins").is_dir():
             source = source_catalogue(path, settings)
             model = kept_model(space.name, registration.uri, settings)
-            added = add_missing(space.manifest, source, model, work)
+            added = embed_missing(space.manifest, source, model, work)
             history = save_history(space.manifest, source, read_config(model))
         here = f"{added} Pins had no vector" if history else f"the catalogue {path} is not here, so no Pin was added"
         report(0.2, here)
-        changed, checked = warm(store, space, history, report)
+        changed, checked = materialize(store, space, history, report)
         apply_objects(store, [space.service()])  # a publication may have been killed right before
         return space, added, changed, checked
     finally:

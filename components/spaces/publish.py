@@ -19,14 +19,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from components.patience import patient
 from components.registry.versions import CHAMPION, Registration, announce, passed_gate, version_of
+from components.retries import with_retries
 from components.settings import Settings
+from components.spaces.drift_reference import keep_reference
 from components.spaces.feature_store import apply_objects, delete, feast_errors, open_store
-from components.spaces.places import state_folder
-from components.spaces.reference import keep_reference
+from components.spaces.materialize import LOCK, Progress, SaveHistory, materialize
+from components.spaces.paths import state_folder
 from components.spaces.switch import switch
-from components.spaces.warm import LOCK, Progress, SaveHistory, warm
 from components.tombstones import read_tombstones
 from model.data.catalogue import Catalogue
 from model.data.forgotten import Forgotten
@@ -57,7 +57,7 @@ class Publication:
         write_json(path, asdict(self))
 
 
-@patient
+@with_retries
 def publish(
     quantized: Path,
     prepared: Path,
@@ -110,7 +110,7 @@ def bring_up(
     catalogue = Catalogue(prepared / "catalogue", forgotten)
     pins = catalogue.read("pins", ["pin_id", "created_at"])
     boards = catalogue.read("boards", ["board_id", "pin_id", "saved_at"])
-    changed, checked = warm(store, space, SaveHistory(pins, boards), report)
+    changed, checked = materialize(store, space, SaveHistory(pins, boards), report)
     keep_reference(prepared, space.name, settings)
     manifest.write()
     apply_objects(store, [space.service()])

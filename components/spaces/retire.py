@@ -3,13 +3,13 @@
 from datetime import UTC, datetime
 
 from components.settings import Settings
-from components.spaces import events
-from components.spaces.events import RETIRED, SpaceEvent
+from components.spaces import serving_history
 from components.spaces.feature_store import delete, feast_errors, open_store, writing
-from components.spaces.places import state_folder
-from components.spaces.published import published_space
+from components.spaces.materialize import LOCK
+from components.spaces.paths import state_folder
+from components.spaces.published_spaces import published_space
+from components.spaces.serving_history import RETIRED, SpaceEvent
 from components.spaces.switch import settle
-from components.spaces.warm import LOCK
 from model.errors import StoreError
 from model.files import file_lock, remove
 
@@ -37,5 +37,5 @@ def retire(name: str, settings: Settings, even_rollback: bool = False) -> None:
             remove(path)
         with writing(store):
             time, version = datetime.now(UTC).isoformat(timespec="seconds"), space.manifest.model_version
-            events.append_event(SpaceEvent(time, RETIRED, name, version, None, "retire"), settings)
+            serving_history.append_event(SpaceEvent(time, RETIRED, name, version, None, "retire"), settings)
         remove(space.manifest.file)

@@ -1,14 +1,14 @@
 """Rollback: the space that served before serves again, at once. Its rows are still online, so nothing is embedded or
 built."""
 
-from components.registry.candidates import crown
+from components.registry.candidates import set_champion
 from components.settings import Settings
-from components.spaces import events
-from components.spaces.events import ROLLED_BACK, SpaceEvent
+from components.spaces import serving_history
 from components.spaces.feature_store import feast_errors, open_store
-from components.spaces.published import published_space
+from components.spaces.materialize import read_back
+from components.spaces.published_spaces import published_space
+from components.spaces.serving_history import ROLLED_BACK, SpaceEvent
 from components.spaces.switch import ROLLBACK, settle, switch
-from components.spaces.warm import read_back
 from model.errors import StoreError
 
 SAMPLE = 500  # Pins read back before the switch
@@ -23,10 +23,13 @@ def rollback(settings: Settings) -> SpaceEvent:
         StoreError: nothing served before, its space was retired or is no longer whole, or a store does not answer.
     """
     with feast_errors(settings):
-        store, known = open_store(settings), len(events.read_events(settings))
+        store, known = open_store(settings), len(serving_history.read_events(settings))
         served = settle(store, settings)
-        if len(events.read_events(settings)) > known and events.read_events(settings)[-1].event == ROLLED_BACK:
-            return events.read_events(settings)[-1]  # a rollback that was killed right after the switch
+        if (
+            len(serving_history.read_events(settings)) > known
+            and serving_history.read_events(settings)[-1].event == ROLLED_BACK
+        ):
+            return serving_history.read_events(settings)[-1]  # a rollback that was killed right after the switch
         if len(served) < 2:
             raise StoreError("Nothing served before what serves now; `pinclip promote VERSION` chooses a version.")
         space = published_space(served[-2], settings)
@@ -36,9 +39,9 @@ def rollback(settings: Settings) -> SpaceEvent:
             )
         read_back(store, space, SAMPLE)
 
-        def crowned() -> bool:
-            crown(space.manifest.model_version, settings)
+        def set_alias() -> bool:
+            set_champion(space.manifest.model_version, settings)
             return True
 
-        switch(store, space, settings, ROLLBACK, crowned)
-    return events.read_events(settings)[-1]
+        switch(store, space, settings, ROLLBACK, set_alias)
+    return serving_history.read_events(settings)[-1]

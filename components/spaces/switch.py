@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 
 from components.mlflow_client import connect, mlflow_errors
 from components.settings import Settings
-from components.spaces import events
-from components.spaces.events import PROMOTED, RETIRED, ROLLED_BACK, SERVED, SpaceEvent
+from components.spaces import serving_history
 from components.spaces.feature_store import writing
-from components.spaces.published import published_space, serving_space
+from components.spaces.published_spaces import published_space, serving_space
+from components.spaces.serving_history import PROMOTED, RETIRED, ROLLED_BACK, SERVED, SpaceEvent
 
 if TYPE_CHECKING:
     from feast import FeatureStore
@@ -38,22 +38,25 @@ def switch(
     with writing(store):
         if not still():
             return False
-        now, written = serving_space(settings), [one for one in events.read_events(settings) if one.event != RETIRED]
+        now, written = (
+            serving_space(settings),
+            [one for one in serving_history.read_events(settings) if one.event != RETIRED],
+        )
         if now != space.name:
             store.apply([space.moving_service()])
         last = written[-1] if written else None
         if last is None or last.space != space.name or (last.event == SERVED and by != PUBLISH):
-            served = events.served(written) or [now or space.name]
+            served = serving_history.served(written) or [now or space.name]
             _record(space, [] if served[-1] == space.name else served, settings, by, reason)
         return True
 
 
 def settle(store: "FeatureStore", settings: Settings) -> list[str]:
     """The spaces served one after the other, the last one now; writes down a switch whose event a kill has lost."""
-    now, written = serving_space(settings), events.served(events.read_events(settings))
+    now, written = serving_space(settings), serving_history.served(serving_history.read_events(settings))
     if now and written[-1:] != [now] and (space := published_space(now, settings)):
         switch(store, space, settings, SYNC, lambda: serving_space(settings) == now)
-    return events.served(events.read_events(settings))
+    return serving_history.served(serving_history.read_events(settings))
 
 
 def _record(space: "SpaceObjects", former: list[str], settings: Settings, by: str, reason: str) -> None:
@@ -64,7 +67,7 @@ def _record(space: "SpaceObjects", former: list[str], settings: Settings, by: st
         tag_serving_times(version, "pinclip.promoted_at", time, settings)
         if former and (before := published_space(former[-1], settings)):
             tag_serving_times(before.manifest.model_version, "pinclip.demoted_at", time, settings)
-    events.append_event(
+    serving_history.append_event(
         SpaceEvent(time, kind, space.name, version, former[-1] if former else None, by, reason), settings
     )
 

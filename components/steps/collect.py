@@ -18,8 +18,8 @@ def collect(
         from pathlib import Path
 
         from components.configuration import Configuration
-        from components.monitoring.look import collect
-        from components.monitoring.notice import notify_blind
+        from components.monitoring.catalogue_sample import collect
+        from components.monitoring.notice import notify_unmeasurable
         from components.settings import Settings
         from model.errors import CatalogueError
 
@@ -28,6 +28,6 @@ def collect(
         try:
             look = collect(Path(catalogue), config, Path(collected.path), settings, advance)
         except CatalogueError as error:  # the later steps, which would report it, never start
-            advance(0.1, notify_blind(catalogue, error, config.monitoring, settings))
+            advance(0.1, notify_unmeasurable(catalogue, error, config.monitoring, settings))
             raise
         collected.metadata.update(lineage | {"space": look["space"], "time": look["time"]})

@@ -26,13 +26,13 @@ def compare(
         from pathlib import Path
 
         from components.configuration import given
-        from components.prepared import prepared_folder
-        from components.ray.parts import spread
+        from components.prepared_catalogue import prepared_folder
+        from components.ray.parallel import spread
         from components.registry.champion import compare_with_champion
         from components.settings import Settings
         from model.config import Config
         from model.files import write_json
-        from model.parts import in_turn
+        from model.parallel import in_turn
 
         config = given(Config, locals())
         compared = compare_with_champion(

@@ -21,10 +21,10 @@ def embed(
     with step("embed-baseline" if baseline else "embed"):
         from pathlib import Path
 
-        from components.prepared import prepared_folder
-        from components.ray.parts import spread
+        from components.prepared_catalogue import prepared_folder
+        from components.ray.parallel import spread
         from model.embedding import embedder
-        from model.parts import in_turn
+        from model.parallel import in_turn
 
         folders = prepared_folder(Path(prepared.path)), Path(model.path), Path(vectors.path)
         vectors.metadata["pins"] = embedder.embed(*folders, advance, spread(in_turn, gpu=True))

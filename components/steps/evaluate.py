@@ -29,7 +29,7 @@ def evaluate(
         from pathlib import Path
 
         from components.configuration import given
-        from components.prepared import prepared_folder
+        from components.prepared_catalogue import prepared_folder
         from model.config import Config
         from model.evaluation import evaluate as library
 

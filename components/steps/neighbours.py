@@ -22,11 +22,11 @@ def neighbours(
         from pathlib import Path
 
         from components.configuration import given
-        from components.prepared import prepared_folder
-        from components.ray.parts import spread
+        from components.prepared_catalogue import prepared_folder
+        from components.ray.parallel import spread
         from model.config import Config
         from model.graph import neighbourhood
-        from model.parts import in_threads
+        from model.parallel import in_threads
 
         folders = prepared_folder(Path(prepared.path)), Path(neighbours.path)
         config = given(Config, locals())

@@ -19,7 +19,7 @@ def prepare(
         from pathlib import Path
 
         from components.configuration import given
-        from components.prepared import prepared_into
+        from components.prepared_catalogue import prepared_into
         from components.settings import Settings
         from components.tombstones import source_catalogue
         from model.config import Config

@@ -21,13 +21,13 @@ def publish(
     with step("publish"):
         from pathlib import Path
 
-        from components.prepared import prepared_folder
+        from components.prepared_catalogue import prepared_folder
         from components.registry.versions import Registration
         from components.settings import Settings
-        from components.spaces import outcome, publish
+        from components.spaces import publish, verdict_log
 
         registration = Registration.read(Path(version.path))
         folders = Path(quantized.path), prepared_folder(Path(prepared.path))
         publication = publish.publish(*folders, registration, lineage, Settings(), advance)
         publication.write(Path(published.path))
-        outcome.tell_published(registration, publication, Settings())
+        verdict_log.log_publication(registration, publication, Settings())

@@ -42,10 +42,10 @@ def register(
 
         from components.configuration import Configuration, given
         from components.model_card.card import model_card
-        from components.prepared import prepared_folder
+        from components.prepared_catalogue import prepared_folder
         from components.registry import versions
         from components.settings import Settings
-        from components.spaces import outcome
+        from components.spaces import verdict_log
         from model.files import write_text
 
         config = given(Configuration, locals())
@@ -72,5 +72,5 @@ def register(
             settings=Settings(),
         )
         registration.write(Path(version.path))
-        verdict.metadata.update(outcome.outcome_figures(registration, Settings()))
-        outcome.tell_registered(registration, Settings())
+        verdict.metadata.update(verdict_log.verdict_metrics(registration, Settings()))
+        verdict_log.log_registration(registration, Settings())

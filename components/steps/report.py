@@ -42,7 +42,7 @@ def report(
         from pathlib import Path
 
         from components.configuration import Configuration, given
-        from components.prepared import prepared_folder
+        from components.prepared_catalogue import prepared_folder
         from components.registry.tracking import log_report
         from components.registry.versions import Registration
         from components.report.rendering import render_report

@@ -21,12 +21,12 @@ def retrain(
         from pathlib import Path
 
         from components.configuration import Configuration
-        from components.monitoring.retraining import train_anew
+        from components.monitoring.retraining import submit_training
         from components.settings import Settings
 
         asked, says = Configuration.from_json(config), "No training is started."
         over = json.loads(Path(noticed.path).read_text(encoding="utf-8"))["over"]
         if over and asked.monitoring.retrain and deploy_profile:
-            says = train_anew(catalogue, asked, deploy_profile, Settings())
+            says = submit_training(catalogue, asked, deploy_profile, Settings())
         Path(retrained.path).write_text(says, encoding="utf-8")
         advance(1.0, says)

@@ -36,7 +36,7 @@ def train(
         from pathlib import Path
 
         from components.configuration import given
-        from components.prepared import prepared_folder
+        from components.prepared_catalogue import prepared_folder
         from components.ray import training
         from components.ray.rayjob import training as rayjob_training
         from components.ray.rayjob.settings import is_asked

@@ -23,7 +23,7 @@ def validate(
         from pathlib import Path
 
         from components.configuration import given
-        from components.prepared import prepared_folder
+        from components.prepared_catalogue import prepared_folder
         from model.config import Config
         from model.files import write_json
         from validation.checking import check

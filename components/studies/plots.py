@@ -6,9 +6,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from components.report.plots import CLIP as GREY
-from components.report.plots import MUTED, OURS, RULE, STYLE
-from components.studies.space import Choices, Range, SearchSpace, as_text, setting_value
+from components.report.loss_curves import CLIP as GREY
+from components.report.loss_curves import MUTED, OURS, RULE, STYLE
+from components.studies.search_space import Choices, Range, SearchSpace, as_text, setting_value
 from components.studies.tables import MAIN, TASKS, Groups, mean
 from components.studies.tuning import Scored
 from model.config.arms import CLIP, FULL

@@ -17,7 +17,7 @@ from components.mlflow_client import mlflow_errors
 from components.registry.tracking import carries, tracked
 from components.settings import Settings
 from components.studies.data import StudyData, digest_of
-from components.studies.space import SearchSpace, as_text, setting_value, with_settings
+from components.studies.search_space import SearchSpace, as_text, setting_value, with_settings
 from components.studies.tables import MAIN
 from components.studies.trials import Record, StudyProgress, Trial, run_trials
 from model.config import Config

@@ -17,9 +17,9 @@ import pandas as pd
 from feast import FeatureStore
 
 from examples.ranking.features import EMBEDDING, STATISTICS, WORDS, SharedWords, historical, online, published_at
-from examples.ranking.judging import Bootstrap, K, by_user
 from examples.ranking.latency import CANDIDATES, latency
 from examples.ranking.log import impressions, read_pins, read_saves
+from examples.ranking.metrics import Bootstrap, K, by_user
 from examples.ranking.plot import plot
 from examples.ranking.ranker import fit, score
 from serving.features import Features

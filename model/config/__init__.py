@@ -4,7 +4,7 @@
     Config.from_json(config.to_json())  ==  config
 
 data.py      prepare split graph          network.py   vision text fusion
-training.py  objective train              judging.py   quantization evaluation
+training.py  objective train              evaluation.py quantization evaluation
 tree.py      the tree                     presets.py   the profiles
 
 Settings are kept apart from the modules that use them: those import torch, and compiling or submitting a pipeline must
@@ -12,7 +12,7 @@ not need torch.
 """
 
 from model.config.data import GraphConfig, PrepareConfig, SplitConfig
-from model.config.judging import EvaluationConfig, QuantizationConfig
+from model.config.evaluation import EvaluationConfig, QuantizationConfig
 from model.config.network import FusionConfig, TextConfig, TowerConfig, VisionConfig
 from model.config.presets import PROFILES, clip_baseline, load
 from model.config.training import ObjectiveConfig, TrainConfig

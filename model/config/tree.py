@@ -8,7 +8,7 @@ from typing import Any, Self
 from pydantic import Field
 
 from model.config.data import GraphConfig, PrepareConfig, SplitConfig
-from model.config.judging import EvaluationConfig, QuantizationConfig
+from model.config.evaluation import EvaluationConfig, QuantizationConfig
 from model.config.network import FusionConfig, TextConfig, VisionConfig
 from model.config.overrides import override, refuse_unless, section, with_only
 from model.config.training import ObjectiveConfig, TrainConfig

@@ -26,6 +26,7 @@ import pyarrow.parquet as pq
 
 from model.config import PrepareConfig
 from model.cpus import cpus
+from model.data.boards_and_queries import KnownPins, prepare_boards, prepare_queries
 from model.data.catalogue import Catalogue, CatalogueWriter
 from model.data.cleaning import REPLACEMENT, clean_column, readable
 from model.data.facts import pin_facts, with_copies
@@ -34,7 +35,6 @@ from model.data.images.formats import FORMATS, HEIF_EXTRA
 from model.data.ledger import NO_CONSENT, Ledger
 from model.data.pixels import decode_catalogue
 from model.data.reading import read_table, refused_by_import, table_batches
-from model.data.references import KnownPins, prepare_boards, prepare_queries
 from model.errors import CatalogueError
 from model.files import replaced, write_json
 

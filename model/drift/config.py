@@ -1,4 +1,4 @@
-"""Thresholds of drift, which the sure part of each measure is compared with (model/drift/judging.py)."""
+"""Thresholds of drift, which the sure part of each measure is compared with (model/drift/measures.py)."""
 
 from typing import Annotated
 

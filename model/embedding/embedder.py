@@ -28,7 +28,7 @@ from model.embedding.kernel_cache import keep_few_kernels
 from model.files import remove, replaced, write_json
 from model.network.checkpoint import load_model
 from model.network.text import Texts, encode_texts, pack_texts
-from model.parts import Each, in_turn
+from model.parallel import Each, in_turn
 from model.training.precision import training_dtype
 
 BLOCK = 256  # Pins of one forward pass
@@ -131,7 +131,7 @@ def embed(
 ) -> int:
     """Embeds every Pin and query of a prepared catalogue into the folder above; returns the number of Pins.
 
-    `each` works on the shards (model/parts.py): whoever does must see the three folders.
+    `each` works on the shards (model/parallel.py): whoever does must see the three folders.
     """
     catalogue, done = Catalogue(prepared / "catalogue"), 0
     shards, total = _shards(catalogue), catalogue.count("pins")

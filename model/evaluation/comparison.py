@@ -34,7 +34,7 @@ from model.evaluation.tasks import EvaluationScope, evaluation_scope
 from model.graph.neighbourhood import read_fresh
 from model.graph.splits import fresh_pins, split_pins
 from model.network.checkpoint import load_model
-from model.parts import Each, in_turn
+from model.parallel import Each, in_turn
 
 TIMED = 50  # Pins whose encoding is timed
 INTERVALS = "95 %, percentile bootstrap over the groups that ask, 1,000 draws, the same for both"

@@ -21,7 +21,7 @@ from model.data.catalogue import Catalogue
 from model.files import replaced, write_json
 from model.graph.splits import Split, held_out, split_pins
 from model.graph.walks import Adjacency, Neighbours, random_walk_neighbours
-from model.parts import Each, in_threads
+from model.parallel import Each, in_threads
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ def build(
     report: Callable[[float, str], None] = lambda fraction, message: None,
     each: Each = in_threads,
 ) -> dict[str, Any]:
-    """Writes the folder above and returns its stats; `each` walks the blocks of the graph (model/parts.py)."""
+    """Writes the folder above and returns its stats; `each` walks the blocks of the graph (model/parallel.py)."""
     catalogue = Catalogue(prepared / "catalogue")
     pins = catalogue.read("pins", ["pin_id", "group_id", "created_at"])
     split = split_pins(pins, config.split, config.seed)

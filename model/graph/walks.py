@@ -4,7 +4,7 @@ From every training Pin `walks` walkers hop Pin -> board -> Pin; before each hop
 probability `restart`. A board of n Pins is chosen with weight n ** -damping, so that a popular board, which says
 little, does not swallow the walks. The `top` most visited Pins are the neighbours.
 
-Blocks of Pins are walked side by side, in threads or on a cluster (model/parts.py), each with a random stream of its
+Blocks of Pins are walked side by side, in threads or on a cluster (model/parallel.py), each with a random stream of its
 own. benchmarks/graph_walks.py measures it.
 
 Shape legend: B Pins of a block · W walkers of a block, walks for each Pin · V visits of one Pin, walks * steps
@@ -17,7 +17,7 @@ from functools import partial
 import numpy as np
 
 from model.config import GraphConfig
-from model.parts import Each, in_threads
+from model.parallel import Each, in_threads
 
 BLOCK = 1024  # start Pins walked at once: their walkers fit the processor's cache
 LOW_HALF = (1 << 32) - 1

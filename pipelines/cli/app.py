@@ -179,7 +179,7 @@ def compile_(
 
     It is the one that `pinclip run` runs; the settings become the default of its parameter `config`.
     """
-    from pipelines.cluster.packages import write_package
+    from pipelines.cluster.compilation import write_package
     from pipelines.cluster.profiles import read_profile
     from pipelines.configuration import configuration
 

@@ -16,7 +16,7 @@ from model.files import write_text
 
 def guess_spec(tables: Sequence[Path], spec: Path | None, out: Path | None, root: Path | None) -> None:
     """Prints a first spec for the tables, or writes it to `out`, which must not be there."""
-    from model.sources.importer.guess.writing import guess
+    from model.sources.importer.guess.spec_writer import guess
 
     if spec is not None:
         raise SpecError(f"--guess writes a spec and reads none; take --spec {spec} away, or --guess.")

@@ -51,8 +51,8 @@ def submit(
 ) -> None:
     """Run the whole pipeline once on a cluster."""
     from pipelines.cluster.client import submit
-    from pipelines.cluster.following import Follower
     from pipelines.cluster.profiles import read_profile
+    from pipelines.cluster.run_follower import Follower
     from pipelines.configuration import configuration
 
     config = configuration(profile, params, set_ or [])

@@ -16,9 +16,9 @@ from components.mlflow_client import connect, mlflow_errors
 from components.registry.candidates import FORCED
 from components.report import tables
 from components.settings import Settings
-from components.spaces import events
-from components.spaces.places import state_folder
-from components.spaces.published import published_spaces
+from components.spaces import serving_history
+from components.spaces.paths import state_folder
+from components.spaces.published_spaces import published_spaces
 from model.errors import StoreError
 from serving.space import PIN_EMBEDDING, PIN_RANKING
 
@@ -150,7 +150,7 @@ def _space(version: Any, settings: Settings) -> Iterator[Line]:
 
 
 def _history(version: Any, settings: Settings) -> Iterator[Line]:
-    own = [one for one in events.read_events(settings) if str(one.version) == str(version.version)]
+    own = [one for one in serving_history.read_events(settings) if str(one.version) == str(version.version)]
     for number, one in enumerate(own[-EVENTS:]):
         at = _time(1000 * datetime.fromisoformat(one.time).timestamp())
         yield "" if number else "history", f"{at}, {one.event} by {one.by}"

@@ -14,7 +14,7 @@ from components.monitoring.cooldown import Cooldown
 from components.monitoring.page import drift_headline
 from components.monitoring.retraining import TRAINING
 from components.settings import Settings
-from components.spaces.published import published_spaces
+from components.spaces.published_spaces import published_spaces
 from model.data.catalogue import Catalogue
 from model.errors import PinclipError
 from pipelines.cli.run import run_training

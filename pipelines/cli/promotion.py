@@ -37,7 +37,7 @@ def sync(
     if listen is None:
         once()
         return
-    from pipelines.cli.listening import listen as listen_at
+    from pipelines.cli.webhook_listener import listen as listen_at
 
     listen_at(listen, settings.model_name, once)
 
@@ -92,9 +92,9 @@ def history() -> None:
     from rich.table import Table
 
     from components.settings import Settings
-    from components.spaces import events
+    from components.spaces import serving_history
 
-    found = events.read_events(Settings())
+    found = serving_history.read_events(Settings())
     if not found:
         typer.echo("Nothing has served yet.")
         return

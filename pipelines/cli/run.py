@@ -8,7 +8,7 @@ from typing import Any
 from rich.console import Console
 
 from components.configuration import Configuration
-from components.servers import check_servers
+from components.server_checks import check_servers
 from components.settings import Settings
 from model.data.catalogue import Catalogue
 from model.errors import PinclipError

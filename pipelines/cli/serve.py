@@ -11,14 +11,14 @@ from rich.console import Console
 from components.ray.cluster import ray_cluster
 from components.registry.artifacts import model_folder
 from components.settings import Settings
-from components.spaces.places import state_folder
-from components.spaces.published import published_spaces, serving_space
+from components.spaces.paths import state_folder
+from components.spaces.published_spaces import published_spaces, serving_space
 from model.errors import RunError, StoreError
 from pipelines.local.ports import is_free
 from serving.service.config import TOKEN, Find, Opening, ServiceConfig, SpaceFiles
 from serving.space import SpaceManifest
 
-LOOK = 10.0  # seconds between two looks for the first publication
+POLL_INTERVAL = 10.0  # seconds between two looks for the first publication
 
 
 def serve(names: Sequence[str], host: str, port: int, catalogue: Path | None, wait: bool = False) -> None:
@@ -86,7 +86,7 @@ def _chosen(manifests: dict[str, SpaceManifest], names: Sequence[str]) -> list[s
     return [name for name in manifests if name in names or not names]
 
 
-def wait_for_publication(look: float = LOOK) -> None:
+def wait_for_publication(look: float = POLL_INTERVAL) -> None:
     """Returns once the features of a space serve; prints what it waits for."""
     settings, says = Settings(), ""
     while True:

@@ -14,10 +14,10 @@ from rich.console import Console
 from rich.status import Status
 
 from components.studies.data import StudyData
-from components.studies.pages import ablation_page, scaling_page, tuning_page
+from components.studies.markdown_report import ablation_page, scaling_page, tuning_page
 from components.studies.plots import ablation_plot, scaling_plot, tuning_plot
 from components.studies.scaling import by_pins, scaling_trials
-from components.studies.space import read_space
+from components.studies.search_space import read_space
 from components.studies.tables import MAIN, study_figures, trials_by_name
 from components.studies.trials import Record, StudyProgress, Trial, run_trials
 from components.studies.tuning import Search

@@ -9,7 +9,7 @@ A profile's `retries` give the number and the waits. Which ends count is Argo's 
 
 `Always` is both. With it the default `limit` has to be 0: Argo gives these defaults to every template, and a DAG that
 is tried again runs all its steps again, each with its own retries; a step's own count takes the place of the 0. What no
-second try fixes is told to Argo by components/last_word.py.
+second try fixes is told to Argo by components/termination_message.py.
 """
 
 from dataclasses import dataclass

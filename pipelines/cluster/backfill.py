@@ -15,8 +15,8 @@ from pathlib import Path
 from model.errors import ClusterError, ConfigError
 from pipelines.cluster.checks import check_profile
 from pipelines.cluster.client import Cluster
-from pipelines.cluster.following import DONE, ENDED, PAUSE, Follower
 from pipelines.cluster.profiles import read_profile
+from pipelines.cluster.run_follower import DONE, ENDED, PAUSE, Follower
 from pipelines.cluster.schedule_file import Schedule, Wanted, read_schedules, wanted_at
 
 LIMIT = 400  # runs

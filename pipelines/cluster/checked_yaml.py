@@ -8,7 +8,7 @@ from typing import Any, TypeVar, Union, get_args, get_origin
 import yaml
 from pydantic import ValidationError
 
-from components.pods import StrictModel
+from components.kubernetes_types import StrictModel
 from model.errors import ConfigError
 
 Whole = TypeVar("Whole", bound=StrictModel)

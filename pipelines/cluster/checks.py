@@ -8,10 +8,10 @@ from contextlib import suppress
 
 from model.errors import ClusterError
 from pipelines.cluster.argo_retries import ADVICE, policy
-from pipelines.cluster.claims import unbound
 from pipelines.cluster.kubernetes_view import Hidden, Object, View, view
 from pipelines.cluster.profiles import DeployProfile, Step
 from pipelines.cluster.versions import installed, too_old
+from pipelines.cluster.volume_claims import unbound
 
 LABELS = {  # of the namespace
     "app.kubernetes.io/part-of": "kubeflow-profile",  # KFP's object store lets these in (seaweedfs-networkpolicy.yaml)

@@ -18,7 +18,7 @@ from model.data.catalogue import Catalogue
 from model.errors import ClusterError, ConfigError, PinclipError
 from pipelines.cluster.access import Access, health, http_refusal, reason
 from pipelines.cluster.checks import check_profile
-from pipelines.cluster.packages import Package, package
+from pipelines.cluster.compilation import Package, package
 from pipelines.cluster.profiles import DeployProfile
 from pipelines.lineage import lineage, run_identity, unread_lineage
 

@@ -10,10 +10,10 @@ from model.errors import PinclipError
 from pipelines.cluster.argo_retries import ADVICE, policy
 from pipelines.cluster.checks import absent_labels, labelling, missing
 from pipelines.cluster.client import Cluster
-from pipelines.cluster.following import STARTING, waits
+from pipelines.cluster.compilation import PIPELINES
 from pipelines.cluster.kubernetes_view import Hidden, View, view
-from pipelines.cluster.packages import PIPELINES
 from pipelines.cluster.profiles import DeployProfile
+from pipelines.cluster.run_follower import STARTING, waits
 from pipelines.cluster.versions import OPERATORS, installed, needed, numbers, too_old
 from pipelines.local.doctor import Check
 

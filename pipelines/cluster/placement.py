@@ -10,9 +10,9 @@ from kfp.dsl.pipeline_context import Pipeline
 from kfp.dsl.structures import RetryPolicy
 from kubernetes.utils.quantity import parse_quantity
 
-from components.patience import VARIABLE as RETRIES
-from components.pods import Secret, duration_seconds
+from components.kubernetes_types import Secret, duration_seconds
 from components.ray.rayjob.settings import VARIABLE
+from components.retries import VARIABLE as RETRIES
 from model.errors import ConfigError
 from pipelines.cluster.profiles import DeployProfile, Step, Volume
 

@@ -8,8 +8,7 @@ from pathlib import Path
 
 from pydantic import Field, model_validator
 
-from components.patience import Waits
-from components.pods import (
+from components.kubernetes_types import (
     Cpu,
     Duration,
     Folder,
@@ -22,6 +21,7 @@ from components.pods import (
     duration_seconds,
 )
 from components.ray.rayjob.settings import RayJob
+from components.retries import RetrySchedule
 from model.errors import ConfigError
 from pipelines.cluster.checked_yaml import read_checked
 from pipelines.lineage import CODE
@@ -35,7 +35,7 @@ class Resources(StrictModel):
     memory: Memory | None = None
 
 
-class Retries(Waits):
+class Retries(RetrySchedule):
     """Retries of a failed step by Argo, and inside the step while a server does not answer."""
 
     total: Duration | None = None  # from the first try's start to the last one's end; left out: time for all of them

@@ -12,11 +12,11 @@ from typing import Annotated, Any
 from cronsim import CronSim, CronSimError
 from pydantic import AfterValidator, Field
 
-from components.pods import KubernetesName, StrictModel
+from components.kubernetes_types import KubernetesName, StrictModel
 from model.config import Config
 from model.errors import ConfigError
 from pipelines.cluster.checked_yaml import read_checked
-from pipelines.cluster.packages import Package, package
+from pipelines.cluster.compilation import Package, package
 from pipelines.cluster.profiles import DeployProfile, read_profile
 from pipelines.configuration import from_tree
 from pipelines.lineage import unread_lineage
@@ -44,7 +44,7 @@ def _nothing_to_fill_in(arguments: dict[str, Any]) -> dict[str, Any]:
 
 
 class Schedule(StrictModel):
-    pipeline: str  # a name of pipelines/cluster/packages.py
+    pipeline: str  # a name of pipelines/cluster/compilation.py
     cron: Annotated[str, AfterValidator(_six_fields)]
     deploy_profile: str = "cluster"
     settings: dict[str, Any] = Field(default_factory=dict)  # as in params.yaml: a profile, and what differs from it

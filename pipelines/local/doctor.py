@@ -14,13 +14,13 @@ from packaging.requirements import Requirement
 from rich.console import Console
 from rich.table import Table
 
-from components.servers import answering
+from components.server_checks import answering
 from components.settings import Settings
 from model.config import Config
 from model.cpus import cpus
 from model.errors import RunError, StoreError
 from pipelines.lineage import CODE, git_revision
-from pipelines.local import loads
+from pipelines.local import import_checks
 from pipelines.local.ports import MLFLOW, is_free
 
 PYTHON = ((3, 11), (3, 13))  # the first and the last that the lock is for
@@ -53,7 +53,7 @@ def all_checks(config: Config) -> Iterator[Check]:
     yield python(sys.version_info[:3])
     yield packages()
     yield check_lock(CODE / "requirements.lock")
-    yield imports(loads.problem())
+    yield imports(import_checks.problem())
     yield ray_cpus(config, cpus())
     yield check_free(
         "memory", memory_bytes() / GIB, warn=6, fail=3, advice="close other programs, or use a larger machine"
@@ -121,7 +121,9 @@ def imports(problem: str) -> Check:
         return Check("imports", "fail", problem, "unset PYTHONPATH, whose modules come before the environment's")
     if problem:
         return Check("imports", "fail", problem, "remove .venv, then make setup")
-    return Check("imports", "ok", f"{', '.join(loads.PACKAGES[:4])} and {len(loads.PACKAGES) - 4} more load")
+    return Check(
+        "imports", "ok", f"{', '.join(import_checks.PACKAGES[:4])} and {len(import_checks.PACKAGES) - 4} more load"
+    )
 
 
 def ray_cpus(config: Config, cpus: int) -> Check:

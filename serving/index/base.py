@@ -1,4 +1,4 @@
-"""The immutable rows of an index: a faiss structure and the Pin of each row. Changes are kept beside it (side.py).
+"""The immutable rows of an index: a faiss structure and the Pin of each row. Changes lie beside it (side_table.py).
 
 A row whose Pin was changed or deleted later stays where it is and is no longer found: it is dead. merged() appends the
 rows that are new, or, where too many are dead, builds all anew.

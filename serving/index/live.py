@@ -7,7 +7,7 @@
     PinIndex.open(folder, "v7")
 
 Any number of threads may read while others write: a reader takes one State and keeps it. Changes go to a small table
-that is searched exactly (serving/index/side.py); save() merges it. Changes that were not saved are lost when the
+that is searched exactly (serving/index/side_table.py); save() merges it. Changes that were not saved are lost when the
 process ends.
 
 Shape legend: N vectors · Q queries · K results · E vector dimension
@@ -26,7 +26,7 @@ from serving.index import storage
 from serving.index.base import Base
 from serving.index.checks import checked_codes, checked_ids, checked_times, checked_vectors
 from serving.index.config import IndexConfig
-from serving.index.side import DELETED, PinChange
+from serving.index.side_table import DELETED, PinChange
 from serving.index.state import State
 from serving.rows import VectorRows, joined, newest_each
 from serving.space import SpaceManifest

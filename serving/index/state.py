@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 
 from serving.index.base import Base
-from serving.index.side import DELETED, Side
+from serving.index.side_table import DELETED, SideTable
 
 NOWHERE = -1
 
@@ -21,14 +21,14 @@ NOWHERE = -1
 @dataclass(frozen=True)
 class State:
     base: Base
-    side: Side
+    side: SideTable
     living_N: np.ndarray
     living_M: np.ndarray
     selector: faiss.IDSelector | None  # the living rows of the base; None: all
 
     @staticmethod
     def of(base: Base, deleted: Mapping[str, int]) -> "State":
-        living_N, side = base.living(), Side(base.structure.affine, deleted)
+        living_N, side = base.living(), SideTable(base.structure.affine, deleted)
         return State(base, side, living_N, np.empty(0, dtype=bool), _selector(living_N))
 
     def ids(self) -> set[str]:

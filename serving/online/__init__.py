@@ -5,7 +5,7 @@
         values = read(entity_keys("pin_id", ids))
 
 Redis and SQLite have a module that is faster than Feast; any other store that Feast knows works through Feast itself
-(others.py). To make another one fast, add its module and name it in MODULES.
+(generic.py). To make another one fast, add its module and name it in MODULES.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -14,7 +14,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 from model.errors import StoreError
-from serving.online import others, redis, sqlite
+from serving.online import generic, redis, sqlite
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -63,4 +63,4 @@ def answering(store: "FeatureStore") -> Iterator[None]:
 
 
 def _module(store: "FeatureStore") -> ModuleType:
-    return MODULES.get(store.config.online_store.type, others)
+    return MODULES.get(store.config.online_store.type, generic)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from serving.online import others
+from serving.online import generic
 from serving.online.feast_bytes import bytes_header, entity_keys, pipelined
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def write_newer(store: "FeatureStore", view: "FeatureView", rows: pa.Table) -> N
     if [field.dtype for field in view.features] == [Bytes]:
         write_vectors(store, view, rows)
     else:
-        others.write_newer(store, view, rows)
+        generic.write_newer(store, view, rows)
 
 
 def write_vectors(store: "FeatureStore", view: "FeatureView", rows: pa.Table) -> None:

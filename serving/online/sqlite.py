@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from contextlib import closing
 from typing import TYPE_CHECKING
 
-from serving.online.others import write_newer
+from serving.online.generic import write_newer
 
 if TYPE_CHECKING:
     from feast import FeatureStore

@@ -13,7 +13,7 @@ from model.errors import PinclipError, RerankError, StoreError
 from serving.service.messages import PinIn, PinsIn, Problem, RerankIn, SearchIn
 from serving.service.reading import RequestRefused
 from serving.service.routes import Routes
-from serving.service.served import Served
+from serving.service.served_spaces import ServedSpaces
 
 PAGE = Path(__file__).resolve().parents[1] / "page"
 PAGE_FILES = {"/": "index.html", "/app.js": "app.js", "/style.css": "style.css"}
@@ -24,7 +24,7 @@ STATUSES: dict[int | str, dict[str, Any]] = {
 }
 
 
-def api(served: Served, is_ready: Callable[[], bool]) -> FastAPI:
+def api(served: ServedSpaces, is_ready: Callable[[], bool]) -> FastAPI:
     app = FastAPI(title="pinclip", version="1", docs_url=None, redoc_url=None, responses=STATUSES)
     routes = Routes(served)
     app.post("/v1/pins", openapi_extra=_body(PinsIn, PinIn))(routes.add_pins)
@@ -39,7 +39,7 @@ def api(served: Served, is_ready: Callable[[], bool]) -> FastAPI:
     return app
 
 
-def _add_health(app: FastAPI, served: Served, is_ready: Callable[[], bool]) -> None:
+def _add_health(app: FastAPI, served: ServedSpaces, is_ready: Callable[[], bool]) -> None:
     @app.get("/health/live")
     async def live() -> dict[str, bool]:
         """The process answers."""

@@ -17,7 +17,7 @@ from ray.serve.config import BackpressureConfig
 from serving.service.api import api
 from serving.service.config import Find, Opening, ServiceConfig
 from serving.service.guard import Guard
-from serving.service.served import Served
+from serving.service.served_spaces import ServedSpaces
 
 NAME = "pinclip"
 QUIET = {"log_level": "WARNING", "enable_access_log": False}  # /metrics counts
@@ -28,7 +28,7 @@ SPARE = 32  # requests beyond those at work that get as far as the guard, which 
 @serve.ingress()
 class PinServer:
     def __init__(self, opening: Opening | Find, config: ServiceConfig) -> None:
-        self.served = Served(config)
+        self.served = ServedSpaces(config)
         self.find = None if isinstance(opening, Opening) else opening
         if isinstance(opening, Opening):
             self.served.open(opening)

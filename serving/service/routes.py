@@ -12,11 +12,11 @@ from model.diversification.config import DiversificationConfig
 from model.embedding.affine import unit_length
 from serving.service.messages import Found, PinOut, PinsOut, RerankIn, RerankOut, Results, SearchIn, SpaceOut, SpacesOut
 from serving.service.reading import RequestRefused, new_pin, parsed, pins_of, request_pixels, words
-from serving.service.served import Served, ServedSpace
+from serving.service.served_spaces import ServedSpace, ServedSpaces
 
 
 class Routes:
-    def __init__(self, served: Served) -> None:
+    def __init__(self, served: ServedSpaces) -> None:
         self.served, self.config = served, served.config
 
     async def add_pins(self, request: Request, space: str | None = None) -> PinsOut:

@@ -55,7 +55,7 @@ def test_any_other_error_is_a_bug_and_names_its_type(events):
 def test_kubernetes_is_told_the_last_word_and_whether_trying_again_helps(tmp_path, monkeypatch, error, says):
     """Argo shows it, and may be told to read the mark; a machine that is no pod has no such file and gets none."""
     log = tmp_path / "termination-log"
-    monkeypatch.setenv("PINCLIP_LAST_WORD", str(log))
+    monkeypatch.setenv("PINCLIP_TERMINATION_MESSAGE", str(log))
     for there in (False, True):
         if there:
             log.touch()
@@ -128,7 +128,7 @@ def test_the_peak_of_a_step_is_that_of_whoever_spoke_for_it(tmp_path):
 
 def test_a_worker_speaks_for_its_step(events, tmp_path):
     with step("train"):
-        code = "from components import progress; progress.speak_for('train', %r); progress.advance(0.5)"
+        code = "from components import progress; progress.set_current_step('train', %r); progress.advance(0.5)"
         command = [sys.executable, "-c", code % str(tmp_path / "events.jsonl")]
         subprocess.run(command, env=os.environ | {"PINCLIP_EVENTS": ""}, check=True, timeout=60)
     assert [(e["step"], e["event"]) for e in events()] == [("train", e) for e in ("start", "progress", "end")]

@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 from components.configuration import load
-from components.report import gallery, plots, tables
+from components.report import gallery, loss_curves, tables
 from components.report.rendering import render_report
 from model.errors import RunError
 
@@ -272,7 +272,7 @@ def test_a_picture_that_does_not_open_or_is_not_there_is_none(catalogue_of):
 
 
 def test_a_chart_takes_the_colours_and_the_typeface_of_the_page(tmp_path):
-    charts = plots.loss_charts([{"step": 0, "image_text": 1.0}, {"step": 9, "image_text": 0.5}], [], tmp_path)
+    charts = loss_curves.loss_charts([{"step": 0, "image_text": 1.0}, {"step": 9, "image_text": 0.5}], [], tmp_path)
     assert [chart.title for chart in charts] == ["Image – text"]
     assert "var(--ours)" in charts[0].svg
     assert "font-family" not in charts[0].svg

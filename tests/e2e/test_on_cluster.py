@@ -10,9 +10,9 @@ from typer.testing import CliRunner
 
 from pipelines.cli.app import app
 from tests.e2e.on_cluster import __main__ as command
-from tests.e2e.on_cluster import runs, schedules, site, steps, telling
+from tests.e2e.on_cluster import cluster_clients, end_delay, runs, schedules, steps
 from tests.e2e.on_cluster.__main__ import STEPS, main
-from tests.e2e.played_cluster import Played, deployment
+from tests.e2e.simulated_cluster import Played, deployment
 
 pytestmark = [
     pytest.mark.skipif(shutil.which("kubectl") is None, reason="kubectl is not installed"),
@@ -39,13 +39,13 @@ def on(tmp_path, monkeypatch):
     def pinclip(command, stdin=None, seconds=0.0):
         """In this process, for each start of one takes seconds."""
         if command[0] != runs.PINCLIP:
-            return site.program(command, stdin, seconds)
+            return cluster_clients.program(command, stdin, seconds)
         done = CliRunner().invoke(app, list(command[1:]), catch_exceptions=False)
         assert done.exit_code == 0, done.output
         return done.output
 
     monkeypatch.setattr(steps, "PAUSE", 0.05)
-    monkeypatch.setattr(kfp_server, "NAMESPACE", site.NAMESPACE, raising=False)
+    monkeypatch.setattr(kfp_server, "NAMESPACE", cluster_clients.NAMESPACE, raising=False)
     monkeypatch.setattr(runs, "program", pinclip)
     monkeypatch.setattr(schedules, "program", pinclip)
     monkeypatch.setattr(command, "RUNS", str(tmp_path / "runs"))
@@ -103,7 +103,7 @@ def test_a_cluster_that_is_too_old_is_one_sentence_and_nothing_is_made(on):
     assert code == 1
     assert report["versions"]["said"].startswith("Kueue 0.16.1 is older than 0.17.7. Found: Kubernetes 1.34.4, KFP")
     assert report["overlay"]["said"] == "It needs the step 'versions', which has not passed."
-    assert played.k8s.one("namespaces", site.NAMESPACE) is None
+    assert played.k8s.one("namespaces", cluster_clients.NAMESPACE) is None
     assert played.k8s.all("clusterqueues") == []
 
 
@@ -127,8 +127,8 @@ def test_without_a_default_class_the_only_node_gives_folders_and_delete_clears_t
     volumes = {one["spec"]["claimRef"]["name"]: one["spec"] for one in played.k8s.all("persistentvolumes")}
     assert set(volumes) == {"pinclip-data", "data-redis-0"}
     assert volumes["pinclip-data"]["hostPath"]["path"] == "/var/lib/pinclip-e2e/pinclip-data"
-    claim = played.k8s.one("persistentvolumeclaims", "pinclip-data", site.NAMESPACE)["spec"]
-    (template,) = played.k8s.one("statefulsets", "redis", site.NAMESPACE)["spec"]["volumeClaimTemplates"]
+    claim = played.k8s.one("persistentvolumeclaims", "pinclip-data", cluster_clients.NAMESPACE)["spec"]
+    (template,) = played.k8s.one("statefulsets", "redis", cluster_clients.NAMESPACE)["spec"]["volumeClaimTemplates"]
     assert {claim["storageClassName"], template["spec"]["storageClassName"]} == {
         volumes["pinclip-data"]["storageClassName"]
     }
@@ -161,7 +161,7 @@ def test_a_training_that_hangs_is_told_as_late_and_the_steps_after_it_go_on(on):
     played = Played(hangs=3.0)
     steps_of = ("overlay", "KFP answers", "catalogue", "smoke run", "a training that succeeds at once")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(telling, "SOON", 1.0)
+        patch.setattr(end_delay, "SOON", 1.0)
         code, report = on(played, *only(*steps_of, "services after the first publication"))
     assert code == 1
     assert "told late: train after" in report["a training that succeeds at once"]["said"]
@@ -186,12 +186,15 @@ def test_a_network_that_lets_everybody_in_fails(on):
 
 def test_what_was_there_before_stays(on, capsys):
     played = Played()
-    mine = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": site.NAMESPACE}}
+    mine = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": cluster_clients.NAMESPACE}}
     played.k8s.made(mine)
     assert on(played, *only("overlay"))[0] == 0
     assert on(played, "--delete")[0] == 0
-    assert f"The namespace {site.NAMESPACE} was there before; the overlay in it stays." in capsys.readouterr().out
-    assert played.k8s.one("deployments", "mlflow", site.NAMESPACE) is not None
+    assert (
+        f"The namespace {cluster_clients.NAMESPACE} was there before; the overlay in it stays."
+        in capsys.readouterr().out
+    )
+    assert played.k8s.one("deployments", "mlflow", cluster_clients.NAMESPACE) is not None
 
 
 def test_an_unknown_step_is_one_sentence(on, capsys):

@@ -17,24 +17,24 @@ from manifests import validate
 from tests.e2e.on_cluster import __main__ as command
 from tests.e2e.on_cluster import (
     checks,
-    evidence,
+    cluster_clients,
+    end_delay,
+    failure_details,
     failures,
     interruptions,
     jobs,
+    kfp_access,
     overlay,
     profile,
-    reaching,
     runs,
     steps,
-    telling,
     volumes,
 )
-from tests.e2e.on_cluster import site as site_module
 from tests.e2e.on_cluster.__main__ import main
+from tests.e2e.on_cluster.cluster_clients import Site
 from tests.e2e.on_cluster.report import Report
-from tests.e2e.on_cluster.site import Site
 from tests.e2e.on_cluster.steps import Clock, Failed, NotTried, Outcome, Step, run_all
-from tests.e2e.played_cluster import ended
+from tests.e2e.simulated_cluster import ended
 
 RECORDED = Path(__file__).parents[3] / "shared" / "cluster"
 NOW = datetime(2026, 11, 28, 8, 0, tzinfo=UTC)
@@ -74,7 +74,7 @@ def test_a_wrong_kubeconfig_is_one_sentence_and_leaves_the_last_report(
 ):
     file, state = tmp_path / "kubeconfig", api_server.ApiServer()
     monkeypatch.setenv("KUBECONFIG", str(file))
-    monkeypatch.setattr(site_module, "PAUSE", 0.01)
+    monkeypatch.setattr(cluster_clients, "PAUSE", 0.01)
     monkeypatch.setattr(command, "RUNS", str(tmp_path / "runs"))
     if given == "no kubeconfig at all":
         file.write_text(given)
@@ -146,7 +146,7 @@ def test_an_api_that_is_away_is_asked_again_and_a_refusal_is_not(site, monkeypat
     with pytest.raises(Failed, match=r"Kubernetes refused \(403: a fault that the test has planted\)"):
         site.ask(site.core.read_namespace, "pinclip-lab")
     assert site.ask(site.core.read_namespace, "none", none_for={404}) is None
-    monkeypatch.setattr("tests.e2e.on_cluster.site.AWAY", 0.05)
+    monkeypatch.setattr("tests.e2e.on_cluster.cluster_clients.AWAY", 0.05)
     site.server.broken = [500] * 1000
     with pytest.raises(Failed, match="The Kubernetes API did not answer within"):
         site.ask(site.core.read_namespace, "pinclip-lab")
@@ -231,7 +231,7 @@ def pod(name, *boxes):
 
 
 def watched(*pods):
-    watch = telling.Watch(SimpleNamespace(pods=lambda selector: pods))
+    watch = end_delay.Watch(SimpleNamespace(pods=lambda selector: pods))
     watch.look()
     return watch
 
@@ -240,7 +240,7 @@ def test_told_is_from_the_end_of_the_training_to_the_end_of_its_step():
     step = {"finishedAt": (NOW + timedelta(seconds=70)).isoformat()}
     watch = watched(pod("pinclip-train-0abf718559dc-85hgx-head-sb8zd", box(ended=NOW)), pod("mlflow-1", box(ended=NOW)))
     assert watch.told({"train": step, "train-baseline": step, "embed": step}) == {"train": 70.0}
-    assert telling.late({"train": 70.0, "train-baseline": 5.0}) == ["train after 70 s"]
+    assert end_delay.late({"train": 70.0, "train-baseline": 5.0}) == ["train after 70 s"]
 
 
 def test_a_worker_that_the_kernel_killed_is_seen():
@@ -270,7 +270,7 @@ def test_the_evidence_of_a_pod_is_its_events_what_it_waits_for_and_its_last_line
     event |= {"involvedObject": {"name": "p"}, "type": "Warning", "reason": "Failed", "message": "pull", "count": 4}
     site.server.put(event)
     site.server.logs["pinclip-lab", "p", "side"] = "\n".join(f"line {i}" for i in range(100))
-    found = evidence.of_pods(site, "a=b")
+    found = failure_details.of_pods(site, "a=b")
     assert found[:3] == [
         "p: Warning Failed (4 times): pull",
         "p/main waits: ErrImagePull: no such image",
@@ -361,7 +361,7 @@ def test_the_way_to_kfp_is_kubectls_and_is_opened_again_when_it_ends(site, monke
     )
     program.chmod(0o755)
     monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
-    address = reaching.forwarded(site, "kubeflow", "svc/ml-pipeline", 8888)
+    address = kfp_access.forwarded(site, "kubeflow", "svc/ml-pipeline", 8888)
     port = address.rpartition(":")[2]
     calls = tmp_path / "calls"
     site.clock.until(lambda: calls.read_text().count("\n") > 1, 20, "kubectl was not started again")
@@ -371,6 +371,6 @@ def test_the_way_to_kfp_is_kubectls_and_is_opened_again_when_it_ends(site, monke
 def test_our_own_token_is_made_for_kfp(site):
     if shutil.which("kubectl") is None:
         pytest.skip("kubectl is not installed")
-    assert reaching.token(site) == "token-of-pinclip-e2e-for-pipelines.kubeflow.org"
+    assert kfp_access.token(site) == "token-of-pinclip-e2e-for-pipelines.kubeflow.org"
     (binding,) = site.server.all("rolebindings")
     assert binding["roleRef"]["name"] == "kubeflow-pipelines-edit"

@@ -14,8 +14,8 @@ from feature_home import DIM
 
 from examples.ranking.__main__ import main
 from examples.ranking.features import historical, online, published_at
-from examples.ranking.judging import Bootstrap, by_user
 from examples.ranking.log import OTHERS, impressions, read_pins, read_saves
+from examples.ranking.metrics import Bootstrap, by_user
 from model.config import load
 from model.data.catalogue import Catalogue, CatalogueWriter
 from model.graph.neighbourhood import build, read_edges

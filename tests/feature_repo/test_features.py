@@ -14,7 +14,7 @@ from feature_home import CREATED, DIM, SAVES, prepared, space_manifest
 
 from components.spaces.feature_log import append_rows, read_appended, shards
 from components.spaces.feature_store import bring_online, open_store
-from components.spaces.published import published_space
+from components.spaces.published_spaces import published_space
 from components.spaces.skew import skew
 from feature_repo.ranking_services import SpaceObjects
 from model.data.catalogue import TIME

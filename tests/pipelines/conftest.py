@@ -81,7 +81,7 @@ def quick_stacks():
 @pytest.fixture(scope="session", autouse=True)
 def compiled_once():
     """What is submitted and scheduled is compiled once for all tests: a second each time, of the same text."""
-    from pipelines.cluster.packages import Package, package
+    from pipelines.cluster.compilation import Package, package
 
     known: dict[tuple, Package] = {}
 

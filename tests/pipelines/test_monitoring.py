@@ -12,10 +12,10 @@ import pytest
 import yaml
 
 from components.configuration import load
-from components.monitoring.retraining import train_anew
+from components.monitoring.retraining import submit_training
 from components.settings import Settings
 from model.errors import ClusterError
-from pipelines.cluster.packages import package
+from pipelines.cluster.compilation import package
 from pipelines.cluster.profiles import read_profile
 
 ROOT = Path(__file__).parents[2]
@@ -91,7 +91,7 @@ def home(tmp_path, host, monkeypatch) -> Settings:
 
 
 def test_an_alarm_starts_one_training_in_a_while(home, server):
-    first, second = (train_anew("/data/pins", CONFIG, "cluster", home) for _ in range(2))
+    first, second = (submit_training("/data/pins", CONFIG, "cluster", home) for _ in range(2))
     assert first.startswith("A training was started: http://127.0.0.1:")
     assert second == "A training was started in the last 24 hours; no other is."
     (run,) = server.rows["runs"].values()
@@ -103,18 +103,18 @@ def test_a_training_that_could_not_be_started_is_tried_again(home, server, monke
     with monkeypatch.context() as gone:
         gone.setenv("PINCLIP_KFP_HOST", "http://127.0.0.1:1")
         with pytest.raises(ClusterError, match="does not answer"):
-            train_anew("/data/pins", CONFIG, "cluster", home)
+            submit_training("/data/pins", CONFIG, "cluster", home)
     assert server.rows["runs"] == {}
-    assert train_anew("/data/pins", CONFIG, "cluster", home).startswith("A training was started: ")
+    assert submit_training("/data/pins", CONFIG, "cluster", home).startswith("A training was started: ")
 
 
 def test_where_kfp_runs_a_step_its_compiler_is_gone_and_not_missed(home, server):
     code = f"""
-import components.monitoring.look, components.monitoring.measures, components.monitoring.notice
+import components.monitoring.catalogue_sample, components.monitoring.measures, components.monitoring.notice
 from components.settings import Settings
 from components.configuration import load
-from components.monitoring.retraining import train_anew
-print(train_anew("/data/pins", load("smoke"), "cluster", Settings(home={str(home.home)!r})))
+from components.monitoring.retraining import submit_training
+print(submit_training("/data/pins", load("smoke"), "cluster", Settings(home={str(home.home)!r})))
 """
     step = os.environ | {"_KFP_RUNTIME": "true"}
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=step, capture_output=True, text=True)

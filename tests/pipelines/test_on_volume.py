@@ -12,12 +12,12 @@ from kfp_driver import Driver
 from tiny import TINY, tiny_catalogue
 
 from components.configuration import load
-from components.prepared import FILES
+from components.prepared_catalogue import FILES
 from model.data.catalogue import Catalogue
 from model.data.preparation import prepare
 from model.sources.synthetic.generate import SyntheticConfig, generate
 from pipelines.cluster.client import submit
-from pipelines.cluster.packages import package
+from pipelines.cluster.compilation import package
 from pipelines.cluster.profiles import read_profile
 
 HERE = Path(__file__).parent

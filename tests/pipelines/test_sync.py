@@ -6,7 +6,7 @@ from pathlib import Path
 import yaml
 
 from components.configuration import load
-from pipelines.cluster.packages import package
+from pipelines.cluster.compilation import package
 from pipelines.cluster.profiles import read_profile
 from pipelines.cluster.schedule_file import read_schedules, wanted
 from pipelines.cluster.schedules import SCHEDULES

@@ -9,7 +9,7 @@ import yaml
 
 from components.configuration import load
 from model.config import TRAINED
-from pipelines.cluster.packages import package
+from pipelines.cluster.compilation import package
 from pipelines.cluster.profiles import read_profile
 from pipelines.training import KEPT
 

@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.append(str(ROOT / "setup"))
 import install  # noqa: E402
-from reasons import SetupError, sentence  # noqa: E402
+from error_messages import SetupError, sentence  # noqa: E402
 from torch_source import Choice  # noqa: E402
 
 

@@ -18,7 +18,7 @@ ALONE = 900.0  # seconds without a sign, after which nobody is believed to come 
 
 
 @contextmanager
-def beating(folder: Path) -> Iterator[None]:
+def sending_heartbeats(folder: Path) -> Iterator[None]:
     """Gives a sign now and every BEAT seconds until the block ends. A volume that fails for a while is no matter."""
     ended = threading.Event()
 
@@ -39,7 +39,7 @@ def beating(folder: Path) -> Iterator[None]:
 
 
 @contextmanager
-def ending_when_alone(folder: Path, end: Callable[[], None]) -> Iterator[None]:
+def ending_without_heartbeat(folder: Path, end: Callable[[], None]) -> Iterator[None]:
     """Calls end(), from a thread, once there has been no new sign for ALONE seconds of the block."""
     over = threading.Event()
 

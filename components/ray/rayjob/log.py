@@ -5,8 +5,8 @@ from contextvars import copy_context
 from threading import Event, Thread
 
 from components.ray.rayjob.api import PASSING, Kubernetes
-from components.ray.rayjob.spoken import Ears
-from components.ray.rayjob.verdict import head, submitter_end
+from components.ray.rayjob.job_end import head, submitter_end
+from components.ray.rayjob.progress_log import ProgressReader
 from model.errors import ClusterError
 
 PAUSE = 1.0  # seconds between two looks
@@ -16,15 +16,15 @@ REST = 10.0  # seconds that the rest of the log has to come after the end
 class Log:
     """Reads the log of one Ray cluster at a time; a RayJob that is tried again has a new one."""
 
-    def __init__(self, kubernetes: Kubernetes, ears: Ears) -> None:
-        self.kubernetes, self.ears = kubernetes, ears
+    def __init__(self, kubernetes: Kubernetes, progress: ProgressReader) -> None:
+        self.kubernetes, self.progress = kubernetes, progress
         self._reader: _Reader | None = None
 
     def read(self, ray_cluster: str) -> None:
         """Lets the log of another cluster be; without a name, there is none to read yet."""
         if ray_cluster and (self._reader is None or self._reader.ray_cluster != ray_cluster):
             self.close()
-            self._reader = _Reader(self.kubernetes, ray_cluster, self.ears)
+            self._reader = _Reader(self.kubernetes, ray_cluster, self.progress)
 
     def finish(self) -> None:
         """Waits for the rest of it; the training has ended."""
@@ -39,8 +39,8 @@ class Log:
 
 
 class _Reader:
-    def __init__(self, kubernetes: Kubernetes, ray_cluster: str, ears: Ears) -> None:
-        self.kubernetes, self.ray_cluster, self.ears = kubernetes, ray_cluster, ears
+    def __init__(self, kubernetes: Kubernetes, ray_cluster: str, progress: ProgressReader) -> None:
+        self.kubernetes, self.ray_cluster, self.progress = kubernetes, ray_cluster, progress
         self._last = ""  # time stamp of the last line heard: a stream begins at the beginning
         self.ended = Event()
         # With this context, the thread speaks for the step that started it.
@@ -68,7 +68,7 @@ class _Reader:
         try:
             for stamp, line in self.kubernetes.log(pod, follow):
                 if stamp > self._last:
-                    self.ears.hear(line)
+                    self.progress.read_line(line)
                     self._last = stamp
         except ApiException as error:
             if error.status in (400, 404):  # the container has not started, or its pod has gone

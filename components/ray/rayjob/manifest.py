@@ -8,7 +8,7 @@ import shlex
 from collections.abc import Sequence
 from typing import Any
 
-from components.pods import duration_seconds
+from components.kubernetes_types import duration_seconds
 from components.ray.rayjob.settings import RayJob, RayNode
 
 Object = dict[str, Any]

@@ -15,7 +15,17 @@ import os
 
 from pydantic import Field, ValidationError, model_validator
 
-from components.pods import Cpu, Duration, Folder, Gpu, KubernetesName, Memory, Secret, StrictModel, Toleration
+from components.kubernetes_types import (
+    Cpu,
+    Duration,
+    Folder,
+    Gpu,
+    KubernetesName,
+    Memory,
+    Secret,
+    StrictModel,
+    Toleration,
+)
 from model.errors import ConfigError
 
 VARIABLE = "PINCLIP_RAYJOB"

@@ -13,18 +13,18 @@ from pathlib import Path
 from typing import Any
 
 from components import progress
-from components.ray.rayjob import life
+from components.ray.rayjob import lifecycle
 from components.ray.rayjob.api import Kubernetes
-from components.ray.rayjob.heartbeat import beating
+from components.ray.rayjob.heartbeat import sending_heartbeats
 from components.ray.rayjob.manifest import manifest
+from components.ray.rayjob.progress_log import ProgressReader
 from components.ray.rayjob.settings import RayJob, asked, quantity_value
-from components.ray.rayjob.spoken import Ears
-from components.ray.rayjob.work import SharedFolder, training_refusal
+from components.ray.rayjob.shared_folder import SharedFolder, training_refusal
 from components.ray.training import ReportStep, check_cpus, cpus_needed
 from model.config import Config
 from model.errors import ConfigError, TrainingError
 
-COMMAND = ("python", "-m", "components.ray.rayjob.remote")
+COMMAND = ("python", "-m", "components.ray.rayjob.entrypoint")
 
 
 def train(
@@ -46,7 +46,7 @@ def train(
     pods = pod_count(settings, config)
     step = progress.current_step() or "train"
     name = job_name(step, settings, config, (prepared, neighbours, snapshot))
-    work, kubernetes, ears = SharedFolder(volume, name), Kubernetes(), Ears(report)
+    work, kubernetes, reader = SharedFolder(volume, name), Kubernetes(), ProgressReader(report)
     if work.outcome:  # the step was killed after its training had ended
         kubernetes.delete(name)
         return work.take(out)
@@ -55,14 +55,14 @@ def train(
     command, ray_version = (*COMMAND, str(work.folder)), importlib.metadata.version("ray")
     pod = os.environ.get("KFP_POD_NAME")  # set by KFP in every step
     job = manifest(settings, name, command, pods, ray_version, kubernetes.workflow(pod) if pod else None)
-    with beating(work.folder):
+    with sending_heartbeats(work.folder):
         try:
-            life.complete(kubernetes, job, ears, lambda: work.outcome)
+            lifecycle.complete(kubernetes, job, reader, lambda: work.outcome)
         except TrainingError:
             work.forget_outcome()
             raise
-    if ears.refusal and not work.outcome:
-        raise training_refusal(ears.refusal)
+    if reader.refusal and not work.outcome:
+        raise training_refusal(reader.refusal)
     return work.take(out)
 
 

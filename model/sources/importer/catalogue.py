@@ -25,9 +25,9 @@ from model.sources.importer.report import ImportReport, Quarantine, Tally
 from model.sources.importer.scratch import scratch
 from model.sources.importer.spec.checks import Column
 from model.sources.importer.spec.definition import Annotations, BoardTitles, Lookup, Rows, Spec, Table
-from model.sources.importer.tables.parts import check_name
 from model.sources.importer.tables.stream import Source, open_source, require_rows
-from model.sources.importer.values.keys import Spellings
+from model.sources.importer.tables.table_files import check_name
+from model.sources.importer.values.id_spellings import Spellings
 
 Progress = Callable[[float, str], None]
 

@@ -15,7 +15,7 @@ from model.sources.importer.scratch import Names
 from model.sources.importer.spec.definition import BoardTitles, Rows
 from model.sources.importer.tables.stream import Source, TableBatch, require_rows, scan
 from model.sources.importer.values.cells import BadValue, count, identifier, named, text, word
-from model.sources.importer.values.keys import Spellings, plain_key
+from model.sources.importer.values.id_spellings import Spellings, plain_key
 from model.sources.importer.values.times import time_reader
 
 ROWS = 16_384

@@ -9,7 +9,7 @@ from model.sources.importer.report import Quarantine
 from model.sources.importer.spec.definition import Lookup
 from model.sources.importer.tables.stream import Source, TableBatch, scan
 from model.sources.importer.values.cells import BadValue, identifier, number, word
-from model.sources.importer.values.keys import Spellings
+from model.sources.importer.values.id_spellings import Spellings
 
 ROWS = 16_384
 

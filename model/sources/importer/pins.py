@@ -17,7 +17,7 @@ from model.sources.importer.spec.checks import Column
 from model.sources.importer.spec.definition import Annotations, Lookup, Pins
 from model.sources.importer.tables.stream import Source, TableBatch, scan
 from model.sources.importer.values.cells import BadValue, flag, identifier, named, text, word
-from model.sources.importer.values.keys import Spellings
+from model.sources.importer.values.id_spellings import Spellings
 from model.sources.importer.values.lists import looks_like_a_list, texts
 from model.sources.importer.values.times import time_reader
 

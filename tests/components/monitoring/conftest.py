@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from monitored_world import World
+from monitored_home import World
 
 from components.settings import Settings
 

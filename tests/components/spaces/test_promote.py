@@ -9,16 +9,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 from feature_home import CREATED, Home, quantized, redis_server
-from promoted_pins import champion, crown, serving
+from promoted_pins import champion, serving, set_champion
 
 from components.configuration import load
 from components.settings import Settings
-from components.spaces import events
+from components.spaces import serving_history
 from components.spaces.config import PromotionConfig
 from components.spaces.feature_store import delete, open_store
-from components.spaces.places import state_folder, sync_lock
+from components.spaces.paths import state_folder, sync_lock
 from components.spaces.promote import promote, sync
-from components.spaces.published import published_space
+from components.spaces.published_spaces import published_space
 from components.spaces.retire import retire
 from components.spaces.roll_back import rollback
 from model.errors import ConfigError, RunError, StoreError, VectorIndexError
@@ -48,7 +48,7 @@ def spaces(home, count):
 
 
 def story(home):
-    return [(one.event, one.space, one.former, one.by) for one in events.read_events(home.settings)]
+    return [(one.event, one.space, one.former, one.by) for one in serving_history.read_events(home.settings)]
 
 
 def tags(home, space):
@@ -64,7 +64,7 @@ def served(home, service, pin_id):
 def test_without_a_champion_the_newest_publication_serves_and_with_one_only_sync_moves_it(home):
     first, second = spaces(home, 2)
     assert serving(home) == second
-    crown(home, first)
+    set_champion(home, first)
     assert serving(home) == second
     done = sync(CONFIG, home.settings)
     assert (done.space, done.former, done.checked, serving(home)) == (first, second, 230, first)
@@ -72,7 +72,7 @@ def test_without_a_champion_the_newest_publication_serves_and_with_one_only_sync
     assert serving(home) == first
     assert home.client.get_model_version_by_alias("pinclip", "challenger").version == int(third[1:])
     assert served(home, f"pin_ranking_{third}", "p3") == vectors["p3"]
-    crown(home, third)
+    set_champion(home, third)
     sync(CONFIG, home.settings)
     assert served(home, "pin_ranking", "p3") == vectors["p3"]
     assert story(home) == [
@@ -86,7 +86,7 @@ def test_without_a_champion_the_newest_publication_serves_and_with_one_only_sync
 
 def test_a_second_sync_changes_nothing_and_writes_no_event(home):
     (space,) = spaces(home, 1)
-    crown(home, space)
+    set_champion(home, space)
     sync(CONFIG, home.settings)
     before = story(home)
     assert before[-1] == ("promoted", space, None, "sync")  # it served already, and is the champion now
@@ -98,7 +98,7 @@ def test_a_second_sync_changes_nothing_and_writes_no_event(home):
 
 def test_an_index_that_finds_too_little_is_said_and_nothing_moves(home):
     first, second = spaces(home, 2)
-    crown(home, first)
+    set_champion(home, first)
     of_other = published_space(second, home.settings)
     vectors = of_other.manifest.newest()
     rows = VectorRows(as_ids(vectors.ids.to_pylist()), vectors.codes_NE, np.zeros(230, dtype=np.int64))
@@ -115,7 +115,7 @@ def test_an_index_that_finds_too_little_is_said_and_nothing_moves(home):
 
 def test_two_at_once_one_does_it_and_the_other_says_so(home):
     first, second = spaces(home, 2)
-    crown(home, first)
+    set_champion(home, first)
     told = []
 
     def meanwhile(fraction, message):
@@ -132,11 +132,11 @@ def test_two_at_once_one_does_it_and_the_other_says_so(home):
 
 def test_a_champion_that_changes_meanwhile_is_the_one_that_serves(home):
     first, second, third = spaces(home, 3)
-    crown(home, first)
+    set_champion(home, first)
 
     def meanwhile(fraction, message):
         if message == "index" and champion(home) == first:
-            crown(home, second)
+            set_champion(home, second)
 
     assert sync(CONFIG, home.settings, meanwhile).space == serving(home) == second
     assert [one[1] for one in story(home)] == [first, second, third, second]  # the first never served again
@@ -144,7 +144,7 @@ def test_a_champion_that_changes_meanwhile_is_the_one_that_serves(home):
 
 def test_promote_moves_alias_and_service_together(home):
     first, second = spaces(home, 2)
-    crown(home, second)
+    set_champion(home, second)
     seen = []
     done = promote(int(first[1:]), "", CONFIG, home.settings, lambda f, m: seen.append((champion(home), serving(home))))
     assert (done.space, champion(home), serving(home)) == (first, first, first)
@@ -156,7 +156,7 @@ def test_a_version_that_failed_its_gate_needs_a_reason(home):
     bad = home.registered(passed=False)
     with pytest.raises(StoreError, match=rf"Version {bad.version} failed its gate .*--force REASON"):
         promote(bad.version, "", CONFIG, home.settings)
-    crown(home, bad.space)
+    set_champion(home, bad.space)
     with pytest.raises(StoreError, match="failed its gate"):
         sync(CONFIG, home.settings)
     assert serving(home) == good
@@ -173,10 +173,12 @@ def test_without_a_champion_sync_says_what_to_do(home):
 def test_rollback_brings_nothing_up_and_again_goes_further_back(home, monkeypatch):
     first, second, third = spaces(home, 3)
     for space in (first, second, third):
-        crown(home, space)
+        set_champion(home, space)
         sync(CONFIG, home.settings)
     for name in ("apply_objects", "bring_online"):
-        monkeypatch.setattr(f"components.spaces.warm.{name}", lambda *_: pytest.fail("a rollback brings nothing up"))
+        monkeypatch.setattr(
+            f"components.spaces.materialize.{name}", lambda *_: pytest.fail("a rollback brings nothing up")
+        )
     started = time.monotonic()
     event = rollback(home.settings)
     assert time.monotonic() - started < 20  # under a second on an idle machine
@@ -185,7 +187,7 @@ def test_rollback_brings_nothing_up_and_again_goes_further_back(home, monkeypatc
     assert rollback(home.settings).space == champion(home) == serving(home) == first
     assert tags(home, second)["pinclip.demoted_at"] >= tags(home, second)["pinclip.promoted_at"]
     # The publications before the first champion served too: one rollback for each but the first, and no more.
-    for _ in events.served(events.read_events(home.settings))[1:]:
+    for _ in serving_history.served(serving_history.read_events(home.settings))[1:]:
         rollback(home.settings)
     with pytest.raises(StoreError, match="Nothing served before"):
         rollback(home.settings)
@@ -194,22 +196,22 @@ def test_rollback_brings_nothing_up_and_again_goes_further_back(home, monkeypatc
 def test_a_rollback_that_was_killed_after_the_switch_goes_no_further_the_next_time(home, monkeypatch):
     first, second, third = spaces(home, 3)
     with monkeypatch.context() as killed, pytest.raises(KeyboardInterrupt):
-        killed.setattr("components.spaces.events.append_event", interrupt)
+        killed.setattr("components.spaces.serving_history.append_event", interrupt)
         rollback(home.settings)
     assert (champion(home), serving(home)) == (second, second)
     assert rollback(home.settings).space == champion(home) == serving(home) == second
     assert rollback(home.settings).space == first
-    assert third not in events.served(events.read_events(home.settings))
+    assert third not in serving_history.served(serving_history.read_events(home.settings))
 
 
 def test_rollback_after_a_kill_between_switch_and_event_goes_to_what_served_before(home, monkeypatch):
     (first,) = spaces(home, 1)
-    crown(home, first)
+    set_champion(home, first)
     sync(CONFIG, home.settings)
     second, _ = home.new_space(7)
-    crown(home, second)
+    set_champion(home, second)
     with monkeypatch.context() as killed, pytest.raises(KeyboardInterrupt):
-        killed.setattr("components.spaces.events.append_event", interrupt)
+        killed.setattr("components.spaces.serving_history.append_event", interrupt)
         sync(CONFIG, home.settings)
     assert (serving(home), story(home)[-1][1]) == (second, first)
     rollback(home.settings)
@@ -224,9 +226,9 @@ def interrupt(*_):
 def test_a_rollback_during_a_sync_wins(home):
     first, second, third = spaces(home, 3)
     for space in (first, second):
-        crown(home, space)
+        set_champion(home, space)
         sync(CONFIG, home.settings)
-    crown(home, third)
+    set_champion(home, third)
 
     def meanwhile(fraction, message):
         if message == "index" and champion(home) == third:
@@ -238,7 +240,7 @@ def test_a_rollback_during_a_sync_wins(home):
 
 def test_a_retired_space_is_gone_everywhere_and_the_others_stay(home):
     (old, _), (other, _), (new, vectors) = (home.new_space(seed) for seed in (31, 32, 33))
-    crown(home, new)
+    set_champion(home, new)
     sync(CONFIG, home.settings)
     with pytest.raises(StoreError, match=f"`pin_ranking` serves the space {new}"):
         retire(new, home.settings)
@@ -287,7 +289,7 @@ def test_a_redis_that_goes_in_the_middle_is_one_sentence_and_the_next_call_finis
     with redis_server(tmp_path / "redis") as server:
         home = registry.beside(tmp_path, server.address)
         first, second = spaces(home, 2)
-        crown(home, first)
+        set_champion(home, first)
 
         def meanwhile(fraction, message):
             if "statistics" in message:
@@ -302,7 +304,7 @@ def test_a_redis_that_goes_in_the_middle_is_one_sentence_and_the_next_call_finis
 
 def test_a_full_disk_moves_nothing_and_names_the_file(home, monkeypatch):
     first, second = spaces(home, 2)
-    crown(home, first)
+    set_champion(home, first)
 
     def full(self, folder):
         raise OSError(28, os.strerror(28), str(folder))
@@ -319,9 +321,9 @@ def test_an_event_that_was_cut_off_is_written_anew(home):
     first, second = spaces(home, 2)
     file = home.settings.home / "events.jsonl"
     file.write_bytes(file.read_bytes()[:-9])
-    assert len(events.read_events(home.settings)) == 1
+    assert len(serving_history.read_events(home.settings)) == 1
     rollback(home.settings)
-    assert [one.space for one in events.read_events(home.settings)] == [first, second, first]
+    assert [one.space for one in serving_history.read_events(home.settings)] == [first, second, first]
 
 
 def test_a_publication_never_loses_what_another_writer_of_the_registry_did(home, tmp_path):

@@ -8,30 +8,30 @@ import time
 
 import numpy as np
 import pytest
-from promoted_pins import CONFIG, ModelHome, Reader, champion, crown, serving, settings_of, sync_in_a_child
+from promoted_pins import CONFIG, ModelHome, Reader, champion, serving, set_champion, settings_of, sync_in_a_child
 from served_pins import IDS, TITLES, drawn
 
-from components.spaces import events
-from components.spaces.places import state_folder
+from components.spaces import serving_history
+from components.spaces.paths import state_folder
 from components.spaces.promote import promote, sync
-from components.spaces.published import published_space
+from components.spaces.published_spaces import published_space
 from serving.index import PinIndex
 
 pytestmark = pytest.mark.timeout(900)  # a dozen processes, one after the other
 
 # Where the child dies: a message that the sync reports, or a function whose first call it does not outlive.
 POINTS = [
-    "components.spaces.missing:prepare",
-    "components.spaces.promote:add_missing",
-    "components.spaces.warm:apply_objects",
+    "components.spaces.embed_missing:prepare",
+    "components.spaces.promote:embed_missing",
+    "components.spaces.materialize:apply_objects",
     "components.spaces.feature_store:write_newer",
-    "components.spaces.warm:bring_online",
+    "components.spaces.materialize:bring_online",
     "all equal",
     "serving.index.storage:write_snapshot_files",
     "of the nearest Pins",
     "components.spaces.promote:serving_space",
     "components.spaces.switch:tag_serving_times",
-    "components.spaces.events:append_event",
+    "components.spaces.serving_history:append_event",
     "serves",
 ]
 FORKED = multiprocessing.get_context("forkserver")  # children of a process that has imported all and started nothing
@@ -55,9 +55,9 @@ def child(home, point: str) -> int:
 
 def test_killed_at_any_step_the_next_call_finishes_and_no_reader_sees_a_mixture(home):
     old, new = home.published(1 / 100), home.published(1 / 127)
-    crown(home, old)
+    set_champion(home, old)
     sync(CONFIG, home.settings)
-    crown(home, new)
+    set_champion(home, new)
     home.add_pins([f"later-{i}" for i in range(3)])
     reader, seen, wrong, stop = Reader(home, [old, new], IDS[::7]), [], [], threading.Event()
 
@@ -87,8 +87,11 @@ def test_killed_at_any_step_the_next_call_finishes_and_no_reader_sees_a_mixture(
     switched = POINTS.index("components.spaces.switch:tag_serving_times")
     assert {serving for point, (_, serving) in ends.items() if POINTS.index(point) < switched} == {old}
     assert len(died) >= len(POINTS) - 1, ends  # what is done is not done again: not every point is met
-    assert [(one.event, one.space) for one in events.read_events(home.settings)][-1] == ("promoted", new)
-    assert len([one for one in events.read_events(home.settings) if one.space == new and one.event == "promoted"]) == 1
+    assert [(one.event, one.space) for one in serving_history.read_events(home.settings)][-1] == ("promoted", new)
+    assert (
+        len([one for one in serving_history.read_events(home.settings) if one.space == new and one.event == "promoted"])
+        == 1
+    )
     ids = published_space(new, home.settings).manifest.newest().ids.to_pylist()
     assert sorted(ids) == sorted([*IDS, *(f"later-{i}" for i in range(3))])
     assert len(PinIndex.open(state_folder(new, home.settings) / "index", new)) == len(ids)
@@ -97,7 +100,7 @@ def test_killed_at_any_step_the_next_call_finishes_and_no_reader_sees_a_mixture(
 def test_a_pin_that_came_later_gets_the_vector_of_the_model_and_one_without_consent_none(home):
     space = home.published(1 / 110)
     home.add_pins(["agreed", "refused", "broken"], consent=[True, False, True], image=[drawn(5), drawn(6), b"no image"])
-    crown(home, space)
+    set_champion(home, space)
     done = sync(CONFIG, home.settings)
     assert done.index_recall > 0.99
     stored = published_space(space, home.settings).manifest.newest()
@@ -118,7 +121,7 @@ def test_a_version_that_was_never_published_is_embedded_whole(home):
     assert champion(home) == registration.space
     version = home.client.get_model_version("pinclip", str(registration.version))
     assert version.tags["pinclip.forced"] == "the only one that knows shoes"
-    assert events.read_events(home.settings)[-1].reason == "the only one that knows shoes"
+    assert serving_history.read_events(home.settings)[-1].reason == "the only one that knows shoes"
     space = published_space(registration.space, home.settings)
     stored, affine = space.manifest.newest(), space.manifest.affine
     row = stored.ids.to_pylist().index(IDS[7])

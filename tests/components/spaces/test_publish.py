@@ -11,7 +11,7 @@ import pytest
 from feature_home import CREATED, environment, quantized
 
 from components.spaces.feature_store import open_store
-from components.spaces.warm import read_back
+from components.spaces.materialize import read_back
 from model.errors import StoreError
 from serving.space import manifest_file
 

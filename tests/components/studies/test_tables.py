@@ -2,7 +2,7 @@
 
 import pytest
 
-from components.studies.pages import ablation_page, scaling_page
+from components.studies.markdown_report import ablation_page, scaling_page
 from components.studies.plots import ablation_plot, scaling_plot
 from components.studies.scaling import by_pins
 from components.studies.tables import gain_over, mean, recall_table, study_figures, trials_by_name

@@ -6,9 +6,9 @@ import pytest
 
 from components.mlflow_client import connect
 from components.settings import Settings
-from components.studies.pages import tuning_page
+from components.studies.markdown_report import tuning_page
 from components.studies.plots import tuning_plot
-from components.studies.space import Choices, Range
+from components.studies.search_space import Choices, Range
 from components.studies.tuning import Scored, Search, best_settings, score, tune
 
 

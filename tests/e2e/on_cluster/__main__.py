@@ -21,14 +21,14 @@ from tests.e2e.on_cluster import (
     cleanup,
     failures,
     interruptions,
+    kfp_access,
     overlay,
     promotion,
-    reaching,
     runs,
     schedules,
 )
+from tests.e2e.on_cluster.cluster_clients import ROOT, Site
 from tests.e2e.on_cluster.report import Report, summary
-from tests.e2e.on_cluster.site import ROOT, Site
 from tests.e2e.on_cluster.steps import FAILED, Clock, Failed, Outcome, Step, run_all, say
 
 MINUTES = 45.0
@@ -41,7 +41,7 @@ STEPS = (
     Step("queue", overlay.queue, needs=("versions",)),
     Step("overlay", overlay.apply, needs=("versions", "rights", "storage class")),
     Step("labels and accounts", overlay.accounts, needs=("overlay",)),
-    Step("KFP answers", reaching.reach, needs=("overlay",)),
+    Step("KFP answers", kfp_access.reach, needs=("overlay",)),
     Step("catalogue", catalogue.generate, needs=("overlay",)),
     Step("smoke run", runs.smoke, needs=("labels and accounts", "KFP answers", "catalogue")),
     Step("a training that succeeds at once", failures.success, needs=("smoke run",)),

@@ -1,7 +1,7 @@
 """A catalogue with planted truth, generated into the volume by a Job of the image."""
 
 from tests.e2e.on_cluster import jobs, profile
-from tests.e2e.on_cluster.site import Site
+from tests.e2e.on_cluster.cluster_clients import Site
 
 CATALOGUE = "/data/catalogues/e2e"
 PINS, BOARDS = 400, 60

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from pipelines.cluster.versions import needed
-from tests.e2e.on_cluster.site import ARGO, Site
+from tests.e2e.on_cluster.cluster_clients import ARGO, Site
 from tests.e2e.on_cluster.steps import Failed, NotTried
 
 # part -> (API group that it serves, names of its Deployment, oldest version that will do, whether nothing goes without)

@@ -8,8 +8,8 @@ from collections.abc import Callable
 from typing import Any
 
 from model.errors import PinclipError
-from tests.e2e.on_cluster import overlay, reaching, runs, schedules, volumes
-from tests.e2e.on_cluster.site import MINE, READER, STRANGER, Site, kubectl
+from tests.e2e.on_cluster import kfp_access, overlay, runs, schedules, volumes
+from tests.e2e.on_cluster.cluster_clients import MINE, READER, STRANGER, Site, kubectl
 from tests.e2e.on_cluster.steps import Failed
 
 LEFT = 300.0  # seconds that a namespace has to go
@@ -50,8 +50,8 @@ def _try(site: Site, wrong: list[str], what: str, does: Callable[[], None]) -> N
 
 def _kfp(site: Site) -> None:
     """Ends what runs in our experiments, and takes our recurring runs off; the records of runs stay in KFP."""
-    kfp = reaching.server(site)
-    for name in (reaching.EXPERIMENT, schedules.SCHEDULES):
+    kfp = kfp_access.server(site)
+    for name in (kfp_access.EXPERIMENT, schedules.SCHEDULES):
         experiment = kfp.experiment(name)
         for one in schedules.recurring(kfp, experiment):
             kfp.call(kfp.client.delete_recurring_run, one.recurring_run_id)

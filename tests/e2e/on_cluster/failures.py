@@ -5,11 +5,11 @@ Each end is to be told within a minute.
 
 from datetime import datetime
 
-from tests.e2e.on_cluster import evidence, profile, runs
+from tests.e2e.on_cluster import failure_details, profile, runs
 from tests.e2e.on_cluster.checks import need
-from tests.e2e.on_cluster.site import Object, Site
+from tests.e2e.on_cluster.cluster_clients import Object, Site
+from tests.e2e.on_cluster.end_delay import SOON, Watch, late, shown
 from tests.e2e.on_cluster.steps import Failed
-from tests.e2e.on_cluster.telling import SOON, Watch, late, shown
 
 TOO_LARGE = "train.batch_size=100000"  # Pins a step, of a catalogue of 400: refused by model/training/loop.py
 # 1.6 billion parameters, 6 GB, on a worker of 2 GiB.
@@ -98,4 +98,4 @@ def _time(node: Object) -> datetime:
 def _log(site: Site, run: str, step: str) -> list[str]:
     workflow = runs.flow(site, run)
     pods = runs.pods_of(site, workflow, step) if workflow else []
-    return evidence.log(site, pods[-1].metadata.name, "main") if pods else []
+    return failure_details.log(site, pods[-1].metadata.name, "main") if pods else []

@@ -5,7 +5,7 @@ from typing import Any
 
 from tests.e2e.on_cluster import profile, runs
 from tests.e2e.on_cluster.checks import need
-from tests.e2e.on_cluster.site import Object, Site
+from tests.e2e.on_cluster.cluster_clients import Object, Site
 from tests.e2e.on_cluster.steps import Failed
 
 ENDLESS = "train.epochs=100000"

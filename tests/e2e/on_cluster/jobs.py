@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from pipelines.cluster.profiles import DeployProfile
-from tests.e2e.on_cluster import evidence
-from tests.e2e.on_cluster.site import MINE, Site
+from tests.e2e.on_cluster import failure_details
+from tests.e2e.on_cluster.cluster_clients import MINE, Site
 from tests.e2e.on_cluster.steps import Failed
 
 USER = 10001  # of deploy/Dockerfile
@@ -23,7 +23,7 @@ def run(site: Site, name: str, command: Sequence[str], seconds: float, pod: dict
     site.ask(site.batch.create_namespaced_job, where, manifest(site, name, command, seconds, pod))
     finished(site, name, seconds, where)
     (pod_of_job,) = [one for one in site.pods(f"job-name={name}", where) if one.status.phase == "Succeeded"][:1]
-    return "\n".join(evidence.log(site, pod_of_job.metadata.name, "program", where))
+    return "\n".join(failure_details.log(site, pod_of_job.metadata.name, "program", where))
 
 
 def finished(site: Site, name: str, seconds: float, namespace: str) -> None:
@@ -40,7 +40,10 @@ def finished(site: Site, name: str, seconds: float, namespace: str) -> None:
         return "done" if "Complete" in now else "failed" if "Failed" in now else None
 
     def seen() -> list[str]:
-        return [*evidence.of_object(site, name, namespace), *evidence.of_pods(site, f"job-name={name}", namespace)]
+        return [
+            *failure_details.of_object(site, name, namespace),
+            *failure_details.of_pods(site, f"job-name={name}", namespace),
+        ]
 
     if site.clock.until(ended, seconds, f"The Job {name} in {namespace} did not end", seen) == "failed":
         raise Failed(f"The Job {name} in {namespace} failed.", seen())

@@ -6,9 +6,9 @@ from typing import Any
 
 import yaml
 
-from tests.e2e.on_cluster import evidence, jobs, volumes
+from tests.e2e.on_cluster import failure_details, jobs, volumes
 from tests.e2e.on_cluster.checks import may_account, need
-from tests.e2e.on_cluster.site import MINE, ROOT, Object, Site, kubectl, program
+from tests.e2e.on_cluster.cluster_clients import MINE, ROOT, Object, Site, kubectl, program
 from tests.e2e.on_cluster.steps import Failed
 
 OVERLAY, QUEUE = ROOT / "deploy/kustomize/overlays/lab", ROOT / "deploy/kustomize/queue/lab"
@@ -106,7 +106,7 @@ def ready(site: Site, name: str, seconds: float) -> None:
         return (found.status.ready_replicas or 0) >= wanted and (found.status.updated_replicas or 0) >= wanted
 
     selector = f"app.kubernetes.io/name={short}"
-    site.clock.until(there, seconds, f"{name} did not become ready", lambda: evidence.of_pods(site, selector))
+    site.clock.until(there, seconds, f"{name} did not become ready", lambda: failure_details.of_pods(site, selector))
 
 
 def claims(site: Site) -> list[Any]:
@@ -127,7 +127,7 @@ def accounts(site: Site) -> str:
         secret,
         240,
         f"KFP's profile controller did not make the secret {KFP_SECRET} in {site.namespace}",
-        lambda: evidence.of_pods(site, "app=kubeflow-pipelines-profile-controller", "kubeflow"),
+        lambda: failure_details.of_pods(site, "app=kubeflow-pipelines-profile-controller", "kubeflow"),
     )
     return f"Labels, accounts and the rights of {STEPS} and {SCHEDULED} are as the steps need them."
 

@@ -8,7 +8,7 @@ from typing import Any
 import yaml
 
 from pipelines.cluster.profiles import PROFILES, DeployProfile, read_profile
-from tests.e2e.on_cluster.site import Site
+from tests.e2e.on_cluster.cluster_clients import Site
 
 LAB = PROFILES / "lab.yaml"
 

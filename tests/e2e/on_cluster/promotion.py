@@ -3,14 +3,14 @@
 import json
 from typing import Any
 
-from tests.e2e.on_cluster import evidence, jobs, overlay, profile
+from tests.e2e.on_cluster import failure_details, jobs, overlay, profile
+from tests.e2e.on_cluster.cluster_clients import MINE, READER, STRANGER, Site
 from tests.e2e.on_cluster.schedules import aliases, versions
-from tests.e2e.on_cluster.site import MINE, READER, STRANGER, Site
 from tests.e2e.on_cluster.steps import Failed
 
 SECRET, KEY = "pinclip-encoder", "token"
 LABEL = {"pinclip.dev/reads-features": "true"}
-CROWN = """
+SET_CHAMPION = """
 import sys
 from components.mlflow_client import connect
 from components.settings import Settings
@@ -47,7 +47,7 @@ def promote(site: Site) -> str:
         raise Failed("MLflow has no version that passed its gate.")
     newest = passed[-1]["version"]
     as_sync = jobs.of_step(profile.read(site), "sync", "sync")
-    jobs.run(site, "e2e-crown", ["python", "-c", CROWN, str(newest)], 300, as_sync)
+    jobs.run(site, "e2e-champion", ["python", "-c", SET_CHAMPION, str(newest)], 300, as_sync)
     if (champion := aliases(site).get("champion")) != newest:
         raise Failed(f"The alias champion was set to version {newest} in MLflow, which says {champion}.")
     told = jobs.run(site, "e2e-sync", ["pinclip", "sync", "--profile", "smoke"], 600, as_sync)
@@ -66,7 +66,7 @@ def search(site: Site) -> str:
     def answered() -> dict[str, Any] | None:
         found = asked(site, READER)
         if not found.startswith("FOUND "):
-            last[:] = [found, *evidence.of_pods(site, "app.kubernetes.io/name=encoder")]
+            last[:] = [found, *failure_details.of_pods(site, "app.kubernetes.io/name=encoder")]
             return None
         answer: dict[str, Any] = json.loads(found.removeprefix("FOUND "))
         last[:] = [f"It answers from the space {answer['space']} with {len(answer['results'])} Pins."]

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from model.files import write_json, write_text
-from tests.e2e.on_cluster.site import Site
+from tests.e2e.on_cluster.cluster_clients import Site
 from tests.e2e.on_cluster.steps import FAILED, NOT_TRIED, PASSED, Outcome
 
 MARKS = {PASSED: "passed", FAILED: "**FAILED**", NOT_TRIED: "not tried"}

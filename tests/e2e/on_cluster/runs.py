@@ -7,12 +7,12 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from tests.e2e.on_cluster import evidence, profile
+from tests.e2e.on_cluster import failure_details, profile
 from tests.e2e.on_cluster.catalogue import CATALOGUE
-from tests.e2e.on_cluster.reaching import EXPERIMENT, server
-from tests.e2e.on_cluster.site import ARGO, Object, Site, program
+from tests.e2e.on_cluster.cluster_clients import ARGO, Object, Site, program
+from tests.e2e.on_cluster.end_delay import Watch
+from tests.e2e.on_cluster.kfp_access import EXPERIMENT, server
 from tests.e2e.on_cluster.steps import Failed
-from tests.e2e.on_cluster.telling import Watch
 
 PINCLIP = str(Path(sys.executable).with_name("pinclip"))
 ENDED = ("SUCCEEDED", "FAILED", "CANCELED", "SKIPPED")
@@ -128,7 +128,9 @@ def seen(site: Site, run: str) -> Sequence[str]:
     nodes = (workflow.get("status", {}).get("nodes") or {}).values()
     bad = [one for one in nodes if one.get("phase") in ("Failed", "Error") and one["type"] == "Pod"]
     lines = [f"{one['name']}: {one['phase']}: {one.get('message', '')}" for one in bad[:4]]
-    return [*lines, *evidence.of_pods(site, f"workflows.argoproj.io/workflow={workflow['metadata']['name']}")][:40]
+    return [*lines, *failure_details.of_pods(site, f"workflows.argoproj.io/workflow={workflow['metadata']['name']}")][
+        :40
+    ]
 
 
 def stop(site: Site, run: str) -> None:

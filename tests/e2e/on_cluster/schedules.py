@@ -9,8 +9,8 @@ import yaml
 
 from tests.e2e.on_cluster import jobs, profile, runs
 from tests.e2e.on_cluster.catalogue import CATALOGUE
-from tests.e2e.on_cluster.reaching import EXPERIMENT, server
-from tests.e2e.on_cluster.site import Site, program
+from tests.e2e.on_cluster.cluster_clients import Site, program
+from tests.e2e.on_cluster.kfp_access import EXPERIMENT, server
 from tests.e2e.on_cluster.steps import Failed
 
 NAME = "e2e-twice"

@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 
 from tests.e2e.on_cluster import jobs
-from tests.e2e.on_cluster.site import MINE, Object, Site, kubectl
+from tests.e2e.on_cluster.cluster_clients import MINE, Object, Site, kubectl
 
 CLASS = "pinclip-e2e"  # the name alone binds claim and volume; no StorageClass of it exists
 FOLDER = "/var/lib/pinclip-e2e"  # on the node

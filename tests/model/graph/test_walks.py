@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model import parts
+from model import parallel
 from model.config import GraphConfig
 from model.graph import walks
 from model.graph.walks import Adjacency, random_walk_neighbours
@@ -147,7 +147,7 @@ def test_threads_change_nothing(monkeypatch):
     monkeypatch.setattr(walks, "BLOCK", 2)
     found = []
     for threads in (1, 4):
-        monkeypatch.setattr(parts, "cpus", lambda threads=threads: threads)
+        monkeypatch.setattr(parallel, "cpus", lambda threads=threads: threads)
         found.append(walk(EDGES, walks=200))
     assert found[0] == found[1]
 

@@ -13,7 +13,7 @@ from components.configuration import load
 from components.gate import Verdict
 from components.registry.tracking import log_evidence, log_figures, tracked
 from components.registry.versions import Registration
-from components.spaces import events
+from components.spaces import serving_history
 from model.errors import StoreError
 from pipelines.cli.lineage import show
 from serving.index import IndexConfig, PinIndex
@@ -102,10 +102,10 @@ def test_the_last_three_promotions_of_the_version_are_its_history(home, register
     registration = registered()
     for hour in range(5):
         for version in (registration.version, 9999):
-            event = events.SpaceEvent(
+            event = serving_history.SpaceEvent(
                 f"2026-11-21T0{hour}:30:00+00:00", "promoted", f"v{version}", version, None, "sync"
             )
-            events.append_event(event, home.settings)
+            serving_history.append_event(event, home.settings)
     times = [f"2026-11-21 0{hour}:30 UTC, promoted by sync" for hour in (2, 3, 4)]
     assert shown(capsys, registration.version)["history"] == times
 

@@ -9,7 +9,7 @@ from kfp_driver import Driver
 
 from model.errors import ClusterError, ConfigError
 from pipelines.cluster import backfill as backfills
-from pipelines.cluster import packages
+from pipelines.cluster import compilation
 from pipelines.cluster.backfill import backfill
 
 NIGHTLY = {
@@ -29,7 +29,7 @@ def no_pauses(monkeypatch):
 def tiny(monkeypatch):
     """Two steps, a second to compile nothing of."""
     monkeypatch.syspath_prepend(Path(__file__).parents[1])
-    monkeypatch.setitem(packages.PIPELINES, "tiny", "tiny_pipeline:tiny")
+    monkeypatch.setitem(compilation.PIPELINES, "tiny", "tiny_pipeline:tiny")
     return {"pipeline": "tiny", "cron": "0 0 2 * * *", "deploy_profile": "local", "arguments": {"behaviour": "well"}}
 
 

@@ -14,7 +14,7 @@ from model.errors import ClusterError, ConfigError
 from model.sources.synthetic.generate import SyntheticConfig, generate
 from pipelines.cluster.access import http_refusal
 from pipelines.cluster.client import Cluster, submit
-from pipelines.cluster.packages import package
+from pipelines.cluster.compilation import package
 from pipelines.cluster.profiles import read_profile
 
 RECORDED = Path(__file__).parents[3].parent / "shared" / "cluster"

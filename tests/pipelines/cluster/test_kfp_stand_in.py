@@ -8,7 +8,7 @@ from kfp_driver import Driver, next_name
 
 from components.configuration import load
 from pipelines.cluster.client import Cluster
-from pipelines.cluster.packages import package
+from pipelines.cluster.compilation import package
 from pipelines.cluster.profiles import read_profile
 from pipelines.lineage import unread_lineage
 

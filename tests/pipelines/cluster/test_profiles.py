@@ -8,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from components.configuration import load
-from components.pods import duration_seconds
+from components.kubernetes_types import duration_seconds
 from components.ray.rayjob.settings import VARIABLE, RayJob
 from model.errors import ConfigError
-from pipelines.cluster.packages import package
+from pipelines.cluster.compilation import package
 from pipelines.cluster.profiles import PROFILES, UNBOUNDED, DeployProfile, Retries, Step, read_profile
 
 RAY = "{claim: c, path: /d, head: {cpu: 1, memory: 2Gi}, workers: {cpu: 1, memory: 1Gi}"  # not closed yet

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from kfp_driver import Driver
 
 from model.errors import ClusterError, ConfigError
-from pipelines.cluster import packages
+from pipelines.cluster import compilation
 from pipelines.cluster.schedule_file import read_schedules, wanted
 from pipelines.cluster.schedules import SCHEDULES, Standing, changes, find_recurring_runs, other_account, overview, plan
 
@@ -40,7 +40,7 @@ def apply(host: str, path: Path) -> dict[str, str]:
 def tiny(monkeypatch):
     """A second pipeline to schedule: two parameters, a second to compile nothing of."""
     monkeypatch.syspath_prepend(Path(__file__).parents[1])
-    monkeypatch.setitem(packages.PIPELINES, "tiny", "tiny_pipeline:tiny")
+    monkeypatch.setitem(compilation.PIPELINES, "tiny", "tiny_pipeline:tiny")
     return {"pipeline": "tiny", "cron": "0 0 * * * *", "deploy_profile": "local", "arguments": {"behaviour": "well"}}
 
 

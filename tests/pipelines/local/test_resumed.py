@@ -34,7 +34,7 @@ def root(tmp_path):
 
 def start(root: Path) -> subprocess.Popen[str]:
     environment = os.environ | {"PYTHONPATH": str(HERE), "PINCLIP_HOME": str(root / "home")}
-    command = [sys.executable, str(HERE / "resumed.py"), str(root), CONFIG.to_json()]
+    command = [sys.executable, str(HERE / "run_train_step.py"), str(root), CONFIG.to_json()]
     return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
 

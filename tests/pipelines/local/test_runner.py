@@ -37,7 +37,7 @@ def run_tiny(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
 
 def drive(out: Path, behaviour: str) -> subprocess.Popen[str]:
     environment = os.environ | {"PYTHONPATH": str(HERE), "CI": "1"}
-    command = [sys.executable, str(HERE / "drive.py"), str(out), behaviour]
+    command = [sys.executable, str(HERE / "run_tiny_pipeline.py"), str(out), behaviour]
     return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
 

@@ -9,7 +9,7 @@ from model.errors import StoreError
 from serving.service.api import api
 from serving.service.config import Opening, ServiceConfig
 from serving.service.guard import Guard
-from serving.service.served import Served
+from serving.service.served_spaces import ServedSpaces
 
 SENTENCE = "No space is published in /data/home/feast; run the pipeline first, or set PINCLIP_HOME."
 
@@ -17,7 +17,7 @@ SENTENCE = "No space is published in /data/home/feast; run the pipeline first, o
 @pytest.fixture
 def waiting():
     """(what is served, a client of the application behind its guard)"""
-    served = Served(ServiceConfig())
+    served = ServedSpaces(ServiceConfig())
     guard = Guard(api(served, lambda: True), served.config, served.metrics, lambda: served.waits_for)
     return served, TestClient(guard)
 

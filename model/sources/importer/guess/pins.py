@@ -10,8 +10,8 @@ import yaml
 from model.data.images.formats import ENDINGS
 from model.errors import SpecError
 from model.sources.importer.guess import roles
-from model.sources.importer.guess.lines import commented, quoted, time_lines
 from model.sources.importer.guess.samples import Sample
+from model.sources.importer.guess.spec_lines import commented, quoted, time_lines
 
 
 def pins_table(samples: Sequence[Sample]) -> Sample:

@@ -11,13 +11,13 @@ from typing import Any
 import yaml
 
 from model.errors import SpecError
-from model.sources.importer.guess.lines import commented, quoted
+from model.sources.importer.guess.spec_lines import commented, quoted
 from model.sources.importer.spec.checks import Column
 from model.sources.importer.spec.definition import Table
 from model.sources.importer.spec.dialect import Dialect
 from model.sources.importer.tables.chunks import Chunk
-from model.sources.importer.tables.parts import kind
 from model.sources.importer.tables.stream import first_rows, open_source, table_columns
+from model.sources.importer.tables.table_files import kind
 from model.sources.importer.values.cells import BadValue, text
 
 SAMPLE = 1000  # rows looked at

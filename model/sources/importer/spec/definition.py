@@ -6,14 +6,14 @@ from pathlib import Path
 
 from model.sources.importer.spec.checks import Column
 from model.sources.importer.spec.dialect import Dialect
-from model.sources.importer.spec.where import Where
+from model.sources.importer.spec.row_filter import RowFilter
 
 
 @dataclass(frozen=True)
 class Table:
     label: str  # where it stands in the spec: "pins", "boards[1]", "annotations"
     globs: tuple[str, ...]
-    where: Where | None
+    where: RowFilter | None
     optional: bool
     dialect: Dialect = field(default_factory=Dialect)
 
@@ -70,7 +70,7 @@ class Rows:
 class BoardTitles:
     """Every board's title is a query for the Pins on it, where the board's row passes the filter."""
 
-    where: Where | None
+    where: RowFilter | None
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ docs/specs.md explains every key, with an example each; in short:
 
     pins:
       table: items.parquet              # a glob, a list of globs, a folder of parts: ../tables/parts.py
-      where: licence != "unknown"       # optional: where.py
+      where: licence != "unknown"       # optional: row_filter.py
       pin_id: id
       image: image                      # a column of bytes or of file paths
                                         #   {column: file, folder: images}   paths relative to a folder
@@ -35,7 +35,7 @@ from model.errors import SpecError
 from model.sources.importer.spec.checks import Column, choice, mapping, named_column, text, wrong
 from model.sources.importer.spec.definition import Annotations, BoardTitles, Image, Lookup, Pins, Rows, Spec, Table
 from model.sources.importer.spec.dialect import DIALECT_KEYS, Dialect, read_dialect
-from model.sources.importer.spec.where import Where, parse, parse_mapping
+from model.sources.importer.spec.row_filter import RowFilter, parse, parse_mapping
 from model.sources.importer.spec.yaml_file import read_yaml
 from model.sources.importer.values.lists import LIST_FORMATS
 from model.sources.importer.values.times import check_time_format
@@ -182,7 +182,7 @@ def _table(section: Mapping[str, Any], label: str, base: Dialect) -> Table:
     return Table(label, named, _where(section, label), optional, read_dialect(section, label, base))
 
 
-def _where(section: Mapping[str, Any], label: str) -> Where | None:
+def _where(section: Mapping[str, Any], label: str) -> RowFilter | None:
     if "where" not in section:
         return None
     value = section["where"]

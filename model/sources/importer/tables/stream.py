@@ -16,7 +16,7 @@ from model.sources.importer.tables.columnar import arrow_chunks, arrow_columns, 
 from model.sources.importer.tables.content import check_content
 from model.sources.importer.tables.delimited import csv_chunks, csv_columns
 from model.sources.importer.tables.jsonlines import json_chunks, json_columns
-from model.sources.importer.tables.parts import find_files, folder_columns, kind
+from model.sources.importer.tables.table_files import find_files, folder_columns, kind
 
 
 @dataclass(frozen=True)

@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from components.ray import parts, training
-from components.ray.parts import on_cluster, spread
+from components.ray import parallel, training
+from components.ray.parallel import on_cluster, spread
 from model.config import GraphConfig
 from model.embedding import embedder
 from model.errors import CatalogueError, RunError
 from model.graph.walks import Adjacency, random_walk_neighbours
-from model.parts import in_threads, in_turn
+from model.parallel import in_threads, in_turn
 
 
 @pytest.fixture
@@ -123,7 +123,7 @@ def test_a_mistake_and_a_part_that_always_dies(tmp_path, nodes, monkeypatch):
 
     with pytest.raises(CatalogueError, match=r"^one is no shard; import again\.$"):
         list(on_cluster(refuse, ["one", "two"]))
-    monkeypatch.setattr(parts, "RETRIES", 0)
+    monkeypatch.setattr(parallel, "RETRIES", 0)
     with pytest.raises(RunError, match=r"^A part was lost 1 times with the process or node that worked on it \("):
         list(on_cluster(lambda part: os._exit(1), ["one"]))
 

@@ -19,10 +19,10 @@ from safetensors.torch import load_file
 from tiny import TINY, walked_catalogue
 
 from components import progress
-from components.ray.rayjob import heartbeat, remote, training
+from components.ray.rayjob import entrypoint, heartbeat, training
+from components.ray.rayjob.progress_log import MARK, ProgressReader, write_progress
 from components.ray.rayjob.settings import VARIABLE, asked, is_asked
-from components.ray.rayjob.spoken import MARK, Ears, say
-from components.ray.rayjob.work import SharedFolder
+from components.ray.rayjob.shared_folder import SharedFolder
 from model.config import load
 from model.config.overrides import override
 from model.errors import ConfigError, RunError, TrainingError
@@ -70,7 +70,7 @@ def here(server: KubernetesServer, name: str, pod: str) -> int:
     """Runs the entrypoint in this process, with its output in the submitter's log."""
     said = io.StringIO()
     with contextlib.redirect_stdout(said):
-        remote.main(Path(shlex.split(server.jobs[name]["spec"]["entrypoint"])[-1]))
+        entrypoint.main(Path(shlex.split(server.jobs[name]["spec"]["entrypoint"])[-1]))
     server.write(pod, *said.getvalue().splitlines())
     return 0
 
@@ -101,7 +101,7 @@ def test_the_same_training_as_in_this_process(server, volume, walked, tmp_path, 
 def test_a_mistake_comes_out_as_its_sentence(server, volume, walked, tmp_path, monkeypatch):
     """The entrypoint in this process, without Ray: what is refused is an outcome, and no try is wasted on it."""
     large = override(CONFIG, {"train": {"batch_size": 512}})
-    monkeypatch.setattr(remote.training, "train", lambda *told: fit(*told))
+    monkeypatch.setattr(entrypoint.training, "train", lambda *told: fit(*told))
     server.operator = KubeRay(here)
     with pytest.raises(TrainingError, match=r"^train\.batch_size is 512, but there are \d+ training Pins; choose"):
         training.train(*walked, tmp_path / "model", large, print)
@@ -110,7 +110,7 @@ def test_a_mistake_comes_out_as_its_sentence(server, volume, walked, tmp_path, m
 
 def test_a_mistake_in_our_code_comes_out_as_one_sentence_too(server, volume, walked, tmp_path, monkeypatch):
     """KubeRay would only begin it again on another Ray cluster."""
-    monkeypatch.setattr(remote.training, "train", lambda *told: {}["weights"])
+    monkeypatch.setattr(entrypoint.training, "train", lambda *told: {}["weights"])
     server.operator = KubeRay(here)
     with pytest.raises(TrainingError, match=r"^The training broke off \(KeyError: 'weights'\); its log above has the"):
         training.train(*walked, tmp_path / "model", CONFIG, print)
@@ -123,7 +123,7 @@ def test_a_volume_that_the_ray_pods_cannot_write_to_is_told_in_the_log(server, v
     def full(path: Path, text: str) -> None:
         raise OSError(errno.EACCES, "Permission denied")
 
-    monkeypatch.setattr(remote, "write_text", full)
+    monkeypatch.setattr(entrypoint, "write_text", full)
     server.operator = KubeRay(here)
     with pytest.raises(
         RunError, match=r"^The Ray pods cannot write to .* \(Permission denied\); make room there, or let"
@@ -153,7 +153,7 @@ def test_a_rayjob_belongs_to_the_workflow_of_its_step(server, volume, walked, tm
     owner = {"apiVersion": "argoproj.io/v1alpha1", "kind": "Workflow", "name": "w-1", "uid": "u-1", "controller": True}
     server.pods["step"]["metadata"]["ownerReferences"] = [owner]
     monkeypatch.setenv("KFP_POD_NAME", "step")
-    monkeypatch.setattr(remote.training, "train", lambda *told: {}["no matter"])
+    monkeypatch.setattr(entrypoint.training, "train", lambda *told: {}["no matter"])
     server.operator = KubeRay(here)
     with pytest.raises(TrainingError):
         training.train(*walked, tmp_path / "model", CONFIG, print)
@@ -180,7 +180,7 @@ def test_what_a_training_left_counts_for_more_than_its_pods(server, volume, walk
         folder = Path(shlex.split(server.jobs[name]["spec"]["entrypoint"])[-1])
         (folder / "model").mkdir(exist_ok=True)
         (folder / "outcome.json").write_text(json.dumps({"figures": {"steps": 3}}))
-        remote.main(folder)
+        entrypoint.main(folder)
         return 1
 
     server.operator = KubeRay(training_of)
@@ -198,13 +198,13 @@ def test_another_try_forgets_a_refusal_of_the_one_before(server, volume, walked,
         (volume / "rayjobs" / name / "model").mkdir()
         return {"steps": 3}
 
-    monkeypatch.setattr(remote.training, "train", train)
+    monkeypatch.setattr(entrypoint.training, "train", train)
     name = training.job_name("train", asked(), CONFIG, (*walked, None))
     work = SharedFolder(volume, name)
     work.ask(*walked, CONFIG, "train", None, 2)
-    remote.main(work.folder)
+    entrypoint.main(work.folder)
     assert work.outcome == "refusal"
-    remote.main(work.folder)
+    entrypoint.main(work.folder)
     assert work.outcome == "figures"
 
 
@@ -218,7 +218,7 @@ def test_the_next_try_is_not_judged_by_what_this_one_left(server, volume, walked
         (next((volume / "rayjobs").iterdir()) / "model").mkdir()
         return {"steps": 3}
 
-    monkeypatch.setattr(remote.training, "train", train)
+    monkeypatch.setattr(entrypoint.training, "train", train)
     server.operator = KubeRay(here)
     with pytest.raises(TrainingError, match="ran out of memory: OOMKilled, container ray-worker, limit 4Gi"):
         training.train(*walked, tmp_path / "model", CONFIG, print)
@@ -277,28 +277,28 @@ def test_it_waits_for_its_nodes_and_tells_when_they_do_not_come(monkeypatch):
     """A Ray whose second node joins at the third look, and whose third node is dead."""
     looks = iter([[True], [True, False], *[[True, True, False]] * 9])
     monkeypatch.setenv("RAY_ADDRESS", "10.0.0.3:6379")
-    monkeypatch.setattr(remote, "ray_cluster", contextlib.nullcontext)
-    monkeypatch.setattr(remote.time, "sleep", lambda seconds: None)
+    monkeypatch.setattr(entrypoint, "ray_cluster", contextlib.nullcontext)
+    monkeypatch.setattr(entrypoint.time, "sleep", lambda seconds: None)
     monkeypatch.setattr("ray.nodes", lambda: [{"Alive": alive} for alive in next(looks)])
-    remote.await_nodes(2, 60.0)
+    entrypoint.await_nodes(2, 60.0)
     assert len(list(looks)) == 8
     looks = iter([[True, True, False]])
     with pytest.raises(TrainingError, match="Only 2 of 3 nodes of the Ray cluster came up within 0 s"):
-        remote.await_nodes(3, 0.0)
+        entrypoint.await_nodes(3, 0.0)
 
 
 def test_what_is_said_is_heard(capsys, monkeypatch):
-    monkeypatch.setattr("components.ray.rayjob.spoken.last_spoken", [0.0])
+    monkeypatch.setattr("components.ray.rayjob.progress_log.last_written", [0.0])
     for step in (1, 2, 3):
-        say({"step": step, "fraction": step / 3})  # the second comes too soon
+        write_progress({"step": step, "fraction": step / 3})  # the second comes too soon
     heard = []
-    ears = Ears(heard.append)
+    progress = ProgressReader(heard.append)
     lines = capsys.readouterr().out.splitlines()
     for line in lines:
-        ears.hear(f"\x1b[36m(RayTrainWorker pid=1)\x1b[0m {line} [repeated 2x]")
+        progress.read_line(f"\x1b[36m(RayTrainWorker pid=1)\x1b[0m {line} [repeated 2x]")
     assert [point["step"] for point in heard] == [1, 3]
-    ears.hear(f"{MARK}" + '{"step": 4, "fra')  # cut off: a line like any other
-    assert len(heard) == 2 and list(ears.tail) == [f"{MARK}" + '{"step": 4, "fra']
+    progress.read_line(f"{MARK}" + '{"step": 4, "fra')  # cut off: a line like any other
+    assert len(heard) == 2 and list(progress.tail) == [f"{MARK}" + '{"step": 4, "fra']
 
 
 def test_a_training_that_nobody_follows_ends_itself(tmp_path, monkeypatch):
@@ -306,12 +306,12 @@ def test_a_training_that_nobody_follows_ends_itself(tmp_path, monkeypatch):
     monkeypatch.setattr(heartbeat, "BEAT", 0.05)
     monkeypatch.setattr(heartbeat, "ALONE", 0.5)
     ended = threading.Event()
-    with heartbeat.ending_when_alone(tmp_path, ended.set):
-        with heartbeat.beating(tmp_path):
+    with heartbeat.ending_without_heartbeat(tmp_path, ended.set):
+        with heartbeat.sending_heartbeats(tmp_path):
             assert not ended.wait(1.5)
         assert ended.wait(10)
     ended.clear()
-    with heartbeat.ending_when_alone(tmp_path, ended.set):
+    with heartbeat.ending_without_heartbeat(tmp_path, ended.set):
         pass
     assert not ended.wait(1.0)
 
@@ -319,7 +319,7 @@ def test_a_training_that_nobody_follows_ends_itself(tmp_path, monkeypatch):
 def test_a_step_gives_signs_as_long_as_it_follows(tmp_path, monkeypatch):
     monkeypatch.setattr(heartbeat, "BEAT", 0.02)
     signs = set()
-    with heartbeat.beating(tmp_path):
+    with heartbeat.sending_heartbeats(tmp_path):
         while len(signs) < 4:
             time.sleep(0.01)
             signs.add((tmp_path / heartbeat.FILE).read_text() if (tmp_path / heartbeat.FILE).exists() else "")
@@ -331,10 +331,10 @@ def test_a_step_gives_signs_as_long_as_it_follows(tmp_path, monkeypatch):
 ALONE = """
 import sys, time
 from pathlib import Path
-from components.ray.rayjob import heartbeat, remote
+from components.ray.rayjob import entrypoint, heartbeat
 heartbeat.ALONE, heartbeat.BEAT = 0.2, 0.02
-remote._outcome = lambda folder: time.sleep(60)
-remote.main(Path(sys.argv[1]))
+entrypoint._outcome = lambda folder: time.sleep(60)
+entrypoint.main(Path(sys.argv[1]))
 """
 
 

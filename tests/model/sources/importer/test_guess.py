@@ -14,7 +14,7 @@ from model.data.catalogue import Catalogue
 from model.errors import SpecError
 from model.sources.importer.catalogue import import_catalogue
 from model.sources.importer.guess.samples import read_samples
-from model.sources.importer.guess.writing import guess
+from model.sources.importer.guess.spec_writer import guess
 from model.sources.importer.spec.reading import load_spec
 
 SHARED = Path(__file__).parents[5] / "shared" / "data"

@@ -8,7 +8,7 @@ import pytest
 from model.sources.importer import scratch as module
 from model.sources.importer.pairs import Seen
 from model.sources.importer.scratch import Names, scratch
-from model.sources.importer.values.keys import Spellings
+from model.sources.importer.values.id_spellings import Spellings
 
 
 @pytest.fixture(params=[3, 10_000])

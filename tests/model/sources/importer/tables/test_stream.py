@@ -18,7 +18,7 @@ from model.sources.importer.report import Quarantine
 from model.sources.importer.spec.checks import Column
 from model.sources.importer.spec.definition import Table
 from model.sources.importer.spec.dialect import Dialect
-from model.sources.importer.spec.where import parse
+from model.sources.importer.spec.row_filter import parse
 from model.sources.importer.tables.stream import open_source, require_rows, scan
 
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from model.sources.importer.values.cells import BadValue, count, flag, number, text, word
-from model.sources.importer.values.keys import Spellings
+from model.sources.importer.values.id_spellings import Spellings
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,24 @@
+"""Paths of what promotion keeps outside Feast.
+
+<home>/events.jsonl             which space `pin_ranking` served, and when (components/spaces/serving_history.py)
+<home>/serving/<space>/index    the space's index, as `pinclip serve` opens it
+<home>/serving/<space>/model    its model folder, once a Pin had to be embedded
+<home>/serving/<space>/reference    what it was trained on, for monitoring (components/spaces/drift_reference.py)
+<home>/sync.lock                held by the sync that is at work
+"""
+
+from pathlib import Path
+
+from components.settings import Settings
+
+
+def events_file(settings: Settings) -> Path:
+    return settings.home / "events.jsonl"
+
+
+def state_folder(space: str, settings: Settings) -> Path:
+    return settings.home / "serving" / space
+
+
+def sync_lock(settings: Settings) -> Path:
+    return settings.home / "sync.lock"

@@ -1,0 +1,136 @@
+"""The spaces that a service holds, and the batches of their requests: requests that wait at the same time are encoded
+together.
+
+A batch starts at once. While it is at work the next one fills, so that batches grow with the load and a single request
+does not wait.
+
+Shape legend: N Pins · S image side · E vector dimension
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
+
+import numpy as np
+from ray import serve
+
+from model.errors import PinclipError
+from serving.encoder.inputs import PinTexts
+from serving.service.config import Find, Opening, ServiceConfig, SpaceFiles
+from serving.service.metrics import ServiceMetrics
+from serving.service.pictures import Pictures
+from serving.service.ranking import Ranking
+from serving.service.reading import RequestRefused
+from serving.service.space import Accepted, NewPin, PinSpace
+
+R = TypeVar("R")
+
+
+class ServedSpace:
+    def __init__(self, space: PinSpace, config: ServiceConfig) -> None:
+        self.space = space
+        batched = serve.batch(max_batch_size=config.batch, batch_wait_timeout_s=0.0)
+        # One decorated function for each space: Ray keeps one queue a function, not one an object.
+        self.accept: Callable[[NewPin], Any] = batched(self._accept)
+        self.words: Callable[[str], Any] = batched(self._words)
+        self.picture: Callable[[np.ndarray], Any] = batched(self._picture)
+        self._threads = ThreadPoolExecutor(3)  # one for each kind of batch: of each kind one is at work at a time
+
+    async def nearest(self, vector_E: np.ndarray, k: int, without: Sequence[str] = ()) -> list[tuple[str, float]]:
+        """(id, cosine), best first; at most k."""
+        ids, cosines = await asyncio.to_thread(self.space.index.search, vector_E[None], k, [list(without)])
+        return [(i, float(c)) for i, c in zip(ids[0], cosines[0], strict=True) if i is not None]
+
+    async def _accept(self, pins: list[NewPin]) -> list[Accepted]:
+        self.space.metrics.batch.labels(self.space.name).observe(len(pins))
+        return await self._in_thread(self.space.accept, pins)
+
+    async def _words(self, texts: list[str]) -> list[np.ndarray]:
+        return list(await self._in_thread(self.space.encoder.queries, texts))
+
+    async def _picture(self, pixels: list[np.ndarray]) -> list[np.ndarray]:
+        has_image_N, no_texts = np.ones(len(pixels), dtype=bool), [PinTexts() for _ in pixels]
+        return list(await self._in_thread(self.space.encoder.pins, np.stack(pixels), has_image_N, no_texts))
+
+    async def _in_thread(self, function: Callable[..., R], *arguments: Any) -> R:
+        return await asyncio.get_running_loop().run_in_executor(self._threads, function, *arguments)
+
+
+class ServedSpaces:
+    """Everything that requests need; empty until it is opened."""
+
+    def __init__(self, config: ServiceConfig) -> None:
+        self.config, self.metrics, self.pictures, self.newest = config, ServiceMetrics(), Pictures(None), ""
+        self.spaces: dict[str, ServedSpace] = {}
+        self.ranking: Ranking | None = None
+        self.waits_for = "The service has not opened its spaces yet."  # a sentence; empty once requests are taken
+
+    def open(self, opening: Opening) -> None:
+        """
+        Raises:
+            PinclipError: see PinSpace.open and Pictures.
+        """
+        self.pictures, self.newest = Pictures(opening.catalogue), opening.newest
+        opened = [PinSpace.open(one, self.metrics, self.config.threads) for one in opening.spaces]
+        self.spaces = {space.name: ServedSpace(space, self.config) for space in opened}
+        self.ranking = Ranking(opening.spaces[0].feast_home)
+        self.waits_for = ""
+
+    def open_when_there(self, find: Find) -> None:
+        """Tries once to open what there is to serve; the log says what is missing, once."""
+        said, log = self.waits_for, logging.getLogger("ray.serve")
+        try:
+            self.open(find())
+        except PinclipError as error:
+            self.waits_for = str(error)
+        except Exception as error:  # any error must be logged, and the next look may succeed
+            self.waits_for = f"The spaces cannot be opened ({type(error).__name__}); see the service's log."
+            log.exception("The spaces cannot be opened")
+        if self.waits_for not in ("", said):
+            log.warning("Not ready: %s", self.waits_for)
+
+    def space(self, name: str | None) -> ServedSpace:
+        """
+        Raises:
+            RequestRefused: 404, no such space is served here.
+        """
+        if (name or self.newest) not in self.spaces:
+            raise RequestRefused(404, f"The space {name!r} is not served here; there are: {', '.join(self.spaces)}.")
+        return self.spaces[name or self.newest]
+
+    def save(self) -> None:
+        for served in self.spaces.values():
+            served.space.save()
+
+    def follow(self) -> None:
+        """Takes in what others have accepted, and follows `pin_ranking`."""
+        for served in self.spaces.values():
+            served.space.follow()
+            self.pictures.forget(served.space.tombstones.now)
+        space = self.ranking.moved_to() if self.ranking else None
+        if space and (space in self.spaces or self._open(space)):
+            self.newest = space
+
+    def _open(self, name: str) -> bool:
+        """Opens a space that was promoted after this service started, if its model lies beside its index."""
+        beside = next(iter(self.spaces.values())).space.files
+        state = beside.state.with_name(name)
+        if not (self.config.open_new and (state / "model").is_dir()):
+            return False
+        try:
+            files = SpaceFiles(name, beside.feast_home, state / "model", state)
+            space = PinSpace.open(files, self.metrics, self.config.threads)
+        except PinclipError as error:
+            logging.getLogger("ray.serve").warning("The space %s cannot be served: %s", name, error)
+            return False
+        self.spaces = self.spaces | {name: ServedSpace(space, self.config)}
+        return True
+
+    def measure(self) -> bytes:
+        """Sets the gauges of /metrics."""
+        for name, served in self.spaces.items():
+            self.metrics.pins.labels(name).set(len(served.space.index))
+            self.metrics.unsaved.labels(name).set(served.space.index.unsaved)
+        return self.metrics.text()
