@@ -9,6 +9,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 
@@ -30,12 +32,23 @@ def holding(root: Path, words: Sequence[str], contents: Sequence[bytes], without
     return found
 
 
+def _values(rows: pa.Table) -> Iterator[bytes]:
+    """Each text and each binary value, apart from its neighbours."""
+    for column in rows.columns:
+        if pa.types.is_list(column.type):
+            column = pc.list_flatten(column)
+        if any(is_one(column.type) for is_one in (pa.types.is_string, pa.types.is_large_string, pa.types.is_binary)):
+            yield b"\0".join(value for value in column.cast(pa.large_binary()).to_pylist() if value)
+
+
 def _contents(file: Path) -> Iterator[bytes]:
     data = file.read_bytes()
     yield data
     if data.startswith(b"PAR1"):
-        for column in pq.read_table(file).columns:
-            yield b"\0".join(bytes(buffer) for chunk in column.chunks for buffer in chunk.buffers() if buffer)
+        yield from _values(pq.read_table(file))
+    elif data.startswith(b"ARROW1"):
+        with pa.ipc.open_file(file) as opened:
+            yield from _values(opened.read_all())
     elif data.startswith(b"\x1f\x8b"):
         yield gzip.decompress(data)
     elif data.startswith(b"PK"):

@@ -1,4 +1,4 @@
-"""Monitoring: what every space keeps of the Pins it was trained on, facts without ids (components/spaces/reference.py).
+"""Monitoring: what a space keeps of the Pins it was trained on, facts without ids (spaces/drift_reference.py).
 
 A row is known by its facts alone. They are reckoned once more, from the Pins as their catalogue has them; one row with
 the very same facts goes for each Pin. Looks keep figures and histograms, no Pins (folders.py searches them all the

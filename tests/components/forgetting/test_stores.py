@@ -79,10 +79,7 @@ def test_a_run_that_read_its_catalogue_before_publishes_without_the_pin(home):
 def test_without_its_catalogue_a_user_who_holds_the_very_vector_loses_the_row(home):
     home.new_space(seed=3)
     tastes = Tastes(home.settings)
-    found = [tastes.find(Pins((f"p{i}",))) for i in range(230)]
-    holders = [i for i, counts in enumerate(found) if any(counts.values())]
-    assert holders
-    one = Pins((f"p{holders[0]}",))
+    one = next(pins for i in range(230) if any(tastes.find(pins := Pins((f"p{i}",))).values()))
     tastes.erase(one)
     assert not any(tastes.find(one).values())
 
