@@ -61,7 +61,7 @@ def _runs(client: "MlflowClient") -> Iterator[str]:
     from mlflow.entities import ViewType
 
     experiments = [one.experiment_id for one in client.search_experiments(view_type=ViewType.ALL)]
-    token = ""
+    token: str | None = ""
     while token is not None and experiments:
         page = client.search_runs(experiments, run_view_type=ViewType.ALL, page_token=token or None)
         yield from (run.info.run_id for run in page)
