@@ -226,11 +226,17 @@ def serve(
     wait: Annotated[
         bool, typer.Option("--wait", help="Start before the first publication, and be ready then.")
     ] = False,
+    without_damaged: Annotated[
+        bool,
+        typer.Option(
+            "--without-damaged", help="Go on without shards and journal lines that cannot be read; say which."
+        ),
+    ] = False,
 ) -> None:
     """Serve vectors, search and a page, and take new Pins as they come."""
     from pipelines.cli.serve import serve
 
-    serve(space or [], host, port, catalogue, wait)
+    serve(space or [], host, port, catalogue, wait, without_damaged)
 
 
 @app.command()
