@@ -45,9 +45,9 @@ def read_rows(shard: Path, affine: Affine, wanted: pc.Expression | None = None) 
     """The rows of a shard; with `wanted` those for which that expression over its columns is true.
 
     Raises:
-        VectorIndexError: a vector has another length than the affine code gives it.
+        VectorIndexError: the shard is damaged, or a vector has another length than the affine code gives it.
     """
-    table = pq.read_table(shard, columns=["pin_id", "vector", "event_timestamp"], filters=wanted).combine_chunks()
+    table = _read(shard, ["pin_id", "vector", "event_timestamp"], wanted).combine_chunks()
     wrong = pc.not_equal(pc.binary_length(table["vector"]), affine.bytes_per_pin)
     if pc.any(wrong).as_py():
         pin_id = table["pin_id"].filter(wrong)[0].as_py()
@@ -62,7 +62,38 @@ def read_rows(shard: Path, affine: Affine, wanted: pc.Expression | None = None) 
 
 def read_ids(shard: Path, wanted: pc.Expression | None = None) -> pa.ChunkedArray:
     """The pin_ids of a shard without their vectors, strings."""
-    return pq.read_table(shard, columns=["pin_id"], filters=wanted)["pin_id"]
+    return _read(shard, ["pin_id"], wanted)["pin_id"]
+
+
+def _read(shard: Path, columns: list[str], wanted: pc.Expression | None) -> pa.Table:
+    """The columns, once the checksums of their pages were compared."""
+    try:
+        return pq.read_table(shard, columns=columns, filters=wanted, page_checksum_verification=True)
+    except FileNotFoundError:
+        raise
+    except (OSError, pa.ArrowInvalid) as error:
+        where, said = _damaged_at(shard, columns), str(error).split("\n")[0].rstrip(".")
+        raise VectorIndexError(
+            f"{shard} is damaged{where} ({said}); bring it back from a backup, or publish the space again."
+        ) from None
+
+
+def _damaged_at(shard: Path, columns: list[str]) -> str:
+    """The column and the place of its first bytes that cannot be read; "" where the file's end says nothing."""
+    try:
+        file = pq.ParquetFile(shard, page_checksum_verification=True)
+    except (OSError, pa.ArrowInvalid):
+        return " in its last bytes, which say where everything is"
+    for group in range(file.num_row_groups):
+        for column in columns:
+            try:
+                file.read_row_group(group, columns=[column])
+            except (OSError, pa.ArrowInvalid):
+                number = file.schema_arrow.get_field_index(column)
+                chunk = file.metadata.row_group(group).column(number)
+                start = chunk.dictionary_page_offset or chunk.data_page_offset
+                return f" in {column}, between the bytes {start:,} and {start + chunk.total_compressed_size:,}"
+    return ""
 
 
 def lost_rows(shard: Path) -> bool:
@@ -101,7 +132,7 @@ def write_rows(
     columns = {"pin_id": ids, "vector": vectors, "event_timestamp": times}
     table = pa.table(columns | {"created": pa.repeat(pa.scalar(created, TIME), len(ids))})
     with replaced(shard) as scratch:
-        pq.write_table(table.replace_schema_metadata(ERASED if erased else None), scratch)
+        pq.write_table(table.replace_schema_metadata(ERASED if erased else None), scratch, write_page_checksum=True)
 
 
 def joined(parts: Sequence[VectorRows]) -> VectorRows:

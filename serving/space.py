@@ -7,7 +7,7 @@ Shape legend: N rows · E vector dimension
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -108,8 +108,12 @@ class SpaceManifest:
         chunks = (chunk for shard in self.shards for chunk in read_ids(shard, wanted).chunks)
         return pa.concat_arrays([pa.array([], pa.string()), *chunks])
 
-    def rows(self, wanted: pc.Expression | None = None) -> Iterator[VectorRows]:
+    def rows(
+        self, wanted: pc.Expression | None = None, lose: Callable[[VectorIndexError], None] | None = None
+    ) -> Iterator[VectorRows]:
         """The stored vectors, shard by shard: those published and those pushed.
+
+        lose: is told of a shard that cannot be read, which is then left out.
 
         Raises:
             VectorIndexError: a vector has another length; or, once all shards were read, they hold fewer rows than
@@ -117,10 +121,16 @@ class SpaceManifest:
         """
         read = 0
         for shard in self.shards:
-            rows = read_rows(shard, self.affine, wanted)
+            try:
+                rows = read_rows(shard, self.affine, wanted)
+            except VectorIndexError as error:
+                if lose is None:
+                    raise
+                lose(error)
+                continue
             read += len(rows)
             yield rows
-        if wanted is None and read < self.pins:
+        if wanted is None and lose is None and read < self.pins:
             raise VectorIndexError(
                 f"{self.folder} holds {read} Pins, its manifest says {self.pins}; publish the space again."
             )

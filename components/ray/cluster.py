@@ -6,12 +6,14 @@ The nodes of a cluster must all see the folders that are read and written.
 import json
 import os
 import platform
+import secrets
 import socket
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
+from functools import cache
 from importlib import metadata
 from typing import Any
 
@@ -38,6 +40,7 @@ RAY_FOLDER = "RAY_TMPDIR"  # Ray's variable for where it keeps its sockets and l
 # Characters of that folder: a Unix socket's path has 107 at most (103 on macOS), and Ray adds up to 65.
 LONGEST = 38
 SHORT = "/tmp"
+LOOPBACK = "127.0.0.1"
 STARTS = 3  # Ray allows half a minute for a start, which may be too short on a busy machine
 
 
@@ -86,21 +89,52 @@ def ray_cluster(places: int | None = None, log: bool = False) -> Iterator[int]:
 
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     common = {"logging_level": "error", "log_to_driver": log, "runtime_env": {"env_vars": ENVIRONMENT}}
-    with nullcontext() if has_cluster() else ray_folder() as folder:
-        if folder is None:
-            check_cluster()
-            _start(common, starts=1)
-        else:
-            places = places or cpus()
-            _start(common | _of_our_own(places, folder), STARTS)
-        try:
+    if has_cluster():
+        check_cluster()
+        with _started(common, 1):
             yield places or max(int(ray.cluster_resources().get("CPU", 1)), 1)
-        finally:
-            ray.shutdown()
+        return
+    places = places or cpus()
+    with ray_folder() as folder, _closed_to_others(), _started(common | _of_our_own(places, folder), STARTS):
+        yield places
+
+
+@contextmanager
+def _closed_to_others() -> Iterator[None]:
+    """A cluster that is started in the block listens on the loopback address alone, and asks for a token.
+
+    Ray takes the machine's own address even where it is told 127.0.0.1, unless it believes that it is on a system
+    without clusters, as on macOS; then it listens there alone, with every one of its processes.
+    """
+    from ray._private import ray_constants
+    from ray._raylet import AuthenticationTokenLoader, Config
+
+    before, clusters = dict(os.environ), ray_constants.ENABLE_RAY_CLUSTER
+    os.environ["RAY_AUTH_MODE"] = "token"
+    if "RAY_AUTH_TOKEN_PATH" not in os.environ:
+        os.environ.setdefault("RAY_AUTH_TOKEN", _token())
+    ray_constants.ENABLE_RAY_CLUSTER = False
+    Config.initialize("")  # Ray has read its environment when it was imported
+    try:
+        yield
+    finally:
+        ray_constants.ENABLE_RAY_CLUSTER = clusters
+        for name in ("RAY_AUTH_MODE", "RAY_AUTH_TOKEN"):
+            os.environ.pop(name, None)
+            os.environ.update({name: before[name]} if name in before else {})
+        Config.initialize("")
+        AuthenticationTokenLoader.instance().reset_cache()
+
+
+@cache
+def _token() -> str:
+    """One for the whole process, because Ray reads it once."""
+    return secrets.token_hex(32)
 
 
 def _of_our_own(places: int, folder: str) -> dict[str, Any]:
     settings = {"address": "local", "num_cpus": places, "include_dashboard": False, "_temp_dir": folder}
+    settings["_node_ip_address"] = LOOPBACK
     settings["_system_config"] = {"worker_niceness": 0}  # this work may use all of the machine
     if not folder.startswith(tempfile.gettempdir()):
         settings["object_spilling_directory"] = tempfile.gettempdir()  # what is large stays where the user wants it
@@ -153,6 +187,18 @@ def check_versions(theirs: dict[str, str]) -> None:
                 f"The Ray cluster of RAY_ADDRESS has {what} {there} and this machine {ours[name]}, and Ray joins only "
                 "the same; start the cluster from this project's image, or make this environment with its version."
             )
+
+
+@contextmanager
+def _started(settings: dict[str, Any], starts: int) -> Iterator[None]:
+    """Ray, until the block ends."""
+    import ray
+
+    _start(settings, starts)
+    try:
+        yield
+    finally:
+        ray.shutdown()
 
 
 def _start(settings: dict[str, Any], starts: int) -> None:

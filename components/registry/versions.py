@@ -149,12 +149,16 @@ def passed_gate(version: int, settings: Settings) -> bool:
 
 
 def announce(version: int, settings: Settings) -> bool:
-    """Moves the alias `challenger` to the version if its gate passed; says whether it did.
+    """Moves the alias `challenger` to the version if its gate passed and no newer one has it; says whether it did.
+
+    A run that was killed may be finished after a newer one.
 
     Raises:
         StoreError: there is no such version, or MLflow does not answer.
     """
     if not passed_gate(version, settings):
+        return False
+    if (newest := version_of(CHALLENGER, settings)) is not None and newest > version:
         return False
     client = connect(settings)
     with mlflow_errors():

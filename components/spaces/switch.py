@@ -62,7 +62,8 @@ def settle(store: "FeatureStore", settings: Settings) -> list[str]:
 def _record(space: "SpaceObjects", former: list[str], settings: Settings, by: str, reason: str) -> None:
     """The event, and in MLflow the times as tags; the event comes last, as the mark that nothing is left to do."""
     time, version = datetime.now(UTC).isoformat(timespec="seconds"), space.manifest.model_version
-    kind = ROLLED_BACK if former[-2:-1] == [space.name] else SERVED if by == PUBLISH else PROMOTED
+    back = former[-2:-1] == [space.name] and by != PROMOTE  # somebody who names the version before promotes it
+    kind = ROLLED_BACK if back else SERVED if by == PUBLISH else PROMOTED
     if kind != SERVED:
         tag_serving_times(version, "pinclip.promoted_at", time, settings)
         if former and (before := published_space(former[-1], settings)):

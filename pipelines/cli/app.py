@@ -228,11 +228,17 @@ def serve(
     wait: Annotated[
         bool, typer.Option("--wait", help="Start before the first publication, and become ready with it.")
     ] = False,
+    without_damaged: Annotated[
+        bool,
+        typer.Option(
+            "--without-damaged", help="Go on without shards and journal lines that cannot be read; say which."
+        ),
+    ] = False,
 ) -> None:
     """Serve vectors, search and a page, and accept new Pins."""
     from pipelines.cli.serve import serve
 
-    serve(space or [], host, port, catalogue, wait)
+    serve(space or [], host, port, catalogue, wait, without_damaged)
 
 
 @app.command()

@@ -3,6 +3,7 @@
 import os
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cache, partial
 from pathlib import Path
 
@@ -21,18 +22,27 @@ from serving.space import SpaceManifest
 POLL_INTERVAL = 10.0  # seconds between two looks for the first publication
 
 
-def serve(names: Sequence[str], host: str, port: int, catalogue: Path | None, wait: bool = False) -> None:
+def serve(
+    names: Sequence[str],
+    host: str,
+    port: int,
+    catalogue: Path | None,
+    wait: bool = False,
+    without_damaged: bool = False,
+) -> None:
     """Serves the named spaces, or all that are published, until Ctrl-C or SIGTERM.
 
     Images are those of `catalogue`, or of the one that the newest space was made from, where it is still there. With
-    `wait`, it starts before anything is published, and is ready once something is.
+    `wait`, it starts before anything is published, and is ready once something is. `without_damaged` goes on without
+    shards and lines of journals that cannot be read; the log and /metrics say what was lost.
 
     Raises:
         ConfigError: an address that others reach, and no token.
-        RunError: the port is taken, or Ray does not start.
+        RunError: the port is taken, Ray does not start, or what is to be served cannot be opened.
         StoreError: nothing is published, or not such a space.
     """
     config = ServiceConfig(host=host, port=port, token=os.environ.get(TOKEN, ""), open_new=not names)
+    config = replace(config, without_damaged=without_damaged)
     if not is_free(port):
         raise RunError(f"Port {port} is taken; choose another --port.")
     find, chosen = partial(found, tuple(names), catalogue), "what will be published"

@@ -2,7 +2,7 @@
 
 <out>/pins.onnx       pixels, has_image, ids, lengths, types, slots -> vectors   (serving/encoder/padded.py)
 <out>/queries.onnx    ids, lengths, types -> vectors
-<out>/exported.json   which weights, by which version of this file; written last
+<out>/exported.json   which weights, by which version of this file, and the graphs' checksums; written last
 """
 
 import contextlib
@@ -23,7 +23,7 @@ from model.network.checkpoint import load_model
 from model.network.encoder import PinEncoder
 from serving.encoder.padded import PaddedPins, PaddedQueries
 
-VERSION = 1
+VERSION = 2
 TEXTS = {"ids": (4, 3), "lengths": (4,), "types": (4,)}  # shapes of the example: no two dimensions alike
 GRAPHS = {"pins.onnx": ["pixels", "has_image", *TEXTS, "slots"], "queries.onnx": [*TEXTS]}
 
@@ -35,14 +35,27 @@ def exported(model_folder: Path, out: Path) -> Path:
         ModelError: see model.network.checkpoint.load_model.
     """
     encoder, _ = load_model(model_folder)
-    mark, wanted = out / "exported.json", {"version": VERSION, "weights": _sha256(model_folder / "model.safetensors")}
-    if not mark.is_file() or json.loads(mark.read_text(encoding="utf-8")) != wanted:
+    mark, made_of = out / "exported.json", {"version": VERSION, "weights": _sha256(model_folder / "model.safetensors")}
+    if not _is_whole(mark, made_of):
         mark.unlink(missing_ok=True)
         encoder = encoder.float().eval()
         export_graph(PaddedPins(encoder), _pins_example(encoder), out / "pins.onnx")
         export_graph(PaddedQueries(encoder), _texts_example(), out / "queries.onnx")
-        write_json(mark, wanted)
+        write_json(mark, made_of | {"graphs": {name: _sha256(out / name) for name in GRAPHS}})
     return out
+
+
+def _is_whole(mark: Path, made_of: dict[str, Any]) -> bool:
+    """Whether the graphs beside the mark are of these weights, and their bytes those that were written."""
+    try:
+        told = json.loads(mark.read_text(encoding="utf-8"))
+        damaged = [name for name in GRAPHS if _sha256(mark.parent / name) != told["graphs"][name]]
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+    if damaged:
+        log = logging.getLogger(__name__)
+        log.warning("%s is damaged and is exported again from the model.", mark.parent / damaged[0])
+    return not damaged and told == made_of | {"graphs": told["graphs"]}
 
 
 def _pins_example(encoder: PinEncoder) -> tuple[torch.Tensor, ...]:

@@ -13,7 +13,7 @@ process ends.
 Shape legend: N vectors · Q queries · K results · E vector dimension
 """
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from threading import Lock
@@ -56,13 +56,17 @@ class PinIndex:
         return cls(Base.build(newest_each(joined(parts)), affine, config), {}, space, config)
 
     @classmethod
-    def of_published(cls, space: SpaceManifest, config: IndexConfig) -> "PinIndex":
+    def of_published(
+        cls, space: SpaceManifest, config: IndexConfig, lose: Callable[[VectorIndexError], None] | None = None
+    ) -> "PinIndex":
         """The index of all vectors that publications and pushes have stored for a space.
+
+        lose: is told of a shard that cannot be read, which is then left out.
 
         Raises:
             VectorIndexError: as build(); or the shards and the manifest disagree.
         """
-        return cls.build(space.rows(), space.name, space.affine, config)
+        return cls.build(space.rows(lose=lose), space.name, space.affine, config)
 
     @classmethod
     def open(cls, folder: Path, space: str) -> "PinIndex":
@@ -101,6 +105,17 @@ class PinIndex:
     def vectors(self, ids: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
         """(float32 (N, E) of length 1, missing bool (N,)); zeros where an id is unknown."""
         return self._state.vectors(ids)
+
+    def newer(self, ids: Sequence[str], event_times: np.ndarray) -> set[str]:
+        """The ids whose stored vector or deletion is newer than this time (datetime64, one each): upsert() would leave
+        them unchanged."""
+        state, times_N = self._state, checked_times(event_times, len(ids))
+        known = ((pin_id, state.time(pin_id), time) for pin_id, time in zip(ids, times_N.tolist(), strict=True))
+        return {pin_id for pin_id, stored, time in known if stored is not None and stored > time}
+
+    def stored(self, ids: Sequence[str]) -> VectorRows:
+        """The codes and times of those ids that have a vector."""
+        return self._state.stored(ids)
 
     def upsert(
         self, ids: Sequence[str], codes_NE: np.ndarray, event_times: Sequence[datetime] | np.ndarray

@@ -14,6 +14,7 @@ import pyarrow as pa
 
 from serving.index.base import Base
 from serving.index.side_table import DELETED, SideTable
+from serving.rows import VectorRows, as_ids
 
 NOWHERE = -1
 
@@ -84,6 +85,17 @@ class State:
         vectors[of_base] = affine.vectors(self.base.structure[places[of_base]])
         vectors[of_side] = self.side.vectors_ME[places[of_side] - size]
         return vectors, places == NOWHERE
+
+    def stored(self, ids: Sequence[str]) -> VectorRows:
+        """The rows of those ids that have one, in their order."""
+        size = len(self.base.ids)
+        places = {pin_id: place for pin_id in ids if (place := self.place(pin_id)) != NOWHERE}
+        codes_NE = np.empty((len(places), self.base.structure.affine.dim), dtype=np.int8)
+        for row, place in enumerate(places.values()):
+            of_base = place < size
+            codes_NE[row] = self.base.structure[np.array([place])][0] if of_base else self.side.codes_ME[place - size]
+        times_N = np.array([self.time(pin_id) for pin_id in places], dtype=np.int64)
+        return VectorRows(as_ids(list(places)), codes_NE, times_N)
 
     def _side_search(self, queries_QE: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
         scores_QM = queries_QE @ self.side.vectors_ME[: len(self.living_M)].T

@@ -46,11 +46,11 @@ def write(folder: Path, saved: Saved, space: str) -> None:
     try:
         snapshot.mkdir(parents=True)
         files = write_snapshot_files(snapshot, saved)
+        about = {"format": FORMAT, "space": space, "pins": len(saved.base.rows_L)}
+        write_json(folder / MANIFEST, {**about, "snapshot": snapshot.name, "files": files})
     except BaseException:
         remove(snapshot)
         raise
-    about = {"format": FORMAT, "space": space, "pins": len(saved.base.rows_L)}
-    write_json(folder / MANIFEST, {**about, "snapshot": snapshot.name, "files": files})
     for other in folder.glob("snapshot-*"):
         if other != snapshot:
             remove(other)

@@ -11,6 +11,7 @@ let newest = 0; // number of the question asked last: answers to older ones are 
 
 async function ask(path, options = {}) {
   const headers = token ? { Authorization: `Bearer ${token}` } : {};
+  if (options.body) headers["Content-Type"] = "application/json";
   const answer = await fetch(path, { ...options, headers });
   if (answer.status === 401) {
     await askToken();

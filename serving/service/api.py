@@ -1,12 +1,12 @@
 """The ASGI application: routes, health, metrics, the page, and the form of error answers."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, PlainTextResponse
 from starlette.exceptions import HTTPException
 
 from model.errors import PinclipError, RerankError, StoreError
@@ -24,7 +24,8 @@ STATUSES: dict[int | str, dict[str, Any]] = {
 }
 
 
-def api(served: ServedSpaces, is_ready: Callable[[], bool]) -> FastAPI:
+def api(served: ServedSpaces, is_ready: Callable[[], bool], overdue: Callable[[], Sequence[str]] = tuple) -> FastAPI:
+    """overdue: what background tasks have to say that have not succeeded for too long; empty sentences do not count."""
     app = FastAPI(title="pinclip", version="1", docs_url=None, redoc_url=None, responses=STATUSES)
     routes = Routes(served)
     app.post("/v1/pins", openapi_extra=_body(PinsIn, PinIn))(routes.add_pins)
@@ -33,13 +34,15 @@ def api(served: ServedSpaces, is_ready: Callable[[], bool]) -> FastAPI:
     app.post("/v1/search", openapi_extra=_body(SearchIn))(routes.search)
     app.post("/v1/rerank", openapi_extra=_body(RerankIn))(routes.rerank)
     app.get("/v1/spaces")(routes.spaces)
-    _add_health(app, served, is_ready)
+    _add_health(app, served, is_ready, overdue)
     _add_page(app)
     _add_errors(app)
     return app
 
 
-def _add_health(app: FastAPI, served: ServedSpaces, is_ready: Callable[[], bool]) -> None:
+def _add_health(
+    app: FastAPI, served: ServedSpaces, is_ready: Callable[[], bool], overdue: Callable[[], Sequence[str]]
+) -> None:
     @app.get("/health/live")
     async def live() -> dict[str, bool]:
         """The process answers."""
@@ -47,12 +50,15 @@ def _add_health(app: FastAPI, served: ServedSpaces, is_ready: Callable[[], bool]
 
     @app.get("/health/ready")
     async def ready() -> Response:
-        """Requests are taken: 200; or 503 with a reason while there is nothing to serve and once it is stopping."""
+        """Requests are taken: 200; or 503 with a reason while there is nothing to serve, a background task does not
+        succeed, and once it is stopping."""
         if served.waits_for:
             return JSONResponse({"ready": False, "waits_for": served.waits_for}, 503)
+        if late := " ".join(filter(None, overdue())):
+            return JSONResponse({"ready": False, "waits_for": late}, 503)
         return JSONResponse({"ready": is_ready()}, 200 if is_ready() else 503)
 
-    @app.get("/metrics")
+    @app.get("/metrics", response_class=PlainTextResponse)
     async def metrics() -> Response:
         """Prometheus' text format."""
         return Response(served.measure(), media_type="text/plain; version=0.0.4; charset=utf-8")
@@ -87,7 +93,7 @@ def _add_errors(app: FastAPI) -> None:
 
     @app.exception_handler(HTTPException)
     async def http(request: Request, error: HTTPException) -> Response:
-        return _said(error.status_code, str(error.detail))
+        return _said(error.status_code, str(error.detail), dict(error.headers or {}))
 
     @app.exception_handler(RequestValidationError)
     async def invalid(request: Request, error: RequestValidationError) -> Response:

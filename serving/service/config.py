@@ -44,7 +44,13 @@ class ServiceConfig:
     host: str = "127.0.0.1"
     port: int = 8000
     token: str = field(default="", repr=False)  # "": anyone who reaches the port may send requests
-    max_bytes: int = 32_000_000  # of the body
+    max_bytes: int = 32_000_000  # of a body with pictures: new Pins, a search
+    max_small_bytes: int = 1_000_000  # of any other body
+    max_held_bytes: int = (
+        256_000_000  # of all bodies together; a request for which there is no room is answered with 429
+    )
+    max_values: int = 20_000  # commas and brackets of a JSON body outside its strings, counted before anything is built
+    max_parts: int = 128  # of a form
     max_image_bytes: int = 20_000_000
     max_pixels: int = 40_000_000  # of a picture, read from its header before it is decoded
     max_pins: int = 64
@@ -52,18 +58,29 @@ class ServiceConfig:
     max_candidates: int = 2_000  # of a rerank
     max_text: int = 100_000  # characters; of a shorter text the first model.data.cleaning.MAX_CHARACTERS count
     at_once: int = 64  # requests worked on at a time; one more is answered with 429
+    per_caller: int = 48  # of one address: requests at work, and bodies on their way
     seconds: float = 10.0  # for an answer
+    body_s: float = 5.0  # for a body to arrive, before the request counts as at work
     batch: int = 32  # Pins of one forward pass
     threads: int = 0  # of one forward pass; 0: as many as there are CPUs
     drain_s: float = 30.0  # seconds that a stop waits for accepted requests
     save_s: float = 300.0  # seconds between two snapshots of an index that has changed
     look_s: float = 10.0  # seconds between two looks for something to serve, while there is nothing
     follow_s: float = 1.0  # until a Pin that another service on the same folder has accepted is found here
+    trim_s: float = 60.0  # seconds after which freed memory is given back
+    without_damaged: bool = False  # go on without what cannot be read of shards and journals
     open_new: bool = True  # also serve a space that is promoted later
 
     def __post_init__(self) -> None:
         for name in (
             "max_bytes",
+            "max_small_bytes",
+            "max_held_bytes",
+            "max_values",
+            "max_parts",
+            "per_caller",
+            "body_s",
+            "trim_s",
             "max_pins",
             "max_results",
             "at_once",

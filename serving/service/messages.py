@@ -3,12 +3,31 @@
 from datetime import datetime
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+from pydantic_core import PydanticCustomError
 
 from model.data.images.formats import FORMATS
 
-PinId = Annotated[str, StringConstraints(min_length=1, max_length=512)]
-Finite = Annotated[float, Field(allow_inf_nan=False)]
+# An id is part of a path: without line breaks and other control characters, and no step up or down a folder.
+READABLE = r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]+$"
+ANNOTATIONS = 1_000  # of a Pin, at most
+UTILITY = 1e12  # beyond it and below its negative, sums lose the digits that matter
+
+
+def _reachable(pin_id: str) -> str:
+    if {".", ".."} & set(pin_id.split("/")):
+        raise PydanticCustomError("pin_id", "An id has no part . or .., which clients take out of a path")
+    return pin_id
+
+
+PinId = Annotated[str, StringConstraints(min_length=1, max_length=512, pattern=READABLE), AfterValidator(_reachable)]
+
+
+def _is_text(value: object) -> object:
+    """As OpenAPI says it: without this a number is taken for seconds since 1970."""
+    if not isinstance(value, str | datetime):
+        raise PydanticCustomError("time", "A time is text, as 2026-11-21T12:00:00Z")
+    return value
 
 
 class Message(BaseModel):
@@ -23,8 +42,8 @@ class PinIn(Message):
     title: str | None = None
     description: str | None = None
     caption: str | None = None
-    annotations: list[str | None] | str | None = None
-    time: datetime | None = Field(
+    annotations: Annotated[list[str | None], Field(max_length=ANNOTATIONS)] | str | None = None
+    time: Annotated[datetime, BeforeValidator(_is_text)] | None = Field(
         None, description="When the Pin became what it is; an older push never overwrites. [now]"
     )
 
@@ -49,8 +68,8 @@ class SearchIn(Message):
 
     text: str | None = None
     image: str | None = Field(None, description="Base64.")
-    image_weight: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)] = 0.5
-    k: Annotated[int, Field(ge=1)] = 30
+    image_weight: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False, strict=True)] = 0.5
+    k: Annotated[int, Field(ge=1, strict=True)] = 30
 
 
 class Found(Message):
@@ -67,16 +86,16 @@ class Results(Message):
 
 class Candidate(Message):
     pin_id: PinId
-    utility: Finite
+    utility: Annotated[float, Field(ge=-UTILITY, le=UTILITY, allow_inf_nan=False, strict=True)]
 
 
 class RerankIn(Message):
     """Sliding Spectrum Decomposition over the Pins' vectors; model/diversification/config.py explains the settings."""
 
     candidates: Annotated[list[Candidate], Field(min_length=1)]
-    slots: Annotated[int | None, Field(ge=1, description="[all candidates]")] = None
-    beta: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 1.0
-    window: Annotated[int, Field(ge=1, le=100)] = 10
+    slots: Annotated[int | None, Field(ge=1, strict=True, description="[all candidates]")] = None
+    beta: Annotated[float, Field(ge=0, le=1e6, allow_inf_nan=False, strict=True)] = 1.0
+    window: Annotated[int, Field(ge=1, le=100, strict=True)] = 10
 
 
 class RerankOut(Message):

@@ -26,6 +26,9 @@ class ServiceMetrics:
         )
         self.pins = Gauge("pinclip_index_pins", "Pins that can be found.", ["space"], registry=registry)
         self.unsaved = Gauge("pinclip_index_unsaved", "Changes since the last snapshot.", ["space"], registry=registry)
+        self.damaged = Counter("pinclip_damaged_parts", "Unreadable parts of files.", ["space"], registry=registry)
+        self.failures = Counter("pinclip_task_failures", "Of background tasks.", ["task"], registry=registry)
+        self.late = Gauge("pinclip_task_seconds_since_success", "Of background tasks.", ["task"], registry=registry)
 
     @contextmanager
     def stage(self, space: str, name: str) -> Iterator[None]:

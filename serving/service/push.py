@@ -3,6 +3,7 @@
 Shape legend: N Pins · B bytes of a vector
 """
 
+import logging
 import time
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
@@ -11,9 +12,12 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from model.embedding.affine import Affine
 from model.errors import StoreError
 from serving.features import Features
-from serving.online import answering
+from serving.online import answering, erase
+from serving.online.feast_bytes import entity_keys
+from serving.rows import VectorRows
 from serving.space import PIN_EMBEDDING
 
 if TYPE_CHECKING:
@@ -30,6 +34,11 @@ class OnlineStore(Protocol):
         Raises:
             StoreError: nobody answers, or the space was retired.
         """
+        ...
+
+    def take_back(self, ids: Sequence[str], before: VectorRows, affine: Affine) -> None:
+        """After a push that failed or must not count: the store holds of these ids what it held before, as far as it
+        still answers."""
         ...
 
 
@@ -50,6 +59,15 @@ class Feast:
             self.store.provider.online_write_batch(
                 self.store.config, self._view(), _rows(ids, packed_NB, times_N), None
             )
+
+    def take_back(self, ids: Sequence[str], before: VectorRows, affine: Affine) -> None:
+        try:
+            with answering(self.store):
+                erase(self.store, [self._view().name], entity_keys("pin_id", list(ids)))
+            if len(before):
+                self.push(before.ids.to_pylist(), affine.pack(before.codes_NE), before.times_N)
+        except StoreError as error:
+            logging.getLogger("ray.serve").warning("%d Pins were refused and cannot be taken back: %s", len(ids), error)
 
     def _view(self) -> "FeatureView":
         if self._known is None or time.monotonic() - self._known[0] > KNOWN_S:

@@ -17,9 +17,10 @@ class Ranking:
         changed = self.registry.stat().st_mtime_ns if self.registry.is_file() else self._seen
         if changed == self._seen:
             return None
-        self._seen = changed
         self.features.store.refresh_registry()
         try:
-            return self.features.newest_space()
+            space = self.features.newest_space()
         except StoreError:  # the registry was lost, and a sync has not fixed it yet
-            return None
+            space = None
+        self._seen = changed  # last: after an error the next call tries again
+        return space

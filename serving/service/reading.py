@@ -3,8 +3,6 @@
 import base64
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from email.parser import BytesParser
-from email.policy import HTTP
 from typing import Any, TypeVar
 
 import numpy as np
@@ -16,10 +14,13 @@ from model.data.images.base64_images import decoded
 from model.data.images.decoding import UnreadableImage, to_pixels
 from serving.encoder import Encoder
 from serving.service.config import ServiceConfig
+from serving.service.forms import BadForm, parts
+from serving.service.json_size import has_more
 from serving.service.messages import Message, PinIn, PinsIn
 from serving.service.space import NewPin
 
 M = TypeVar("M", bound=Message)
+EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)  # what programs write for "no time" lies before it
 CLOCKS = timedelta(minutes=5)  # that two machines may differ by
 
 
@@ -43,17 +44,28 @@ def parsed(kind: type[M], body: bytes | dict[str, Any]) -> M:
 
 
 def pins_of(body: bytes, content_type: str, config: ServiceConfig) -> list[PinIn]:
-    """One Pin as multipart/form-data, one or many as JSON.
+    """One Pin as multipart/form-data, one or many as JSON: work for a thread.
 
     Raises:
         RequestRefused: 422; or 413, too many Pins.
     """
-    if content_type.startswith("multipart/form-data"):
-        return [parsed(PinIn, _form(body, content_type))]
-    pins = parsed(PinsIn, body).pins
+    if content_type.lower().startswith("multipart/form-data"):
+        return [parsed(PinIn, _form(body, content_type, config))]
+    pins = message_of(PinsIn, body, config).pins
     if len(pins) > config.max_pins:
         raise RequestRefused(413, f"{len(pins)} Pins are too many for one request; send at most {config.max_pins}.")
     return pins
+
+
+def message_of(kind: type[M], body: bytes, config: ServiceConfig) -> M:
+    """A JSON body, counted before it is parsed: work for a thread.
+
+    Raises:
+        RequestRefused: 422, as parsed(); or 413, too many values.
+    """
+    if has_more(body, config.max_values):
+        raise RequestRefused(413, f"The body has more than {config.max_values:,} values; send fewer at once.")
+    return parsed(kind, body)
 
 
 def new_pin(pin: PinIn, encoder: Encoder, config: ServiceConfig) -> NewPin:
@@ -102,32 +114,34 @@ def _check_length(whose: str, text: str | list[str | None], config: ServiceConfi
 
 
 def _time(pin: PinIn) -> datetime:
-    """The Pin's time; refused if it lies in the future, because it would block all later pushes of the Pin."""
+    """The Pin's time; refused if it lies in the future, because it would block all later pushes of the Pin, or where
+    the stores cannot hold it."""
     now = datetime.now(UTC)
     time = pin.time or now
     if time.tzinfo is None:
         raise RequestRefused(422, f"time of Pin {pin.pin_id!r} has no zone; write it as 2026-11-21T12:00:00Z.")
+    if time < EARLIEST:
+        raise RequestRefused(
+            422, f"time of Pin {pin.pin_id!r} is before 1970; say when the Pin became what it is, or leave it out."
+        )
     if time > now + CLOCKS:
         raise RequestRefused(422, f"time of Pin {pin.pin_id!r} is in the future; say when the Pin became what it is.")
     return time
 
 
-def _form(body: bytes, content_type: str) -> dict[str, Any]:
-    """The fields of a form; the standard library reads it as the mail that multipart comes from."""
-    head = f"Content-Type: {content_type}\r\n\r\n".encode()
+def _form(body: bytes, content_type: str, config: ServiceConfig) -> dict[str, Any]:
     fields: dict[str, Any] = {}
-    for part in BytesParser(policy=HTTP).parsebytes(head + body).iter_parts():
-        name = part.get_param("name", header="content-disposition")
-        content = part.get_payload(decode=True)
-        if not isinstance(name, str) or not isinstance(content, bytes):
-            raise RequestRefused(422, "The form has a part without a name; send pin_id, image and texts.")
-        if name in fields and name != "annotations":
-            raise RequestRefused(422, f"The form names {name} twice; send it once.")
-        try:
-            value = base64.b64encode(content).decode() if name == "image" else content.decode()
-        except UnicodeDecodeError:
-            raise RequestRefused(422, f"{name} is not UTF-8.") from None
-        fields[name] = [*_as_list(fields[name]), value] if name in fields else value
+    try:
+        for name, content in parts(body, content_type, config.max_parts):
+            if name in fields and name != "annotations":
+                raise BadForm(f"The form names {name[:40]} twice; send it once.")
+            try:
+                value = base64.b64encode(content).decode() if name == "image" else content.decode()
+            except UnicodeDecodeError:
+                raise BadForm(f"{name[:40]} is not UTF-8.") from None
+            fields[name] = [*_as_list(fields[name]), value] if name in fields else value
+    except BadForm as error:
+        raise RequestRefused(422, str(error)) from None
     return fields
 
 

@@ -1,29 +1,38 @@
 """The routes under /v1, each a method: read, ask the space, answer. Shape legend: N candidates · E vector dimension"""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Annotated, Any, TypeVar
 
 import numpy as np
-from fastapi import Request, Response
+from fastapi import Query, Request, Response
 
 from model.diversification import ssd
 from model.diversification.candidates import Candidates
 from model.diversification.config import DiversificationConfig
 from model.embedding.affine import unit_length
 from serving.service.messages import Found, PinOut, PinsOut, RerankIn, RerankOut, Results, SearchIn, SpaceOut, SpacesOut
-from serving.service.reading import RequestRefused, new_pin, parsed, pins_of, request_pixels, words
-from serving.service.served_spaces import ServedSpace, ServedSpaces
+from serving.service.reading import RequestRefused, message_of, new_pin, pins_of, request_pixels, words
+from serving.service.served_spaces import ServedSpaces, ServedSpace
+
+R = TypeVar("R")
+READERS = 2  # threads that read bodies and decode pictures
+SpaceName = Annotated[str | None, Query(max_length=128)]
 
 
 class Routes:
     def __init__(self, served: ServedSpaces) -> None:
         self.served, self.config = served, served.config
+        # Threads of their own for what callers send: searches and snapshots do not wait for them.
+        self._readers = ThreadPoolExecutor(READERS, "reading")
 
-    async def add_pins(self, request: Request, space: str | None = None) -> PinsOut:
+    async def add_pins(self, request: Request, space: SpaceName = None) -> PinsOut:
         """Encodes Pins and stores them: when this answers, ranking reads their vectors and search finds them."""
         chosen = self.served.space(space)
-        given = pins_of(await request.body(), request.headers.get("content-type", ""), self.config)
-        new = [await asyncio.to_thread(new_pin, pin, chosen.space.encoder, self.config) for pin in given]
+        content_type = request.headers.get("content-type", "")
+        given = await self._read(pins_of, await request.body(), content_type, self.config)
+        new = [await self._read(new_pin, pin, chosen.space.encoder, self.config) for pin in given]
         accepted = await asyncio.gather(*map(chosen.accept, new))
         pins = [
             PinOut(pin_id=pin.pin_id, stored=one.stored, vector=one.vector_E.tolist())
@@ -31,7 +40,7 @@ class Routes:
         ]
         return PinsOut(space=chosen.space.name, pins=pins)
 
-    async def related(self, pin_id: str, k: int = 30, space: str | None = None) -> Results:
+    async def related(self, pin_id: str, k: Annotated[int, Query(ge=1)] = 30, space: SpaceName = None) -> Results:
         """The Pins nearest to a Pin."""
         chosen = self.served.space(space)
         vectors, missing = chosen.space.index.vectors([pin_id])
@@ -39,14 +48,16 @@ class Routes:
             raise RequestRefused(404, f"The space {chosen.space.name} has no Pin {pin_id!r}.")
         return await self._results(chosen, vectors[0], k, [pin_id])
 
-    async def search(self, request: Request, space: str | None = None) -> Results:
+    async def search(self, request: Request, space: SpaceName = None) -> Results:
         """The Pins nearest to words, to an image, or to both."""
-        chosen, asked = self.served.space(space), parsed(SearchIn, await request.body())
+        chosen = self.served.space(space)
+        asked = await self._read(message_of, SearchIn, await request.body(), self.config)
         return await self._results(chosen, await self._vector(chosen, asked), asked.k)
 
-    async def rerank(self, request: Request, space: str | None = None) -> RerankOut:
+    async def rerank(self, request: Request, space: SpaceName = None) -> RerankOut:
         """Puts candidates in an order that does not repeat itself."""
-        chosen, asked = self.served.space(space), parsed(RerankIn, await request.body())
+        chosen = self.served.space(space)
+        asked = await self._read(message_of, RerankIn, await request.body(), self.config)
         if len(asked.candidates) > self.config.max_candidates:
             raise RequestRefused(413, f"Send at most {self.config.max_candidates:,} candidates.")
         ids = [candidate.pin_id for candidate in asked.candidates]
@@ -73,6 +84,9 @@ class Routes:
         ]
         return SpacesOut(newest=self.served.newest, spaces=rows)
 
+    async def _read(self, function: Callable[..., R], *arguments: Any) -> R:
+        return await asyncio.get_running_loop().run_in_executor(self._readers, function, *arguments)
+
     async def _vector(self, chosen: ServedSpace, asked: SearchIn) -> np.ndarray:
         """float32 (E,)"""
         text, weight = words(asked.text, self.config), asked.image_weight
@@ -80,9 +94,7 @@ class Routes:
             raise RequestRefused(422, "Search for a text, an image, or both.")
         if not asked.image:
             return await chosen.words(text)
-        pixels_SS3 = await asyncio.to_thread(
-            request_pixels, asked.image, "the search", chosen.space.encoder, self.config
-        )
+        pixels_SS3 = await self._read(request_pixels, asked.image, "the search", chosen.space.encoder, self.config)
         seen_E = await chosen.picture(pixels_SS3)
         if not text:
             return seen_E

@@ -11,12 +11,13 @@ import asyncio
 import logging
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any, TypeVar
 
 import numpy as np
 from ray import serve
 
-from model.errors import PinclipError
+from model.errors import PinclipError, StoreError
 from serving.encoder.inputs import PinTexts
 from serving.service.config import Find, Opening, ServiceConfig, SpaceFiles
 from serving.service.metrics import ServiceMetrics
@@ -24,6 +25,7 @@ from serving.service.pictures import Pictures
 from serving.service.ranking import Ranking
 from serving.service.reading import RequestRefused
 from serving.service.space import Accepted, NewPin, PinSpace
+from serving.service.upkeep import each
 
 R = TypeVar("R")
 
@@ -33,19 +35,30 @@ class ServedSpace:
         self.space = space
         batched = serve.batch(max_batch_size=config.batch, batch_wait_timeout_s=0.0)
         # One decorated function for each space: Ray keeps one queue a function, not one an object.
-        self.accept: Callable[[NewPin], Any] = batched(self._accept)
+        self._one: Callable[[NewPin], Any] = batched(self._accept)
         self.words: Callable[[str], Any] = batched(self._words)
         self.picture: Callable[[np.ndarray], Any] = batched(self._picture)
         self._threads = ThreadPoolExecutor(3)  # one for each kind of batch: of each kind one is at work at a time
+
+    async def accept(self, pin: NewPin) -> Accepted:
+        """
+        Raises:
+            PinclipError: see PinSpace.accept. It is this Pin's own: others of its batch do not suffer from it.
+        """
+        answer = await self._one(pin)
+        if isinstance(answer, Exception):
+            raise answer
+        accepted: Accepted = answer
+        return accepted
 
     async def nearest(self, vector_E: np.ndarray, k: int, without: Sequence[str] = ()) -> list[tuple[str, float]]:
         """(id, cosine), best first; at most k."""
         ids, cosines = await asyncio.to_thread(self.space.index.search, vector_E[None], k, [list(without)])
         return [(i, float(c)) for i, c in zip(ids[0], cosines[0], strict=True) if i is not None]
 
-    async def _accept(self, pins: list[NewPin]) -> list[Accepted]:
+    async def _accept(self, pins: list[NewPin]) -> list[Accepted | Exception]:
         self.space.metrics.batch.labels(self.space.name).observe(len(pins))
-        return await self._in_thread(self.space.accept, pins)
+        return await self._in_thread(each_alone, self.space, pins)
 
     async def _words(self, texts: list[str]) -> list[np.ndarray]:
         return list(await self._in_thread(self.space.encoder.queries, texts))
@@ -56,6 +69,21 @@ class ServedSpace:
 
     async def _in_thread(self, function: Callable[..., R], *arguments: Any) -> R:
         return await asyncio.get_running_loop().run_in_executor(self._threads, function, *arguments)
+
+
+def each_alone(space: PinSpace, pins: Sequence[NewPin]) -> list[Accepted | Exception]:
+    """The answer of every Pin: all at once, or, where one of them makes that fail, one after the other.
+
+    A store that does not answer fails for all of them at once.
+    """
+    try:
+        return list(space.accept(pins))
+    except StoreError as error:
+        return [error for _ in pins]
+    except Exception as error:
+        if len(pins) == 1:
+            return [error]
+        return [answer for pin in pins for answer in each_alone(space, [pin])]
 
 
 class ServedSpaces:
@@ -73,10 +101,13 @@ class ServedSpaces:
             PinclipError: see PinSpace.open and Pictures.
         """
         self.pictures, self.newest = Pictures(opening.catalogue), opening.newest
-        opened = [PinSpace.open(one, self.metrics, self.config.threads) for one in opening.spaces]
+        opened = [self._opened(one) for one in opening.spaces]
         self.spaces = {space.name: ServedSpace(space, self.config) for space in opened}
         self.ranking = Ranking(opening.spaces[0].feast_home)
         self.waits_for = ""
+
+    def _opened(self, files: SpaceFiles) -> PinSpace:
+        return PinSpace.open(files, self.metrics, self.config.threads, self.config.without_damaged)
 
     def open_when_there(self, find: Find) -> None:
         """Tries once to open what there is to serve; the log says what is missing, once."""
@@ -101,14 +132,25 @@ class ServedSpaces:
         return self.spaces[name or self.newest]
 
     def save(self) -> None:
-        for served in self.spaces.values():
-            served.space.save()
+        """
+        Raises:
+            ExceptionGroup: of the spaces that could not be saved; the others were.
+        """
+        each([served.space.save for served in self.spaces.values()])
 
     def follow(self) -> None:
-        """Takes in what others have accepted, and follows `pin_ranking`."""
-        for served in self.spaces.values():
-            served.space.follow()
-            self.pictures.forget(served.space.tombstones.now)
+        """Takes in what others have accepted, and follows `pin_ranking`.
+
+        Raises:
+            ExceptionGroup: of what failed; the rest was done.
+        """
+        each([*(partial(self._follow, served) for served in self.spaces.values()), self._follow_ranking])
+
+    def _follow(self, served: ServedSpace) -> None:
+        served.space.follow()
+        self.pictures.forget(served.space.tombstones.now)
+
+    def _follow_ranking(self) -> None:
         space = self.ranking.moved_to() if self.ranking else None
         if space and (space in self.spaces or self._open(space)):
             self.newest = space
@@ -121,7 +163,7 @@ class ServedSpaces:
             return False
         try:
             files = SpaceFiles(name, beside.feast_home, state / "model", state)
-            space = PinSpace.open(files, self.metrics, self.config.threads)
+            space = self._opened(files)
         except PinclipError as error:
             logging.getLogger("ray.serve").warning("The space %s cannot be served: %s", name, error)
             return False

@@ -1,12 +1,15 @@
 """One embedding space of the service: stores batches of new Pins and searches them.
 
-    encoder -> quantize -> index (which knows what is newer) -> online store -> journal -> answer
+    encoder -> quantize -> index: which are newer? -> room in the journal -> online store -> journal -> index -> answer
 
 Once a request is answered, its Pins are in the online store and in the index, even if the service is killed afterwards.
+What is refused is nowhere: whichever of these fails, those before it are taken back. What a kill interrupts was neither
+answered nor refused; the online store may have it.
 
 Shape legend: N Pins · S image side · E vector dimension · Q queries
 """
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -17,7 +20,7 @@ import numpy as np
 
 from model.data.forgotten import Forgotten
 from model.embedding.affine import Affine
-from model.errors import ModelError, VectorIndexError
+from model.errors import ModelError, StoreError, VectorIndexError
 from model.files import file_lock
 from serving.encoder import Encoder, open_encoder
 from serving.encoder.inputs import PinTexts
@@ -26,6 +29,7 @@ from serving.rows import VectorRows
 from serving.service.config import SpaceFiles
 from serving.service.forgotten import Tombstones
 from serving.service.journal import Journal
+from serving.service.lost import LostParts
 from serving.service.metrics import ServiceMetrics
 from serving.service.push import Feast, OnlineStore
 from serving.space import PIN_EMBEDDING, SpaceManifest, forgotten_file, rows_folder
@@ -56,32 +60,38 @@ class PinSpace:
         online: OnlineStore,
         files: SpaceFiles,
         metrics: ServiceMetrics,
+        lost: LostParts,
     ) -> None:
         self.name, self.encoder, self.index, self.online = name, encoder, index, online
         self.files, self.metrics = files, metrics
-        self.journal = Journal(files.state / "journal", _rows_folder(files), index.affine)
+        self.journal = Journal(files.state / "journal", _rows_folder(files), index.affine, lost)
         self.tombstones = Tombstones(forgotten_file(files.feast_home))
         self._writing, self._saving = Lock(), Lock()
         self.follow()
+        lost.strict = False  # what is damaged later must not keep this service from all that is whole
 
     @staticmethod
-    def open(files: SpaceFiles, metrics: ServiceMetrics, threads: int) -> "PinSpace":
+    def open(files: SpaceFiles, metrics: ServiceMetrics, threads: int, without_damaged: bool = False) -> "PinSpace":
         """
+        without_damaged: go on without shards and lines of journals that cannot be read; the log says which.
+
         Raises:
             ModelError: the model folder cannot be used.
             StoreError: there is no feature store, or the space was not published.
-            VectorIndexError: the shards and the manifest of the space disagree.
+            VectorIndexError: a shard or a journal is damaged, or the shards and the manifest of the space disagree.
         """
-        online, index = Feast(files.feast_home, files.name), open_index(files)
+        lost = LostParts(files.name, metrics, strict=not without_damaged)
+        online, index = Feast(files.feast_home, files.name), open_index(files, lost)
         encoder = open_encoder(files.model_folder, files.state / "encoder", threads)
-        return PinSpace(files.name, encoder, index, online, files, metrics)
+        return PinSpace(files.name, encoder, index, online, files, metrics, lost)
 
     def accept(self, pins: Sequence[NewPin]) -> list[Accepted]:
         """Encodes the Pins and stores them; they can be read when it returns. Where an id comes twice, the latest is
         stored; a forgotten Pin is not.
 
         Raises:
-            StoreError: the online store does not answer; sending the same Pins again repairs that.
+            StoreError: the online store does not answer, or the journal's disk is full; nothing was stored.
+            ModelError: the model gives no vectors of this space; nothing was stored.
         """
         with self.metrics.stage(self.name, "encode"):
             codes_NE = self.affine.quantize(self._encoded(pins))
@@ -115,7 +125,7 @@ class PinSpace:
     def save(self, changed: bool = False) -> None:
         """A snapshot of the index, if it has changed; the journal up to there becomes shards."""
         with self._saving, file_lock(self.files.state / "saving.lock", wait=changed) as is_alone:
-            if is_alone and (changed or self.index.unsaved):
+            if is_alone and (changed or self.index.unsaved or self.journal.closed()):
                 with self._writing:
                     closed = self.journal.turn()
                 self.index.save(self.files.state / "index")
@@ -145,28 +155,47 @@ class PinSpace:
         if not latest:
             return set()
         places = np.array(list(latest.values()))
-        with self.metrics.stage(self.name, "index"):
-            older = set(self.index.upsert(list(latest), codes_NE[places], _as_datetimes(times_N[places])))
+        older = self.index.newer(list(latest), _as_datetimes(times_N[places]))
         places = np.array([place for place in places.tolist() if ids[place] not in older], dtype=np.int64)
         if len(places):
-            rows = [ids[place] for place in places], self.affine.pack(codes_NE[places]), times_N[places]
-            with self.metrics.stage(self.name, "push"):
-                self.online.push(*rows)
-            self.journal.append(*rows)
+            self._write([ids[place] for place in places], codes_NE[places], times_N[places])
         return set(places.tolist())
+
+    def _write(self, ids: list[str], codes_NE: np.ndarray, times_N: np.ndarray) -> None:
+        """Into all places or none."""
+        packed_NB, before = self.affine.pack(codes_NE), self.index.stored(ids)
+        try:
+            with self.journal.entry(ids, packed_NB, times_N) as write_lines:
+                try:
+                    with self.metrics.stage(self.name, "push"):
+                        self.online.push(ids, packed_NB, times_N)
+                    write_lines()
+                    with self.metrics.stage(self.name, "index"):
+                        self.index.upsert(ids, codes_NE, _as_datetimes(times_N))
+                except BaseException:
+                    self.online.take_back(ids, before, self.affine)
+                    raise
+        except OSError as error:
+            raise StoreError(
+                f"The journal in {self.journal.folder} cannot be written ({error.strerror}); see that its disk has "
+                "room, then send the Pins again."
+            ) from error
 
 
 def _without(rows: VectorRows, forgotten: Forgotten) -> VectorRows:
     return rows.take(np.flatnonzero(~forgotten.mask(rows.ids).to_numpy(zero_copy_only=False))) if forgotten else rows
 
 
-def open_index(files: SpaceFiles) -> PinIndex:
+def open_index(files: SpaceFiles, lost: LostParts) -> PinIndex:
     """The last snapshot, or an index built from the published vectors."""
     folder = files.state / "index"
     try:
         return PinIndex.open(folder, files.name)
-    except VectorIndexError:
-        index = PinIndex.of_published(SpaceManifest.read(files.feast_home, files.name), IndexConfig())
+    except VectorIndexError as error:
+        if folder.is_dir():
+            logging.getLogger("ray.serve").warning("The index of %s is built anew: %s", files.name, error)
+        space = SpaceManifest.read(files.feast_home, files.name)
+        index = PinIndex.of_published(space, IndexConfig(), lambda damage: lost(str(damage)))
         index.save(folder)
         return index
 

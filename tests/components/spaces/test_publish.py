@@ -92,6 +92,13 @@ def test_two_spaces_live_side_by_side(home, tmp_path):
     assert moving(home) == (second.space, second.version)
 
 
+def test_an_older_run_that_is_finished_late_takes_nothing_from_a_newer_one(home, tmp_path):
+    older, newer = home.registered(), home.registered()
+    home.publish(quantized(tmp_path / "b", seed=4)[0], newer)
+    assert not home.publish(quantized(tmp_path / "a", seed=3)[0], older).serving
+    assert moving(home) == (newer.space, newer.version)
+
+
 def test_publishing_again_changes_nothing_and_doubles_nothing(home, tmp_path):
     registration = home.registered()
     folder, vectors = quantized(tmp_path / "q", seed=5)

@@ -21,14 +21,19 @@ def guard(work=None, **config) -> Guard:
     return Guard(app, ServiceConfig(**config), ServiceMetrics())
 
 
-async def ask(guarded: Guard, path: str = "/v1/search", **headers: str) -> tuple[int, dict, dict]:
-    """(status, headers, message)"""
-    sent = []
-    scope = {"type": "http", "method": "POST", "path": path}
+async def ask(
+    guarded: Guard, path: str = "/v1/search", caller: str = "127.0.0.1", body: list[bytes] | None = None, **headers: str
+) -> tuple[int, dict, dict]:
+    """(status, headers, message); a body comes in these pieces, and after them nothing more."""
+    sent, pieces = [], body or [b""]
+    scope = {"type": "http", "method": "POST", "path": path, "client": (caller, 1)}
+    headers = {"content_type": "application/json"} | headers
     scope["headers"] = [(name.replace("_", "-").encode(), value.encode()) for name, value in headers.items()]
 
     async def receive():
-        return {"type": "http.request", "body": b""}
+        if not pieces:
+            await asyncio.sleep(60)
+        return {"type": "http.request", "body": pieces.pop(0), "more_body": body is not None}
 
     async def send(message):
         sent.append(message)
@@ -56,7 +61,7 @@ def test_one_more_than_fits_is_refused_and_place_is_made_again():
         go = asyncio.Event()
         guarded = guard(go.wait, at_once=2)
         first = [asyncio.create_task(ask(guarded)) for _ in range(2)]
-        await asyncio.sleep(0)
+        await asyncio.sleep(0.01)
         status, headers, _ = await ask(guarded)
         assert headers["retry-after"] == "1"
         health = await ask(guarded, path="/health/ready") if go.set() is None else None
@@ -94,7 +99,7 @@ def test_draining_waits_for_what_was_accepted_and_accepts_no_more():
         go = asyncio.Event()
         guarded = guard(go.wait)
         accepted = asyncio.create_task(ask(guarded))
-        await asyncio.sleep(0)
+        await asyncio.sleep(0.01)
         drained = asyncio.create_task(guarded.drained())
         await asyncio.sleep(0.05)
         assert not drained.done()
@@ -118,3 +123,69 @@ def test_who_serves_others_needs_a_token():
     assert "secret" not in repr(ServiceConfig(host="0.0.0.0", token="secret"))
     with pytest.raises(ConfigError, match=r"serve\.at_once is 0"):
         ServiceConfig(at_once=0)
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"host": "127.0.0.1:8000"}, 200),
+        ({"host": "[::1]:8000", "origin": "http://[::1]:8000"}, 200),
+        ({"host": "localhost", "content_type": "multipart/form-data; boundary=x"}, 200),
+        ({"host": "attacker.example"}, 403),  # a name of theirs that leads to 127.0.0.1
+        ({"host": "127.0.0.1.attacker.example"}, 403),
+        ({"host": "[::1"}, 403),
+        ({"host": "localhost", "origin": "http://attacker.example"}, 403),
+        ({"host": "localhost:8000", "origin": "http://localhost:9000"}, 403),  # another program's page
+        ({"host": "localhost", "origin": "null"}, 403),
+        ({"host": "localhost", "sec_fetch_site": "cross-site"}, 403),
+        ({"host": "localhost", "content_type": "text/plain"}, 415),
+        ({"host": "localhost", "content_type": ""}, 415),
+        ({"host": "localhost", "content_type": "application/x-www-form-urlencoded"}, 415),
+    ],
+)
+def test_without_a_token_no_web_page_of_others_is_answered(headers, status):
+    assert asyncio.run(ask(guard(), **headers))[0] == status
+    with_token = {"authorization": "Bearer secret"} | headers
+    assert asyncio.run(ask(guard(token="secret"), **with_token))[0] == 200
+
+
+def test_a_slow_body_takes_no_place_and_ends(monkeypatch):
+    async def story() -> tuple[list[int], list[int]]:
+        guarded = guard(at_once=2, per_caller=3, body_s=0.3)
+        slow = [asyncio.create_task(ask(guarded, caller="slow", body=[b"{"])) for _ in range(5)]
+        await asyncio.sleep(0.05)
+        others = [(await ask(guarded, caller="other"))[0] for _ in range(5)]
+        ended = [(await one)[0] for one in slow]
+        assert (guarded.arriving, guarded.ongoing, guarded.held.held, len(guarded.callers)) == (0, 0, 0, 0)
+        return others, ended
+
+    others, ended = asyncio.run(story())
+    assert others == [200] * 5
+    assert ended == [408] * 3 + [429] * 2
+
+
+def test_one_caller_leaves_places_to_the_others():
+    async def story() -> list[int]:
+        go = asyncio.Event()
+        guarded = guard(go.wait, at_once=4, per_caller=3)
+        many = [asyncio.create_task(ask(guarded, caller="many")) for _ in range(6)]
+        await asyncio.sleep(0.01)
+        other = asyncio.create_task(ask(guarded, caller="other"))
+        await asyncio.sleep(0.01)
+        go.set()
+        return [(await one)[0] for one in [*many, other]]
+
+    assert asyncio.run(story()) == [200] * 3 + [429] * 3 + [200]
+
+
+def test_bodies_are_small_where_no_picture_comes_and_bounded_together():
+    limits = {"max_small_bytes": 100, "max_bytes": 1000, "max_held_bytes": 1500, "body_s": 0.2}
+    assert asyncio.run(ask(guard(**limits), path="/v1/rerank", content_length="101"))[0] == 413
+    assert asyncio.run(ask(guard(**limits), path="/v1/rerank", body=[b"x" * 101]))[0] == 413
+    assert asyncio.run(ask(guard(**limits), path="/v1/search", content_length="101"))[0] == 200
+
+    async def story() -> list[int]:
+        guarded = guard(**limits)
+        return [one[0] for one in await asyncio.gather(*(ask(guarded, body=[b"x" * 900]) for _ in range(3)))]
+
+    assert sorted(asyncio.run(story())) == [408, 429, 429]

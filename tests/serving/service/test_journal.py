@@ -5,11 +5,12 @@ from datetime import UTC, datetime
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from model.data.forgotten import Forgotten
 from model.embedding.affine import Affine
+from model.errors import VectorIndexError
 from serving.service.journal import Journal
 
 AFFINE = Affine(scale=1 / 127, zero_point=0, bits=8, dim=4)
@@ -83,7 +84,8 @@ def test_a_closed_file_becomes_a_shard(journal_of, tmp_path):
     assert table["event_timestamp"][0].as_py() == datetime(2026, 11, 21, 12, tzinfo=UTC)
 
 
-@given(cut=st.integers(0, 250))
+@settings(deadline=None, max_examples=30)
+@given(cut=st.integers(0, 400))
 def test_wherever_a_kill_cuts_whole_lines_are_read(tmp_path_factory, cut):
     folder = tmp_path_factory.mktemp("journal")
     Journal(folder, folder, AFFINE).append(*rows("a", "b", "c"))
@@ -104,3 +106,72 @@ def test_a_forgotten_pin_becomes_no_row_and_those_beside_hear_of_all_others(jour
     assert set(heard.news().ids.to_pylist()) == {"b", "c"}
     assert heard.news().ids.to_pylist() == []
     assert late.news().ids.to_pylist() == ["b", "c"]
+
+
+@settings(deadline=None, max_examples=60)
+@given(place=st.integers(0, 360), byte=st.integers(0, 255))
+def test_a_changed_byte_is_told_with_its_place_and_costs_one_line(tmp_path_factory, place, byte):
+    folder = tmp_path_factory.mktemp("journal")
+    Journal(folder, folder, AFFINE).append(*rows("a", "b", "c"))
+    [file] = folder.glob("*.jsonl")
+    data = bytearray(file.read_bytes())
+    place %= len(data)
+    if data[place] == byte or b"\n" in (bytes([byte]), data[place : place + 1]):
+        return
+    data[place] = byte
+    file.write_bytes(data)
+    start = data.rfind(b"\n", 0, place) + 1
+    with pytest.raises(VectorIndexError, match=rf"is damaged at byte {start:,}, .* --without-damaged\.$"):
+        Journal(folder, folder, AFFINE).news()
+    lost: list[str] = []
+    left = Journal(folder, folder, AFFINE, lost.append).news().ids.to_pylist()
+    assert left == [name for at, name in enumerate("abc") if at != data[:place].count(b"\n")]
+    assert len(lost) == 1
+
+
+def test_a_damaged_shard_is_told_and_the_others_are_heard(journal_of, tmp_path):
+    one, lost = journal_of(), []
+    one.append(*rows("a"))
+    for file in one.turn():
+        one.become_shard(file)
+    one.append(*rows("b"))
+    [shard] = (tmp_path / "shards").glob("*.parquet")
+    data = bytearray(shard.read_bytes())
+    data[20] ^= 1
+    shard.write_bytes(data)
+    with pytest.raises(VectorIndexError, match=rf"{shard} is damaged in .*, between the bytes 4 and"):
+        journal_of().news()
+    other = Journal(one.folder, one.shards, AFFINE, lost.append)
+    assert other.news().ids.to_pylist() == ["b"]
+    assert str(shard) in lost[0]
+
+
+def test_what_fails_in_the_block_leaves_nothing_and_the_next_is_read(journal_of):
+    one, other = journal_of(), journal_of()
+    with pytest.raises(ZeroDivisionError), one.entry(*rows("a")) as write:
+        write()
+        raise ZeroDivisionError
+    with pytest.raises(ZeroDivisionError), one.entry(*rows("b", "bb")):
+        raise ZeroDivisionError
+    one.append(*rows("c"))
+    assert other.news().ids.to_pylist() == ["c"]
+
+
+def test_while_it_is_not_written_others_see_nothing_of_it(journal_of):
+    one, other = journal_of(), journal_of()
+    with one.entry(*rows("a", "b")) as write:
+        assert other.news().ids.to_pylist() == []
+        write()
+    assert other.news().ids.to_pylist() == ["a", "b"]
+
+
+def test_a_damaged_journal_becomes_a_shard_without_that_line_and_is_kept(journal_of):
+    one, lost = journal_of(), []
+    one.append(*rows("a", "b"))
+    [file] = one.turn()
+    file.write_bytes(file.read_bytes().replace(b'"a"', b'"x"'))
+    one.lose = lost.append
+    one.become_shard(file)
+    assert pq.read_table(one.shards)["pin_id"].to_pylist() == ["b"]
+    assert file.with_suffix(".damaged").is_file()
+    assert len(lost) == 1

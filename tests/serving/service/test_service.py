@@ -170,14 +170,16 @@ def test_one_bad_pin_stores_none_of_its_request(service):
     ],
 )
 def test_bad_questions_are_one_sentence(service, path, body, status, says):
-    answer = requests.post(service.address + path, data=body, timeout=60)
+    headers = {"Content-Type": "application/json"}
+    answer = requests.post(service.address + path, data=body, headers=headers, timeout=60)
     assert answer.status_code == status
     assert says in answer.json()["error"]
 
 
 def test_a_body_without_a_length_is_counted(service):
     chunks = (b"x" * 100_000 for _ in range(20))
-    assert requests.post(f"{service.address}/v1/search", data=chunks, timeout=60).status_code == 413
+    headers = {"Content-Type": "application/json"}
+    assert requests.post(f"{service.address}/v1/search", data=chunks, headers=headers, timeout=60).status_code == 413
 
 
 @pytest.mark.parametrize("path", ["/v1/pins/nobody/related", "/v1/pins/nobody/image", "/nowhere"])

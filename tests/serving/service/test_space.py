@@ -1,6 +1,7 @@
 """A batch through encoder, index, online store and journal, on a real Feast home; no web, no Ray."""
 
 import dataclasses
+import os
 import shutil
 import sqlite3
 from datetime import UTC, datetime, timedelta
@@ -17,6 +18,7 @@ from model.data.images.decoding import to_pixels
 from model.errors import ModelError, StoreError
 from serving.features import Features
 from serving.service.metrics import ServiceMetrics
+from serving.service.served import each_alone
 from serving.service.space import NewPin, PinSpace
 from serving.space import SpaceManifest
 
@@ -114,6 +116,69 @@ def test_what_the_online_store_refused_can_be_sent_again(files, monkeypatch):
     assert online(files, ["p"])[1][0]
     assert space.accept([pin("p")])[0].stored
     assert not online(files, ["p"])[1][0]
+
+
+@pytest.mark.parametrize("fails", ["room", "push", "lines", "index"])
+def test_what_is_refused_is_nowhere_whatever_fails(files, monkeypatch, fails):
+    space = opened(files)
+    before = space.accept([pin("p", title="teal")])[0]
+    with monkeypatch.context() as broken, pytest.raises((StoreError, MemoryError)):
+        break_at(fails, space, broken)
+        space.accept([pin("p", seconds=9, title="moss square", picture=4), pin("new", seconds=9)])
+    for there in (space, opened(files)):  # in memory, and what a restart or another service reads
+        vectors, missing = there.index.vectors(["p", "new"])
+        assert missing.tolist() == [False, True]
+        assert np.array_equal(vectors[0], before.vector_E)
+    vectors, missing = online(files, ["p", "new"])
+    assert missing.tolist() == [False, True]
+    assert np.array_equal(vectors[0], before.vector_E)
+    assert all(answer.stored for answer in space.accept([pin("p", seconds=9), pin("new", seconds=9)]))
+    assert not opened(files).index.vectors(["p", "new"])[1].any()
+    assert not online(files, ["p", "new"])[1].any()
+
+
+def break_at(point: str, space: PinSpace, broken: pytest.MonkeyPatch) -> None:
+    writes = iter([None] if point == "lines" else [])
+
+    def full(file, data, at):
+        if next(writes, "full") == "full":
+            raise OSError(28, "No space left on device")
+        return os_pwrite(file, data, at)
+
+    def no_memory(*_):
+        raise MemoryError
+
+    os_pwrite = os.pwrite
+    if point in ("room", "lines"):
+        broken.setattr(os, "pwrite", full)
+    elif point == "push":
+        pushed = space.online.push
+        refuse = refusing(space.online.store)
+        broken.setattr(space.online, "push", lambda *rows: (pushed(*rows), raised(refuse)))
+    else:
+        broken.setattr(space.index, "upsert", no_memory)
+
+
+def raised(refuse):
+    try:
+        refuse()
+    except Exception as error:
+        raise StoreError("gone after it was written") from error
+
+
+def test_one_pin_that_fails_fails_alone(files, monkeypatch):
+    space = opened(files)
+    encode = space.encoder.pins
+
+    def nan_for_one(pixels, has_image, texts):
+        vectors = encode(pixels, has_image, texts)
+        vectors[[text.get("title") == "bad" for text in texts]] = np.nan
+        return vectors
+
+    monkeypatch.setattr(space.encoder, "pins", nan_for_one)
+    answers = each_alone(space, [pin("a"), pin("b", title="bad"), pin("c")])
+    assert [type(answer).__name__ for answer in answers] == ["Accepted", "ModelError", "Accepted"]
+    assert space.index.vectors(["a", "b", "c"])[1].tolist() == [False, True, False]
 
 
 def refusing(store):

@@ -19,7 +19,7 @@ def waiting():
     """(what is served, a client of the application behind its guard)"""
     served = ServedSpaces(ServiceConfig())
     guard = Guard(api(served, lambda: True), served.config, served.metrics, lambda: served.waits_for)
-    return served, TestClient(guard)
+    return served, TestClient(guard, base_url="http://127.0.0.1")
 
 
 def nothing() -> Opening:
