@@ -16,7 +16,7 @@ from components.forgetting.place import Counts
 from components.settings import Settings
 from components.tombstones import read_tombstones
 from model.errors import VectorIndexError
-from model.files import file_lock, remove
+from model.files import file_lock, remove, replaced
 from serving.index import PinIndex
 from serving.index.storage import live_snapshot
 from serving.service.journal import Journal, is_locked
@@ -55,16 +55,21 @@ class Indexes:
         return sorted(path for path in (self.settings.home / "serving").glob("*") if path.is_dir())
 
     def _close_journals(self, state: Path, pins: Pins) -> None:
-        files = [file for file, count in _in_journals(state, pins) if count]
-        if not files or not manifest_file(self.settings.home / "feast", state.name).is_file():
-            return
-        space = SpaceManifest.read(self.settings.home / "feast", state.name)
-        journal = Journal(state / "journal", space.folder, space.affine)
-        journal.forgotten = read_tombstones(self.settings)
-        for file in files:
-            if not is_locked(file):
-                journal.become_shard(file)
-        journal.end()
+        files = [file for file, count in _in_journals(state, pins) if count and file.suffix == ".jsonl"]
+        if files and manifest_file(self.settings.home / "feast", state.name).is_file():
+            space = SpaceManifest.read(self.settings.home / "feast", state.name)
+            # A line that cannot be read goes into no shard; its file is kept for a person, and cleaned below.
+            journal = Journal(state / "journal", space.folder, space.affine, lambda damage: None)
+            journal.forgotten = read_tombstones(self.settings)
+            for file in files:
+                if not is_locked(file):
+                    journal.become_shard(file)
+            journal.end()
+        for file in (state / "journal").glob("*.damaged"):
+            lines = file.read_bytes().split(b"\n")
+            if any(_holds(line, pins) for line in lines):
+                with replaced(file) as scratch:
+                    scratch.write_bytes(b"\n".join(line for line in lines if not _holds(line, pins)))
 
 
 def _in_index(state: Path, pins: Pins) -> Iterator[tuple[Path, int]]:
@@ -81,13 +86,21 @@ def _in_index(state: Path, pins: Pins) -> Iterator[tuple[Path, int]]:
 
 
 def _in_journals(state: Path, pins: Pins) -> Iterator[tuple[Path, int]]:
-    for file in sorted((state / "journal").glob("*.jsonl")):
+    journal = state / "journal"
+    for file in sorted([*journal.glob("*.jsonl"), *journal.glob("*.damaged")]):
         try:
-            *lines, rest = file.read_bytes().split(b"\n")
+            lines = file.read_bytes().split(b"\n")
         except FileNotFoundError:  # it became a shard
             continue
-        cut_off = any(pin_id in rest for pin_id in pins.as_bytes)
-        yield file, sum(json.loads(line)["pin_id"] in pins.id_set for line in lines) + cut_off
+        yield file, sum(_holds(line, pins) for line in lines)
+
+
+def _holds(line: bytes, pins: Pins) -> bool:
+    """Whether it is a Pin's line; one that cannot be read is searched byte by byte."""
+    try:
+        return json.loads(line)["pin_id"] in pins.id_set
+    except (ValueError, KeyError, TypeError):
+        return any(pin_id in line for pin_id in pins.as_bytes)
 
 
 def _rebuild(state: Path, pins: Pins) -> None:

@@ -14,7 +14,7 @@ from model.diversification.config import DiversificationConfig
 from model.embedding.affine import unit_length
 from serving.service.messages import Found, PinOut, PinsOut, RerankIn, RerankOut, Results, SearchIn, SpaceOut, SpacesOut
 from serving.service.reading import RequestRefused, message_of, new_pin, pins_of, request_pixels, words
-from serving.service.served_spaces import ServedSpaces, ServedSpace
+from serving.service.served_spaces import ServedSpace, ServedSpaces
 
 R = TypeVar("R")
 READERS = 2  # threads that read bodies and decode pictures

@@ -4,12 +4,12 @@ import asyncio
 import logging
 
 import pytest
+from serving.service.served_spaces import ServedSpaces
 from starlette.testclient import TestClient
 
 from serving.service.api import api
 from serving.service.config import ServiceConfig
 from serving.service.metrics import ServiceMetrics
-from serving.service.served import Served
 from serving.service.upkeep import PATIENCE_S, BackgroundTask, each
 
 
@@ -37,7 +37,7 @@ def test_a_task_outlives_its_failures_and_they_are_counted(caplog):
 
 def test_readiness_tells_what_has_not_succeeded_for_a_minute():
     task = BackgroundTask("follow", 1.0, lambda: 1 / 0, ServiceMetrics())
-    served = Served(ServiceConfig())
+    served = ServedSpaces(ServiceConfig())
     served.waits_for = ""
     client = TestClient(api(served, lambda: True, lambda: [task.overdue]))
     asyncio.run(task.once())
