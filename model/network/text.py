@@ -29,23 +29,28 @@ END = "[END]"  # closes every text, so that no text is without a token
 
 @dataclass(frozen=True)
 class Texts:
-    """N tokenized texts, packed: ids_T int64, lengths_N int64, types_N int64 (position in TEXT_TYPES)."""
+    """N tokenized texts, packed: ids_T int64, lengths_N int64, types_N int64 (position in TEXT_TYPES).
+
+    kept_NH: what is kept of a frozen tower (model/network/joined.py), where the network has one.
+    """
 
     ids_T: Tensor
     lengths_N: Tensor
     types_N: Tensor
+    kept_NH: Tensor | None = None
 
     def to(self, device: torch.device) -> "Texts":
-        return Texts(self.ids_T.to(device), self.lengths_N.to(device), self.types_N.to(device))
+        kept_NH = None if self.kept_NH is None else self.kept_NH.to(device)
+        return Texts(self.ids_T.to(device), self.lengths_N.to(device), self.types_N.to(device), kept_NH)
 
-    def types_T(self) -> Tensor:
-        """The type of every token."""
-        return torch.repeat_interleave(self.types_N, self.lengths_N, output_size=self.ids_T.numel())
+    def by_token(self, values_N: Tensor) -> Tensor:
+        """The value of its text for every token: (N, ...) -> (T, ...)."""
+        return torch.repeat_interleave(values_N, self.lengths_N, dim=0, output_size=self.ids_T.numel())
 
 
 def tokenizer_for(texts: Iterable[str], config: TextConfig) -> Tokenizer:
-    """The pretrained tower's own tokenizer, or one trained on `texts`."""
-    return load_tokenizer(config) if config.pretrained else train_tokenizer(texts, config)
+    """The pretrained tower's own tokenizer, or one trained on `texts` for a tower of our own."""
+    return load_tokenizer(config) if config.pretrained and not config.kept else train_tokenizer(texts, config)
 
 
 def train_tokenizer(texts: Iterable[str], config: TextConfig) -> Tokenizer:
@@ -74,10 +79,10 @@ def encode_texts(tokenizer: Tokenizer, texts: Sequence[str], context: int) -> li
     return [np.asarray(encoding.ids, dtype=np.int32) for encoding in tokenizer.encode_batch_fast(list(texts))]
 
 
-def pack_texts(ids: Sequence[np.ndarray], types: Sequence[int]) -> Texts:
+def pack_texts(ids: Sequence[np.ndarray], types: Sequence[int], kept_NH: Tensor | None = None) -> Texts:
     lengths = torch.tensor([len(i) for i in ids], dtype=torch.int64)
     flat = np.concatenate(ids).astype(np.int64) if len(ids) else np.zeros(0, dtype=np.int64)
-    return Texts(torch.from_numpy(flat), lengths, torch.tensor(types, dtype=torch.int64))
+    return Texts(torch.from_numpy(flat), lengths, torch.tensor(types, dtype=torch.int64), kept_NH)
 
 
 class TextTower(nn.Module):
@@ -93,7 +98,12 @@ class TextTower(nn.Module):
 
     def forward(self, texts: Texts, packing: Packing) -> Tensor:
         """Packed tokens (T, D)."""
-        x_TD = self.token(texts.ids_T) + self.position(packing.place_T) + self.signal(texts.types_T())
+        return self.layers(self.embedded(texts, packing), packing)
+
+    def embedded(self, texts: Texts, packing: Packing) -> Tensor:
+        return self.token(texts.ids_T) + self.position(packing.place_T) + self.signal(texts.by_token(texts.types_N))
+
+    def layers(self, x_TD: Tensor, packing: Packing) -> Tensor:
         for block in self.blocks:
             x_TD = block(x_TD, packing)
         return self.norm(x_TD)
@@ -126,7 +136,7 @@ class PretrainedTextTower(nn.Module):
         ids_RL, place_RL = (F.pad(values_T, (0, 1))[packing.grid_RL] for values_T in (texts.ids_T, packing.place_T))
         with torch.set_grad_enabled(torch.is_grad_enabled() and self.config.trainable != "frozen"):
             x_RLH = self.tower(ids_RL, place_RL, packing.attention_mask_RLL)
-        return self.project(packing.pack(x_RLH)) + self.signal(texts.types_T())
+        return self.project(packing.pack(x_RLH)) + self.signal(texts.by_token(texts.types_N))
 
 
 def check_context(config: TextConfig, tower: TextBackbone) -> None:

@@ -10,6 +10,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from model.config import VisionConfig
@@ -23,7 +24,7 @@ class VisionTower(nn.Module):
     def __init__(self, config: VisionConfig) -> None:
         super().__init__()
         self.config = config
-        side = config.image_size // config.patch
+        side = config.own_size // config.patch
         self.stem = _stem(config)
         self.position_LD = nn.Parameter(torch.randn(side * side, config.width) * 0.02)
         self.blocks = nn.ModuleList(
@@ -37,12 +38,20 @@ class VisionTower(nn.Module):
     @property
     def tokens(self) -> int:
         """Tokens that leave the tower."""
-        return (self.config.image_size // self.config.patch) ** 2 // 4 ** (len(self.config.depths) - 1)
+        return (self.config.own_size // self.config.patch) ** 2 // 4 ** (len(self.config.depths) - 1)
 
     def forward(self, pixels_BSS3: Tensor) -> Tensor:
         """uint8 pixels (B, S, S, 3) -> tokens (B, L, D)."""
+        return self.stages(self.stem_tokens(pixels_BSS3) + self.position_LD)
+
+    def stem_tokens(self, pixels_BSS3: Tensor) -> Tensor:
+        """The stem's map of the pixels at `own_size` (B, L, D), without positions."""
         x = pixels_BSS3.permute(0, 3, 1, 2).to(self.position_LD.dtype) / 127.5 - 1  # a channels-last view
-        x_BLD = self.stem(x).flatten(2).transpose(1, 2) + self.position_LD
+        if (shrink := self.config.image_size // self.config.own_size) > 1:
+            x = F.avg_pool2d(x, shrink)
+        return self.stem(x).flatten(2).transpose(1, 2)
+
+    def stages(self, x_BLD: Tensor) -> Tensor:
         for block in self.blocks:
             x_BLD = block(x_BLD)
         return self.norm(x_BLD)
