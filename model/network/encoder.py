@@ -17,8 +17,8 @@ from torch import Tensor, nn
 from model.config import Config
 from model.network.fusion import HybridFusion
 from model.network.layers import Packing
-from model.network.pretrained import learning_rate_shares, save_tower
 from model.network.text import PretrainedTextTower, Texts, TextTower, mean_pool
+from model.network.towers.opening import learning_rate_shares, save_tower
 from model.network.vision import PretrainedVisionTower, VisionTower
 
 
@@ -49,7 +49,7 @@ class PinEncoder(nn.Module):
     def save_towers(self, folder: Path) -> None:
         """Writes what `saved` needs of the pretrained towers into the model folder."""
         if isinstance(self.vision, PretrainedVisionTower):
-            save_tower(folder / "vision", self.vision.tower, self.vision.statistics)
+            save_tower(folder / "vision", self.vision.tower)
         if isinstance(self.text, PretrainedTextTower):
             save_tower(folder / "text", self.text.tower)
 

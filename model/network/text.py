@@ -1,7 +1,7 @@
 """Text towers and their tokenizers: packed texts -> tokens.
 
 TextTower            from scratch: byte-level BPE trained on the catalogue, then a small transformer
-PretrainedTextTower  a VLM's tower with the tokenizer that it was trained with
+PretrainedTextTower  a pretrained tower with the tokenizer that it was trained with
 
 Shape legend: N texts · T tokens of all texts · R rows · L row length · H the pretrained tower's width · D width
 """
@@ -9,7 +9,6 @@ Shape legend: N texts · T tokens of all texts · R rows · L row length · H th
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
 
 import numpy as np
 import torch
@@ -21,7 +20,9 @@ from model.config import TextConfig
 from model.data.catalogue import TEXT_TYPES
 from model.errors import ModelError
 from model.network.layers import Block, Packing, initialise
-from model.network.pretrained import load_tokenizer, open_tower
+from model.network.towers.backbone import TextBackbone
+from model.network.towers.opening import open_tower
+from model.network.towers.words import load_tokenizer
 
 END = "[END]"  # closes every text, so that no text is without a token
 
@@ -99,13 +100,13 @@ class TextTower(nn.Module):
 
 
 class PretrainedTextTower(nn.Module):
-    """SigLIP 2, SigLIP or CLIP below its pooling head; the signal's type is added above it.
+    """A tower of model/network/towers; the signal's type is added above it.
 
     SigLIP was trained with every text padded to its context and attention on the padding. Here texts are packed,
     several to a row and masked from each other, so that a text's vector depends on nothing else and pads cost nothing.
 
     Raises:
-        ModelError: the checkpoint cannot be used (model/network/pretrained.py), or text.context is beyond its
+        ModelError: the checkpoint cannot be used (model/network/towers), or text.context is beyond its
             positions.
     """
 
@@ -113,14 +114,8 @@ class PretrainedTextTower(nn.Module):
         super().__init__()
         self.config = config
         self.tower = open_tower("text", config, saved)
-        known = cast(Any, self.tower.config)
-        if config.context > known.max_position_embeddings:
-            raise ModelError(
-                f"text.context is {config.context}, but the tower {config.pretrained} reads "
-                f"{known.max_position_embeddings} tokens; set text.context={known.max_position_embeddings}."
-            )
-        self.causal = known.model_type == "clip_text_model"
-        width = known.hidden_size
+        check_context(config, self.tower)
+        width = self.tower.width
         self.project = nn.Identity() if width == config.width else nn.Linear(width, config.width)
         self.project.apply(initialise)
         self.signal = nn.Embedding(len(TEXT_TYPES), config.width)
@@ -129,10 +124,18 @@ class PretrainedTextTower(nn.Module):
     def forward(self, texts: Texts, packing: Packing) -> Tensor:
         """Packed tokens (T, D)."""
         ids_RL, place_RL = (F.pad(values_T, (0, 1))[packing.grid_RL] for values_T in (texts.ids_T, packing.place_T))
-        mask_RLL = packing.attention_mask_RLL.tril() if self.causal else packing.attention_mask_RLL
         with torch.set_grad_enabled(torch.is_grad_enabled() and self.config.trainable != "frozen"):
-            x_RLH = self.tower(ids_RL, position_ids=place_RL, attention_mask=mask_RLL[:, None]).last_hidden_state
+            x_RLH = self.tower(ids_RL, place_RL, packing.attention_mask_RLL)
         return self.project(packing.pack(x_RLH)) + self.signal(texts.types_T())
+
+
+def check_context(config: TextConfig, tower: TextBackbone) -> None:
+    """Raises ModelError where text.context is beyond the tower's positions."""
+    if config.context > tower.context:
+        raise ModelError(
+            f"text.context is {config.context}, but the tower {config.pretrained} reads {tower.context} tokens; "
+            f"set text.context={tower.context}."
+        )
 
 
 def mean_pool(x_TD: Tensor, lengths_N: Tensor) -> Tensor:
