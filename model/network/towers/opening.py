@@ -40,6 +40,10 @@ def open_tower(kind: TowerKind, config: TowerConfig, saved: Path | None) -> Back
     return tower
 
 
+@overload
+def outline(kind: Literal["vision"], name: str) -> VisionBackbone: ...
+@overload
+def outline(kind: Literal["text"], name: str) -> TextBackbone: ...
 def outline(kind: TowerKind, name: str) -> Backbone:
     """The tower without weights, in moments: what it takes and gives can be asked.
 
