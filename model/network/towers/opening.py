@@ -142,7 +142,7 @@ def _family(kind: TowerKind, name: str, model_type: str) -> tuple[Any, type[Back
     import transformers
 
     families = FAMILIES[kind]
-    family = model_type.removesuffix("_model").removesuffix(f"_{kind}")
+    family = str(model_type).removesuffix("_model").removesuffix(f"_{kind}")
     if family not in families:
         known = ", ".join(sorted({*families, *LITE[kind]}))
         raise ModelError(f"{kind}.pretrained {name!r} is a {model_type!r}; choose a checkpoint of {known}.")
