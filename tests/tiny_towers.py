@@ -1,5 +1,5 @@
-"""Tiny checkpoints of every family of towers but the VLMs' (tests/model/tiny_checkpoints.py), as `save_pretrained` leaves
-them: images of 32 pixels become 4 x 4 tokens, texts have 24 positions. Every weight is random, biases and norms too.
+"""Tiny checkpoints of every family of towers but the VLMs' (tests/model/tiny_checkpoints.py), as `save_pretrained`
+leaves them: images of 32 pixels become 4 x 4 tokens, texts have 24 positions. Every weight is random.
 """
 
 from pathlib import Path

@@ -16,7 +16,7 @@ class TowerConfig:
     """Where a tower's weights come from. With `pretrained` empty it trains from scratch, and the others are
     ignored."""
 
-    pretrained: str = ""  # SigLIP 2, SigLIP or CLIP: a local folder or a name on the hub
+    pretrained: str = ""  # a local folder, a packaged name or one on the hub (model/network/towers)
     trainable: Literal["frozen", "last", "full"] = "full"  # last: the last `trainable_layers` layers
     trainable_layers: Layers = 4
     # A pretrained layer's learning rate, as a share of that of the layer above.

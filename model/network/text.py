@@ -18,9 +18,8 @@ from torch import Tensor, nn
 
 from model.config import TextConfig
 from model.data.catalogue import TEXT_TYPES
-from model.errors import ModelError
 from model.network.layers import Block, Packing, initialise
-from model.network.towers.backbone import TextBackbone
+from model.network.towers.fitting import check_context
 from model.network.towers.opening import open_tower
 from model.network.towers.words import load_tokenizer
 
@@ -137,15 +136,6 @@ class PretrainedTextTower(nn.Module):
         with torch.set_grad_enabled(torch.is_grad_enabled() and self.config.trainable != "frozen"):
             x_RLH = self.tower(ids_RL, place_RL, packing.attention_mask_RLL)
         return self.project(packing.pack(x_RLH)) + self.signal(texts.by_token(texts.types_N))
-
-
-def check_context(config: TextConfig, tower: TextBackbone) -> None:
-    """Raises ModelError where text.context is beyond the tower's positions."""
-    if config.context > tower.context:
-        raise ModelError(
-            f"text.context is {config.context}, but the tower {config.pretrained} reads {tower.context} tokens; "
-            f"set text.context={tower.context}."
-        )
 
 
 def mean_pool(x_TD: Tensor, lengths_N: Tensor) -> Tensor:

@@ -14,9 +14,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from model.config import VisionConfig
-from model.errors import ModelError
 from model.network.layers import Block, FunnelBlock, initialise
-from model.network.towers.backbone import VisionBackbone
+from model.network.towers.fitting import grid_side
 from model.network.towers.opening import open_tower
 
 
@@ -107,24 +106,3 @@ class PretrainedVisionTower(nn.Module):
         for block in self.blocks:
             x_BLD = block(x_BLD)
         return self.norm(x_BLD)
-
-
-def grid_side(config: VisionConfig, tower: VisionBackbone) -> int:
-    """Tokens a side that the tower gives. Raises ModelError where the tower or the funnel cannot take the image."""
-    size, reads, patch = config.image_size, tower.image_size, tower.patch
-    if reads is not None and size != reads:
-        raise ModelError(
-            f"vision.image_size is {size}, but the tower {config.pretrained} reads {reads} pixels; "
-            f"set vision.image_size={reads}."
-        )
-    if size % patch:
-        raise ModelError(
-            f"vision.image_size {size} does not divide by the tower's patch of {patch}; choose a multiple."
-        )
-    side, stages = tower.side(size), len(config.depths)
-    if side % 2**stages:
-        raise ModelError(
-            f"vision.depths asks for {stages} funnel stages, but the tower's {side} x {side} patches cannot be "
-            "halved so often; shorten vision.depths."
-        )
-    return side

@@ -9,6 +9,7 @@ opening.py           a checkpoint or a model folder -> a tower
 pixels.py            the checkpoint's image processor -> mean and standard deviation
 words.py             the checkpoint's tokenizer, and how its sentence vector is pooled
 fingerprint.py       which tower is it? The key of what a frozen tower gives
+fitting.py           whether the settings fit a tower
 checks.py            whether the settings' towers can be used, seconds before a run
 
 A model folder holds the towers' configurations beside the weights, so that it is loaded without the checkpoint:

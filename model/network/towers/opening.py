@@ -40,6 +40,10 @@ def open_tower(kind: TowerKind, config: TowerConfig, saved: Path | None) -> Back
     return tower
 
 
+@overload
+def outline(kind: Literal["vision"], name: str) -> VisionBackbone: ...
+@overload
+def outline(kind: Literal["text"], name: str) -> TextBackbone: ...
 def outline(kind: TowerKind, name: str) -> Backbone:
     """The tower without weights, in moments: what it takes and gives can be asked.
 
@@ -138,7 +142,7 @@ def _family(kind: TowerKind, name: str, model_type: str) -> tuple[Any, type[Back
     import transformers
 
     families = FAMILIES[kind]
-    family = model_type.removesuffix("_model").removesuffix(f"_{kind}")
+    family = str(model_type).removesuffix("_model").removesuffix(f"_{kind}")
     if family not in families:
         known = ", ".join(sorted({*families, *LITE[kind]}))
         raise ModelError(f"{kind}.pretrained {name!r} is a {model_type!r}; choose a checkpoint of {known}.")

@@ -1,4 +1,4 @@
-"""Every family of vision towers gives the patch tokens that transformers gives, learns where told and can be rebuilt."""
+"""Every family of vision towers gives the tokens that transformers gives, learns where told and can be rebuilt."""
 
 import pytest
 import torch
