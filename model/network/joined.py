@@ -8,8 +8,8 @@ JoinedTextTower     the sentence vector of a text, added to each token of our ow
 Both are projected to our width below the first transformer block, and also lead to the vectors directly (SkipHead),
 because a narrow network would lose most of what a wide tower knows. Where nothing is given, they are computed here.
 
-Shape legend: B Pins · S image side · G tokens a side · L tokens · N texts · T tokens of all texts · H the frozen tower's
-width · D width · E vector dimension
+Shape legend: B Pins · S image side · G tokens a side · L tokens · N texts · T tokens of all texts · D width
+H width of the frozen tower · E vector dimension
 """
 
 import json
