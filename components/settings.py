@@ -26,6 +26,7 @@ from components.redis_address import check_redis_address
 from model.errors import ConfigError
 
 FILE = "PINCLIP_SETTINGS"
+EXTRACTED = "extracted"  # the folder in `home` that keeps what frozen towers give, for every run and study
 # user:password@host of an address, password= among Redis's options
 SECRET = re.compile(r"://[^/@]*:[^/@]*@|password\s*=", re.IGNORECASE)
 

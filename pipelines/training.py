@@ -1,8 +1,8 @@
 """The training pipeline, from a catalogue to a registered model and published features. The one definition of the DAG:
 pipelines/local/runner.py runs it on one machine, `pinclip compile` writes the same for a cluster.
 
-prepare → validate → neighbours ┬→ train          → embed ┬→ quantize ┬→ evaluate → compare → …
-                                └→ train-baseline → embed-baseline ───┘
+prepare → validate ┬→ neighbours ┬→ train          → embed ┬→ quantize ┬→ evaluate → compare → …
+                   └→ extract ───┴→ train-baseline → embed-baseline ───┘
 … → register → report → publish
 """
 
@@ -13,6 +13,7 @@ from kfp import dsl
 from components.steps.compare import compare
 from components.steps.embed import embed
 from components.steps.evaluate import evaluate
+from components.steps.extract import extract
 from components.steps.neighbours import neighbours
 from components.steps.prepare import prepare
 from components.steps.publish import publish
@@ -22,7 +23,7 @@ from components.steps.report import report
 from components.steps.train import train
 from components.steps.validate import validate
 
-STEPS = (prepare, validate, neighbours, train, embed, quantize, evaluate, compare, register, report, publish)
+STEPS = (prepare, validate, neighbours, extract, train, embed, quantize, evaluate, compare, register, report, publish)
 # Place in the run folder -> task/output/path, as the module of each step says in its own KEPT.
 KEPT = {
     place: f"{step.name}/{output}"
@@ -73,12 +74,16 @@ def training(
     checked = validate(prepared=source, prepare_config=prepare_config)
     # No step learns from data before validation has passed.
     near = neighbours(prepared=source, **split).after(checked).outputs["neighbours"]
+    towers = {"prepare_config": prepare_config, "vision_config": vision_config, "text_config": text_config}
+    kept = extract(prepared=source, **towers).after(checked).outputs["extracted"]
     data = {"prepared": source, "neighbours": near}
 
-    ours = train(**data, **trained).outputs["model"]
-    clip = train(**data, **trained, baseline=True).set_display_name("train-baseline").outputs["model"]
-    vectors = embed(prepared=source, model=ours).outputs["vectors"]
-    others = embed(prepared=source, model=clip, baseline=True).set_display_name("embed-baseline").outputs["vectors"]
+    learnt = {**data, "extracted": kept, **trained}
+    ours = train(**learnt).outputs["model"]
+    clip = train(**learnt, baseline=True).set_display_name("train-baseline").outputs["model"]
+    encoded = {"prepared": source, "extracted": kept}
+    vectors = embed(**encoded, model=ours).outputs["vectors"]
+    others = embed(**encoded, model=clip, baseline=True).set_display_name("embed-baseline").outputs["vectors"]
     quantized = quantize(vectors=vectors, neighbours=near, **codes).outputs["quantized"]
 
     judged = evaluate(**data, model=ours, vectors=vectors, baseline=others, quantized=quantized, **recall)

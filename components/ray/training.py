@@ -36,14 +36,21 @@ class WorkerInput:
     step: str
     events: str | None
     snapshot: Path | None
+    extracted: Path | None
 
 
 def train(
-    prepared: Path, neighbours: Path, out: Path, config: Config, report: ReportStep, snapshot: Path | None = None
+    prepared: Path,
+    neighbours: Path,
+    out: Path,
+    config: Config,
+    report: ReportStep,
+    snapshot: Path | None = None,
+    extracted: Path | None = None,
 ) -> dict[str, Any]:
     """Trains with config.train.workers Ray Train workers; `report` is called in the first worker.
 
-    `snapshot` is where model.training.loop.fit keeps it.
+    `snapshot` and `extracted` are those of model.training.loop.fit.
 
     Raises:
         PinclipError: what model.training.loop.fit raises.
@@ -57,7 +64,8 @@ def train(
     os.environ.setdefault("RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S", STARTING)
     needed = cpus_needed(config)
     folders = prepared.absolute(), neighbours.absolute(), out.absolute()
-    work = WorkerInput(*folders, config, report, progress.current_step(), os.environ.get(progress.EVENTS), snapshot)
+    events = os.environ.get(progress.EVENTS)
+    work = WorkerInput(*folders, config, report, progress.current_step(), events, snapshot, extracted)
     with (
         ray_cluster(max(cpus(), needed), log=True),
         ray_train_folder(out.absolute()) as scratch,
@@ -104,7 +112,8 @@ def _worker(settings: dict[str, WorkerInput]) -> dict[str, Any]:
     progress.set_current_step(work.step, work.events)
     torch.set_num_threads(_threads())
     try:
-        return fit(work.prepared, work.neighbours, work.out, work.config, work.report, work.snapshot)
+        folders = work.prepared, work.neighbours, work.out
+        return fit(*folders, work.config, work.report, work.snapshot, work.extracted)
     except PinclipError as error:
         return {"refusal": error}
 

@@ -12,6 +12,7 @@ KEPT = {"vectors": "vectors"}
 def embed(
     prepared: dsl.Input[dsl.Dataset],
     model: dsl.Input[dsl.Model],
+    extracted: dsl.Input[dsl.Dataset],
     vectors: dsl.Output[dsl.Dataset],
     baseline: bool = False,
 ) -> None:
@@ -27,4 +28,4 @@ def embed(
         from model.parallel import in_turn
 
         folders = prepared_folder(Path(prepared.path)), Path(model.path), Path(vectors.path)
-        vectors.metadata["pins"] = embedder.embed(*folders, advance, spread(in_turn, gpu=True))
+        vectors.metadata["pins"] = embedder.embed(*folders, advance, spread(in_turn, gpu=True), Path(extracted.path))

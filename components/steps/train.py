@@ -12,6 +12,7 @@ KEPT = {"model": "model"}
 def train(
     prepared: dsl.Input[dsl.Dataset],
     neighbours: dsl.Input[dsl.Dataset],
+    extracted: dsl.Input[dsl.Dataset],
     seed: int,
     prepare_config: dict,
     split_config: dict,
@@ -49,4 +50,5 @@ def train(
         folders = prepared_folder(Path(prepared.path)), Path(neighbours.path), Path(model.path)
         snapshot = snapshot_file(name, config, prepared.metadata, Settings())
         where = rayjob_training if is_asked() else training
-        model.metadata.update(where.train(*folders, config, advance_training, snapshot))
+        kept = Path(extracted.path)
+        model.metadata.update(where.train(*folders, config, advance_training, snapshot, kept))

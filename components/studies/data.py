@@ -11,13 +11,15 @@ from components.tombstones import source_catalogue
 from model.config import Config
 from model.data import preparation
 from model.data.catalogue import Catalogue
+from model.extraction.extract import extract
 from model.files import file_lock
 from model.graph import neighbourhood
 
 
 @dataclass(frozen=True)
 class StudyData:
-    """`folder` keeps prepared-<digest>/ and neighbours-<digest>/, as the steps of a run leave them."""
+    """`folder` keeps prepared-<digest>/, neighbours-<digest>/ and extraction-<digest>.json, as the steps of a run leave
+    them."""
 
     source: Catalogue
     digest: str  # of the source
@@ -44,6 +46,15 @@ class StudyData:
         with file_lock(self.folder / ".lock", wait=True):
             if not path.is_dir():
                 neighbourhood.build(prepared, path, config)
+        return path
+
+    def extracted(self, config: Config, store: Path) -> Path:
+        """extraction.json of the frozen towers; `store` keeps what they give (model/extraction/records.py)."""
+        key = self._key(config.prepare, config.vision, config.text)
+        path, prepared = self.folder / f"extraction-{key}.json", self.prepared(config)
+        with file_lock(self.folder / ".lock", wait=True):
+            if not path.is_file():
+                extract(prepared, store, path, config)
         return path
 
     def _key(self, *settings: Any) -> str:

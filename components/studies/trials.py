@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from components.ray.cluster import ray_cluster
+from components.settings import EXTRACTED, Settings
 from components.studies.data import StudyData, digest_of
 from model.config import Config
 from model.errors import PinclipError
@@ -51,6 +52,7 @@ class TrialTask:
     trial: Trial
     prepared: Path
     neighbours: Path
+    extracted: Path
     work: Path
     record: Path
     facts: dict[str, str]
@@ -84,6 +86,7 @@ def _task_of(trial: Trial, data: StudyData, out: Path, git_rev: str) -> TrialTas
         trial,
         data.prepared(trial.config),
         data.neighbours(trial.config),
+        data.extracted(trial.config, Settings().home / EXTRACTED),
         out / "work" / key,
         out / "trials" / f"{key}.json",
         {"catalogue_digest": data.digest, "git_rev": git_rev},
@@ -135,7 +138,8 @@ def work_on(task: TrialTask) -> Record:
             write_text(task.work / "fraction", str(point["fraction"]))
 
     try:
-        result = run_trial(task.prepared, task.neighbours, task.work, trial.config, trial.seed, report)
+        folders = task.prepared, task.neighbours, task.work
+        result = run_trial(*folders, trial.config, trial.seed, report, task.extracted)
     except PinclipError as error:
         return _named(task) | {"error": str(error)}
     except Exception as error:

@@ -4,6 +4,7 @@ An arm is the study's configuration with a few named fields changed; everything 
 """
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from model.config import Config, clip_baseline
 from model.config.overrides import override
@@ -18,8 +19,23 @@ def _with(section: str, **fields: object) -> Callable[[Config], Config]:
 
 def _no_funnel(config: Config) -> Config:
     """The same number of layers in one stage, without token pooling; a pretrained tower without the stages on top."""
-    depths = () if config.vision.pretrained else (sum(config.vision.depths),)
+    depths = () if config.vision.pretrained and not config.vision.kept else (sum(config.vision.depths),)
     return override(config, {"vision": {"depths": depths}})
+
+
+def _alone(section: str) -> Callable[[Config], Config]:
+    """A frozen tower without the small one of ours beside it."""
+    return lambda config: override(config, {section: {"join": "alone"}}) if getattr(config, section).kept else config
+
+
+def _without_tower(section: str) -> Callable[[Config], Config]:
+    """Our own tower without the frozen one beside it."""
+    return lambda config: override(config, _own(config, section)) if getattr(config, section).kept else config
+
+
+def _own(config: Config, section: str) -> dict[str, dict[str, Any]]:
+    own: dict[str, Any] = {"pretrained": "", "join": "below"}
+    return {section: own | ({"image_size": config.vision.own_size} if section == "vision" else {})}
 
 
 def _no_prefixes(config: Config) -> Config:
@@ -35,6 +51,10 @@ ARMS: dict[str, Callable[[Config], Config]] = {
     "token-fusion": _with("fusion", token_level=True, global_level=False),
     "one-text": _with("objective", image_texts=("long",)),
     "no-funnel": _no_funnel,
+    "no-stem": _alone("vision"),
+    "no-words": _alone("text"),
+    "no-image-tower": _without_tower("vision"),
+    "no-text-tower": _without_tower("text"),
     "no-prefixes": _no_prefixes,
     "no-masking": _with("objective", mask_neighbours=False),
     "sigmoid": _with("objective", image_text_loss="sigmoid", fused_loss="sigmoid"),

@@ -20,8 +20,8 @@ from model.files import replaced
 # The other keys of these sections say how the network learned. The default of a key that is added here later has to
 # build what was built before.
 NETWORK = {
-    "vision": ("pretrained", "image_size", "patch", "width", "depths", "heads"),
-    "text": ("pretrained", "vocabulary", "context", "width", "layers", "heads"),
+    "vision": ("pretrained", "join", "image_size", "grid", "patch", "width", "depths", "heads"),
+    "text": ("pretrained", "join", "vocabulary", "context", "width", "layers", "heads"),
     "fusion": ("dim", "prefixes", "layers", "heads", "token_level", "global_level"),
 }
 

@@ -13,14 +13,29 @@ Heads = Annotated[int, Field(ge=1, le=1_024)]
 
 @section
 class TowerConfig:
-    """Where a tower's weights come from. With `pretrained` empty it trains from scratch, and the other three are
+    """Where a tower's weights come from. With `pretrained` empty it trains from scratch, and the others are
     ignored."""
 
-    pretrained: str = ""  # SigLIP 2, SigLIP or CLIP: a local folder or a name on the hub
+    pretrained: str = ""  # a local folder, a packaged name or one on the hub (model/network/towers)
     trainable: Literal["frozen", "last", "full"] = "full"  # last: the last `trainable_layers` layers
     trainable_layers: Layers = 4
     # A pretrained layer's learning rate, as a share of that of the layer above.
     layer_decay: float = Field(default=0.8, gt=0, le=1)
+    # below: its tokens enter our layers, and it may learn. beside: it is frozen, what it gives is computed once, and a
+    # small tower of our own learns beside it. alone: the same without a tower of our own.
+    join: Literal["below", "beside", "alone"] = "below"
+
+    @property
+    def kept(self) -> bool:
+        """Whether what the tower gives is computed once and kept (model/extraction)."""
+        return bool(self.pretrained) and self.join != "below"
+
+    def check_join(self, name: str) -> None:
+        """Raises ConfigError for a tower that should learn although what it gives is kept."""
+        refuse_unless(
+            not self.kept or self.trainable == "frozen",
+            f"{name}.join={self.join} keeps what the tower gives, so it cannot learn; set {name}.trainable=frozen.",
+        )
 
 
 @section
@@ -28,7 +43,7 @@ class VisionConfig(TowerConfig):
     """Hybrid funnel ViT: convolutional stem, transformer stages, tokens pooled 2x2 between stages.
 
     A pretrained tower replaces the stem and the first stage and has its own patch size; each of `depths` is then a
-    stage on top of it.
+    stage on top of it. A kept one (`join`) gives grid x grid tokens, which are added to those of the stem.
     """
 
     image_size: int = Field(default=32, ge=1, le=4_096)  # pixels a side
@@ -36,15 +51,33 @@ class VisionConfig(TowerConfig):
     width: Width = 128
     depths: tuple[Layers, ...] = (2, 2)  # layers a stage; the token grid is halved between stages
     heads: Heads = 2
+    grid: int = Field(default=4, ge=1, le=1_024)  # of a kept tower's map: tokens a side that are kept
+
+    @property
+    def own_size(self) -> int:
+        """Pixels a side that our own stem reads."""
+        return self.grid * self.patch if self.kept else self.image_size
 
     def __post_init__(self) -> None:
+        self.check_join("vision")
         refuse_unless(bool(self.depths or self.pretrained), "vision.depths is empty; give layers, e.g. 2,2.")
         refuse_unless(self.width % self.heads == 0, f"vision.width {self.width} does not divide by {self.heads} heads.")
-        if self.pretrained:
+        if self.kept:
+            halvings = max(len(self.depths) - 1, 0)
+            refuse_unless(
+                self.grid % 2**halvings == 0,
+                f"vision.grid {self.grid} cannot be halved {halvings} times; choose a multiple of {2**halvings}.",
+            )
+            refuse_unless(
+                self.image_size % self.own_size == 0,
+                f"vision.image_size {self.image_size} does not divide by {self.own_size} (grid {self.grid}, patch "
+                f"{self.patch}), the size that our own stem reads; choose a multiple.",
+            )
+        elif self.pretrained:
             return  # checked against the tower when it is loaded
         stride = self.patch * 2 ** (len(self.depths) - 1)
         refuse_unless(
-            self.image_size % stride == 0,
+            self.kept or self.image_size % stride == 0,
             f"vision.image_size {self.image_size} does not divide by {stride} "
             f"(patch {self.patch}, {len(self.depths)} stages); choose a multiple of {stride}.",
         )
@@ -54,7 +87,7 @@ class VisionConfig(TowerConfig):
 @section
 class TextConfig(TowerConfig):
     """A small transformer over BPE tokens trained on the catalogue; a pretrained tower has its own layers and
-    vocabulary."""
+    vocabulary. A kept one (`join`) gives a vector for a text, which is added to each of its tokens."""
 
     vocabulary: int = Field(default=4_096, ge=257, le=10_000_000)  # at least the 256 bytes and the end token
     context: int = Field(default=32, ge=2, le=65_536)  # tokens; longer texts are cut
@@ -63,6 +96,7 @@ class TextConfig(TowerConfig):
     heads: Heads = 2
 
     def __post_init__(self) -> None:
+        self.check_join("text")
         refuse_unless(self.width % self.heads == 0, f"text.width {self.width} does not divide by {self.heads} heads.")
 
 

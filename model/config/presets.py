@@ -1,4 +1,4 @@
-"""The three profiles, and how a profile and `section.key=value` overrides become a configuration."""
+"""The four profiles, and how a profile and `section.key=value` overrides become a configuration."""
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -23,6 +23,14 @@ PROFILES: dict[str, dict[str, Any]] = {
     },
     # Fusion on the level of tokens found no more with small towers and took a quarter of the time (docs/results.md).
     "demo": {"fusion": {"token_level": False}},
+    # Frozen pretrained towers that pip installs, what they give kept, and small towers of our own beside them.
+    "pilot": {
+        "profile": "pilot",
+        "vision": {"pretrained": "efficientnet-lite0", "trainable": "frozen", "join": "beside", "image_size": 128},
+        "text": {"pretrained": "all-minilm-l6-v2", "trainable": "frozen", "join": "beside"},
+        "fusion": {"token_level": False},
+        "train": {"epochs": 8},
+    },
     "full": {
         "profile": "full",
         # 14 x 14 patches, then one funnel stage: 49 tokens of an image reach fusion.

@@ -18,6 +18,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
+from torch import Tensor
 
 from model.data.catalogue import TEXT_SIGNALS, TEXT_TYPES, Catalogue, joined_texts
 from model.data.cleaning import RawTexts, clean_query, clean_texts
@@ -25,6 +26,7 @@ from model.data.images.decoding import UnreadableImage, to_pixels
 from model.data.pixels import Pixels
 from model.embedding.columns import VectorColumn
 from model.embedding.kernel_cache import keep_few_kernels
+from model.extraction.reading import Extraction
 from model.files import remove, replaced, write_json
 from model.network.checkpoint import load_model
 from model.network.text import Texts, encode_texts, pack_texts
@@ -36,15 +38,19 @@ QUERIES = 8192  # of one row group
 
 
 class Embedder:
-    """A model folder, ready to encode.
+    """A model folder, ready to encode. `extracted`: extraction.json of the catalogue that it shall encode; what it
+    does not hold, or without it, frozen towers compute.
 
     Raises:
         ModelError: see model.network.checkpoint.load_model.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, extracted: Path | None = None) -> None:
         keep_few_kernels()
         self.encoder, self.tokenizer = load_model(folder)
+        self.extraction = Extraction.read(extracted)
+        if extracted:
+            self.extraction.check(*self.encoder.kept_towers())
         self.config = self.encoder.config
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self.encoder.to(self.device, training_dtype(self.config.train))
@@ -78,13 +84,17 @@ class Embedder:
 
     @torch.inference_mode()
     def block(
-        self, pixels: np.ndarray, has_image: np.ndarray, texts: Sequence[RawTexts]
+        self, pixels: np.ndarray, has_image: np.ndarray, texts: Sequence[RawTexts], kept_nLH: Tensor | None = None
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """(pin, image, text) vectors, each (n, E), of at most BLOCK Pins in one forward pass; it cleans the texts."""
+        """(pin, image, text) vectors, each (n, E), of at most BLOCK Pins in one forward pass; it cleans the texts.
+
+        kept_nLH: what is kept of the images, where that is known.
+        """
         shown = [(i, name, text) for i, named in enumerate(texts) for name, text in clean_texts(named).items()]
         packed = self._pack([(text, TEXT_TYPES.index(name)) for _, name, text in shown])
         owner = np.array([i for i, _, _ in shown], dtype=np.int64)
-        image_nE, tokens = self.encoder.encode_images(torch.from_numpy(pixels).to(self.device))
+        kept_nLH = None if kept_nLH is None else kept_nLH.to(self.device)
+        image_nE, tokens = self.encoder.encode_images(torch.from_numpy(pixels).to(self.device), kept_nLH)
         text_NE, text_tokens = self.encoder.encode_texts(packed)
         has = torch.from_numpy(np.asarray(has_image, dtype=bool)).to(self.device)
         pin_nE = self.encoder.fuse(tokens, has, text_tokens, packed, torch.from_numpy(owner).to(self.device))
@@ -110,8 +120,15 @@ class Embedder:
         return self.encoder.encode_texts(texts)[0].cpu().numpy()
 
     def _pack(self, texts: Sequence[tuple[str, int]]) -> Texts:
-        ids = encode_texts(self.tokenizer, [text for text, _ in texts], self.config.text.context)
-        return pack_texts(ids, [kind for _, kind in texts]).to(self.device)
+        words = [text for text, _ in texts]
+        ids = encode_texts(self.tokenizer, words, self.config.text.context)
+        return pack_texts(ids, [kind for _, kind in texts], self._kept_texts(words)).to(self.device)
+
+    def _kept_texts(self, texts: Sequence[str]) -> Tensor | None:
+        joined = self.encoder.joined_text
+        if joined is None:
+            return None
+        return self.extraction.text_vectors(texts) if self.extraction.texts else joined.kept(texts)
 
 
 @dataclass(frozen=True)
@@ -128,16 +145,18 @@ def embed(
     out: Path,
     report: Callable[[float, str], None] = lambda fraction, message: None,
     each: Each = in_turn,
+    extracted: Path | None = None,
 ) -> int:
     """Embeds every Pin and query of a prepared catalogue into the folder above; returns the number of Pins.
 
+    `extracted`: extraction.json of this catalogue; without it frozen towers compute again what they gave.
     `each` works on the shards (model/parallel.py): whoever does must see the three folders.
     """
     catalogue, done = Catalogue(prepared / "catalogue"), 0
     shards, total = _shards(catalogue), catalogue.count("pins")
     with replaced(out.absolute()) as scratch:
         (scratch / "pins").mkdir(parents=True)
-        work = ShardEmbedder(prepared.absolute(), model_folder.absolute(), scratch)
+        work = ShardEmbedder(prepared.absolute(), model_folder.absolute(), scratch, extracted)
         for pins in each(work, [*shards, None]):
             done += pins
             report(done / total, f"{done} Pins")
@@ -149,11 +168,11 @@ def embed(
 class ShardEmbedder:
     """work(shard) writes the vectors of a shard, work(None) those of the queries and embedding.json.
 
-    It is pickled as three paths; each process opens model and catalogue once, with its first shard.
+    It is pickled as its paths; each process opens model and catalogue once, with its first shard.
     """
 
-    def __init__(self, prepared: Path, model_folder: Path, out: Path) -> None:
-        self.prepared, self.model_folder, self.out = prepared, model_folder, out
+    def __init__(self, prepared: Path, model_folder: Path, out: Path, extracted: Path | None = None) -> None:
+        self.prepared, self.model_folder, self.out, self.extracted = prepared, model_folder, out, extracted
 
     def __call__(self, shard: Shard | None) -> int:
         """Returns the number of Pins."""
@@ -161,7 +180,12 @@ class ShardEmbedder:
 
     @cached_property
     def embedder(self) -> Embedder:
-        return Embedder(self.model_folder)
+        return Embedder(self.model_folder, self.extracted)
+
+    @cached_property
+    def image_records(self) -> np.ndarray | None:
+        """Numbers of the Pins' records, where what an image tower gave is kept."""
+        return self.embedder.extraction.of_pins(self.prepared) if self.embedder.extraction.images else None
 
     @cached_property
     def catalogue(self) -> Catalogue:
@@ -177,13 +201,17 @@ class ShardEmbedder:
         for batch in self.catalogue.batches("pins", ["pin_id", *TEXT_SIGNALS], BLOCK, [shard.path]):
             columns = [joined_texts(batch.column(name).to_pylist()) for name in TEXT_SIGNALS]
             texts = [dict(zip(TEXT_SIGNALS, values, strict=True)) for values in zip(*columns, strict=True)]
-            images = self.pixels.read(range(row, row + batch.num_rows))
-            vectors = self.embedder.block(images, np.ones(batch.num_rows, dtype=bool), texts)
+            rows, present = range(row, row + batch.num_rows), np.ones(batch.num_rows, dtype=bool)
+            vectors = self.embedder.block(self.pixels.read(rows), present, texts, self._kept_images(rows))
             blocks.append(_table(batch.column("pin_id"), vectors))
             row += batch.num_rows
         with replaced(self.out / "pins" / shard.path.name) as scratch:
             pq.write_table(pa.concat_tables(blocks), scratch)
         return row - shard.first
+
+    def _kept_images(self, rows: range) -> Tensor | None:
+        records = self.embedder.extraction.images
+        return None if records is None or self.image_records is None else records.read(self.image_records[rows])
 
     def _queries(self) -> int:
         queries = sorted(set(self.catalogue.read("queries", ["query"])["query"].to_pylist()))

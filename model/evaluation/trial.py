@@ -29,16 +29,19 @@ def run_trial(
     config: Config,
     seed: int,
     report: Callable[[dict[str, Any]], None] = lambda point: None,
+    extracted: Path | None = None,
 ) -> dict[str, Any]:
     """Trains and embeds in the folder `work`; returns recall@10 by task and the cost.
+
+    `extracted`: extraction.json of frozen towers.
 
     Over fresh Pins (`fresh`), and over all (`all`) where none was left out.
     A trial that was killed goes on from its snapshot in `work`. Raises what model.training.loop.fit raises.
     """
     started = time.monotonic()
-    fitted = fit(prepared, neighbours, work / "model", replace(config, seed=seed), report)
+    fitted = fit(prepared, neighbours, work / "model", replace(config, seed=seed), report, extracted=extracted)
     trained = time.monotonic()
-    embed(prepared, work / "model", work / "vectors")
+    embed(prepared, work / "model", work / "vectors", extracted=extracted)
     return {
         **_judged(prepared, neighbours, work / "vectors", config),
         "steps": fitted["steps"],

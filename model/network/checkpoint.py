@@ -1,6 +1,6 @@
 """A model folder: model.safetensors, config.json (model/config/folder.py), tokenizer.json. Nothing is ever unpickled.
 
-It is whole: pretrained towers leave their weights and configurations in it (model/network/pretrained.py).
+It is whole: pretrained towers leave their weights and configurations in it (model/network/towers).
 
 The weights carry the fingerprint of their tokenizer, because another of the same size would load and encode every text
 wrongly.

@@ -14,11 +14,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from model.config import Config
+from model.config import Config, TextConfig, VisionConfig
 from model.network.fusion import HybridFusion
+from model.network.joined import JoinedTextTower, JoinedVisionTower, SkipHead, image_tower_key, text_tower_key
 from model.network.layers import Packing
-from model.network.pretrained import learning_rate_shares, save_tower
 from model.network.text import PretrainedTextTower, Texts, TextTower, mean_pool
+from model.network.towers.opening import learning_rate_shares, save_tower
 from model.network.vision import PretrainedVisionTower, VisionTower
 
 
@@ -29,13 +30,28 @@ class PinEncoder(nn.Module):
     def __init__(self, config: Config, saved: Path | None = None) -> None:
         super().__init__()
         self.config = config
-        self.vision = (
-            PretrainedVisionTower(config.vision, saved) if config.vision.pretrained else VisionTower(config.vision)
-        )
-        self.text = PretrainedTextTower(config.text, saved) if config.text.pretrained else TextTower(config.text)
+        self.vision = vision_tower(config.vision, saved)
+        self.text = text_tower(config.text, saved)
         self.fusion = HybridFusion(config.fusion, config.vision.width, config.text.width)
         self.image_head = nn.Linear(config.vision.width, config.fusion.dim)
         self.text_head = nn.Linear(config.text.width, config.fusion.dim)
+        if isinstance(self.vision, JoinedVisionTower):
+            self.image_skip = SkipHead(self.vision.tower.width, config.fusion.dim)
+        if isinstance(self.text, JoinedTextTower):
+            self.text_skip = SkipHead(self.text.tower.width, config.fusion.dim)
+
+    @property
+    def joined_text(self) -> JoinedTextTower | None:
+        """The text tower, where it wants what is kept of each text."""
+        return self.text if isinstance(self.text, JoinedTextTower) else None
+
+    def kept_towers(self) -> tuple[str | None, str | None]:
+        """Names of what is kept of the frozen image and text tower; None where there is none."""
+        vision, text = self.vision, self.joined_text
+        return (
+            image_tower_key(vision.tower, self.config.vision) if isinstance(vision, JoinedVisionTower) else None,
+            text_tower_key(text.tower, text.words, self.config.text) if text else None,
+        )
 
     def learning_rate_shares(self) -> dict[str, float]:
         """Share of the learning rate of the pretrained parameters, by name; all others learn at the whole of it."""
@@ -48,21 +64,34 @@ class PinEncoder(nn.Module):
 
     def save_towers(self, folder: Path) -> None:
         """Writes what `saved` needs of the pretrained towers into the model folder."""
-        if isinstance(self.vision, PretrainedVisionTower):
-            save_tower(folder / "vision", self.vision.tower, self.vision.statistics)
-        if isinstance(self.text, PretrainedTextTower):
+        if isinstance(self.vision, PretrainedVisionTower | JoinedVisionTower):
+            save_tower(folder / "vision", self.vision.tower)
+        if isinstance(self.text, PretrainedTextTower | JoinedTextTower):
             save_tower(folder / "text", self.text.tower)
+        if joined := self.joined_text:
+            joined.words.save(str(folder / "text" / "tokenizer.json"))
 
-    def encode_images(self, pixels_BSS3: Tensor) -> tuple[Tensor, Tensor]:
-        """uint8 pixels -> (image vectors (B, E), tokens (B, L, D))."""
-        tokens_BLD = self.vision(pixels_BSS3)
-        return F.normalize(self.image_head(tokens_BLD.mean(1)).float(), dim=-1), tokens_BLD
+    def encode_images(self, pixels_BSS3: Tensor, kept_BLH: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """uint8 pixels, and what is kept of them where that is known -> (image vectors (B, E), tokens (B, L, D))."""
+        if not isinstance(self.vision, JoinedVisionTower):
+            tokens_BLD = self.vision(pixels_BSS3)
+            return F.normalize(self.image_head(tokens_BLD.mean(1)).float(), dim=-1), tokens_BLD
+        kept_BLH = self.vision.kept(pixels_BSS3) if kept_BLH is None else kept_BLH
+        tokens_BLD = self.vision(pixels_BSS3, kept_BLH)
+        vectors_BE = self.image_head(tokens_BLD.mean(1)) + self.image_skip(kept_BLH.mean(1))
+        return F.normalize(vectors_BE.float(), dim=-1), tokens_BLD
 
     def encode_texts(self, texts: Texts) -> tuple[Tensor, Tensor]:
         """Packed texts -> (text vectors (N, E), tokens (T, D))."""
         tokens_TD = self.text(texts, Packing.of(texts.lengths_N))
-        pooled_ND = mean_pool(tokens_TD, texts.lengths_N)
-        return F.normalize(self.text_head(pooled_ND).float(), dim=-1), tokens_TD
+        return self.text_vectors(mean_pool(tokens_TD, texts.lengths_N), texts), tokens_TD
+
+    def text_vectors(self, pooled_ND: Tensor, texts: Texts) -> Tensor:
+        """The vectors (N, E) of texts whose mean tokens are pooled_ND."""
+        vectors_NE = self.text_head(pooled_ND)
+        if texts.kept_NH is not None:
+            vectors_NE = vectors_NE + self.text_skip(texts.kept_NH)
+        return F.normalize(vectors_NE.float(), dim=-1)
 
     def fuse(self, image_BLD: Tensor, has_image_B: Tensor, text_TD: Tensor, texts: Texts, owner_N: Tensor) -> Tensor:
         """Pin vectors (B, E). owner_N names the Pin of each text, -1 for a text that belongs to no Pin (a query)."""
@@ -77,6 +106,18 @@ class PinEncoder(nn.Module):
         per_pin_B = torch.bincount(owner_T, minlength=has_image_B.numel())
         mean_BD = mean_pool(chosen_TD, per_pin_B)
         return F.normalize(self.fusion(image_BLD, has_image_B, chosen_TD, owner_T, mean_BD).float(), dim=-1)
+
+
+def vision_tower(config: VisionConfig, saved: Path | None) -> VisionTower | PretrainedVisionTower:
+    if config.kept:
+        return JoinedVisionTower(config, saved)
+    return PretrainedVisionTower(config, saved) if config.pretrained else VisionTower(config)
+
+
+def text_tower(config: TextConfig, saved: Path | None) -> TextTower | PretrainedTextTower:
+    if config.kept:
+        return JoinedTextTower(config, saved)
+    return PretrainedTextTower(config, saved) if config.pretrained else TextTower(config)
 
 
 def prefixes(vector_BE: Tensor, lengths: tuple[int, ...]) -> list[Tensor]:

@@ -1,7 +1,7 @@
 """Text towers and their tokenizers: packed texts -> tokens.
 
 TextTower            from scratch: byte-level BPE trained on the catalogue, then a small transformer
-PretrainedTextTower  a VLM's tower with the tokenizer that it was trained with
+PretrainedTextTower  a pretrained tower with the tokenizer that it was trained with
 
 Shape legend: N texts · T tokens of all texts · R rows · L row length · H the pretrained tower's width · D width
 """
@@ -9,7 +9,6 @@ Shape legend: N texts · T tokens of all texts · R rows · L row length · H th
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
 
 import numpy as np
 import torch
@@ -19,32 +18,38 @@ from torch import Tensor, nn
 
 from model.config import TextConfig
 from model.data.catalogue import TEXT_TYPES
-from model.errors import ModelError
 from model.network.layers import Block, Packing, initialise
-from model.network.pretrained import load_tokenizer, open_tower
+from model.network.towers.fitting import check_context
+from model.network.towers.opening import open_tower
+from model.network.towers.words import load_tokenizer
 
 END = "[END]"  # closes every text, so that no text is without a token
 
 
 @dataclass(frozen=True)
 class Texts:
-    """N tokenized texts, packed: ids_T int64, lengths_N int64, types_N int64 (position in TEXT_TYPES)."""
+    """N tokenized texts, packed: ids_T int64, lengths_N int64, types_N int64 (position in TEXT_TYPES).
+
+    kept_NH: what is kept of a frozen tower (model/network/joined.py), where the network has one.
+    """
 
     ids_T: Tensor
     lengths_N: Tensor
     types_N: Tensor
+    kept_NH: Tensor | None = None
 
     def to(self, device: torch.device) -> "Texts":
-        return Texts(self.ids_T.to(device), self.lengths_N.to(device), self.types_N.to(device))
+        kept_NH = None if self.kept_NH is None else self.kept_NH.to(device)
+        return Texts(self.ids_T.to(device), self.lengths_N.to(device), self.types_N.to(device), kept_NH)
 
-    def types_T(self) -> Tensor:
-        """The type of every token."""
-        return torch.repeat_interleave(self.types_N, self.lengths_N, output_size=self.ids_T.numel())
+    def by_token(self, values_N: Tensor) -> Tensor:
+        """The value of its text for every token: (N, ...) -> (T, ...)."""
+        return torch.repeat_interleave(values_N, self.lengths_N, dim=0, output_size=self.ids_T.numel())
 
 
 def tokenizer_for(texts: Iterable[str], config: TextConfig) -> Tokenizer:
-    """The pretrained tower's own tokenizer, or one trained on `texts`."""
-    return load_tokenizer(config) if config.pretrained else train_tokenizer(texts, config)
+    """The pretrained tower's own tokenizer, or one trained on `texts` for a tower of our own."""
+    return load_tokenizer(config) if config.pretrained and not config.kept else train_tokenizer(texts, config)
 
 
 def train_tokenizer(texts: Iterable[str], config: TextConfig) -> Tokenizer:
@@ -73,10 +78,10 @@ def encode_texts(tokenizer: Tokenizer, texts: Sequence[str], context: int) -> li
     return [np.asarray(encoding.ids, dtype=np.int32) for encoding in tokenizer.encode_batch_fast(list(texts))]
 
 
-def pack_texts(ids: Sequence[np.ndarray], types: Sequence[int]) -> Texts:
+def pack_texts(ids: Sequence[np.ndarray], types: Sequence[int], kept_NH: Tensor | None = None) -> Texts:
     lengths = torch.tensor([len(i) for i in ids], dtype=torch.int64)
     flat = np.concatenate(ids).astype(np.int64) if len(ids) else np.zeros(0, dtype=np.int64)
-    return Texts(torch.from_numpy(flat), lengths, torch.tensor(types, dtype=torch.int64))
+    return Texts(torch.from_numpy(flat), lengths, torch.tensor(types, dtype=torch.int64), kept_NH)
 
 
 class TextTower(nn.Module):
@@ -92,20 +97,25 @@ class TextTower(nn.Module):
 
     def forward(self, texts: Texts, packing: Packing) -> Tensor:
         """Packed tokens (T, D)."""
-        x_TD = self.token(texts.ids_T) + self.position(packing.place_T) + self.signal(texts.types_T())
+        return self.layers(self.embedded(texts, packing), packing)
+
+    def embedded(self, texts: Texts, packing: Packing) -> Tensor:
+        return self.token(texts.ids_T) + self.position(packing.place_T) + self.signal(texts.by_token(texts.types_N))
+
+    def layers(self, x_TD: Tensor, packing: Packing) -> Tensor:
         for block in self.blocks:
             x_TD = block(x_TD, packing)
         return self.norm(x_TD)
 
 
 class PretrainedTextTower(nn.Module):
-    """SigLIP 2, SigLIP or CLIP below its pooling head; the signal's type is added above it.
+    """A tower of model/network/towers; the signal's type is added above it.
 
     SigLIP was trained with every text padded to its context and attention on the padding. Here texts are packed,
     several to a row and masked from each other, so that a text's vector depends on nothing else and pads cost nothing.
 
     Raises:
-        ModelError: the checkpoint cannot be used (model/network/pretrained.py), or text.context is beyond its
+        ModelError: the checkpoint cannot be used (model/network/towers), or text.context is beyond its
             positions.
     """
 
@@ -113,14 +123,8 @@ class PretrainedTextTower(nn.Module):
         super().__init__()
         self.config = config
         self.tower = open_tower("text", config, saved)
-        known = cast(Any, self.tower.config)
-        if config.context > known.max_position_embeddings:
-            raise ModelError(
-                f"text.context is {config.context}, but the tower {config.pretrained} reads "
-                f"{known.max_position_embeddings} tokens; set text.context={known.max_position_embeddings}."
-            )
-        self.causal = known.model_type == "clip_text_model"
-        width = known.hidden_size
+        check_context(config, self.tower)
+        width = self.tower.width
         self.project = nn.Identity() if width == config.width else nn.Linear(width, config.width)
         self.project.apply(initialise)
         self.signal = nn.Embedding(len(TEXT_TYPES), config.width)
@@ -129,10 +133,9 @@ class PretrainedTextTower(nn.Module):
     def forward(self, texts: Texts, packing: Packing) -> Tensor:
         """Packed tokens (T, D)."""
         ids_RL, place_RL = (F.pad(values_T, (0, 1))[packing.grid_RL] for values_T in (texts.ids_T, packing.place_T))
-        mask_RLL = packing.attention_mask_RLL.tril() if self.causal else packing.attention_mask_RLL
         with torch.set_grad_enabled(torch.is_grad_enabled() and self.config.trainable != "frozen"):
-            x_RLH = self.tower(ids_RL, position_ids=place_RL, attention_mask=mask_RLL[:, None]).last_hidden_state
-        return self.project(packing.pack(x_RLH)) + self.signal(texts.types_T())
+            x_RLH = self.tower(ids_RL, place_RL, packing.attention_mask_RLL)
+        return self.project(packing.pack(x_RLH)) + self.signal(texts.by_token(texts.types_N))
 
 
 def mean_pool(x_TD: Tensor, lengths_N: Tensor) -> Tensor:

@@ -1,29 +1,29 @@
 """Image towers: pixels -> tokens.
 
 VisionTower            from scratch, a hybrid funnel ViT: convolutional stem, stages with token pooling between
-PretrainedVisionTower  the patch tokens of a VLM's tower, the funnel stages on top
+PretrainedVisionTower  the patch tokens of a pretrained tower, the funnel stages on top
 
 Shape legend: B Pins · S image side · G patches a side · P patch side · L tokens · H the pretrained width · D width
 """
 
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, cast
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from model.config import VisionConfig
-from model.errors import ModelError
 from model.network.layers import Block, FunnelBlock, initialise
-from model.network.pretrained import NAFLEX, image_statistics, open_tower
+from model.network.towers.fitting import grid_side
+from model.network.towers.opening import open_tower
 
 
 class VisionTower(nn.Module):
     def __init__(self, config: VisionConfig) -> None:
         super().__init__()
         self.config = config
-        side = config.image_size // config.patch
+        side = config.own_size // config.patch
         self.stem = _stem(config)
         self.position_LD = nn.Parameter(torch.randn(side * side, config.width) * 0.02)
         self.blocks = nn.ModuleList(
@@ -37,12 +37,20 @@ class VisionTower(nn.Module):
     @property
     def tokens(self) -> int:
         """Tokens that leave the tower."""
-        return (self.config.image_size // self.config.patch) ** 2 // 4 ** (len(self.config.depths) - 1)
+        return (self.config.own_size // self.config.patch) ** 2 // 4 ** (len(self.config.depths) - 1)
 
     def forward(self, pixels_BSS3: Tensor) -> Tensor:
         """uint8 pixels (B, S, S, 3) -> tokens (B, L, D)."""
+        return self.stages(self.stem_tokens(pixels_BSS3) + self.position_LD)
+
+    def stem_tokens(self, pixels_BSS3: Tensor) -> Tensor:
+        """The stem's map of the pixels at `own_size` (B, L, D), without positions."""
         x = pixels_BSS3.permute(0, 3, 1, 2).to(self.position_LD.dtype) / 127.5 - 1  # a channels-last view
-        x_BLD = self.stem(x).flatten(2).transpose(1, 2) + self.position_LD
+        if (shrink := self.config.image_size // self.config.own_size) > 1:
+            x = F.avg_pool2d(x, shrink)
+        return self.stem(x).flatten(2).transpose(1, 2)
+
+    def stages(self, x_BLD: Tensor) -> Tensor:
         for block in self.blocks:
             x_BLD = block(x_BLD)
         return self.norm(x_BLD)
@@ -59,19 +67,18 @@ def _stem(config: VisionConfig) -> nn.Sequential:
 
 
 class PretrainedVisionTower(nn.Module):
-    """SigLIP 2, SigLIP or CLIP below its pooling head; each of config.depths is a funnel stage on top.
+    """A tower of model/network/towers; each of config.depths is a funnel stage on top.
 
     Raises:
-        ModelError: the checkpoint cannot be used (model/network/pretrained.py), or not with this vision.image_size.
+        ModelError: the checkpoint cannot be used (model/network/towers), or not with this vision.image_size.
     """
 
     def __init__(self, config: VisionConfig, saved: Path | None = None) -> None:
         super().__init__()
         self.config = config
-        self.statistics = image_statistics(str(saved / "vision") if saved else config.pretrained)
         self.tower = open_tower("vision", config, saved)
-        self.side = _grid_side(config, self._settings)
-        width = self._settings.hidden_size
+        self.side = grid_side(config, self.tower)
+        width = self.tower.width
         self.project = nn.Identity() if width == config.width else nn.Linear(width, config.width)
         self.blocks = nn.ModuleList(
             (Block if layer else FunnelBlock)(config.width, config.heads)
@@ -90,48 +97,12 @@ class PretrainedVisionTower(nn.Module):
     def forward(self, pixels_BSS3: Tensor) -> Tensor:
         """uint8 pixels (B, S, S, 3) -> tokens (B, L, D)."""
         mean, std = (
-            pixels_BSS3.new_tensor(self.statistics[n], dtype=torch.float32) for n in ("image_mean", "image_std")
+            pixels_BSS3.new_tensor(self.tower.statistics[n], dtype=torch.float32) for n in ("image_mean", "image_std")
         )
         x_BSS3 = (pixels_BSS3.float() / 255 - mean) / std
         with torch.set_grad_enabled(torch.is_grad_enabled() and self.config.trainable != "frozen"):
-            x_BLH = self._patch_tokens(x_BSS3.to(cast(torch.dtype, self.tower.dtype)))
+            x_BLH = self.tower(x_BSS3.permute(0, 3, 1, 2).to(self.tower.dtype))
         x_BLD = self.project(x_BLH)
         for block in self.blocks:
             x_BLD = block(x_BLD)
         return self.norm(x_BLD)
-
-    @property
-    def _settings(self) -> Any:
-        return self.tower.config
-
-    def _patch_tokens(self, x_BSS3: Tensor) -> Tensor:
-        pins, patches = len(x_BSS3), self.side**2
-        if self._settings.model_type != NAFLEX:
-            tokens = self.tower(pixel_values=x_BSS3.permute(0, 3, 1, 2)).last_hidden_state
-            return tokens[:, -patches:]  # CLIP's class token stands before them
-        x_BGPGP3 = x_BSS3.unflatten(2, (self.side, -1)).unflatten(1, (self.side, -1))
-        x_BLX = x_BGPGP3.transpose(2, 3).flatten(3).flatten(1, 2)
-        present_BL = torch.ones(pins, patches, dtype=torch.int64, device=x_BSS3.device)
-        shapes_B2 = torch.full((pins, 2), self.side, device=x_BSS3.device)
-        return self.tower(x_BLX, present_BL, shapes_B2).last_hidden_state
-
-
-def _grid_side(config: VisionConfig, tower: Any) -> int:
-    """Patches a side. Raises ModelError where the tower or the funnel cannot take the image."""
-    size, patch = config.image_size, tower.patch_size
-    if tower.model_type != NAFLEX and size != tower.image_size:
-        raise ModelError(
-            f"vision.image_size is {size}, but the tower {config.pretrained} reads {tower.image_size} pixels; "
-            f"set vision.image_size={tower.image_size}."
-        )
-    if size % patch:
-        raise ModelError(
-            f"vision.image_size {size} does not divide by the tower's patch of {patch}; choose a multiple."
-        )
-    side, stages = size // patch, len(config.depths)
-    if side % 2**stages:
-        raise ModelError(
-            f"vision.depths asks for {stages} funnel stages, but the tower's {side} x {side} patches cannot be "
-            "halved so often; shorten vision.depths."
-        )
-    return side

@@ -34,8 +34,10 @@ def prepare_blocks(task: nn.Module, config: TrainConfig) -> None:
 
 
 def transformer_blocks(task: nn.Module) -> list[nn.Module]:
-    """Lists of modules hold blocks and nothing else, the layers of pretrained towers among them."""
-    return [block for module in task.modules() if isinstance(module, nn.ModuleList) for block in module]
+    """Lists of modules hold blocks and nothing else, the layers of pretrained towers among them; of the stages that
+    some of those have, the blocks."""
+    listed = [block for module in task.modules() if isinstance(module, nn.ModuleList) for block in module]
+    return [block for block in listed if not any(isinstance(part, nn.ModuleList) for part in block.modules())]
 
 
 def _check_compiler() -> None:

@@ -13,6 +13,7 @@ from tokenizers import Tokenizer
 from model.config import Config
 from model.data.catalogue import TEXT_SIGNALS, Catalogue, joined_texts
 from model.data.pixels import Pixels
+from model.extraction.reading import NONE_KEPT, Extraction
 from model.graph.neighbourhood import Edges, read_edges, read_pairs, read_texts, read_training
 from model.network.text import encode_texts, tokenizer_for
 
@@ -23,6 +24,7 @@ class Signal:
 
     ids: list[np.ndarray]
     number: np.ndarray  # (N,) int64; Pins with the same words have the same number, -1 without
+    record: np.ndarray  # (N,) int64: number of the text's record where a text tower is kept, else -1
 
     def present(self) -> np.ndarray:
         return self.number >= 0
@@ -34,10 +36,13 @@ class TrainingSet:
     pixels: Pixels
     signals: dict[str, Signal]
     words: list[np.ndarray]  # token ids of every distinct query or board title
+    word_record: np.ndarray  # (words,) int64: as Signal.record
     words_of_pin: sp.csr_matrix  # (N, words) bool: training edges between Pins and texts
     boards_of_pin: sp.csr_matrix  # (N, boards) bool: training edges between Pins and boards
     neighbours: np.ndarray  # (N, T) int32 training Pins, -1 padded
     weights: np.ndarray  # (N, T) float32 shares of visits, 0 where padded
+    extraction: Extraction  # what is kept of frozen towers
+    image_record: np.ndarray  # (N,) int64: number of the image's record, -1 where no image tower is kept
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -46,8 +51,14 @@ class TrainingSet:
         return bool((self.neighbours >= 0).any())
 
 
-def load_training_set(prepared: Path, neighbours: Path, config: Config) -> tuple[TrainingSet, Tokenizer]:
-    """Reads what the steps before left, trains the tokenizer, if any, on training texts only, and encodes them."""
+def load_training_set(
+    prepared: Path, neighbours: Path, config: Config, extraction: Extraction = NONE_KEPT
+) -> tuple[TrainingSet, Tokenizer]:
+    """Reads what the steps before left, trains the tokenizer, if any, on training texts only, and encodes them.
+
+    Raises:
+        ModelError: `extraction` lacks a record of these Pins and texts.
+    """
     catalogue = Catalogue(prepared / "catalogue")
     rows = np.flatnonzero(read_training(neighbours))
     total = catalogue.count("pins")
@@ -62,10 +73,13 @@ def load_training_set(prepared: Path, neighbours: Path, config: Config) -> tuple
     training_set = TrainingSet(
         rows=rows,
         pixels=Pixels(prepared / "pixels.u8", config.vision.image_size, total),
-        signals={name: _encode_signal(tokenizer, values, config) for name, values in texts.items()},
+        signals={name: _encode_signal(tokenizer, values, config, extraction) for name, values in texts.items()},
         words=encode_texts(tokenizer, words, config.text.context),
+        word_record=_text_records(extraction, words),
         words_of_pin=_membership(facts, place, len(rows), len(words)),
         boards_of_pin=_membership(read_edges(neighbours), place, len(rows)),
+        extraction=extraction,
+        image_record=extraction.of_pins(prepared)[rows] if extraction.images else np.full(len(rows), -1),
         **_padded_neighbours(neighbours, place, len(rows)),
     )
     return training_set, tokenizer
@@ -76,13 +90,18 @@ def _signal_texts(catalogue: Catalogue, name: str, rows: np.ndarray) -> list[str
     return [texts[row] for row in rows]
 
 
-def _encode_signal(tokenizer: Tokenizer, texts: list[str], config: Config) -> Signal:
+def _encode_signal(tokenizer: Tokenizer, texts: list[str], config: Config, extraction: Extraction) -> Signal:
     distinct = sorted({text for text in texts if text})
     number = {text: i for i, text in enumerate(distinct)}
     encoded = encode_texts(tokenizer, distinct, config.text.context)
     nothing = np.zeros(0, dtype=np.int32)
     numbers = np.array([number.get(text, -1) for text in texts], dtype=np.int64)
-    return Signal([encoded[n] if n >= 0 else nothing for n in numbers], numbers)
+    record = np.append(_text_records(extraction, distinct), -1)[numbers]
+    return Signal([encoded[n] if n >= 0 else nothing for n in numbers], numbers, record)
+
+
+def _text_records(extraction: Extraction, texts: list[str]) -> np.ndarray:
+    return extraction.of_texts(texts) if extraction.texts else np.full(len(texts), -1)
 
 
 def _membership(edges: Edges, place: np.ndarray, pins: int, others: int | None = None) -> sp.csr_matrix:

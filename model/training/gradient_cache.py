@@ -54,6 +54,7 @@ def micro_batches(batch: Batch, size: int) -> Iterator[Batch]:
         yield replace(
             batch,
             pixels_bSS3=batch.pixels_bSS3[pins],
+            kept_bLH=None if batch.kept_bLH is None else batch.kept_bLH[pins],
             texts=_chosen(batch.texts, chosen_n),
             owner_N=torch.where(owner_n >= 0, owner_n - start, -1),
             slot={role: place[slot_b] for role, slot_b in slots.items()},
@@ -69,7 +70,8 @@ def _chosen(texts: Texts, chosen_n: Tensor) -> Texts:
     before_n = (torch.cumsum(texts.lengths_N, 0) - texts.lengths_N)[chosen_n]
     shift_n = before_n - (torch.cumsum(lengths_n, 0) - lengths_n)
     tokens_t = torch.arange(int(lengths_n.sum()), device=chosen_n.device) + torch.repeat_interleave(shift_n, lengths_n)
-    return Texts(texts.ids_T[tokens_t], lengths_n, texts.types_N[chosen_n])
+    kept_nH = None if texts.kept_NH is None else texts.kept_NH[chosen_n]
+    return Texts(texts.ids_T[tokens_t], lengths_n, texts.types_N[chosen_n], kept_nH)
 
 
 def _average(parameters: list[nn.Parameter]) -> None:

@@ -20,6 +20,7 @@ from torch.nn.parallel import DistributedDataParallel
 from model.config import Config, TrainConfig
 from model.config.overrides import override
 from model.errors import TrainingError
+from model.extraction.reading import Extraction
 from model.files import write_text
 from model.network.checkpoint import count_parameters, save_model
 from model.training.compute import prepare_blocks
@@ -36,26 +37,35 @@ ReportStep = Callable[[dict[str, Any]], None]
 
 
 def fit(
-    prepared: Path, neighbours: Path, out: Path, config: Config, report: ReportStep, snapshot_file: Path | None = None
+    prepared: Path,
+    neighbours: Path,
+    out: Path,
+    config: Config,
+    report: ReportStep,
+    snapshot_file: Path | None = None,
+    extracted: Path | None = None,
 ) -> dict[str, Any]:
     """Trains on the training Pins and writes the model folder `out`: weights, config, tokenizer, curves.jsonl.
 
     Without any neighbours only images and texts are aligned.
     A fit that was killed goes on from its last snapshot, on the same batches; it is kept in `snapshot_file`, left out:
-    beside `out`.
+    beside `out`. `extracted`: extraction.json of frozen towers (model/extraction/extract.py).
 
     Raises:
+        ModelError: a pretrained tower cannot be used, or what is kept of it is not there.
         TrainingError: the batch is larger than the data, workers do not divide it or do not see the same snapshot, or
             a loss is not finite.
     """
     rank, workers = world()
     torch.manual_seed(config.seed)
-    training_set, tokenizer = load_training_set(prepared, neighbours, config)
+    extraction = Extraction.read(extracted)
+    training_set, tokenizer = load_training_set(prepared, neighbours, config, extraction)
     _check(training_set, config, workers)
     if not training_set.has_neighbours():  # images and texts alone; the validation page says that boards are missing
         config = override(config, {"objective": {"neighbour": 0.0}})
     device = torch.device("cuda", torch.cuda.current_device()) if torch.cuda.is_available() else torch.device("cpu")
     task = PinClip(config).to(device)
+    extraction.check(*task.encoder.kept_towers())
     optimizer = optimizer_for(task, config.train)
     total = config.train.epochs * steps_per_epoch(training_set, config)
     snapshot = Snapshot(snapshot_file or out.parent / f".{out.name}.snapshot.safetensors", config)

@@ -35,7 +35,7 @@ class PinClip(nn.Module):
 
     def embed(self, batch: Batch) -> dict[str, Tensor]:
         """Vectors (b, E): "image", each role's text (zeros where a Pin has none) and, where fusion learns, "pin"."""
-        image_bE, image_tokens = self.encoder.encode_images(batch.pixels_bSS3)
+        image_bE, image_tokens = self.encoder.encode_images(batch.pixels_bSS3, batch.kept_bLH)
         text_NE, text_tokens = self.encoder.encode_texts(batch.texts)
         vectors = {"image": image_bE} | {role: _by_pin(text_NE, batch.slot[role]) for role in ROLES}
         if self.config.trains_fusion:
@@ -105,6 +105,7 @@ def on(device: torch.device, batch: Batch) -> Batch:
     return replace(
         batch,
         pixels_bSS3=batch.pixels_bSS3.to(device),
+        kept_bLH=None if batch.kept_bLH is None else batch.kept_bLH.to(device),
         texts=batch.texts.to(device),
         owner_N=batch.owner_N.to(device),
         slot={k: v.to(device) for k, v in batch.slot.items()},

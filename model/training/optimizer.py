@@ -66,7 +66,8 @@ def optimizer_for(task: PinClip, config: TrainConfig) -> Optimizers:
     groups: dict[tuple[bool, float, float], list[nn.Parameter]] = {}
     for name, parameter in task.named_parameters():
         if parameter.requires_grad:
-            hidden = config.optimizer == "muon" and "blocks." in name and parameter.ndim == 2
+            blocks = "blocks." in name and name not in shares  # pretrained matrices were learned by AdamW
+            hidden = config.optimizer == "muon" and blocks and parameter.ndim == 2
             decay = config.weight_decay if parameter.ndim >= 2 and "position" not in name else 0.0
             groups.setdefault((hidden, shares.get(name, 1.0), decay), []).append(parameter)
     settings: dict[bool, list[dict[str, Any]]] = {True: [], False: []}

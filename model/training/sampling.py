@@ -33,6 +33,7 @@ class Batch:
     """
 
     pixels_bSS3: Tensor
+    kept_bLH: Tensor | None  # what is kept of the images, where an image tower is frozen (model/network/joined.py)
     texts: Texts
     owner_N: Tensor
     slot: dict[str, Tensor]
@@ -100,7 +101,7 @@ def _assemble(
     hidden: np.ndarray, mine: slice,
 ) -> Batch:  # fmt: skip
     ids: list[np.ndarray] = []
-    types, owner, slot = [], [], {}
+    types, owner, records, slot = [], [], [], {}
     for role in ROLES:
         slots = np.full(len(pins[mine]), -1)
         for i, (pin, (kind, number)) in enumerate(zip(pins[mine], texts[role][mine], strict=True)):
@@ -108,15 +109,19 @@ def _assemble(
                 continue
             slots[i] = len(ids)
             name = TEXT_TYPES[kind]
-            ids.append(training_set.words[number] if name == "query" else training_set.signals[name].ids[pin])
+            signal = training_set.signals.get(name)
+            ids.append(signal.ids[pin] if signal else training_set.words[number])
+            records.append(signal.record[pin] if signal else training_set.word_record[number])
             types.append(kind)
             owner.append(-1 if name == "query" else i)
         slot[role] = torch.from_numpy(slots)
     labels = _labels(training_set, config, pins, texts)
     has_text = torch.from_numpy(hidden < 1 - config.train.hide_text)
+    images, words = training_set.extraction.images, training_set.extraction.texts
     return Batch(
         pixels_bSS3=torch.from_numpy(training_set.pixels.read(training_set.rows[pins[mine]])),
-        texts=pack_texts(ids, types),
+        kept_bLH=images.read(training_set.image_record[pins[mine]]) if images else None,
+        texts=pack_texts(ids, types, words.read(records) if words else None),
         owner_N=torch.tensor(owner, dtype=torch.int64),
         slot=slot,
         labels={name: torch.from_numpy(matches[mine]) for name, matches in labels.items()},

@@ -5,7 +5,9 @@ from typing import Annotated
 
 import typer
 
-ProfileOption = Annotated[str | None, typer.Option(help="smoke, demo or full; the defaults of every setting. [demo]")]
+ProfileOption = Annotated[
+    str | None, typer.Option(help="smoke, demo, pilot or full; the defaults of every setting. [demo]")
+]
 Set = Annotated[
     list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="One setting, e.g. train.epochs=2; repeatable.")
 ]

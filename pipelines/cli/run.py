@@ -17,6 +17,7 @@ from pipelines.lineage import CODE, lineage, run_identity
 from pipelines.local.display import display
 from pipelines.local.runner import execute
 from pipelines.local.runs import LATEST, claimed, fresh_name, keep_evidence, publish
+from pipelines.towers import check_towers
 
 PIPELINE = "pipelines.training:training"
 RUNS = Path("runs")
@@ -33,6 +34,7 @@ def run_training(catalogue: Path, config: Configuration, out: Path | None) -> No
 
     console, started = Console(), time.time()
     check_servers(Settings())
+    check_towers(config)
     out = (out or fresh_name(RUNS)).absolute()
     origin = lineage(Catalogue(catalogue.absolute()))
     run = run_identity(config, origin)

@@ -28,6 +28,7 @@ from model.errors import ConfigError
 from model.files import write_json, write_text
 from pipelines.failure import PipelineFailed
 from pipelines.lineage import CODE, git_revision
+from pipelines.towers import check_towers
 
 STUDIES = Path("studies")
 SPACE = CODE / "specs" / "tune.yaml"
@@ -44,7 +45,7 @@ def ablate(
     """
     _check(seeds=seeds, parallel=parallel)
     configs = arms(names, config)
-    data, out = _opened(catalogue, out, "ablate")
+    data, out = _opened(catalogue, config, out, "ablate")
     trials = [Trial(name, config.seed + i, changed) for i in range(seeds) for name, changed in configs.items()]
     records = _run(trials, data, out, parallel)
     groups = trials_by_name(records)
@@ -60,7 +61,7 @@ def scale(catalogue: Path, config: Config, seeds: int, out: Path | None, paralle
     Raises: as ablate() does.
     """
     _check(seeds=seeds, parallel=parallel)
-    data, out = _opened(catalogue, out, "scale")
+    data, out = _opened(catalogue, config, out, "scale")
     records = _run(scaling_trials(config, data, seeds), data, out, parallel)
     shares = by_pins(records)
     if shares:
@@ -79,7 +80,7 @@ def tune(
     """
     _check(trials=trials, parallel=parallel)
     drawn = read_space(space or SPACE, config)
-    data, out = _opened(catalogue, out, "tune")
+    data, out = _opened(catalogue, config, out, "tune")
     search = Search(config, drawn, data, out, git_revision(CODE), trials)
     with _display(Console()) as show:
         scored, failed = search_settings(search, parallel, show)
@@ -97,8 +98,9 @@ def _check(**numbers: int | None) -> None:
             raise ConfigError(f"--{name} is {value}; choose at least 1.")
 
 
-def _opened(catalogue: Path, out: Path | None, study: str) -> tuple[StudyData, Path]:
+def _opened(catalogue: Path, config: Config, out: Path | None, study: str) -> tuple[StudyData, Path]:
     """The study's data and its folder; the default folder is the same again for the same catalogue."""
+    check_towers(config)
     out = (out or STUDIES / f"{study}-{catalogue.absolute().parent.name}-{catalogue.name}").absolute()
     return StudyData.of(catalogue, out / "data"), out
 

@@ -1,7 +1,8 @@
-"""Exports a model folder's encoder as two ONNX graphs: float32, any number of Pins and texts of any length.
+"""Exports a model folder's encoder as ONNX graphs: float32, any number of Pins and texts of any length.
 
 <out>/pins.onnx       pixels, has_image, ids, lengths, types, slots -> vectors   (serving/encoder/padded.py)
 <out>/queries.onnx    ids, lengths, types -> vectors
+<out>/sentences.onnx  ids, lengths -> kept: of a frozen text tower alone; the other two read `kept` then
 <out>/exported.json   which weights, by which version of this file, and the graphs' checksums; written last
 """
 
@@ -21,11 +22,15 @@ from torch import nn
 from model.files import replaced, write_json
 from model.network.checkpoint import load_model
 from model.network.encoder import PinEncoder
-from serving.encoder.padded import PaddedPins, PaddedQueries
+from serving.encoder.padded import PaddedPins, PaddedQueries, PaddedSentences
 
 VERSION = 2
 TEXTS = {"ids": (4, 3), "lengths": (4,), "types": (4,)}  # shapes of the example: no two dimensions alike
-GRAPHS = {"pins.onnx": ["pixels", "has_image", *TEXTS, "slots"], "queries.onnx": [*TEXTS]}
+GRAPHS = {
+    "pins.onnx": ["pixels", "has_image", *TEXTS, "slots", "kept"],
+    "queries.onnx": [*TEXTS, "kept"],
+    "sentences.onnx": ["ids", "lengths"],
+}
 
 
 def exported(model_folder: Path, out: Path) -> Path:
@@ -39,9 +44,14 @@ def exported(model_folder: Path, out: Path) -> Path:
     if not _is_whole(mark, made_of):
         mark.unlink(missing_ok=True)
         encoder = encoder.float().eval()
-        export_graph(PaddedPins(encoder), _pins_example(encoder), out / "pins.onnx")
-        export_graph(PaddedQueries(encoder), _texts_example(), out / "queries.onnx")
-        write_json(mark, made_of | {"graphs": {name: _sha256(out / name) for name in GRAPHS}})
+        kept = _kept_example(encoder)
+        examples = {"pins.onnx": (*_pins_example(encoder), *kept), "queries.onnx": (*_texts_example(), *kept)}
+        graphs: dict[str, nn.Module] = {"pins.onnx": PaddedPins(encoder), "queries.onnx": PaddedQueries(encoder)}
+        if kept:
+            graphs["sentences.onnx"], examples["sentences.onnx"] = PaddedSentences(encoder), _texts_example()[:2]
+        for name, graph in graphs.items():
+            export_graph(graph, examples[name], out / name)
+        write_json(mark, made_of | {"graphs": {name: _sha256(out / name) for name in graphs}})
     return out
 
 
@@ -49,8 +59,8 @@ def _is_whole(mark: Path, made_of: dict[str, Any]) -> bool:
     """Whether the graphs beside the mark are of these weights, and their bytes those that were written."""
     try:
         told = json.loads(mark.read_text(encoding="utf-8"))
-        damaged = [name for name in GRAPHS if _sha256(mark.parent / name) != told["graphs"][name]]
-    except (OSError, ValueError, KeyError, TypeError):
+        damaged = [name for name, written in told["graphs"].items() if _sha256(mark.parent / name) != written]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return False
     if damaged:
         log = logging.getLogger(__name__)
@@ -69,6 +79,10 @@ def _texts_example() -> tuple[torch.Tensor, ...]:
     return torch.zeros((4, 3), dtype=torch.int64), torch.tensor([3, 2, 2, 1]), torch.tensor([0, 1, 2, 0])
 
 
+def _kept_example(encoder: PinEncoder) -> tuple[torch.Tensor, ...]:
+    return (torch.zeros((4, encoder.joined_text.tower.width)),) if encoder.joined_text else ()
+
+
 def export_graph(module: nn.Module, example: tuple[torch.Tensor, ...], file: Path) -> None:
     free: dict[str, Any] = {
         "pixels": {0},
@@ -77,8 +91,9 @@ def export_graph(module: nn.Module, example: tuple[torch.Tensor, ...], file: Pat
         "lengths": {0},
         "types": {0},
         "slots": {0, 1},
+        "kept": {0},
     }
-    names = GRAPHS[file.name]
+    names = GRAPHS[file.name][: len(example)]
     shapes = tuple(dict.fromkeys(free[name], torch.export.Dim.DYNAMIC) for name in names)
     with _quiet(), torch.no_grad(), replaced(file) as scratch:
         program = torch.onnx.export(
@@ -87,7 +102,7 @@ def export_graph(module: nn.Module, example: tuple[torch.Tensor, ...], file: Pat
             dynamo=True,
             dynamic_shapes=shapes,
             input_names=names,
-            output_names=["vectors"],
+            output_names=["kept" if file.name == "sentences.onnx" else "vectors"],
             verbose=False,
         )
         assert program is not None  # it is None of the old exporter alone

@@ -23,6 +23,7 @@ class PaddedIds:
     ids_NL: np.ndarray  # int64
     lengths_N: np.ndarray  # int64
     types_N: np.ndarray  # int64, positions in TEXT_TYPES
+    texts: Sequence[str]  # that were tokenized; one empty text where there was none
 
     @staticmethod
     def of(tokenizer: Tokenizer, texts: Sequence[str], types: Sequence[int], context: int) -> "PaddedIds":
@@ -31,7 +32,7 @@ class PaddedIds:
         ids_NL = np.zeros((len(ids), lengths_N.max()), dtype=np.int64)
         for row, tokens in zip(ids_NL, ids, strict=True):
             row[: len(tokens)] = tokens
-        return PaddedIds(ids_NL, lengths_N, np.array(types or [0], dtype=np.int64))
+        return PaddedIds(ids_NL, lengths_N, np.array(types or [0], dtype=np.int64), texts or [""])
 
     def slots(self, owner_N: Sequence[int], pins: int) -> np.ndarray:
         """int64 (B, T), T at least 1: where the tokens of each Pin's texts stand; -1 where it has no more."""

@@ -25,18 +25,25 @@ class OnnxEncoder:
         self.tokenizer = Tokenizer.from_file(str(model_folder / "tokenizer.json"))
         self._pins = _session(graphs / "pins.onnx", threads)
         self._queries = _session(graphs / "queries.onnx", threads)
+        self._words: Tokenizer | None = None  # of a frozen text tower
+        if config.text.kept:
+            self._words = Tokenizer.from_file(str(model_folder / "text" / "tokenizer.json"))
+            self._sentences = _session(graphs / "sentences.onnx", threads)
 
     def pins(self, pixels_BSS3: np.ndarray, has_image_B: np.ndarray, texts: Sequence[RawTexts]) -> np.ndarray:
         ids, slots_BT = pin_texts(self.tokenizer, texts, self.context)
         pictures = {"pixels": pixels_BSS3, "has_image": has_image_B, "slots": slots_BT}
-        return self._pins.run(None, pictures | _feed(ids))[0]
+        return self._pins.run(None, pictures | self._feed(ids))[0]
 
     def queries(self, texts: Sequence[str]) -> np.ndarray:
-        return self._queries.run(None, _feed(query_texts(self.tokenizer, texts, self.context)))[0]
+        return self._queries.run(None, self._feed(query_texts(self.tokenizer, texts, self.context)))[0]
 
-
-def _feed(ids: PaddedIds) -> dict[str, np.ndarray]:
-    return {"ids": ids.ids_NL, "lengths": ids.lengths_N, "types": ids.types_N}
+    def _feed(self, ids: PaddedIds) -> dict[str, np.ndarray]:
+        fed = {"ids": ids.ids_NL, "lengths": ids.lengths_N, "types": ids.types_N}
+        if self._words is None:
+            return fed
+        own = PaddedIds.of(self._words, ids.texts, [0] * len(ids.texts), self.context)
+        return fed | {"kept": self._sentences.run(None, {"ids": own.ids_NL, "lengths": own.lengths_N})[0]}
 
 
 def _session(graph: Path, threads: int) -> onnxruntime.InferenceSession:

@@ -17,21 +17,41 @@ from model.network.text import Texts
 
 
 class PaddedTexts(Texts):
-    def types_T(self) -> Tensor:
-        return self.types_N[:, None].expand(-1, self.ids_T.numel() // self.types_N.numel()).flatten()
+    def by_token(self, values_N: Tensor) -> Tensor:
+        length = self.ids_T.numel() // self.types_N.numel()
+        return values_N[:, None].expand(-1, length, *values_N.shape[1:]).flatten(0, 1)
+
+
+class PaddedSentences(nn.Module):
+    """(ids_NL, lengths_N) of the frozen text tower's own tokenizer -> what is kept of the texts (N, H)."""
+
+    def __init__(self, encoder: PinEncoder) -> None:
+        super().__init__()
+        assert encoder.joined_text
+        self.tower = encoder.joined_text.tower
+
+    def forward(self, ids_NL: Tensor, lengths_N: Tensor) -> Tensor:
+        mask_NL = _attention_mask(ids_NL, lengths_N)
+        packing = padding(mask_NL)
+        tokens_NLH = self.tower(ids_NL, packing.place_T.view(ids_NL.shape), packing.attention_mask_RLL)
+        if self.tower.pooling == "mean":
+            return masked_mean(tokens_NLH, mask_NL)
+        place_N = lengths_N - 1 if self.tower.pooling == "lasttoken" else torch.zeros_like(lengths_N)
+        return tokens_NLH[torch.arange(len(ids_NL), device=ids_NL.device), place_N]
 
 
 class PaddedQueries(nn.Module):
-    """(ids_NL, lengths_N, types_N) -> text vectors (N, E)."""
+    """(ids_NL, lengths_N, types_N) -> text vectors (N, E); kept_NH: see model/network/joined.py."""
 
     def __init__(self, encoder: PinEncoder) -> None:
         super().__init__()
         self.encoder = encoder
 
-    def forward(self, ids_NL: Tensor, lengths_N: Tensor, types_N: Tensor) -> Tensor:
+    def forward(self, ids_NL: Tensor, lengths_N: Tensor, types_N: Tensor, kept_NH: Tensor | None = None) -> Tensor:
         mask_NL = _attention_mask(ids_NL, lengths_N)
-        tokens_NLD = text_tokens(self.encoder, ids_NL, mask_NL, types_N)
-        return F.normalize(self.encoder.text_head(masked_mean(tokens_NLD, mask_NL)).float(), dim=-1)
+        texts = padded_texts(ids_NL, mask_NL, types_N, kept_NH)
+        tokens_NLD = text_tokens(self.encoder, texts, mask_NL)
+        return self.encoder.text_vectors(masked_mean(tokens_NLD, mask_NL), texts)
 
 
 class PaddedPins(nn.Module):
@@ -49,9 +69,11 @@ class PaddedPins(nn.Module):
         lengths_N: Tensor,
         types_N: Tensor,
         slots_BT: Tensor,
+        kept_NH: Tensor | None = None,
     ) -> Tensor:
         _, image_BID = self.encoder.encode_images(pixels_BSS3)
-        tokens_NLD = text_tokens(self.encoder, ids_NL, _attention_mask(ids_NL, lengths_N), types_N)
+        mask_NL = _attention_mask(ids_NL, lengths_N)
+        tokens_NLD = text_tokens(self.encoder, padded_texts(ids_NL, mask_NL, types_N, kept_NH), mask_NL)
         text_BTD = tokens_NLD.flatten(0, 1)[slots_BT.clamp(min=0)]
         return F.normalize(self._fused(image_BID, has_image_B, text_BTD, slots_BT >= 0).float(), dim=-1)
 
@@ -78,10 +100,13 @@ class PaddedPins(nn.Module):
         return fusion.token_out(x_XD.view_as(x_BXD)[:, 0])
 
 
-def text_tokens(encoder: PinEncoder, ids_NL: Tensor, mask_NL: Tensor, types_N: Tensor) -> Tensor:
+def padded_texts(ids_NL: Tensor, mask_NL: Tensor, types_N: Tensor, kept_NH: Tensor | None) -> PaddedTexts:
+    return PaddedTexts(ids_NL.flatten(), mask_NL.sum(1), types_N, kept_NH)
+
+
+def text_tokens(encoder: PinEncoder, texts: PaddedTexts, mask_NL: Tensor) -> Tensor:
     """(N, L, D); anything where there is no token."""
-    texts = PaddedTexts(ids_NL.flatten(), mask_NL.sum(1), types_N)
-    return encoder.text(texts, padding(mask_NL)).view(*ids_NL.shape, -1)
+    return encoder.text(texts, padding(mask_NL)).view(*mask_NL.shape, -1)
 
 
 def padding(mask_NL: Tensor) -> Packing:

@@ -1,4 +1,4 @@
-"""Tiny checkpoints of the families that model/network/pretrained.py knows, each as `save_pretrained` leaves it:
+"""Tiny checkpoints of the families that model/network/towers knows, each as `save_pretrained` leaves it:
 model.safetensors, config.json, preprocessor_config.json and a tokenizer that was really trained.
 
 SigLIP 2 at a fixed resolution is a SigLIP model with a Gemma tokenizer: that is what "siglip" holds here.
@@ -37,8 +37,9 @@ def write(root: Path) -> dict[str, Path]:
     save(root / "siglip", SiglipModel(_config(SiglipConfig, gemma, fixed)), siglip, gemma)
     any_size, gemma2 = VISION | {"num_patches": 16}, _gemma(Siglip2Tokenizer)
     save(root / "siglip2", Siglip2Model(_config(Siglip2Config, gemma2, any_size)), Siglip2ImageProcessorPil(), gemma2)
-    words = _clip()
-    save(root / "clip", CLIPModel(_config(CLIPConfig, words, fixed)), CLIPImageProcessorPil(), words)
+    words, square = _clip(), {"height": 32, "width": 32}
+    cut = CLIPImageProcessorPil(size={"shortest_edge": 32}, crop_size=square)
+    save(root / "clip", CLIPModel(_config(CLIPConfig, words, fixed)), cut, words)
     return {name: root / name for name in ("siglip", "siglip2", "clip")}
 
 

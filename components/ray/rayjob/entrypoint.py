@@ -68,7 +68,9 @@ def _trained(folder: Path) -> dict[str, Any]:
     folders = Path(request["prepared"]), Path(request["neighbours"]), folder / "model"
     await_nodes(request["nodes"], JOINING)
     config = Config.from_json(json.dumps(request["config"]))
-    return training.train(*folders, config, write_progress, Path(request["snapshot"]))
+    extracted = folder / "extraction.json"
+    kept = extracted if extracted.is_file() else None
+    return training.train(*folders, config, write_progress, Path(request["snapshot"]), kept)
 
 
 def _leave() -> None:

@@ -1,6 +1,7 @@
 """The folder on the shared volume through which step and RayJob exchange files: <path>/rayjobs/<name of the RayJob>.
 
     prepared/ neighbours/   copies of the step's inputs, unless these lie on the volume already
+    extraction.json         a copy of the step's, where frozen towers are kept
     request.json            what to train
     model/                  what was trained
     outcome.json            the figures of the training, or the sentence with which it was refused
@@ -22,7 +23,7 @@ from components.ray.snapshots import KEPT
 from model import errors
 from model.config import Config
 from model.errors import PinclipError, RunError, TrainingError
-from model.files import remove, replaced, write_json
+from model.files import remove, replaced, write_json, write_text
 
 Figures = dict[str, Any]
 
@@ -32,7 +33,14 @@ class SharedFolder:
         self.volume, self.folder = volume, volume / "rayjobs" / name
 
     def ask(
-        self, prepared: Path, neighbours: Path, config: Config, step: str, snapshot: Path | None, nodes: int
+        self,
+        prepared: Path,
+        neighbours: Path,
+        config: Config,
+        step: str,
+        snapshot: Path | None,
+        nodes: int,
+        extracted: Path | None = None,
     ) -> None:
         """Writes the request, also on a repeated start; `nodes` counts those of the Ray cluster with its head.
 
@@ -49,6 +57,8 @@ class SharedFolder:
                 "snapshot": str(snapshot or self.folder / "snapshot.safetensors"),
                 "nodes": nodes,
             }
+            if extracted:
+                write_text(self.folder / "extraction.json", extracted.read_text(encoding="utf-8"))
             write_json(self.folder / "request.json", request)
 
     @property

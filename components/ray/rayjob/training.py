@@ -23,18 +23,25 @@ from components.ray.rayjob.shared_folder import SharedFolder, training_refusal
 from components.ray.training import ReportStep, check_cpus, cpus_needed
 from model.config import Config
 from model.errors import ConfigError, TrainingError
+from model.extraction.reading import kept_folders
 
 COMMAND = ("python", "-m", "components.ray.rayjob.entrypoint")
 
 
 def train(
-    prepared: Path, neighbours: Path, out: Path, config: Config, report: ReportStep, snapshot: Path | None = None
+    prepared: Path,
+    neighbours: Path,
+    out: Path,
+    config: Config,
+    report: ReportStep,
+    snapshot: Path | None = None,
+    extracted: Path | None = None,
 ) -> dict[str, Any]:
     """As components.ray.training.train, in a RayJob as PINCLIP_RAYJOB describes it.
 
     Raises:
-        ConfigError: the settings do not fit, the queue does not exist, or the snapshot lies where the Ray pods do not
-            see it.
+        ConfigError: the settings do not fit, the queue does not exist, or the snapshot or what is kept of frozen
+            towers lies where the Ray pods do not see it.
         TrainingError: the pods are too small for the training, or the RayJob failed.
         ClusterError: the Kubernetes API refuses or does not answer.
         RunError: the volume cannot be written to.
@@ -42,16 +49,18 @@ def train(
     """
     settings = asked()
     volume = Path(settings.path)
-    _check_snapshot(snapshot, volume)
+    _check_on_volume(volume, "The snapshot", snapshot)
+    for records in kept_folders(extracted):
+        _check_on_volume(volume, "What is kept of frozen towers,", records)
     pods = pod_count(settings, config)
     step = progress.current_step() or "train"
-    name = job_name(step, settings, config, (prepared, neighbours, snapshot))
+    name = job_name(step, settings, config, (prepared, neighbours, snapshot, extracted))
     work, kubernetes, reader = SharedFolder(volume, name), Kubernetes(), ProgressReader(report)
     if work.outcome:  # the step was killed after its training had ended
         kubernetes.delete(name)
         return work.take(out)
     check_queue(kubernetes, settings)
-    work.ask(prepared, neighbours, config, step, snapshot, pods + 1)
+    work.ask(prepared, neighbours, config, step, snapshot, pods + 1, extracted)
     command, ray_version = (*COMMAND, str(work.folder)), importlib.metadata.version("ray")
     pod = os.environ.get("KFP_POD_NAME")  # set by KFP in every step
     job = manifest(settings, name, command, pods, ray_version, kubernetes.workflow(pod) if pod else None)
@@ -89,9 +98,8 @@ def job_name(step: str, settings: RayJob, config: Config, places: tuple[Path | N
     return f"pinclip-{short}-{hashlib.sha256(told.encode()).hexdigest()[:12]}"
 
 
-def _check_snapshot(snapshot: Path | None, volume: Path) -> None:
-    if snapshot and not snapshot.absolute().is_relative_to(volume):
+def _check_on_volume(volume: Path, what: str, path: Path | None) -> None:
+    if path and not path.absolute().is_relative_to(volume):
         raise ConfigError(
-            f"The snapshot {snapshot} is not on {volume}, which is what the pods of the RayJob see; put PINCLIP_HOME "
-            "there."
+            f"{what} {path} is not on {volume}, which is what the pods of the RayJob see; put PINCLIP_HOME there."
         )
