@@ -11,7 +11,6 @@ import pyarrow.parquet as pq
 import pytest
 import served_pins
 from served_pins import IDS, TITLES, drawn
-from serving.service.served_spaces import each_alone
 
 from components.settings import Settings
 from components.tombstones import bury
@@ -19,6 +18,7 @@ from model.data.images.decoding import to_pixels
 from model.errors import ModelError, StoreError
 from serving.features import Features
 from serving.service.metrics import ServiceMetrics
+from serving.service.served_spaces import each_alone
 from serving.service.space import NewPin, PinSpace
 from serving.space import SpaceManifest
 

@@ -4,12 +4,12 @@ import asyncio
 import logging
 
 import pytest
-from serving.service.served_spaces import ServedSpaces
 from starlette.testclient import TestClient
 
 from serving.service.api import api
 from serving.service.config import ServiceConfig
 from serving.service.metrics import ServiceMetrics
+from serving.service.served_spaces import ServedSpaces
 from serving.service.upkeep import PATIENCE_S, BackgroundTask, each
 
 
