@@ -79,7 +79,7 @@ def test_the_same_command_goes_on_where_the_killed_one_was(resumed):
     assert steps == list(range(1, steps[-1] + 1))
     assert EVERY <= resumed.killed_at < steps[-1]
     events = [json.loads(line) for line in (resumed.root / "events.jsonl").read_text().splitlines()]
-    first = next(event for event in events if (event["event"], event["step"]) == ("progress", "train"))
+    first = next(event for event in events if event["event"] == "progress" and event["step"] == "train")
     assert first["fraction"] == pytest.approx((resumed.killed_at + 1) / steps[-1])
     assert list((resumed.root / "home" / "snapshots").iterdir()) == []  # a finished training leaves none
 
