@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from components.forgetting.artifacts import Artifacts
+from components.forgetting.extracted import Extracted
 from components.forgetting.folders import Folders
 from components.forgetting.indexes import Indexes
 from components.forgetting.monitoring import Reference
@@ -105,6 +106,7 @@ def _places(proof: Proof, where: Where, settings: Settings) -> list[Place]:
         Indexes(settings),
         Reference(settings, where.catalogues, proof.pins),
         Artifacts(settings),
+        Extracted(settings),
         Folders("runs, looks and studies", where.outputs),
         Working(settings, where.outputs),
     ]

@@ -22,7 +22,7 @@ import torch
 from torch import Tensor
 
 from model.errors import ModelError
-from model.files import replaced, write_json
+from model.files import remove, replaced, write_json
 
 KEY = 32  # bytes
 BF16 = 2  # bytes
@@ -108,3 +108,26 @@ def _as_scalars(keys_NK: np.ndarray) -> np.ndarray:
 def _sha256(file: Path) -> str:
     with file.open("rb") as opened:
         return hashlib.file_digest(opened, "sha256").hexdigest()
+
+
+def count_in(part: Path, keys_NK: np.ndarray) -> int:
+    """How many records of the part have one of these keys."""
+    return int(_among(part, keys_NK).sum())
+
+
+def remove_from(part: Path, keys_NK: np.ndarray) -> None:
+    """Writes the part anew without the records of these keys; one that is left empty goes."""
+    facts = json.loads((part / "part.json").read_text(encoding="utf-8"))
+    stay = ~_among(part, keys_NK)
+    if not stay.any():
+        remove(part)
+        return
+    keys = np.fromfile(part / "keys.u8", dtype=np.uint8).reshape(-1, KEY)[stay]
+    records = np.fromfile(part / "records.bf16", dtype=np.uint8).reshape(len(stay), -1)[stay]
+    shaped = torch.from_numpy(records).view(torch.bfloat16).view(-1, *facts["shape"])
+    write_part(part.parent, part.name, facts["tower"], keys, shaped)
+
+
+def _among(part: Path, keys_NK: np.ndarray) -> np.ndarray:
+    keys = _as_scalars(np.fromfile(part / "keys.u8", dtype=np.uint8).reshape(-1, KEY))
+    return np.isin(keys, _as_scalars(keys_NK))
