@@ -6,16 +6,8 @@ the folder that holds them goes to the front of sys.path, and of PYTHONPATH for 
 
 import os
 import sys
-from pathlib import Path
 
-ROOT = str(Path(__file__).resolve().parent)
-PATH = "PYTHONPATH"
-
-
-def own_path_first() -> str:
-    """PYTHONPATH of a child process that has to find the packages beside this file before all others."""
-    others = [folder for folder in os.environ.get(PATH, "").split(os.pathsep) if folder not in ("", ROOT)]
-    return os.pathsep.join([ROOT, *others])
+from pinclip_path import PATH, ROOT, own_path_first
 
 
 def main() -> None:

@@ -17,7 +17,7 @@ from components.configuration import Configuration
 from components.monitoring.cooldown import Cooldown
 from components.settings import Settings
 from model.errors import ClusterError
-from pinclip_entry import PATH, own_path_first
+from pinclip_path import PATH, own_path_first
 
 TRAINING = "training"  # what the cool-down calls it
 RUNTIME = "_KFP_RUNTIME"

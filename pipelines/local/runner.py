@@ -32,7 +32,7 @@ from components.progress import EVENTS
 from components.ray.cluster import RAY_FOLDER, ray_folder
 from model.errors import PinclipError
 from model.files import write_json
-from pinclip_entry import PATH, own_path_first
+from pinclip_path import PATH, own_path_first
 from pipelines.failure import PipelineFailed
 from pipelines.lineage import REDIRECTS
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from components.configuration import load
-from pinclip_entry import ROOT, own_path_first
+from pinclip_path import ROOT, own_path_first
 from pipelines.local.runner import execute
 
 PINCLIP = Path(sys.executable).with_name("pinclip")
