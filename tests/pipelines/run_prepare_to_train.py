@@ -1,4 +1,4 @@
-"""Runs prepare, neighbours and train as `pinclip run` runs the whole pipeline: run_prepare_to_train.py ROOT SETTINGS.
+"""Runs prepare, neighbours, extract and train as `pinclip run` runs all: run_prepare_to_train.py ROOT SETTINGS.
 
 ROOT holds catalogue/; a finished run leaves ROOT/events.jsonl and ROOT/artifacts/, the outputs of its steps.
 """
@@ -10,6 +10,7 @@ from pathlib import Path
 from kfp import dsl
 
 from components.configuration import Configuration
+from components.steps.extract import extract
 from components.steps.neighbours import neighbours
 from components.steps.prepare import prepare
 from components.steps.train import train
@@ -36,12 +37,12 @@ def pipeline(
     ).outputs["prepared"]
     split = {"seed": seed, "split_config": split_config, "graph_config": graph_config}
     near = neighbours(prepared=source, **split).outputs["neighbours"]
+    towers = {"prepare_config": prepare_config, "vision_config": vision_config, "text_config": text_config}
     train(
         prepared=source,
         neighbours=near,
-        prepare_config=prepare_config,
-        vision_config=vision_config,
-        text_config=text_config,
+        extracted=extract(prepared=source, **towers).outputs["extracted"],
+        **towers,
         fusion_config=fusion_config,
         objective_config=objective_config,
         train_config=train_config,
