@@ -52,7 +52,7 @@ def test_every_time_is_a_run_that_is_told_which_one_it_is(server, host, tmp_path
     first, second = (driver.run(number) for number in server.rows["runs"])
     assert first.inputs["register"]["run"] == "nightly-20261101020000"
     assert first.inputs["register"]["lineage"]["schedule"] == "nightly-20261101020000"
-    assert len(first.ran) == len(second.ran) == 13
+    assert len(first.ran) == len(second.ran) == 14
     assert all(run["service_account"] == "pinclip-pipeline" for run in server.rows["runs"].values())
 
 

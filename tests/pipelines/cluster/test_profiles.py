@@ -71,7 +71,7 @@ def test_every_step_asks_for_what_the_profile_says(cluster):
     asked = platform["platforms"]["kubernetes"]["deploymentSpec"]["executors"]
     retries = {task["taskInfo"]["name"]: task["retryPolicy"] for task in pipeline["root"]["dag"]["tasks"].values()}
     steps = by_step(pipeline)
-    assert len(steps) == 13
+    assert len(steps) == 14
     for name, (label, container) in steps.items():
         step = profile.step("training", name)
         assert container["image"] == profile.image
