@@ -163,7 +163,7 @@ def test_a_rayjob_belongs_to_the_workflow_of_its_step(server, volume, walked, tm
 
 def test_a_training_that_ended_while_the_step_was_dead_is_taken_without_another(server, volume, walked, tmp_path):
     server.operator = lambda server, name: pytest.fail("made again")
-    name = training.job_name("train", asked(), CONFIG, (*walked, None))
+    name = training.job_name("train", asked(), CONFIG, (*walked, None, None))
     work = SharedFolder(volume, name)
     (work.folder / "model").mkdir(parents=True)
     (work.folder / "model" / "weights").write_text("w")
@@ -199,7 +199,7 @@ def test_another_try_forgets_a_refusal_of_the_one_before(server, volume, walked,
         return {"steps": 3}
 
     monkeypatch.setattr(entrypoint.training, "train", train)
-    name = training.job_name("train", asked(), CONFIG, (*walked, None))
+    name = training.job_name("train", asked(), CONFIG, (*walked, None, None))
     work = SharedFolder(volume, name)
     work.ask(*walked, CONFIG, "train", None, 2)
     entrypoint.main(work.folder)
@@ -343,3 +343,10 @@ def test_it_leaves_without_an_outcome_and_as_if_it_had_succeeded(tmp_path):
     done = subprocess.run([sys.executable, "-c", ALONE, str(tmp_path)], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0 and "No step has followed this training" in done.stdout
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_is_kept_of_frozen_towers_has_to_lie_on_the_volume(server, volume, walked, tmp_path):
+    extracted = tmp_path / "extraction.json"
+    extracted.write_text(json.dumps({"images": {"folder": "/home/somebody/extracted/a", "tower": "a", "shape": [1]}}))
+    with pytest.raises(ConfigError, match=r"What is kept of frozen towers, /home/somebody/extracted/a is not on"):
+        training.train(*walked, tmp_path / "model", CONFIG, print, extracted=extracted)
