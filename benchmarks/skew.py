@@ -13,8 +13,8 @@ from pathlib import Path
 import pyarrow.parquet as pq
 
 from components.settings import Settings
-from components.spaces.feature_log import shards
 from components.spaces.feature_store import open_store
+from components.spaces.offline_rows import shards
 from components.spaces.skew import skew
 
 

@@ -19,8 +19,8 @@ from components.forgetting.place import Counts
 from components.registry.artifacts import model_folder
 from components.settings import Settings
 from components.spaces.embed_missing import save_history
-from components.spaces.feature_log import CREATED, KNOWN, newest, shards
 from components.spaces.feature_store import feast_errors, open_store, quiet
+from components.spaces.offline_rows import CREATED, KNOWN, newest, shards
 from components.tombstones import source_catalogue
 from feature_repo.ranking_services import SpaceObjects
 from model.config.folder import read_config

@@ -13,8 +13,8 @@ from components.forgetting.forget import Where, forget
 from components.forgetting.proof import Proof
 from components.retries import with_retries
 from components.settings import Settings
-from components.spaces.feature_log import shards
 from components.spaces.materialize import Progress
+from components.spaces.offline_rows import shards
 from components.tombstones import read_tombstones
 from model.data.catalogue import Catalogue
 from model.data.preparation import withheld

@@ -13,8 +13,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from components.settings import Settings
-from components.spaces.feature_log import shards
 from components.spaces.feature_store import feast_errors, open_store, quiet
+from components.spaces.offline_rows import shards
 from components.spaces.skew import skew
 from serving.rows import as_ids, joined, known_at, newest_time
 from serving.space import PIN_EMBEDDING, PIN_RANKING, USER_TASTE, SpaceManifest, rows_folder

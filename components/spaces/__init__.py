@@ -6,6 +6,6 @@ materialize.py        statistics, tastes and vectors of a space, all of it onlin
 embed_missing.py      vectors that a space lacks;  index.py  its nearest-neighbour index
 promote.py            what MLflow calls the champion becomes what serves
 switch.py             the one write that moves `pin_ranking`;  roll_back.py  retire.py
-feature_store.py      Feast;  feature_log.py  rows on disk (rows online: serving/online/)
+feature_store.py      Feast;  offline_rows.py  rows on disk (rows online: serving/online/)
 drift_reference.py    what a space was trained on, for monitoring;  skew.py  offline against online
 """

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from components.settings import SECRET, Settings
-from components.spaces.feature_log import newest, read_appended, shards
+from components.spaces.offline_rows import newest, read_appended, shards
 from model.errors import StoreError
 from model.files import file_lock, write_text
 from serving.feast_import import import_feast

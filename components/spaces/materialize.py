@@ -15,8 +15,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from components.spaces.feature_log import append_rows, shards
 from components.spaces.feature_store import apply_objects, bring_online
+from components.spaces.offline_rows import append_rows, shards
 from model.data.catalogue import TIME
 from model.embedding.columns import as_binary
 from model.errors import StoreError

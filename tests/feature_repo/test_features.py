@@ -12,8 +12,8 @@ import pytest
 from feast.transformation.udf_rehydrate import rehydrate_udf_from_source
 from feature_home import CREATED, DIM, SAVES, prepared, space_manifest
 
-from components.spaces.feature_log import append_rows, read_appended, shards
 from components.spaces.feature_store import bring_online, open_store
+from components.spaces.offline_rows import append_rows, read_appended, shards
 from components.spaces.published_spaces import published_space
 from components.spaces.skew import skew
 from feature_repo.ranking_services import SpaceObjects

@@ -6,7 +6,7 @@ import pyarrow as pa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from components.spaces.feature_log import append_rows, newest, read_appended, shards
+from components.spaces.offline_rows import append_rows, newest, read_appended, shards
 from model.data.catalogue import TIME
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
