@@ -59,6 +59,8 @@ class Records:
 
     def read(self, numbers: Sequence[int] | np.ndarray) -> Tensor:
         """bfloat16 (len(numbers), *shape)."""
+        if not len(numbers):
+            return torch.empty((0, *self.shape), dtype=torch.bfloat16)
         out = np.empty((len(numbers), self.bytes), dtype=np.uint8)
         part = np.searchsorted(self.starts, numbers, side="right") - 1
         for target, number, p in zip(out, numbers, part, strict=True):

@@ -24,7 +24,7 @@ RECALLS = {
     "search": {"recall@10"},
 }
 STEPS = {
-    *("prepare", "validate", "neighbours", "train", "train-baseline", "embed", "embed-baseline"),
+    *("prepare", "validate", "neighbours", "extract", "train", "train-baseline", "embed", "embed-baseline"),
     *("quantize", "evaluate", "compare", "register", "report", "publish"),
 }
 pytestmark = pytest.mark.timeout(900)

@@ -95,7 +95,7 @@ def test_both_levels_of_fusion_cannot_be_off():
 
 
 def test_an_unknown_profile():
-    with pytest.raises(ConfigError, match="There is no profile 'huge'; choose one of smoke, demo, full"):
+    with pytest.raises(ConfigError, match="There is no profile 'huge'; choose one of smoke, demo, pilot, full"):
         load("huge")
 
 
