@@ -32,7 +32,7 @@ def test_every_step_that_reads_it_sees_the_folder_on_its_claim(name):
         env = {one["name"]: one["value"] for one in container["env"]}
         places = [one["mountPath"] for one in mounts[label]["pvcMount"]]
         assert any(Path(env["PINCLIP_PREPARED"]).is_relative_to(place) for place in places)
-    assert readers == 12  # prepare, and all but quantize
+    assert readers == 13  # prepare, and all but quantize
 
 
 def test_without_the_cache_prepare_and_all_behind_it_run_again(server, host, tmp_path):
