@@ -51,7 +51,10 @@ def test_help_names_every_command(tmp_path):
     ("arguments", "says"),
     [
         (["run", "--catalogue", "nowhere"], "There is no catalogue at"),
-        (["run", "--catalogue", "nowhere", "--profile", "huge"], "no profile 'huge'; choose one of smoke, demo, pilot, full"),
+        (
+            ["run", "--catalogue", "nowhere", "--profile", "huge"],
+            "no profile 'huge'; choose one of smoke, demo, pilot, full",
+        ),
         (["run", "--catalogue", "nowhere", "--set", "train.epoch=2"], "did you mean train.epochs?"),
         (["run", "--catalogue", "nowhere", "--set", "train.epochs"], "write it as section.key=value"),
         (["run", "--catalogue", "nowhere", "--params", "nowhere.yaml"], "Cannot read the parameters nowhere.yaml"),

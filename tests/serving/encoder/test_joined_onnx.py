@@ -1,7 +1,5 @@
 """A model with frozen towers and small ones beside them: ONNX Runtime says what PyTorch says."""
 
-import json
-
 import numpy as np
 import pytest
 import torch
@@ -14,7 +12,9 @@ from model.embedding.embedder import Embedder
 from model.network.checkpoint import save_model
 from model.network.encoder import PinEncoder
 from model.network.text import train_tokenizer
+from serving.encoder.inputs import PaddedIds
 from serving.encoder.on_cpu import OnnxEncoder
+from serving.encoder.padded import PaddedSentences
 
 TEXTS = [{"title": "a red chair", "caption": "in a room"}, {}, {"title": "two cats on a sofa " * 8}]
 FROZEN = {"trainable": "frozen", "join": "beside"}
@@ -26,17 +26,18 @@ def towers(tmp_path_factory):
     return write_vision(root / "vision") | write_texts(root / "text")
 
 
-@pytest.fixture(scope="module", params=[("efficientnet_lite", "bert", "mean"), ("vit", "roberta", "cls")])
-def both(request, tmp_path_factory, towers):
-    """(PyTorch, ONNX Runtime) of a network with random weights on two frozen towers."""
-    image_tower, text_tower, pooling = request.param
+@pytest.fixture(scope="module")
+def config(towers):
+    """Two frozen towers as in the profile `pilot`, tiny."""
+    vision = {"pretrained": str(towers["efficientnet_lite"]), "grid": 2, "depths": [1, 1]}
+    text = {"pretrained": str(towers["bert"]), "context": 16}
+    return override(load("smoke", TINY), {"vision": vision | FROZEN, "text": text | FROZEN})
+
+
+@pytest.fixture(scope="module")
+def both(tmp_path_factory, config):
+    """(PyTorch, ONNX Runtime) of a network with random weights."""
     folder = tmp_path_factory.mktemp("joined") / "model"
-    pooled = towers[text_tower] / "1_Pooling" / "config.json"
-    pooled.parent.mkdir(exist_ok=True)
-    pooled.write_text(json.dumps({f"pooling_mode_{pooling}_token{'s' * (pooling == 'mean')}": True}), encoding="utf-8")
-    vision = {"pretrained": str(towers[image_tower]), "grid": 2, "depths": [1, 1]}
-    text = {"pretrained": str(towers[text_tower]), "context": 16}
-    config = override(load("smoke", TINY), {"vision": vision | FROZEN, "text": text | FROZEN})
     torch.manual_seed(0)
     save_model(folder, PinEncoder(config), train_tokenizer(CORPUS, config.text))
     return Embedder(folder), OnnxEncoder(folder, folder.parent / "graphs", threads=1)
@@ -48,6 +49,16 @@ def test_pin_vectors_are_those_of_pytorch(both):
     expected, found = both[0].block(pixels, present, TEXTS)[0], both[1].pins(pixels, present, TEXTS)
     assert (expected * found).sum(1).min() > 1 - 1e-5
     assert (expected[0] * expected[1]).sum() < 1 - 1e-3  # not the same for every Pin
+
+
+@pytest.mark.parametrize("pooling", ["mean", "cls", "lasttoken"])
+def test_padded_sentences_are_those_of_packed_texts(config, pooling):
+    encoder = PinEncoder(config).eval()
+    encoder.text.tower.pooling = pooling
+    texts = ["a red chair", "tea", "two cats on a sofa " * 8]
+    ids = PaddedIds.of(encoder.text.words, texts, [0] * len(texts), config.text.context)
+    padded = PaddedSentences(encoder)(torch.from_numpy(ids.ids_NL), torch.from_numpy(ids.lengths_N))
+    assert torch.allclose(padded, encoder.text.kept(texts), atol=1e-5)
 
 
 def test_query_vectors_are_those_of_pytorch(both):
