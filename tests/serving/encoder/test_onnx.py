@@ -89,10 +89,20 @@ def test_graphs_are_exported_once_for_their_weights(onnx_model, tmp_path, monkey
     assert exported(folder, graphs) == graphs
     assert (graphs / "pins.onnx").stat().st_mtime_ns == before
     written = []
-    monkeypatch.setattr("serving.encoder.export.export_graph", lambda module, example, file: written.append(file.name))
+
+    def export(module, example, file):
+        written.append(file.name)
+        file.write_bytes(b"a graph")
+
+    monkeypatch.setattr("serving.encoder.export.export_graph", export)
     (tmp_path / "exported.json").write_text(json.dumps({"version": 1, "weights": "of another model"}))
     exported(folder, tmp_path)
     assert written == ["pins.onnx", "queries.onnx"]
+    exported(folder, tmp_path)
+    assert len(written) == 2
+    (tmp_path / "queries.onnx").write_bytes(b"a grapH")  # one byte has changed on the disk
+    exported(folder, tmp_path)
+    assert len(written) == 4
 
 
 def test_a_folder_without_a_model_is_said(tmp_path):
