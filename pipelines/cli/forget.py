@@ -34,20 +34,23 @@ def forget(
 
     Works while services run; given again after a kill it goes on. What only others can erase is listed with its owner.
     """
-    from components.forgetting.forget import Where
-    from components.forgetting.forget import forget as erase
-    from components.forgetting.withdrawn import withdrawn as find_withdrawn
-    from components.settings import Settings
-    from components.tombstones import bury
     from model.errors import ConfigError, RunError
-    from pipelines.configuration import configuration
 
-    settings, config = Settings(), configuration(profile, params, set_ or [])
     ids = [*(pins or []), *(_read(file) if file else [])]
     if not all(pin_id.strip() for pin_id in ids):
         raise ConfigError("An id is empty; take it out.")
     if not ids and not withdrawn:
         raise ConfigError("No Pin is named; give ids, --file with one a line, or --withdrawn.")
+
+    # After the checks: these import Feast and MLflow.
+    from components.forgetting.forget import Where
+    from components.forgetting.forget import forget as erase
+    from components.forgetting.withdrawn import withdrawn as find_withdrawn
+    from components.settings import Settings
+    from components.tombstones import bury
+    from pipelines.configuration import configuration
+
+    settings, config = Settings(), configuration(profile, params, set_ or [])
     if lift:
         bury(ids, settings, lifted=True)
         typer.echo(f"{len(ids):,} may come back with the next catalogue that holds them.")
