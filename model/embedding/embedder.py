@@ -38,8 +38,8 @@ QUERIES = 8192  # of one row group
 
 
 class Embedder:
-    """A model folder, ready to encode. `extracted`: extraction.json of the catalogue that it shall encode; what it
-    does not hold, or without it, frozen towers compute.
+    """A model folder, ready to encode. `extracted`: extraction.json of the catalogue that it shall encode; without
+    it frozen towers compute what they give.
 
     Raises:
         ModelError: see model.network.checkpoint.load_model.

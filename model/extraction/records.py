@@ -2,7 +2,7 @@
 
     <folder>/<part>/keys.u8        sha256 of each content, 32 bytes a record
     <folder>/<part>/records.bf16   one record after the other
-    <folder>/<part>/part.json      tower, shape of a record, number of records; sha256 of the two files
+    <folder>/<part>/part.json      tower, shape of a record, number of records, sha256 of keys.u8
 
 A folder belongs to one tower. A part is written beside and renamed whole, so any number of processes may add parts at
 once and read meanwhile; what two of them have computed twice is there twice, and the first one counts.
@@ -91,15 +91,22 @@ def keys_of_hex(digests: Sequence[str]) -> np.ndarray:
 
 def _checked(part: Path, tower: str, shape: tuple[int, ...], size: int) -> int:
     """Number of records of the part. Raises ModelError where it cannot be read as this tower's."""
-    facts: dict[str, Any] = json.loads((part / "part.json").read_text(encoding="utf-8"))
-    count = int(facts["count"])
-    if facts["tower"] != tower or tuple(facts["shape"]) != shape:
+    try:
+        facts: dict[str, Any] = json.loads((part / "part.json").read_text(encoding="utf-8"))
+        count, of, shaped = int(facts["count"]), facts["tower"], tuple(facts["shape"])
+        whole = (part / "keys.u8").stat().st_size == count * KEY and _sha256(part / "keys.u8") == facts["keys"]
+        sizes = (part / "records.bf16").stat().st_size
+    except (OSError, ValueError, KeyError, TypeError):
+        raise ModelError(_damaged(part)) from None
+    if of != tower or shaped != shape:
         raise ModelError(f"{part} was written by another tower than {tower[:12]}; remove the folder.")
-    whole = (part / "keys.u8").stat().st_size == count * KEY
-    whole &= (part / "records.bf16").stat().st_size == count * size
-    if not whole or _sha256(part / "keys.u8") != facts["keys"]:
-        raise ModelError(f"{part} is damaged; remove the folder, and it is computed again.")
+    if not whole or sizes != count * size:
+        raise ModelError(_damaged(part))
     return count
+
+
+def _damaged(part: Path) -> str:
+    return f"{part} is damaged; remove the folder, and run the extract step again."
 
 
 def _as_scalars(keys_NK: np.ndarray) -> np.ndarray:

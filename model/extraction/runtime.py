@@ -1,6 +1,6 @@
 """A frozen tower ready to run over many images and texts: uint8 pixels -> its pooled map, texts -> sentence vectors.
 
-On a CPU images pass through ONNX Runtime, three times torch's speed for EfficientNet-lite0 (docs/results.md). The graph
+On a CPU images pass through ONNX Runtime, three times torch's speed for EfficientNet-lite0 (docs/experiments.md). The graph
 is exported once and stands beside the records, since that costs as much as some hundred images.
 
 Shape legend: B images · S image side · L tokens · N texts · H the tower's width

@@ -1,7 +1,7 @@
 """EfficientNet-lite (Tan 2019, without squeeze and excitation, ReLU6), below its classifier.
 
-Convolutions pad as TensorFlow's "same", of which a strided one puts more on the right and below. The images that it
-learned from were (pixel - 127) / 128, as TensorFlow's efficientnet_lite_builder.py says.
+Convolutions pad as TensorFlow's "same", of which a strided one puts more on the right and below. It reads
+(pixel - 127) / 128, as public configurations of these weights say; the package itself does not.
 
 Shape legend: B Pins · C channels · H W of a map · L tokens
 """

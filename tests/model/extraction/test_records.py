@@ -66,6 +66,14 @@ def test_a_part_with_other_keys_is_refused(tmp_path):
         Records(tmp_path, "tower", SHAPE)
 
 
+@pytest.mark.parametrize("text", ["", "[]", '{"count": "x"}', '{"count": 1, "tower": "tower"}'])
+def test_a_damaged_description_is_one_sentence(tmp_path, text):
+    write_part(tmp_path, "part", "tower", text_keys(["a"]), values([1]))
+    (tmp_path / "part" / "part.json").write_text(text)
+    with pytest.raises(ModelError, match="part is damaged; remove the folder"):
+        Records(tmp_path, "tower", SHAPE)
+
+
 @pytest.mark.parametrize(("tower", "shape"), [("another", SHAPE), ("tower", (2, 4))])
 def test_a_part_of_another_tower_is_refused(tmp_path, tower, shape):
     write_part(tmp_path, "part", "tower", text_keys(["a"]), values([1]))
