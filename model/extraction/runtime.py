@@ -1,7 +1,7 @@
 """A frozen tower ready to run over many images and texts: uint8 pixels -> its pooled map, texts -> sentence vectors.
 
-On a CPU images pass through ONNX Runtime, three times torch's speed for EfficientNet-lite0 (docs/experiments.md). The graph
-is exported once and stands beside the records, since that costs as much as some hundred images.
+On a CPU images pass through ONNX Runtime, about three times torch's speed for EfficientNet-lite0
+(docs/experiments.md). The graph is exported once and stands beside the records.
 
 Shape legend: B images · S image side · L tokens · N texts · H the tower's width
 """
