@@ -22,7 +22,6 @@ from components.spaces.embed_missing import save_history
 from components.spaces.feature_store import feast_errors, open_store, quiet
 from components.spaces.offline_rows import CREATED, KNOWN, newest, shards
 from components.tombstones import source_catalogue
-from feature_repo.ranking_services import SpaceObjects
 from model.config.folder import read_config
 from model.data.catalogue import TIME, Catalogue
 from model.data.reading import read_table
@@ -31,7 +30,7 @@ from model.files import remove, replaced
 from serving.online import answering, erase, write_newer
 from serving.online.feast_bytes import entity_keys
 from serving.rows import joined, newest_each
-from serving.space import SpaceManifest, published_manifests
+from serving.space import USER_TASTE, SpaceManifest, published_manifests, rows_folder
 
 USER = "user_id"
 
@@ -77,7 +76,7 @@ class Tastes:
 
     def _bring_online(self, space: SpaceManifest, corrections: list[Correction], users: frozenset[str]) -> None:
         with feast_errors(self.settings), quiet():
-            store, view = open_store(self.settings), SpaceObjects(space).taste.name
+            store, view = open_store(self.settings), f"{USER_TASTE}{space.name}"
             rows = newest(pa.concat_tables([one.rows for one in corrections]), USER)
             rows = rows.filter(pc.is_in(rows[USER], value_set=pa.array(sorted(users))))
             with answering(store):
@@ -88,9 +87,9 @@ class Tastes:
 
 def _corrections(space: SpaceManifest, pins: Pins, settings: Settings) -> Iterator[Correction]:
     """One for each shard of the space's log."""
-    objects, saves = SpaceObjects(space), _saves(space, pins, settings)
+    saves = _saves(space, pins, settings)
     holders = _vectors_of(space, pins)
-    for shard in shards(objects.rows(objects.taste)):
+    for shard in shards(rows_folder(space.feast_home, f"{USER_TASTE}{space.name}")):
         rows = pq.read_table(shard)
         mine = pc.is_in(rows[USER], value_set=saves.users)
         if saves.boards is None:

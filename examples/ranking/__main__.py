@@ -9,12 +9,11 @@ import argparse
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import lightgbm as lgb
 import numpy as np
 import pandas as pd
-from feast import FeatureStore
 
 from examples.ranking.features import EMBEDDING, STATISTICS, WORDS, SharedWords, historical, online, published_at
 from examples.ranking.latency import CANDIDATES, latency
@@ -23,6 +22,9 @@ from examples.ranking.metrics import Bootstrap, K, by_user
 from examples.ranking.plot import plot
 from examples.ranking.ranker import fit, score
 from serving.features import Features
+
+if TYPE_CHECKING:
+    from feast import FeatureStore
 
 WITHOUT, WITH = "statistics, words", "with embeddings"  # the gain is of the second over the first
 RANKERS = {
@@ -57,12 +59,12 @@ def main(arguments: list[str] | None = None) -> None:
     plot(results, args.out / "gains.png")
 
 
-def training_rows(store: FeatureStore, words: SharedWords, shown: pd.DataFrame) -> pd.DataFrame:
+def training_rows(store: "FeatureStore", words: SharedWords, shown: pd.DataFrame) -> pd.DataFrame:
     rows = shown[shown["train"]].reset_index(drop=True)
     return pd.concat([rows, historical(store, rows)], axis=1).assign(shared_words=_shared(words, rows))
 
 
-def served_rows(store: FeatureStore, words: SharedWords, shown: pd.DataFrame) -> pd.DataFrame:
+def served_rows(store: "FeatureStore", words: SharedWords, shown: pd.DataFrame) -> pd.DataFrame:
     """The lists to be judged, their features by the online store: a request a user."""
     rows, values = shown[~shown["train"]].reset_index(drop=True), []
     for user, asked in rows.groupby("user_id", sort=False):

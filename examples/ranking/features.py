@@ -12,10 +12,13 @@ import warnings
 from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
-from feast import FeatureStore
+
+if TYPE_CHECKING:
+    from feast import FeatureStore
 
 SERVICE = "pin_ranking"
 STATISTICS = ["saves", "boards", "age_days"]
@@ -24,13 +27,13 @@ EMBEDDING = ["nearest_taste", "mean_taste"]
 AT_ONCE = 20_000  # rows of one training set: the vectors come along, and the on-demand views unpack them
 
 
-def published_at(store: FeatureStore) -> datetime:
+def published_at(store: "FeatureStore") -> datetime:
     """When the features of the service became known."""
     space = store.get_feature_service(SERVICE).tags["space"]
     return datetime.fromisoformat(store.get_feature_view(f"pin_embedding_{space}").tags["created"])
 
 
-def historical(store: FeatureStore, shown: pd.DataFrame) -> pd.DataFrame:
+def historical(store: "FeatureStore", shown: pd.DataFrame) -> pd.DataFrame:
     """Point-in-time: nothing of a row was known later than its shown_at."""
     service = store.get_feature_service(SERVICE)
     parts = []
@@ -45,7 +48,7 @@ def historical(store: FeatureStore, shown: pd.DataFrame) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True)
 
 
-def online(store: FeatureStore, user_id: str, pin_ids: Sequence[str], now: datetime) -> pd.DataFrame:
+def online(store: "FeatureStore", user_id: str, pin_ids: Sequence[str], now: datetime) -> pd.DataFrame:
     rows = [{"user_id": user_id, "pin_id": pin_id, "asked_at": now} for pin_id in pin_ids]
     values = store.get_online_features(store.get_feature_service(SERVICE), rows).to_dict()
     return pd.DataFrame({name: values[name] for name in STATISTICS + EMBEDDING}, dtype=np.float64)

@@ -4,21 +4,23 @@ import gc
 import time
 from collections.abc import Callable
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import lightgbm as lgb
 import numpy as np
 import pandas as pd
-from feast import FeatureStore
 
 from examples.ranking.features import EMBEDDING, SERVICE, STATISTICS, WORDS, SharedWords, online
 from examples.ranking.ranker import score
+
+if TYPE_CHECKING:
+    from feast import FeatureStore
 
 CANDIDATES, ROUNDS, WARMING = 500, 100, 5
 
 
 def latency(
-    store: FeatureStore, words: SharedWords, ranker: lgb.Booster, shown: pd.DataFrame, rounds: int = ROUNDS
+    store: "FeatureStore", words: SharedWords, ranker: lgb.Booster, shown: pd.DataFrame, rounds: int = ROUNDS
 ) -> dict[str, dict[str, float]]:
     """Milliseconds by part, p50 and p99 of `rounds` requests of random users and Pins."""
     rng, took = np.random.default_rng(0), dict[str, list[float]]()
@@ -45,7 +47,7 @@ def _settle() -> None:
 
 
 def _parts(
-    store: FeatureStore, words: SharedWords, ranker: lgb.Booster, user: str, pin_ids: list[str], now: datetime
+    store: "FeatureStore", words: SharedWords, ranker: lgb.Booster, user: str, pin_ids: list[str], now: datetime
 ) -> dict[str, Callable[[], Any]]:
     """What has to be done for one request; the service does the first two in one call, which is measured as well."""
     service = store.get_feature_service(SERVICE)

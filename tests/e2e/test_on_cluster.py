@@ -29,7 +29,8 @@ def on(tmp_path, monkeypatch):
             monkeypatch.setenv("KUBECONFIG", str(kubeconfig))
             monkeypatch.setenv("PINCLIP_KFP_HOST", host)
             monkeypatch.setenv("PINCLIP_KFP_TOKEN", token)
-            monkeypatch.delenv("PINCLIP_KFP_NAMESPACE", raising=False)  # each call is a process of its own
+            monkeypatch.setenv("PINCLIP_KFP_NAMESPACE", "")  # what main() sets is taken back too
+            monkeypatch.delenv("PINCLIP_KFP_NAMESPACE")  # each call is a process of its own
             code = main(["--image", "registry.example.com:5000/pinclip:7", *arguments])
         assert (played.wrong, played.k8s.wrong) == ([], [])
         file = tmp_path / "runs" / "latest" / "report.json"

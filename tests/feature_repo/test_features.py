@@ -9,17 +9,16 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
-from feast.transformation.udf_rehydrate import rehydrate_udf_from_source
 from feature_home import CREATED, DIM, SAVES, prepared, space_manifest
 
 from components.spaces.feature_store import bring_online, open_store
 from components.spaces.offline_rows import append_rows, read_appended, shards
 from components.spaces.published_spaces import published_space
 from components.spaces.skew import skew
-from feature_repo.ranking_services import SpaceObjects
 from model.data.catalogue import TIME
 from model.embedding.affine import Affine
 from model.features.tastes import SCHEMA as TASTES
+from serving.feast_import import import_feast
 
 USERS = ["b0", "b1", "b2", "nobody"]
 PINS = ["p0", "p3", "p5", "p200", "unknown"]
@@ -83,6 +82,11 @@ def test_similarity_is_the_cosine_of_the_vectors(home):
 
 def test_similarity_reads_two_codes_a_byte():
     """The text that Feast stores and runs, with the constants of such a space before it."""
+    import_feast()
+    from feast.transformation.udf_rehydrate import rehydrate_udf_from_source
+
+    from feature_repo.ranking_services import SpaceObjects
+
     affine = Affine(scale=0.1, zero_point=1, bits=4, dim=5)
     space = SpaceObjects(space_manifest(Path("nowhere"), affine))
     codes = np.random.default_rng(0).integers(-8, 8, (3, 5)).astype(np.int8)

@@ -25,7 +25,7 @@ def towers(tmp_path_factory):
 @pytest.mark.parametrize(("vision", "text"), PAIRS)
 def test_vectors_are_those_of_pytorch(towers, tmp_path, vision, text):
     folders = f"vision.pretrained={towers[0][vision]}", f"text.pretrained={towers[1][text]}"
-    sizes = "vision.depths=1", "vision.width=32", "text.width=32", "text.context=20"
+    sizes = "vision.depths=1", "vision.width=32", "text.width=32", "text.context=20", "train.precision=fp32"
     config = load("smoke", [*folders, *sizes, "fusion.dim=32", "fusion.prefixes=16,32"])
     torch.manual_seed(0)
     encoder = PinEncoder(config).eval()

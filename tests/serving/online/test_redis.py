@@ -4,18 +4,15 @@ from datetime import timedelta
 
 import pyarrow as pa
 import pytest
-from feast.infra.key_encoding_utils import serialize_entity_key
-from feast.protos.feast.types.EntityKey_pb2 import EntityKey
-from feast.protos.feast.types.Value_pb2 import Value
 from feature_home import CREATED, space_manifest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from components.settings import Settings
 from components.spaces.feature_store import apply_objects, open_store
-from feature_repo.ranking_services import SpaceObjects
 from model.data.catalogue import TIME
 from model.embedding.affine import Affine
+from serving.feast_import import import_feast
 from serving.online import redis as online_redis
 from serving.online import write_newer
 from serving.online.feast_bytes import bytes_header, entity_keys
@@ -23,16 +20,30 @@ from serving.online.feast_bytes import bytes_header, entity_keys
 AFFINE = Affine(scale=0.01, zero_point=0, bits=8, dim=200)
 
 
-@given(st.lists(st.text(), max_size=5))
-def test_keys_are_those_of_feast(ids):
+@pytest.fixture(scope="module")
+def feast():
+    import_feast()  # not by each worker that collects this file
+    import feast.infra.key_encoding_utils
+
+    return feast
+
+
+@given(ids=st.lists(st.text(), max_size=5))
+def test_keys_are_those_of_feast(feast, ids):
+    from feast.infra.key_encoding_utils import serialize_entity_key
+    from feast.protos.feast.types.EntityKey_pb2 import EntityKey
+    from feast.protos.feast.types.Value_pb2 import Value
+
     feasts = [
         serialize_entity_key(EntityKey(join_keys=["pin_id"], entity_values=[Value(string_val=i)]), 3) for i in ids
     ]
     assert entity_keys("pin_id", ids) == feasts
 
 
-@given(st.binary(min_size=1, max_size=20_000))
-def test_values_are_those_of_feast(value):
+@given(value=st.binary(min_size=1, max_size=20_000))
+def test_values_are_those_of_feast(feast, value):
+    from feast.protos.feast.types.Value_pb2 import Value
+
     assert bytes_header(len(value)) + value == Value(bytes_val=value).SerializeToString()
 
 
@@ -40,7 +51,10 @@ def test_values_are_those_of_feast(value):
 def store(redis, tmp_path):
     """A store with one space, its Redis empty."""
     settings = Settings(home=tmp_path / "home", redis=f"{redis.address},db=1")
-    space, store = SpaceObjects(space_manifest(settings.home / "feast", AFFINE)), open_store(settings)
+    store = open_store(settings)
+    from feature_repo.ranking_services import SpaceObjects  # after Feast
+
+    space = SpaceObjects(space_manifest(settings.home / "feast", AFFINE))
     apply_objects(store, [*space.shared, *space.views])
     client(store).flushdb()
     return store
