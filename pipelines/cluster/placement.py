@@ -2,6 +2,7 @@
 
 import functools
 import math
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from kfp import dsl, kubernetes
@@ -49,7 +50,10 @@ def placed(pipeline: Any, name: str, profile: DeployProfile) -> BaseComponent:
         for step, task in tasks.items():
             _place(task, profile.step(name, step), profile.image)
 
-    return dsl.pipeline(with_profile, name=pipeline.name, description=pipeline.description)
+    trace = functools.partial(dsl.pipeline, with_profile, name=pipeline.name, description=pipeline.description)
+    with ThreadPoolExecutor(max_workers=1) as thread:  # for each setting KFP reads the source of all calling frames
+        component: BaseComponent = thread.submit(trace).result()
+    return component
 
 
 def _shown(key: str, task: dsl.PipelineTask) -> str:
