@@ -96,11 +96,11 @@ def export_graph(module: nn.Module, example: tuple[torch.Tensor, ...], file: Pat
     names = GRAPHS[file.name][: len(example)]
     shapes = tuple(dict.fromkeys(free[name], torch.export.Dim.DYNAMIC) for name in names)
     with _quiet(), torch.no_grad(), replaced(file) as scratch:
+        # Captured here: where a size is taken for a constant, torch.onnx.export would try slower ways without a word.
+        captured = torch.export.export(module, example, dynamic_shapes=shapes, strict=False)
         program = torch.onnx.export(
-            module,
-            example,
+            captured,
             dynamo=True,
-            dynamic_shapes=shapes,
             input_names=names,
             output_names=["kept" if file.name == "sentences.onnx" else "vectors"],
             verbose=False,
