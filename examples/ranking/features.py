@@ -24,7 +24,6 @@ SERVICE = "pin_ranking"
 STATISTICS = ["saves", "boards", "age_days"]
 WORDS = ["shared_words"]
 EMBEDDING = ["nearest_taste", "mean_taste"]
-AT_ONCE = 20_000  # rows of one training set: the vectors come along, and the on-demand views unpack them
 
 
 def published_at(store: "FeatureStore") -> datetime:
@@ -36,16 +35,12 @@ def published_at(store: "FeatureStore") -> datetime:
 def historical(store: "FeatureStore", shown: pd.DataFrame) -> pd.DataFrame:
     """Point-in-time: nothing of a row was known later than its shown_at."""
     service = store.get_feature_service(SERVICE)
-    parts = []
-    for start in range(0, len(shown), AT_ONCE):
-        rows = shown.iloc[start : start + AT_ONCE][["user_id", "pin_id", "shown_at"]].reset_index(drop=True)
-        rows = rows.rename(columns={"shown_at": "event_timestamp"})
-        rows = rows.assign(asked_at=rows["event_timestamp"], row=range(len(rows)))
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", DeprecationWarning)  # of Feast's libraries, on every call
-            found = store.get_historical_features(rows, service).to_df().sort_values("row")
-        parts.append(found[STATISTICS + EMBEDDING].astype(np.float64))
-    return pd.concat(parts, ignore_index=True)
+    rows = shown[["user_id", "pin_id", "shown_at"]].rename(columns={"shown_at": "event_timestamp"})
+    rows = rows.assign(asked_at=rows["event_timestamp"], row_id=range(len(rows)))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # of Feast's libraries, on every call
+        found = store.get_historical_features(rows, service).to_df().sort_values("row_id", ignore_index=True)
+    return found[STATISTICS + EMBEDDING].astype(np.float64)
 
 
 def online(store: "FeatureStore", user_id: str, pin_ids: Sequence[str], now: datetime) -> pd.DataFrame:

@@ -61,7 +61,7 @@ def _parts(
     rows = online(store, user, pin_ids, now).assign(shared_words=words.of(user, pin_ids))
     return {
         "feature read": lambda: store.get_online_features(stored, entities).to_dict(),
-        "on-demand functions": lambda: [function(values) for function in functions],
+        "on-demand functions": lambda: [function(pd.DataFrame(values)) for function in functions],
         "our words": lambda: words.of(user, pin_ids),
         "ranker": lambda: score(ranker, rows, STATISTICS + WORDS + EMBEDDING),
         "read and functions, one call": lambda: online(store, user, pin_ids, now),

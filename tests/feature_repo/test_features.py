@@ -93,13 +93,38 @@ def test_similarity_reads_two_codes_a_byte():
     stored = [row.tobytes() for row in affine.pack(codes)]
     text = space.similarity.feature_transformation.udf_string
     run = rehydrate_udf_from_source(text, preferred_name="user_pin_similarity")
-    answer = run(
-        {"vector": [stored[0], b"short"], "medoids": [stored[1] + stored[2]] * 2, "weights": [[0.75, 0.25]] * 2}
-    )
+    medoids, weights = [stored[1] + stored[2], b"", stored[1]], [[0.75, 0.25], [], [1.0]]
+    rows = pd.DataFrame({"vector": [stored[0], b"short", stored[0]], "medoids": medoids, "weights": weights})
+    answer = run(rows)
     cosines = affine.vectors(codes[1:]) @ affine.vectors(codes[:1])[0]
     assert answer["nearest_taste"][0] == pytest.approx(cosines.max())
     assert answer["mean_taste"][0] == pytest.approx(cosines @ [0.75, 0.25])
     assert np.isnan(answer["nearest_taste"][1])
+    assert answer["nearest_taste"][2] == answer["mean_taste"][2] == pytest.approx(cosines[0])
+    parts = rehydrate_udf_from_source(text.replace("8_192", "1"), preferred_name="user_pin_similarity")
+    pd.testing.assert_frame_equal(parts(rows), answer)
+
+
+def test_feast_serve_answers_every_service_in_json(home):
+    """Times are text or seconds."""
+    from fastapi.testclient import TestClient
+
+    nearest = online(home, [{"pin_id": "p3", "user_id": "b0"}])["nearest_taste"][0]
+    store = open_store(home.settings)
+    from feast.feature_server import get_app
+
+    with TestClient(get_app(store)) as served:
+        for service in store.list_feature_services():
+            for asked in ("2026-11-11T12:00:00Z", "2026-11-11T13:00:00.000+01:00", 1794398400):
+                entities = {"pin_id": ["p3", "unknown"], "user_id": ["b0", "b0"], "asked_at": [asked, asked]}
+                body = {"feature_service": service.name, "entities": entities}
+                told = served.post("/get-online-features", json=body)
+                assert told.status_code == 200, told.text
+                names = told.json()["metadata"]["feature_names"]
+                values = dict(zip(names, (one["values"] for one in told.json()["results"]), strict=True))
+                assert values["age_days"] == [pytest.approx(20 + 3 / 24), None]
+                assert values["saves"] == [2, None]
+                assert values["nearest_taste"][0] == nearest
 
 
 def test_a_training_set_never_sees_the_future(home):
