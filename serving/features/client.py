@@ -35,6 +35,7 @@ class Features:
 
     def __init__(self, store: "FeatureStore") -> None:
         self.store = store
+        self.malformed = 0  # stored values met so far that are no vector of their space
         self._known: dict[str, tuple[float, Affine]] = {}  # by space, until when
         version = store.config.entity_key_serialization_version
         if version != 3:
@@ -57,8 +58,9 @@ class Features:
     def pin_vectors(self, pin_ids: Sequence[str], space: str) -> tuple[np.ndarray, np.ndarray]:
         """Vectors float32 (N, E) of length 1 in the order asked, and where there is none, bool (N,): zeros there.
 
-        An id that is unknown or was never embedded is missing; one asked for twice is answered twice. All vectors of a
-        call are of the one space.
+        An id that is unknown or was never embedded is missing; so is one whose stored value is no vector of the space,
+        which `malformed` counts: anybody may push to a feature store. One asked for twice is answered twice. All
+        vectors of a call are of the one space.
 
         Raises:
             StoreError: the space is retired or was never published, or the store does not answer.
@@ -69,11 +71,12 @@ class Features:
         except StoreError:
             self._refuse_retired(space)
             raise
-        missing = np.array([not value for value in values], dtype=bool)
-        if missing.all():
+        if not any(values):
             self._refuse_retired(space)
+        packed_FB, missing = _packed(values, affine.bytes_per_pin)
+        self.malformed += int(missing.sum()) - values.count(None)
         vectors = np.zeros((len(values), affine.dim), dtype=np.float32)
-        vectors[~missing] = affine.vectors(affine.unpack(_packed(values, affine.bytes_per_pin, space)))
+        vectors[~missing] = affine.vectors(affine.unpack(packed_FB))
         return vectors, missing
 
     def newest_space(self) -> str:
@@ -118,13 +121,20 @@ class Features:
             return [value for i in range(0, len(keys), AT_ONCE) for value in read(keys[i : i + AT_ONCE])]
 
 
-def _packed(values: Sequence[bytes | None], size: int, space: str) -> np.ndarray:
-    """uint8 (F, B) from the stored values of the Pins found: each a header, the same for all, and the vector."""
-    header = np.frombuffer(bytes_header(size), np.uint8)
-    found = [value for value in values if value]
+def _packed(values: Sequence[bytes | None], size: int) -> tuple[np.ndarray, np.ndarray]:
+    """uint8 (F, B) of the Pins found, and who is missing, bool (N,).
+
+    A stored value is a header, the same for all, and the vector; where one is anything else, they are looked at singly.
+    """
+    header = bytes_header(size)
+    missing = np.array([value is None for value in values], dtype=bool)
+    found = [value for value in values if value is not None]
     joined = np.frombuffer(b"".join(found), np.uint8)
     if len(joined) == len(found) * (len(header) + size):
         rows = joined.reshape(len(found), len(header) + size)
-        if (rows[:, : len(header)] == header).all():
-            return rows[:, len(header) :]
-    raise StoreError(f"The space {space} holds a vector that is not of {size} bytes; publish a new version.")
+        if (rows[:, : len(header)] == np.frombuffer(header, np.uint8)).all():
+            return rows[:, len(header) :], missing
+    whole = [
+        value if value and len(value) == len(header) + size and value.startswith(header) else None for value in values
+    ]
+    return _packed(whole, size)

@@ -98,12 +98,15 @@ def test_a_vector_pushed_between_publications_is_read_at_once(home, features):
     assert features.pin_vectors(["fresh"], home.old)[1].tolist() == [True]
 
 
-def test_a_vector_of_another_length_is_an_error(home, features):
-    now = [pd.Timestamp.now(tz="UTC")]
-    row = {"pin_id": ["long"], "vector": [bytes(DIM + 1)], "event_timestamp": now, "created": now}
+def test_a_malformed_value_is_missing_and_counted_and_the_others_are_read(home, features):
+    now = [pd.Timestamp.now(tz="UTC")] * 2
+    row = {"pin_id": ["long", "empty"], "vector": [bytes(DIM + 1), b""], "event_timestamp": now, "created": now}
     open_store(home.settings).push(f"pin_embedding_{home.new}_push", pd.DataFrame(row))
-    with pytest.raises(StoreError, match=f"holds a vector that is not of {DIM} bytes"):
-        features.pin_vectors(["p1", "long"], home.new)
+    vectors, missing = features.pin_vectors(["p1", "long", "who", "empty", "p2"], home.new)
+    assert missing.tolist() == [False, True, True, True, False]
+    assert np.array_equal(vectors[[0, 4]], expected([home.new_vectors["p1"], home.new_vectors["p2"]]))
+    assert features.malformed in (1, 2)  # a store may keep no value for no bytes
+    assert features.pin_vectors(["long"], home.new)[1].all()
 
 
 def test_a_space_that_was_never_published_is_an_error(home, features):
