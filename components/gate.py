@@ -16,6 +16,7 @@ from model.config.overrides import section
 LEAST = 20  # groups of queries; with fewer, a difference does not refuse a version
 MEGABYTE = 1_000_000
 Share = Annotated[float, Field(ge=0, le=1)]
+Check = tuple[bool | None, str]  # whether a rule is kept, None: nothing was measured and nothing asked; and a sentence
 Growth = Annotated[float, Field(gt=0, le=1_000_000)]  # times the champion's
 
 
@@ -41,45 +42,61 @@ class GateConfig:
 @dataclass(frozen=True)
 class Verdict:
     """`reasons` are readable sentences: every broken rule, or every rule that was kept where none was broken; then
-    with whom the version was compared."""
+    what was not measured, and with whom the version was compared."""
 
     passed: bool
     reasons: tuple[str, ...]
+    unmeasured: int = 0  # rules without a figure that no floor asks for: neither kept nor broken
+
+    @property
+    def said(self) -> str:
+        """passed · not passed · passed, 1 figure not measured"""
+        missing = f", {self.unmeasured} figure{'s' * (self.unmeasured > 1)} not measured" if self.unmeasured else ""
+        return f"{'passed' if self.passed else 'not passed'}{missing}"
 
 
 def gate_verdict(metrics: Mapping[str, Any], comparison: Mapping[str, Any], gate: GateConfig) -> Verdict:
     """Measures a run against the gate.
 
-    A figure that could not be measured (a catalogue without queries has no search recall) breaks any floor above 0 and
-    no other. A champion that could not be compared refuses the version; where there is no champion, nothing is
-    compared.
+    A figure that could not be measured (a catalogue without queries has no search recall) breaks a floor above 0; any
+    other floor is then neither kept nor broken, and the verdict says so. A champion that could not be compared refuses
+    the version; where there is no champion, nothing is compared.
     """
     related = _figure(metrics, "fresh", "related_pins", "recall@10")
     search = _figure(metrics, "fresh", "search", "recall@10")
     gain = _gain(related, _figure(metrics, "baseline_clip", "fresh", "related_pins", "recall@10"))
     checks = [
-        _check("Related Pins recall@10 on fresh Pins", related, gate.min_fresh_related),
-        _check("Search recall@10 on fresh Pins", search, gate.min_fresh_search),
-        _check("The gain over CLIP in Related Pins recall@10 on fresh Pins", gain, gate.min_gain_over_clip),
+        _check("Related Pins recall@10 on fresh Pins", related, gate.min_fresh_related, no_floor=0),
+        _check("Search recall@10 on fresh Pins", search, gate.min_fresh_search, no_floor=0),
+        _check(
+            "The gain over CLIP in Related Pins recall@10 on fresh Pins", gain, gate.min_gain_over_clip, no_floor=-1
+        ),
         _check_retention(metrics, gate.min_retention),
         _check_slices(metrics, gate.max_slice_gap),
         *(_check_task(task, found, gate.max_regression) for task, found in comparison["tasks"].items()),
         *_check_cost(comparison["cost"], gate),
     ]
     compared, who = _compared(comparison)
-    passed = compared and all(kept for kept, _ in checks)
-    return Verdict(passed, (*(sentence for kept, sentence in checks if kept == passed), who))
+    passed = compared and all(kept is not False for kept, _ in checks)
+    unmeasured = [sentence for kept, sentence in checks if kept is None]
+    reasons = (sentence for kept, sentence in checks if kept is passed)
+    return Verdict(passed, (*reasons, *unmeasured, who), len(unmeasured))
 
 
-def _check(name: str, value: float | None, floor: float) -> tuple[bool, str]:
+def _check(name: str, value: float | None, floor: float, no_floor: float) -> Check:
+    """`no_floor`: the floor that every figure reaches, which is none."""
     if value is None:
-        return floor <= 0, f"{name} was not measured; the floor is {floor:.3f}."
+        return (
+            (False, f"{name} was not measured; the floor is {floor:.3f}.")
+            if floor > 0
+            else (None, f"{name} was not measured.")
+        )
     if value < floor:
         return False, f"{name} is {value:.3f}, below the floor of {floor:.3f}."
-    return True, f"{name} is {value:.3f}; the floor is {floor:.3f}."
+    return True, f"{name} is {value:.3f}; " + (f"the floor is {floor:.3f}." if floor > no_floor else "no floor is set.")
 
 
-def _check_retention(metrics: Mapping[str, Any], floor: float) -> tuple[bool, str]:
+def _check_retention(metrics: Mapping[str, Any], floor: float) -> Check:
     """Refuses what is surely lost: even the upper end of a task's interval lies below the floor."""
     name, measured = "The share of recall kept after quantization, worst task,", metrics.get("quantization", {})
     ratios = {task: _figure(measured, "retention", task) for task in measured.get("retention", {})}
@@ -87,22 +104,22 @@ def _check_retention(metrics: Mapping[str, Any], floor: float) -> tuple[bool, st
     most = {task: max([ratio, *measured.get("interval", {}).get(task, ())]) for task, ratio in kept.items()}
     worst = min(kept, key=lambda task: (most[task], kept[task]), default=None)
     if worst is None:
-        return _check(name, None, floor)
+        return _check(name, None, floor, no_floor=0)
     if kept[worst] >= floor or most[worst] < floor:
-        return _check(name, kept[worst], floor)
+        return _check(name, kept[worst], floor, no_floor=0)
     return True, f"{name} is {kept[worst]:.3f}, by its interval up to {most[worst]:.3f}; the floor is {floor:.3f}."
 
 
 def _check_slices(metrics: Mapping[str, Any], ceiling: float) -> tuple[bool, str]:
     """Only the sure part of a gap counts, so that a slice of few queries breaks no ceiling by chance."""
-    gap, limit = _figure(metrics, "slices", "largest", "sure_gap"), f"the ceiling is {ceiling:.0%}"
+    gap, limit = _figure(metrics, "slices", "largest", "sure_gap"), f"up to {ceiling:.0%} less is allowed"
     if gap is None:
         return True, f"No slice lies surely below all Pins; {limit}."
     found = metrics["slices"]["largest"]
     name = f"{_named(found['task'])} recall@10 of the slice {found['column']}={found['slice']}, {found['scope']} Pins"
-    below = f"is {found['recall@10']:.3f} ({found['low']:.3f} to {found['high']:.3f})"
-    sentence = f"{name}, {below}, surely {gap:.0%} below the {found['all']:.3f} of all slices; {limit}."
-    return gap <= ceiling, sentence
+    below = f"is {found['recall@10']:.3f} (95 % interval {found['low']:.3f} to {found['high']:.3f})"
+    at_best = f"even at the upper end it is {gap:.0%} less than the {found['all']:.3f} of all of them"
+    return gap <= ceiling, f"{name}, {below}: {at_best}; {limit}."
 
 
 def _check_task(task: str, found: Mapping[str, Any], margin: float) -> tuple[bool, str]:

@@ -60,7 +60,7 @@ class Registration:
     @staticmethod
     def read(path: Path) -> "Registration":
         fields = json.loads(path.read_text(encoding="utf-8"))
-        verdict = Verdict(fields["verdict"]["passed"], tuple(fields["verdict"]["reasons"]))
+        verdict = Verdict(**{**fields["verdict"], "reasons": tuple(fields["verdict"]["reasons"])})
         return Registration(**{**fields, "verdict": verdict})
 
 

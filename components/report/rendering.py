@@ -83,7 +83,7 @@ def _headline(metrics: dict[str, Any], verdict: Verdict, config: Configuration, 
             ("Catalogue digest", catalogue["digest"][:12]),
             ("Parameters", f"{model['parameters']:,}"),
             ("Profile", f"{config.profile}, seed {config.seed}"),
-            ("Gate", "passed" if verdict.passed else "not passed"),
+            ("Gate", verdict.said),
             *([("Model version", version)] if version else []),
         ],
     }
