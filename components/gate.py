@@ -42,7 +42,7 @@ class GateConfig:
 @dataclass(frozen=True)
 class Verdict:
     """`reasons` are readable sentences: every broken rule, or every rule that was kept where none was broken; then
-    what was not measured, and with whom the version was compared."""
+    with whom the version was compared, and what was not measured."""
 
     passed: bool
     reasons: tuple[str, ...]
@@ -80,7 +80,7 @@ def gate_verdict(metrics: Mapping[str, Any], comparison: Mapping[str, Any], gate
     passed = compared and all(kept is not False for kept, _ in checks)
     unmeasured = [sentence for kept, sentence in checks if kept is None]
     reasons = (sentence for kept, sentence in checks if kept is passed)
-    return Verdict(passed, (*reasons, *unmeasured, who), len(unmeasured))
+    return Verdict(passed, (*reasons, who, *unmeasured), len(unmeasured))
 
 
 def _check(name: str, value: float | None, floor: float, no_floor: float) -> Check:

