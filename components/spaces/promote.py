@@ -26,6 +26,7 @@ from components.spaces.paths import sync_lock
 from components.spaces.publish import bring_up
 from components.spaces.published_spaces import published_space, serving_space
 from components.spaces.switch import PROMOTE, SYNC, settle, switch
+from components.spaces.told_spaces import tell_spaces
 from components.tombstones import source_catalogue
 from model.config.folder import read_config
 from model.errors import RunError
@@ -115,6 +116,7 @@ def _serve(
     former = serving_space(settings)
     if not switch(store, space, settings, by, still, reason):
         return None
+    tell_spaces(store, settings)
     report(1.0, f"{space.name} serves")
     before = None if former == space.name else former
     return Synced(chosen.version, space.name, before, added, changed, checked, recall)

@@ -29,6 +29,7 @@ from components.spaces.materialize import LOCK, Progress, SaveHistory, materiali
 from components.spaces.paths import state_folder
 from components.spaces.published_spaces import published_space, serving_space
 from components.spaces.switch import switch
+from components.spaces.told_spaces import tell_spaces
 from components.tombstones import read_tombstones
 from model.data.catalogue import Catalogue
 from model.data.forgotten import Forgotten
@@ -80,6 +81,7 @@ def publish(
         store = open_store(settings)
         space, changed, checked = bring_up(store, quantized, prepared, registration, lineage, settings, report)
         serving = switch(store, space, settings, "publish", lambda: _may_serve(registration.version, settings))
+        tell_spaces(store, settings)
     announce(registration.version, settings)
     return Publication(space.name, True, space.manifest.pins, checked, changed, serving)
 

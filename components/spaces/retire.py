@@ -10,6 +10,7 @@ from components.spaces.paths import state_folder
 from components.spaces.published_spaces import published_space
 from components.spaces.serving_history import RETIRED, SpaceEvent
 from components.spaces.switch import settle
+from components.spaces.told_spaces import tell_spaces
 from model.errors import StoreError
 from model.files import file_lock, remove
 
@@ -39,3 +40,4 @@ def retire(name: str, settings: Settings, even_rollback: bool = False) -> None:
             time, version = datetime.now(UTC).isoformat(timespec="seconds"), space.manifest.model_version
             serving_history.append_event(SpaceEvent(time, RETIRED, name, version, None, "retire"), settings)
         remove(space.manifest.file)
+        tell_spaces(store, settings)

@@ -9,6 +9,7 @@ from components.spaces.materialize import read_back
 from components.spaces.published_spaces import published_space
 from components.spaces.serving_history import ROLLED_BACK, SpaceEvent
 from components.spaces.switch import ROLLBACK, settle, switch
+from components.spaces.told_spaces import tell_spaces
 from model.errors import StoreError
 
 SAMPLE = 500  # Pins read back before the switch
@@ -29,6 +30,7 @@ def rollback(settings: Settings) -> SpaceEvent:
             len(serving_history.read_events(settings)) > known
             and serving_history.read_events(settings)[-1].event == ROLLED_BACK
         ):
+            tell_spaces(store, settings)
             return serving_history.read_events(settings)[-1]  # a rollback that was killed right after the switch
         if len(served) < 2:
             raise StoreError("Nothing served before what serves now; `pinclip promote VERSION` chooses a version.")
@@ -44,4 +46,5 @@ def rollback(settings: Settings) -> SpaceEvent:
             return True
 
         switch(store, space, settings, ROLLBACK, set_alias)
+        tell_spaces(store, settings)
     return serving_history.read_events(settings)[-1]

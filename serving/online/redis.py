@@ -1,8 +1,9 @@
 """Feast's Redis: many vectors by one pipeline, faster than Feast itself (benchmarks/feature_reads.py)."""
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
@@ -13,6 +14,9 @@ if TYPE_CHECKING:
     from feast import FeatureStore, FeatureView
 
     from serving.online import Read
+
+
+SPACES, SERVING = "pinclip:spaces", "pinclip:serving"
 
 
 def errors() -> tuple[type[Exception], ...]:
@@ -58,6 +62,18 @@ def write_vectors(store: "FeatureStore", view: "FeatureView", rows: pa.Table) ->
         if not old or moments[old] < moments[stamps[time]]
     ]
     pipelined(client, commands)
+
+
+def tell_spaces(store: "FeatureStore", spaces: Mapping[str, Mapping[str, Any]], serving: str | None) -> None:
+    """Writes what is known of each published space, and which one serves, for readers without Feast (client/)."""
+    client = store.provider.online_store._get_client(store.config.online_store)
+    with client.pipeline(transaction=True) as pipeline:
+        pipeline.delete(SPACES, SERVING)
+        for name, fields in spaces.items():
+            pipeline.hset(SPACES, name, json.dumps(fields))
+        if serving is not None:
+            pipeline.set(SERVING, serving)
+        pipeline.execute()
 
 
 def held(store: "FeatureStore", views: Sequence[str], keys: Sequence[bytes]) -> int:

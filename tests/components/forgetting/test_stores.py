@@ -30,7 +30,7 @@ def stored(home):
     store = open_store(home.settings)
     if home.settings.redis:
         client = store.provider.online_store._get_client(store.config.online_store)
-        return {key: client.hgetall(key) for key in client.scan_iter()}
+        return {key: client.hgetall(key) for key in client.scan_iter(_type="hash")}
     connection = store.provider.online_store._get_conn(store.config)
     tables = [name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
     rows = {table: connection.execute(f'SELECT * FROM "{table}"').fetchall() for table in tables}

@@ -1,0 +1,103 @@
+"""Reads many Pin vectors at once.
+
+Publishing tells Redis which spaces there are and which one `pin_ranking` serves:
+
+    pinclip:spaces    hash: name of a space -> JSON with scale, zero_point, bits, dim, model, created, …
+    pinclip:serving   the name of the space that serves
+
+Shape legend: N Pins asked for · E vector dimension
+"""
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from redis import Redis
+from redis.exceptions import RedisError
+
+from pinclip_features.codes import Codes
+from pinclip_features.keys import entity_key, field, header
+
+SPACES, SERVING = "pinclip:spaces", "pinclip:serving"
+AT_ONCE = 10_000  # Pins of one pipeline
+
+
+class VectorsError(Exception):
+    """A sentence that says what is wrong and what to do."""
+
+
+class PinVectors:
+    """A client of one Redis. `malformed`: stored values met so far that are no vector of their space."""
+
+    def __init__(self, redis: "Redis", project: str = "pinclip") -> None:
+        self.redis, self.project, self.malformed = redis, project, 0
+
+    @staticmethod
+    def of(address: str, **options: Any) -> "PinVectors":
+        """Of `host:6379`, or of a URL as redis://user:password@host:6379/0; options are those of redis.Redis."""
+        url = address if "://" in address else f"redis://{address}"
+        try:
+            return PinVectors(Redis.from_url(url, **options))
+        except ValueError as error:
+            raise VectorsError(f"{address!r} is no address of a Redis ({error}); write host:6379.") from None
+
+    def spaces(self) -> dict[str, dict[str, Any]]:
+        """What is known of each published space, by its name."""
+        told: dict[bytes, bytes] = self._ask(lambda: self.redis.hgetall(SPACES))
+        return {name.decode(): json.loads(fields) for name, fields in told.items()}
+
+    def serving(self) -> str:
+        """The space that serves now; it changes when another model version is promoted."""
+        name = self._ask(lambda: self.redis.get(SERVING))
+        if name is None:
+            raise VectorsError("No space serves from this Redis; with PINCLIP_REDIS set to it, call `pinclip sync`.")
+        return str(name.decode())
+
+    def read(self, pin_ids: Sequence[str], space: str | None = None) -> tuple[np.ndarray, np.ndarray]:
+        """Vectors float32 (N, E) of length 1 in the order asked, and where there is none, bool (N,): zeros there.
+
+        `space`: without it the one that serves. Vectors of two spaces cannot be compared, so keep it with what you
+        compute from them. A Pin that is unknown is missing, and so is one whose value is no vector of the space
+        (`malformed` counts those).
+
+        Raises:
+            VectorsError: the space is not published, or Redis does not answer.
+        """
+        name = space or self.serving()
+        codes, stored = self._codes(name), field(f"pin_embedding_{name}", "vector")
+        vectors, missing = np.zeros((len(pin_ids), codes.dim), np.float32), np.ones(len(pin_ids), bool)
+        start = header(codes.size)
+        for first in range(0, len(pin_ids), AT_ONCE):
+            values = self._values(pin_ids[first : first + AT_ONCE], stored)
+            whole = {i: value for i, value in enumerate(values, first) if value and _is_whole(value, start, codes.size)}
+            self.malformed += len(values) - values.count(None) - len(whole)
+            packed = np.frombuffer(b"".join(whole.values()), np.uint8).reshape(len(whole), len(start) + codes.size)
+            rows = np.array(list(whole), int)
+            vectors[rows] = codes.vectors(packed[:, len(start) :])
+            missing[rows] = False
+        return vectors, missing
+
+    def _codes(self, space: str) -> Codes:
+        fields = self._ask(lambda: self.redis.hget(SPACES, space))
+        if fields is None:
+            names = ", ".join(sorted(self.spaces())) or "none"
+            raise VectorsError(f"The space {space} is retired or was never published; published are: {names}.")
+        return Codes.of(json.loads(fields))
+
+    def _values(self, pin_ids: Sequence[str], stored: bytes) -> list[bytes | None]:
+        pipeline = self.redis.pipeline(transaction=False)
+        for pin_id in pin_ids:
+            pipeline.execute_command("HGET", entity_key(self.project, pin_id), stored)
+        values: list[bytes | None] = self._ask(pipeline.execute)
+        return values
+
+    def _ask(self, question: Any) -> Any:
+        try:
+            return question()
+        except RedisError as error:
+            raise VectorsError(f"Redis does not answer ({error}); see that it runs, then ask again.") from error
+
+
+def _is_whole(value: bytes, start: bytes, size: int) -> bool:
+    return len(value) == len(start) + size and value.startswith(start)

@@ -1,0 +1,151 @@
+"""The light client reads from a real Redis what publishing wrote, with numpy and redis alone; so does Node."""
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from feature_home import DIM, quantized
+from hypothesis import given
+from hypothesis import strategies as st
+from pinclip_features import Codes, PinVectors, VectorsError
+from pinclip_features.keys import entity_key, field, header, murmur3
+
+from components.spaces.feature_store import open_store
+from components.spaces.retire import retire
+from model.embedding.affine import Affine
+from serving.features import Features
+from serving.online.feast_bytes import bytes_header, entity_keys
+
+CLIENT = Path(__file__).parents[2] / "client"
+
+
+@pytest.fixture(scope="module")
+def home(redis, features_home, tmp_path_factory):
+    """Two spaces; the second, of codes of four bits, serves."""
+    home = features_home.beside(tmp_path_factory.mktemp("light"), f"{redis.address},db=0")
+    home.old, home.old_vectors = home.new_space(seed=1)
+    home.new, home.new_vectors = home.new_space(seed=2, bits=4)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PINCLIP_REDIS", redis.address)
+        yield home
+
+
+@pytest.fixture
+def vectors(redis, home):
+    return PinVectors.of(redis.address)
+
+
+def test_the_same_vectors_as_the_client_of_the_pipeline(home, vectors):
+    features = Features.of(home.configuration)
+    assert vectors.serving() == home.new
+    assert {name: fields["bits"] for name, fields in vectors.spaces().items()} == {home.old: 8, home.new: 4}
+    for space, stored in ((home.old, home.old_vectors), (home.new, home.new_vectors)):
+        ids = [*list(stored)[::-1], "who", "p1"]
+        expected, unknown = features.pin_vectors(ids, space)
+        found, missing = vectors.read(ids, space)
+        assert found.dtype == np.float32
+        assert np.array_equal(found, expected)
+        assert np.array_equal(missing, unknown)
+    assert np.array_equal(vectors.read(["p1"])[0], vectors.read(["p1"], home.new)[0])
+
+
+def test_more_than_one_pipeline_takes_and_none(home, vectors, monkeypatch):
+    monkeypatch.setattr("pinclip_features.reading.AT_ONCE", 7)
+    whole = Features.of(home.configuration).pin_vectors(list(home.old_vectors), home.old)[0]
+    assert np.array_equal(vectors.read(list(home.old_vectors), home.old)[0], whole)
+    found, missing = vectors.read([])
+    assert (found.shape, missing.shape) == ((0, DIM), (0,))
+
+
+def test_a_malformed_value_is_missing_and_counted(home, vectors):
+    now = [pd.Timestamp.now(tz="UTC")]
+    row = {"pin_id": ["long"], "vector": [bytes(DIM + 1)], "event_timestamp": now, "created": now}
+    open_store(home.settings).push(f"pin_embedding_{home.old}_push", pd.DataFrame(row))
+    found, missing = vectors.read(["long", "p1", "who"], home.old)
+    assert missing.tolist() == [True, False, True]
+    assert not found[missing].any()
+    assert vectors.malformed == 1
+
+
+def test_node_reads_the_same(redis, home, vectors):
+    node = shutil.which("node")
+    if node is None:
+        pytest.skip("node is not installed: apt-get install nodejs")
+    command = [node, str(CLIENT / "node" / "pin_vectors.mjs"), "127.0.0.1", str(redis.port), "p1", "who", "größe"]
+    told = json.loads(subprocess.run(command, check=True, capture_output=True, text=True, timeout=60).stdout)
+    assert told["space"] == home.new
+    assert told["vectors"]["who"] is told["vectors"]["größe"] is None
+    np.testing.assert_allclose(told["vectors"]["p1"], vectors.read(["p1"])[0][0], atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("address", "space", "sentence"),
+    [
+        ("127.0.0.1:1", None, "Redis does not answer (.*); see that it runs"),
+        ("ftp://here", None, "'ftp://here' is no address of a Redis"),
+        (None, "v99", "The space v99 is retired or was never published; published are: v"),
+    ],
+)
+def test_mistakes_are_sentences(redis, home, address, space, sentence):
+    with pytest.raises(VectorsError, match=sentence):
+        PinVectors.of(address or redis.address).read(["p1"], space)
+
+
+def test_installed_alone_it_is_small_and_imports_nothing_of_ours(redis, home, vectors, tmp_path):
+    """A fresh environment with the built distribution: what a ranking team installs."""
+    uv, python = str(Path(sys.executable).parent / "uv"), tmp_path / "env" / "bin" / "python"
+    copy = shutil.copytree(CLIENT, tmp_path / "client")  # building leaves files beside the sources
+    subprocess.run([uv, "venv", "-q", "--python", sys.executable, str(tmp_path / "env")], check=True)
+    asked = subprocess.run(
+        [uv, "pip", "install", "-q", "--python", str(python), str(copy)], capture_output=True, text=True
+    )
+    if "Failed to fetch" in asked.stderr or "dns error" in asked.stderr:
+        pytest.skip(f"no package index answers: {asked.stderr.splitlines()[-1]}")
+    assert asked.returncode == 0, asked.stderr
+    code = "import sys, pinclip_features as p; v, m = p.PinVectors.of(sys.argv[1]).read(['p1', 'who']); "
+    code += "print(m.tolist(), v[0].tolist()); assert not {'torch', 'feast', 'model', 'serving'} & set(sys.modules)"
+    done = subprocess.run([python, "-c", code, redis.address], capture_output=True, text=True, cwd=tmp_path)
+    assert done.stdout == f"[False, True] {vectors.read(['p1'])[0][0].tolist()}\n", done.stderr
+    size = sum(file.stat().st_size for file in (tmp_path / "env").rglob("*") if file.is_file())
+    assert size <= 150e6
+
+
+def test_a_retired_space_is_told_no_more(redis, features_home, tmp_path, monkeypatch):
+    monkeypatch.setenv("PINCLIP_REDIS", redis.address)
+    home = features_home.beside(tmp_path, f"{redis.address},db=2")
+    (first, _), (second, _) = home.new_space(seed=1), home.new_space(seed=2)
+    told = PinVectors.of(f"redis://{redis.address}/2")
+    assert set(told.spaces()) == {first, second}
+    retire(first, home.settings, even_rollback=True)
+    assert (set(told.spaces()), told.serving()) == ({second}, second)
+
+
+@given(st.text(), st.text(max_size=300))
+def test_keys_are_those_of_the_pipeline(pin_id, name):
+    mmh3 = pytest.importorskip("mmh3")
+    assert entity_key("pinclip", pin_id) == entity_keys("pin_id", [pin_id])[0] + b"pinclip"
+    assert murmur3(name.encode()) == mmh3.hash(name.encode(), signed=False)
+    assert header(len(name)) == bytes_header(len(name)) if name else True
+
+
+def test_a_field_is_that_of_feast():
+    from serving.feast_import import import_feast
+
+    import_feast()
+    from feast.infra.online_stores.helpers import _mmh3
+
+    assert field("pin_embedding_v7", "vector") == _mmh3("pin_embedding_v7:vector")
+
+
+@pytest.mark.parametrize("bits", [4, 8])
+def test_codes_are_read_as_they_were_written(tmp_path, bits):
+    folder, stored = quantized(tmp_path, seed=3, bits=bits)
+    fields = json.loads((folder / "quantization.json").read_text())
+    packed = np.frombuffer(b"".join(stored.values()), np.uint8).reshape(len(stored), -1)
+    affine = Affine.of(fields)
+    assert np.array_equal(Codes.of(fields).vectors(packed), affine.vectors(affine.unpack(packed)))
