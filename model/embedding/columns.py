@@ -9,7 +9,6 @@ Shape legend: N vectors · n vectors of a part · E vector dimension · B bytes 
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -53,10 +52,18 @@ class VectorColumn:
 
     def blocks(self, rows: np.ndarray) -> Iterator[np.ndarray]:
         """The vectors of rising rows in their order, one part of the column at a time."""
-        bounds = np.searchsorted(rows, self.starts)
-        for number, (low, high) in enumerate(pairwise(bounds)):
-            if high > low:
-                yield self.part(number)[rows[low:high] - self.starts[number]]
+        yield from (block for _, block in self.blocks_of([rows]))
+
+    def blocks_of(self, selections: Sequence[np.ndarray]) -> Iterator[tuple[int, np.ndarray]]:
+        """(number of the selection, its next block): as `blocks` of each, while every part is read once for all."""
+        bounds = [np.searchsorted(rows, self.starts) for rows in selections]
+        for part, start in enumerate(self.starts[:-1]):
+            wanted = [slice(*bound[part : part + 2]) for bound in bounds]
+            if any(rows.stop > rows.start for rows in wanted):
+                vectors_nE = self.part(part)
+                for number, rows in enumerate(wanted):
+                    if rows.stop > rows.start:
+                        yield number, vectors_nE[selections[number][rows] - start]
 
     def map(self, change: Callable[..., np.ndarray], *others: "VectorColumn") -> "VectorColumn":
         """The column change(part, part of the others, …), computed as it is read; all have the same parts."""

@@ -14,10 +14,13 @@ Shape legend: Q queries · K results · E dimension
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
+from itertools import repeat
 from typing import Any
 
 import numpy as np
 
+from model.blas import threads
 from model.config import Config
 from model.embedding.affine import unit_length
 from model.embedding.codes import NAMES, Binary, Code, codes
@@ -36,6 +39,10 @@ class _Held:
     question: Question
     asking_QE: np.ndarray
     candidates_NE: np.ndarray
+
+    def cut(self, prefix: int) -> "_Held":
+        asking, candidates = (unit_length(x[:, :prefix]) for x in (self.asking_QE, self.candidates_NE))
+        return _Held(self.question, asking, candidates)
 
 
 @dataclass(frozen=True)
@@ -61,13 +68,17 @@ def study(
         key: question for name, scope in scopes.items() for key, question in _held(name, scope, tables, queries, config)
     }
     sizes: list[dict[str, Any]] = []
-    found: dict[tuple[str, str], list[_Measured]] = {key: [] for key in held}  # float32 at full length comes first
-    for done, (prefix, name, code) in enumerate(_codes(tables["pin"][training], prefixes, config.seed), 1):
-        sizes.append({"prefix": prefix, "code": name, **_bytes(code, prefix)})
-        for key, one in held.items():
-            found[key].append(_measure(code, one, prefix))
-        report(done / (len(prefixes) * len(NAMES)), f"{name}, {prefix} dimensions")
-    figures = {key: _figures(measured, held[key].question, config) for key, measured in found.items()}
+    found: list[list[_Measured]] = []  # by code, by question; float32 at full length comes first
+    learning_NE = tables["pin"][training]
+    with threads() as pool:
+        for prefix in sorted(prefixes, reverse=True):
+            cut = list(pool.map(_Held.cut, held.values(), repeat(prefix)))
+            for name, code in codes(unit_length(learning_NE[:, :prefix]), config.seed).items():
+                sizes.append({"prefix": prefix, "code": name, **_bytes(code, prefix)})
+                found.append(list(pool.map(partial(_measure, code), cut)))
+                report(len(sizes) / (len(prefixes) * len(NAMES)), f"{name}, {prefix} dimensions")
+        asked = (one.question for one in held.values())
+        figures = dict(zip(held, pool.map(_figures, zip(*found, strict=True), asked, repeat(config)), strict=True))
     entries = [
         {"scope": scope, **size, "tasks": {task: figures[where, task][i] for where, task in held if where == scope}}
         for i, size in enumerate(sizes)
@@ -95,18 +106,9 @@ def _held(
         yield (name, task), _Held(question, asking, candidates)
 
 
-def _codes(training_NE: np.ndarray, prefixes: Sequence[int], seed: int) -> Iterator[tuple[int, str, Code]]:
-    """(prefix, name, code), float32 at full length first."""
-    for prefix in sorted(prefixes, reverse=True):
-        for name, code in codes(unit_length(training_NE[:, :prefix]), seed).items():
-            yield prefix, name, code
-
-
-def _measure(code: Code, one: _Held, prefix: int) -> _Measured:
-    asking, candidates = (unit_length(x[:, :prefix]) for x in (one.asking_QE, one.candidates_NE))
-    if one.question.asks != "query":
-        asking = code.decode(code.encode(asking))
-    found = code.search(asking, code.encode(candidates), K, one.question.excluded)
+def _measure(code: Code, one: _Held) -> _Measured:
+    asking = one.asking_QE if one.question.asks == "query" else code.decode(code.encode(one.asking_QE))
+    found = code.search(asking, code.encode(one.candidates_NE), K, one.question.excluded)
     return _Measured(one.question.recall(found), found)
 
 
