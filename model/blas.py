@@ -7,15 +7,45 @@ By itself OpenBLAS, which numpy brings, computes one product at a time on all CP
 would queue for it, and its own threads spin while they wait for the next product.
 """
 
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import cache
-from threading import Lock
+from threading import Lock, local
+from typing import Any
 
 from threadpoolctl import ThreadpoolController
 
 from model.cpus import cpus
+
+_thread = local()  # .works: it is one of a pool's
+
+
+@contextmanager
+def threads() -> Iterator[Executor]:
+    """As many as there are CPUs, each started when there is work for it. Work that asks for threads itself gets none:
+    its own is all it needs, and what it hands over is done in turn."""
+    if getattr(_thread, "works", False):
+        yield _InTurn()
+        return
+    limit = _limit()
+    limit.enter()
+    try:
+        with ThreadPoolExecutor(cpus(), initializer=_works) as pool:
+            yield pool
+    finally:
+        limit.exit()
+
+
+def _works() -> None:
+    _thread.works = True
+
+
+class _InTurn(Executor):
+    def submit(self, work: Callable[..., Any], /, *args: Any, **named: Any) -> Future[Any]:
+        future: Future[Any] = Future()
+        future.set_result(work(*args, **named))
+        return future
 
 
 class _Limit:
@@ -41,15 +71,3 @@ class _Limit:
 @cache
 def _limit() -> _Limit:
     return _Limit()
-
-
-@contextmanager
-def threads() -> Iterator[ThreadPoolExecutor]:
-    """As many as there are CPUs; they start as work comes."""
-    limit = _limit()
-    limit.enter()
-    try:
-        with ThreadPoolExecutor(cpus()) as pool:
-            yield pool
-    finally:
-        limit.exit()

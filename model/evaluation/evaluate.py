@@ -18,7 +18,6 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 
-from model.blas import threads
 from model.config import Config
 from model.embedding.affine import Affine, read_affine, unit_length
 from model.embedding.columns import VectorColumn
@@ -87,12 +86,14 @@ def evaluate(
 ) -> Metrics:
     """Writes the folder above and returns the metrics."""
     scopes = {name: evaluation_scope(prepared, neighbours, only_fresh=name == "fresh") for name in SCOPES}
-    ours, theirs, affine = pinclip_vectors(vectors), clip_vectors(baseline), read_affine(quantized)
+    ours, affine = pinclip_vectors(vectors), read_affine(quantized)
     asked = {name: questions(scope, ours.queries, config) for name, scope in scopes.items()}
-    with threads() as pool:
-        found, *others = pool.map(lambda of: _by_scope(of, asked), (ours, theirs, ours.quantized(affine)))
-    metrics, metrics["baseline_clip"], rough = (_figures_by_scope(asked, one) for one in (found, *others))
-    report(0.4, "PinCLIP and the CLIP baseline judged")
+    found = _by_scope(ours, asked)
+    metrics = _figures_by_scope(asked, found)
+    report(0.2, "PinCLIP judged")
+    metrics["baseline_clip"] = _figures_by_scope(asked, _by_scope(clip_vectors(baseline), asked))
+    rough = _figures_by_scope(asked, _by_scope(ours.quantized(affine), asked))
+    report(0.4, "CLIP baseline and codes judged")
     metrics["quantization"] = {
         "bits": affine.bits,
         "bytes_per_pin": affine.bytes_per_pin,
@@ -105,9 +106,12 @@ def evaluate(
     metrics["catalogue"] = _catalogue_facts(prepared, neighbours)
     by_slice = slices(asked, found, prepared, config)
     metrics["slices"] = {"largest": by_slice["largest"]}
-    report(0.8, "slices measured")
+    report(0.5, "slices measured")
     learning = calibration_pins(read_training(neighbours), config)
-    compared = study(ours.tables, scopes, ours.queries, learning, _prefixes(vectors), config)
+    compared = study(
+        ours.tables, scopes, ours.queries, learning, _prefixes(vectors), config,
+        lambda share, message: report(0.5 + 0.5 * share, message),
+    )  # fmt: skip
     metrics["quantization"]["interval"] = retention_intervals(compared, f"int{affine.bits}", affine.dim)
     with replaced(out) as scratch:
         scratch.mkdir()
