@@ -27,10 +27,11 @@ from pathlib import Path
 import numpy as np
 from drawn_run import build
 from measure import peak_bytes
+from threadpoolctl import threadpool_limits
 
 from model.config import Config, load
 from model.embedding.codes import NAMES
-from model.embedding.embedder import read_words
+from model.embedding.stored import read_words
 from model.evaluation.evaluate import SCOPES, evaluate
 from model.evaluation.questions import questions, sampled
 from model.evaluation.tasks import evaluation_scope
@@ -67,7 +68,7 @@ def in_a_process(checkout: Path, folder: Path, out: Path, args: argparse.Namespa
 
 
 def product_seconds(folder: Path, config: Config) -> float:
-    """CPU seconds of the products of all searches, a block of 256 queries with 4,096 candidates at a time."""
+    """CPU seconds on one thread of the products of all searches, 256 queries with 4,096 candidates at a time."""
     words, shapes = read_words(folder / "vectors"), Counter()
     for scope in (evaluation_scope(folder / "prepared", folder / "neighbours", name == "fresh") for name in SCOPES):
         for one in questions(scope, words, config).values():
@@ -81,10 +82,11 @@ def product_seconds(folder: Path, config: Config) -> float:
 
 def _product(queries: int, candidates: int, dim: int) -> float:
     asking_QE, candidates_NE = (np.ones((rows, dim), np.float32) for rows in (queries, min(candidates, 4096)))
-    start = time.process_time()
-    for first in range(0, queries, 256):
-        _ = asking_QE[first : first + 256] @ candidates_NE.T
-    return (time.process_time() - start) * candidates / len(candidates_NE)
+    with threadpool_limits(1, user_api="blas"):
+        start = time.process_time()
+        for first in range(0, queries, 256):
+            _ = asking_QE[first : first + 256] @ candidates_NE.T
+        return (time.process_time() - start) * candidates / len(candidates_NE)
 
 
 def measure(pins: int, args: argparse.Namespace, config: Config) -> None:

@@ -8,6 +8,7 @@ hold the very vector of a Pin loses the row until the next sync.
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
@@ -22,7 +23,6 @@ from components.spaces.embed_missing import save_history
 from components.spaces.feature_store import feast_errors, open_store, quiet
 from components.spaces.offline_rows import CREATED, KNOWN, newest, shards
 from components.tombstones import source_catalogue
-from feature_repo.ranking_services import SpaceObjects
 from model.config.folder import read_config
 from model.data.catalogue import TIME, Catalogue
 from model.data.reading import read_table
@@ -32,6 +32,9 @@ from serving.online import answering, erase, write_newer
 from serving.online.feast_bytes import entity_keys
 from serving.rows import joined, newest_each
 from serving.space import SpaceManifest, published_manifests
+
+if TYPE_CHECKING:
+    from feature_repo.ranking_services import SpaceObjects
 
 USER = "user_id"
 
@@ -77,7 +80,7 @@ class Tastes:
 
     def _bring_online(self, space: SpaceManifest, corrections: list[Correction], users: frozenset[str]) -> None:
         with feast_errors(self.settings), quiet():
-            store, view = open_store(self.settings), SpaceObjects(space).taste.name
+            store, view = open_store(self.settings), _objects(space).taste.name
             rows = newest(pa.concat_tables([one.rows for one in corrections]), USER)
             rows = rows.filter(pc.is_in(rows[USER], value_set=pa.array(sorted(users))))
             with answering(store):
@@ -86,9 +89,15 @@ class Tastes:
                     write_newer(store, store.get_feature_view(view), rows)
 
 
+def _objects(space: SpaceManifest) -> "SpaceObjects":
+    from feature_repo.ranking_services import SpaceObjects  # Feast: only where a space is published
+
+    return SpaceObjects(space)
+
+
 def _corrections(space: SpaceManifest, pins: Pins, settings: Settings) -> Iterator[Correction]:
     """One for each shard of the space's log."""
-    objects, saves = SpaceObjects(space), _saves(space, pins, settings)
+    objects, saves = _objects(space), _saves(space, pins, settings)
     holders = _vectors_of(space, pins)
     for shard in shards(objects.rows(objects.taste)):
         rows = pq.read_table(shard)

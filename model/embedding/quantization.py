@@ -22,8 +22,8 @@ from model.blas import threads
 from model.config import Config
 from model.embedding.affine import Affine, read_affine
 from model.embedding.columns import as_binary, as_matrix
-from model.embedding.embedder import vector_column
 from model.embedding.retrieval import shared, top_k
+from model.embedding.stored import vector_column
 from model.files import replaced, write_json
 
 # Of |x|: candidates for the range. Four bits clip more of the values than eight.

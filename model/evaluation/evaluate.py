@@ -21,9 +21,9 @@ import pyarrow.parquet as pq
 from model.config import Config
 from model.embedding.affine import Affine, read_affine, unit_length
 from model.embedding.columns import VectorColumn
-from model.embedding.embedder import query_column, read_words, vector_column
 from model.embedding.quantization import calibration_pins
 from model.embedding.retrieval import top_k_of_blocks
+from model.embedding.stored import query_column, read_words, vector_column
 from model.evaluation.metrics import hits, ndcg_at_k, recall_at_k
 from model.evaluation.quantization_study import retention_intervals, study
 from model.evaluation.questions import Answers, K, Key, Question, Tables, answered, questions
