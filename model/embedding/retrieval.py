@@ -15,7 +15,7 @@ import numpy as np
 from model.blas import threads
 
 BLOCK = 256  # queries whose scores are held at once by each thread
-CANDIDATES = 4096  # candidates of a block: with BLOCK queries their scores fill 4 MiB, which stay in the cache
+CANDIDATES = 10_240  # candidates of a block: scores of 10 MiB a thread; smaller blocks are merged more often
 STRETCH = 16  # scores of which the largest is looked at first
 NOTHING = np.iinfo(np.int64).max  # stands behind every key
 
