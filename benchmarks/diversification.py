@@ -32,7 +32,7 @@ from model.diversification.config import DiversificationConfig
 from model.diversification.graph_signal import graph_vectors
 from model.diversification.slate import slate_figures
 from model.embedding.affine import unit_length
-from model.embedding.embedder import read_vectors
+from model.embedding.stored import read_vectors
 from model.features.semantic_ids import learn
 from model.files import replaced, write_json
 from model.graph.neighbourhood import read_pairs, read_training

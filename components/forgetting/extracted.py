@@ -12,7 +12,6 @@ import numpy as np
 from components.forgetting.pins import Pins
 from components.forgetting.place import Counts
 from components.settings import EXTRACTED, Settings
-from model.extraction.records import count_in, keys_of_hex, remove_from, text_keys
 
 
 class Extracted:
@@ -22,14 +21,23 @@ class Extracted:
         self.settings = settings
 
     def find(self, pins: Pins) -> Counts:
+        parts = list(self._parts())
+        if not parts:
+            return {}
+        from model.extraction.records import count_in  # torch: only where something is kept
+
         keys = _keys(pins)
-        return {str(part.relative_to(self.settings.home)): count_in(part, keys) for part in self._parts()}
+        return {str(part.relative_to(self.settings.home)): count_in(part, keys) for part in parts}
 
     def erase(self, pins: Pins) -> Counts:
-        found, keys = self.find(pins), _keys(pins)
-        for spot, count in found.items():
-            if count:
-                remove_from(self.settings.home / spot, keys)
+        found = self.find(pins)
+        if any(found.values()):
+            from model.extraction.records import remove_from
+
+            keys = _keys(pins)
+            for spot, count in found.items():
+                if count:
+                    remove_from(self.settings.home / spot, keys)
         return found
 
     def _parts(self) -> Iterator[Path]:
@@ -38,5 +46,7 @@ class Extracted:
 
 
 def _keys(pins: Pins) -> np.ndarray:
+    from model.extraction.records import keys_of_hex, text_keys
+
     images = [hashlib.sha256(image).hexdigest() for image in pins.images]
     return np.concatenate([keys_of_hex(images), text_keys(sorted(pins.texts))])

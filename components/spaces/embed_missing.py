@@ -23,8 +23,8 @@ from model.data.ledger import Ledger
 from model.data.preparation import prepare, withheld
 from model.data.reading import read_table, table_batches
 from model.embedding.columns import as_binary
-from model.embedding.embedder import embed, read_vectors
 from model.embedding.quantization import quantize
+from model.embedding.stored import read_vectors
 from model.errors import CatalogueError
 from model.files import replaced
 from model.graph.splits import split_pins
@@ -101,6 +101,8 @@ def save_history(space: SpaceManifest, source: Catalogue, config: Config) -> Sav
 
 def _embedded(source: Catalogue, model: Path, scratch: Path) -> tuple[Path, Path]:
     """(prepared, vectors)"""
+    from model.embedding.embedder import embed  # torch: only where there is something to embed
+
     config, prepared, vectors = read_config(model), scratch / "prepared", scratch / "vectors"
     prepare(source, prepared, config.prepare, image_size=config.vision.image_size)
     embed(prepared, model, vectors)

@@ -118,6 +118,7 @@ def quiet() -> Iterator[None]:
 
 @contextlib.contextmanager
 def feast_errors(settings: Settings) -> Iterator[None]:
+    import_feast()
     from feast.errors import FeastError
     from google.protobuf.message import DecodeError
     from redis.exceptions import RedisError

@@ -83,11 +83,11 @@ class PerDimension(_Restoring):
     def calibrated(x_NE: np.ndarray, seed: int) -> "PerDimension":
         """Every dimension spans the same quantiles of its own values; which, is chosen as for one scale."""
 
-        def spanning(quantile: float) -> PerDimension:
-            low_E, high_E = np.quantile(x_NE, [(1 - quantile) / 2, (1 + quantile) / 2], axis=0).astype(np.float32)
+        def spanning(low_E: np.ndarray, high_E: np.ndarray) -> PerDimension:
             return PerDimension((low_E + high_E) / 2, np.maximum((high_E - low_E) / 255, np.float32(1e-12)))
 
-        candidates = [spanning(quantile) for quantile in QUANTILES]
+        shares = [[(1 - quantile) / 2, (1 + quantile) / 2] for quantile in QUANTILES]
+        candidates = [spanning(*ends_2E) for ends_2E in np.quantile(x_NE, shares, axis=0).astype(np.float32)]
         return keeping_most(x_NE, candidates, lambda code: code.decode(code.encode(x_NE)), seed)
 
     def encode(self, x_NE: np.ndarray) -> np.ndarray:

@@ -9,12 +9,14 @@ Shape legend: N vectors · n vectors of a part · E vector dimension · B bytes 
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+
+HELD = 4  # parts: a column of no more stays in memory, once it is read, as long as the column itself
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,7 @@ class VectorColumn:
             with pq.ParquetFile(path) as file:
                 return as_matrix(file.read_row_group(group, columns=[name])[name].combine_chunks())
 
-        return VectorColumn(np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)]), part)
+        return VectorColumn(np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)]), _held(part, len(groups)))
 
     def __len__(self) -> int:
         return int(self.starts[-1])
@@ -53,14 +55,30 @@ class VectorColumn:
 
     def blocks(self, rows: np.ndarray) -> Iterator[np.ndarray]:
         """The vectors of rising rows in their order, one part of the column at a time."""
-        bounds = np.searchsorted(rows, self.starts)
-        for number, (low, high) in enumerate(pairwise(bounds)):
-            if high > low:
-                yield self.part(number)[rows[low:high] - self.starts[number]]
+        yield from (block for _, block in self.blocks_of([rows]))
+
+    def blocks_of(self, selections: Sequence[np.ndarray]) -> Iterator[tuple[int, np.ndarray]]:
+        """(number of the selection, its next block): as `blocks` of each, while every part is read once for all."""
+        bounds = [np.searchsorted(rows, self.starts) for rows in selections]
+        for part, start in enumerate(self.starts[:-1]):
+            wanted = [slice(*bound[part : part + 2]) for bound in bounds]
+            if any(rows.stop > rows.start for rows in wanted):
+                vectors_nE = self.part(part)
+                for number, rows in enumerate(wanted):
+                    if rows.stop > rows.start:
+                        yield number, vectors_nE[selections[number][rows] - start]
 
     def map(self, change: Callable[..., np.ndarray], *others: "VectorColumn") -> "VectorColumn":
         """The column change(part, part of the others, …), computed as it is read; all have the same parts."""
-        return VectorColumn(self.starts, lambda i: change(self.part(i), *(other.part(i) for other in others)))
+
+        def part(number: int) -> np.ndarray:
+            return change(self.part(number), *(other.part(number) for other in others))
+
+        return VectorColumn(self.starts, _held(part, len(self.starts) - 1))
+
+
+def _held(part: Callable[[int], np.ndarray], parts: int) -> Callable[[int], np.ndarray]:
+    return cache(part) if parts <= HELD else part
 
 
 def as_matrix(column: pa.FixedSizeListArray) -> np.ndarray:

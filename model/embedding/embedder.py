@@ -24,7 +24,6 @@ from model.data.catalogue import TEXT_SIGNALS, TEXT_TYPES, Catalogue, joined_tex
 from model.data.cleaning import RawTexts, clean_query, clean_texts
 from model.data.images.decoding import UnreadableImage, to_pixels
 from model.data.pixels import Pixels
-from model.embedding.columns import VectorColumn
 from model.embedding.kernel_cache import keep_few_kernels
 from model.extraction.reading import Extraction
 from model.files import remove, replaced, write_json
@@ -223,32 +222,6 @@ class ShardEmbedder:
         prefixes = list(self.embedder.config.fusion.prefixes)
         write_json(self.out / "embedding.json", {"dim": self.embedder.dim, "prefixes": prefixes})
         return 0
-
-
-def vector_column(vectors: Path, name: str) -> VectorColumn:
-    """`pin`, `image` or `text` of pins/*.parquet, in the catalogue's order."""
-    return VectorColumn.stored(sorted((vectors / "pins").glob("*.parquet")), name)
-
-
-def query_column(vectors: Path) -> VectorColumn:
-    """Vectors of the queries, in the order of read_words."""
-    return VectorColumn.stored([vectors / "queries.parquet"], "vector")
-
-
-def read_words(vectors: Path) -> list[str]:
-    """The distinct queries."""
-    return pq.read_table(vectors / "queries.parquet", columns=["query"])["query"].to_pylist()
-
-
-def read_vectors(vectors: Path, name: str) -> np.ndarray:
-    """One column of pins/*.parquet as float32 (pins, E), whole in memory."""
-    column = vector_column(vectors, name)
-    return column[np.arange(len(column))]
-
-
-def read_queries(vectors: Path) -> tuple[list[str], np.ndarray]:
-    column = query_column(vectors)
-    return read_words(vectors), column[np.arange(len(column))]
 
 
 def _shards(catalogue: Catalogue) -> list[Shard]:

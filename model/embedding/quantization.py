@@ -18,11 +18,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from model.blas import threads
 from model.config import Config
 from model.embedding.affine import Affine, read_affine
 from model.embedding.columns import as_binary, as_matrix
-from model.embedding.embedder import vector_column
 from model.embedding.retrieval import shared, top_k
+from model.embedding.stored import vector_column
 from model.files import replaced, write_json
 
 # Of |x|: candidates for the range. Four bits clip more of the values than eight.
@@ -33,7 +34,9 @@ C = TypeVar("C")
 
 def calibrate(x_NE: np.ndarray, bits: int, seed: int) -> Affine:
     """The scale, among clipped ranges, whose vectors find most of the float vectors' nearest neighbours."""
-    candidates = [_affine(np.quantile(np.abs(x_NE), quantile), bits, x_NE.shape[1]) for quantile in QUANTILES]
+    sizes = np.sort(np.abs(x_NE), axis=None)
+    limits = [np.quantile(sizes, quantile, overwrite_input=True) for quantile in QUANTILES]
+    candidates = [_affine(limit, bits, x_NE.shape[1]) for limit in limits]
     return keeping_most(x_NE, candidates, lambda affine: affine.vectors(affine.quantize(x_NE)), seed)
 
 
@@ -48,7 +51,8 @@ def keeping_most(x_NE: np.ndarray, candidates: Sequence[C], restored: Callable[[
         found = top_k(y_NE[queries], y_NE, NEIGHBOURS + 1)[0]
         return float(shared(exact, found).mean())
 
-    return max(candidates, key=kept)
+    with threads() as pool:
+        return candidates[int(np.argmax(list(pool.map(kept, candidates))))]
 
 
 def quantize(vectors: Path, training: np.ndarray, out: Path, config: Config) -> Affine:

@@ -7,6 +7,7 @@ Shape legend: Q queries · S figures measured at once · C groups · D draws
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import scipy.sparse as sp
@@ -24,19 +25,27 @@ class Bootstrap:
     @staticmethod
     def over(groups_Q: np.ndarray, seed: int) -> "Bootstrap":
         _, group_Q = np.unique(groups_Q, return_inverse=True)
-        count = int(group_Q.max(initial=-1)) + 1
-        shares = np.full(count, 1 / max(count, 1))
-        return Bootstrap(group_Q, np.random.default_rng(seed).multinomial(count, shares, DRAWS).astype(np.float64))
+        return Bootstrap(group_Q, _times(int(group_Q.max(initial=-1)) + 1, seed))
 
     def ratios(self, above_QS: np.ndarray, below_QS: np.ndarray) -> np.ndarray:
         """(D, S): sum of `above` over sum of `below` in each draw; NaN where nothing of `below` was drawn."""
-        above_DS, below_DS = (self.times_DC @ self._by_group(x_QS) for x_QS in (above_QS, below_QS))
+        times_DC = self.times_DC.astype(np.float64)
+        above_DS, below_DS = (times_DC @ self._by_group(x_QS) for x_QS in (above_QS, below_QS))
         return np.divide(above_DS, below_DS, out=np.full_like(above_DS, np.nan), where=below_DS > 0)
 
     def _by_group(self, x_QS: np.ndarray) -> np.ndarray:
         place = (self.group_Q, np.arange(len(self.group_Q)))
         shape = (self.times_DC.shape[1], len(self.group_Q))
         return sp.csr_matrix((np.ones(len(self.group_Q)), place), shape=shape) @ x_QS
+
+
+@lru_cache(maxsize=8)  # the figures of a task ask for the same draws as its slices
+def _times(count: int, seed: int) -> np.ndarray:
+    """Whole numbers (D, C), in the fewest bytes that hold them, read-only."""
+    times_DC = np.random.default_rng(seed).multinomial(count, np.full(count, 1 / max(count, 1)), DRAWS)
+    times_DC = times_DC.astype(np.min_scalar_type(times_DC.max(initial=0)))
+    times_DC.flags.writeable = False
+    return times_DC
 
 
 def ends(figures_D: np.ndarray) -> tuple[float, float] | None:

@@ -112,12 +112,10 @@ def differences(scope: EvaluationScope, ours: ModelVectors, champion: ModelVecto
     """recall@10 of each task, and of both. ours: vectors of the whole catalogue; champion: of the Pins in `scope`."""
     asked = questions(scope, ours.queries, config)
     again = questions(replace(scope, pins=np.arange(len(scope.pins))), champion.queries, config)
+    found, found_again = answered(asked, ours.tables), answered(again, champion.tables)
     return {
         task: difference(
-            question.recall(answered(question, ours.tables)),
-            again[task].recall(answered(again[task], champion.tables)),
-            question.groups,
-            config.seed,
+            question.recall(found[task]), again[task].recall(found_again[task]), question.groups, config.seed
         )
         for task, question in asked.items()
     }

@@ -21,12 +21,12 @@ import pyarrow.parquet as pq
 from model.config import Config
 from model.embedding.affine import Affine, read_affine, unit_length
 from model.embedding.columns import VectorColumn
-from model.embedding.embedder import query_column, read_words, vector_column
 from model.embedding.quantization import calibration_pins
 from model.embedding.retrieval import top_k_of_blocks
+from model.embedding.stored import query_column, read_words, vector_column
 from model.evaluation.metrics import hits, ndcg_at_k, recall_at_k
 from model.evaluation.quantization_study import retention_intervals, study
-from model.evaluation.questions import Answers, K, Question, Tables, answered, questions
+from model.evaluation.questions import Answers, K, Key, Question, Tables, answered, questions
 from model.evaluation.slices import slices
 from model.evaluation.tasks import EvaluationScope, Task, evaluation_scope, related_task, search_task, text_tasks
 from model.files import replaced, write_json
@@ -86,14 +86,14 @@ def evaluate(
 ) -> Metrics:
     """Writes the folder above and returns the metrics."""
     scopes = {name: evaluation_scope(prepared, neighbours, only_fresh=name == "fresh") for name in SCOPES}
-    ours, theirs, affine = pinclip_vectors(vectors), clip_vectors(baseline), read_affine(quantized)
+    ours, affine = pinclip_vectors(vectors), read_affine(quantized)
     asked = {name: questions(scope, ours.queries, config) for name, scope in scopes.items()}
-    found = {name: answers(ours, tasks) for name, tasks in asked.items()}
-    metrics = _by_scope({scope: figures(asked[scope], found[scope]) for scope in SCOPES})
-    report(0.4, "PinCLIP judged")
-    metrics["baseline_clip"] = _both_scopes(theirs, asked)
-    report(0.7, "CLIP baseline judged")
-    rough = _both_scopes(ours.quantized(affine), asked)
+    found = _by_scope(ours, asked)
+    metrics = _figures_by_scope(asked, found)
+    report(0.2, "PinCLIP judged")
+    metrics["baseline_clip"] = _figures_by_scope(asked, _by_scope(clip_vectors(baseline), asked))
+    rough = _figures_by_scope(asked, _by_scope(ours.quantized(affine), asked))
+    report(0.4, "CLIP baseline and codes judged")
     metrics["quantization"] = {
         "bits": affine.bits,
         "bytes_per_pin": affine.bytes_per_pin,
@@ -106,9 +106,12 @@ def evaluate(
     metrics["catalogue"] = _catalogue_facts(prepared, neighbours)
     by_slice = slices(asked, found, prepared, config)
     metrics["slices"] = {"largest": by_slice["largest"]}
-    report(0.8, "slices measured")
+    report(0.5, "slices measured")
     learning = calibration_pins(read_training(neighbours), config)
-    compared = study(ours.tables, scopes, ours.queries, learning, _prefixes(vectors), config)
+    compared = study(
+        ours.tables, scopes, ours.queries, learning, _prefixes(vectors), config,
+        lambda share, message: report(0.5 + 0.5 * share, message),
+    )  # fmt: skip
     metrics["quantization"]["interval"] = retention_intervals(compared, f"int{affine.bits}", affine.dim)
     with replaced(out) as scratch:
         scratch.mkdir()
@@ -125,15 +128,14 @@ def retrieval_metrics(vectors: ModelVectors, scope: EvaluationScope, config: Con
     return figures(asked, answers(vectors, asked))
 
 
-def answers(vectors: ModelVectors, asked: Mapping[str, Question]) -> Answers:
+def answers(vectors: ModelVectors, asked: Mapping[Key, Question]) -> dict[Key, np.ndarray]:
     """What exact search finds; where several columns stand for the Pin, by the one that finds most."""
-
-    def best(question: Question) -> np.ndarray:
-        columns = vectors.pins if "pin" in (question.asks, question.answers) else vectors.pins[:1]
-        found = [answered(question, {**vectors.tables, "pin": pins}) for pins in columns]
-        return max(found, key=lambda found_QK: question.recall(found_QK).mean())
-
-    return {task: best(question) for task, question in asked.items()}
+    found = answered(asked, vectors.tables)
+    of_pins = {key: one for key, one in asked.items() if "pin" in (one.asks, one.answers)}
+    for pins in vectors.pins[1:]:
+        again = answered(of_pins, {**vectors.tables, "pin": pins})
+        found |= {key: _better(one, found[key], again[key]) for key, one in of_pins.items()}
+    return found
 
 
 def figures(asked: Mapping[str, Question], found: Answers) -> Metrics:
@@ -142,7 +144,7 @@ def figures(asked: Mapping[str, Question], found: Answers) -> Metrics:
     def of(task: str, *cuts: int) -> Metrics | None:
         if task not in asked:
             return None
-        right_QK, counts = hits(found[task], asked[task].relevant), asked[task].counts
+        right_QK, counts = asked[task].hits(found[task]), asked[task].counts
         values = {f"recall@{k}": recall_at_k(right_QK, counts, k).mean() for k in cuts}
         if task == "related_pins":
             values[f"ndcg@{K}"] = ndcg_at_k(right_QK, counts, K).mean()
@@ -155,13 +157,20 @@ def figures(asked: Mapping[str, Question], found: Answers) -> Metrics:
     }
 
 
-def _both_scopes(vectors: ModelVectors, asked: Mapping[str, Mapping[str, Question]]) -> Metrics:
-    return _by_scope({scope: figures(asked[scope], answers(vectors, asked[scope])) for scope in SCOPES})
+def _better(question: Question, *found: np.ndarray) -> np.ndarray:
+    return max(found, key=lambda found_QK: question.recall(found_QK).mean())
 
 
-def _by_scope(figures: Mapping[str, Metrics]) -> Metrics:
+def _by_scope(vectors: ModelVectors, asked: Mapping[str, Mapping[str, Question]]) -> dict[str, Answers]:
+    """Answers to the questions of all scopes, searched for together."""
+    found = answers(vectors, {(scope, task): one for scope, tasks in asked.items() for task, one in tasks.items()})
+    return {scope: {task: found[scope, task] for task in tasks} for scope, tasks in asked.items()}
+
+
+def _figures_by_scope(asked: Mapping[str, Mapping[str, Question]], found: Mapping[str, Answers]) -> Metrics:
     """As metrics.json has them: the figures over all Pins, and those over fresh ones under their name."""
-    return {**figures["all"], "fresh": figures["fresh"]}
+    over_all, fresh = (figures(asked[scope], found[scope]) for scope in SCOPES)
+    return {**over_all, "fresh": fresh}
 
 
 def _retention(exact: Metrics, rough: Metrics) -> dict[str, float]:

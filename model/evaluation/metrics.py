@@ -10,7 +10,11 @@ import numpy as np
 
 def hits(ranked_QK: np.ndarray, relevant: Sequence[np.ndarray]) -> np.ndarray:
     """Bool (Q, K): is the result relevant? -1 in `ranked_QK` is no result."""
-    asking, wanted = flat(relevant)
+    return hits_of_pairs(ranked_QK, *flat(relevant))
+
+
+def hits_of_pairs(ranked_QK: np.ndarray, asking: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+    """As `hits`, where (asking, wanted) are the query and the place of every relevant result."""
     query_QK = np.broadcast_to(np.arange(len(ranked_QK))[:, None], ranked_QK.shape)
     return among(query_QK, ranked_QK, asking, wanted)
 

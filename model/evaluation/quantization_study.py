@@ -12,18 +12,21 @@ and stays float. A scope of more than `quantization.study_pins` Pins is sampled.
 Shape legend: Q queries · K results · E dimension
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
+from itertools import repeat
 from typing import Any
 
 import numpy as np
 
+from model.blas import threads
 from model.config import Config
 from model.embedding.affine import unit_length
 from model.embedding.codes import NAMES, Binary, Code, codes
 from model.embedding.retrieval import shared
 from model.evaluation.bootstrap import Bootstrap, ends
-from model.evaluation.questions import K, Question, Tables, questions, sampled
+from model.evaluation.questions import K, Question, Tables, Vectors, questions, sampled
 from model.evaluation.tasks import EvaluationScope
 
 TARGETS = {"int8": 0.995, "int4": 0.98}  # retention on every task, at a quarter and at an eighth of the bytes
@@ -31,11 +34,15 @@ TARGETS = {"int8": 0.995, "int4": 0.98}  # retention on every task, at a quarter
 
 @dataclass(frozen=True)
 class _Held:
-    """A question with its vectors in memory: those of the sampled scope, never of all Pins."""
+    """The questions of a scope that one column answers, vectors in memory: of the sampled scope, never of all Pins."""
 
-    question: Question
-    asking_QE: np.ndarray
+    questions: dict[tuple[str, str], Question]  # by scope and task
+    asking: list[np.ndarray]  # (Q, E) of each question
     candidates_NE: np.ndarray
+
+    def cut(self, prefix: int) -> "_Held":
+        asking, candidates = ([unit_length(x[:, :prefix]) for x in xs] for xs in (self.asking, [self.candidates_NE]))
+        return _Held(self.questions, asking, candidates[0])
 
 
 @dataclass(frozen=True)
@@ -57,19 +64,29 @@ def study(
 
     tables: float32 vectors by row; scopes: by name; training: rows of the Pins that the codes may learn from.
     """
-    held = {
-        key: question for name, scope in scopes.items() for key, question in _held(name, scope, tables, queries, config)
+    asked = {
+        (name, task): question
+        for name, scope in scopes.items()
+        for task, question in questions(
+            sampled(scope, config.quantization.study_pins, config.seed), queries, config
+        ).items()
     }
     sizes: list[dict[str, Any]] = []
-    found: dict[tuple[str, str], list[_Measured]] = {key: [] for key in held}  # float32 at full length comes first
-    for done, (prefix, name, code) in enumerate(_codes(tables["pin"][training], prefixes, config.seed), 1):
-        sizes.append({"prefix": prefix, "code": name, **_bytes(code, prefix)})
-        for key, one in held.items():
-            found[key].append(_measure(code, one, prefix))
-        report(done / (len(prefixes) * len(NAMES)), f"{name}, {prefix} dimensions")
-    figures = {key: _figures(measured, held[key].question, config) for key, measured in found.items()}
+    found: list[dict[tuple[str, str], _Measured]] = []  # by code; float32 at full length comes first
+    learning_NE, falling, held = tables["pin"][training], sorted(prefixes, reverse=True), _held(asked, tables)
+    with threads() as pool:
+        learned = pool.map(lambda prefix: codes(unit_length(learning_NE[:, :prefix]), config.seed), falling)
+        for prefix, by_name in zip(falling, learned, strict=True):
+            cut = list(pool.map(_Held.cut, held, repeat(prefix)))
+            measured = [pool.map(partial(_measure, code), cut) for code in by_name.values()]
+            for (name, code), parts in zip(by_name.items(), measured, strict=True):
+                sizes.append({"prefix": prefix, "code": name, **_bytes(code, prefix)})
+                found.append({key: one for part in parts for key, one in part.items()})
+                report(len(sizes) / (len(prefixes) * len(NAMES)), f"{name}, {prefix} dimensions")
+        by_question = ([by_key[key] for by_key in found] for key in asked)
+        figures = dict(zip(asked, pool.map(_figures, by_question, asked.values(), repeat(config)), strict=True))
     entries = [
-        {"scope": scope, **size, "tasks": {task: figures[where, task][i] for where, task in held if where == scope}}
+        {"scope": scope, **size, "tasks": {task: figures[where, task][i] for where, task in asked if where == scope}}
         for i, size in enumerate(sizes)
         for scope in scopes
     ]
@@ -86,28 +103,31 @@ def retention_intervals(studied: Mapping[str, Any], code: str, dim: int) -> dict
     return {task: found["interval"] for task, found in next(tasks, {}).items() if found["interval"]}
 
 
-def _held(
-    name: str, scope: EvaluationScope, tables: Tables, queries: list[str], config: Config
-) -> Iterator[tuple[tuple[str, str], _Held]]:
-    smaller = sampled(scope, config.quantization.study_pins, config.seed)
-    for task, question in questions(smaller, queries, config).items():
-        asking, candidates = tables[question.asks][question.asking], tables[question.answers][question.candidates]
-        yield (name, task), _Held(question, asking, candidates)
+def _held(asked: Mapping[tuple[str, str], Question], tables: Tables) -> list[_Held]:
+    """Of a scope, all that one column answers has the same candidates."""
+    together: dict[tuple[str, Vectors], dict[tuple[str, str], Question]] = {}
+    for (scope, task), one in asked.items():
+        together.setdefault((scope, one.answers), {})[scope, task] = one
+
+    def held(column: Vectors, some: dict[tuple[str, str], Question]) -> _Held:
+        asking = [tables[one.asks][one.asking] for one in some.values()]
+        return _Held(some, asking, tables[column][next(iter(some.values())).candidates])
+
+    return [held(column, some) for (_, column), some in together.items()]
 
 
-def _codes(training_NE: np.ndarray, prefixes: Sequence[int], seed: int) -> Iterator[tuple[int, str, Code]]:
-    """(prefix, name, code), float32 at full length first."""
-    for prefix in sorted(prefixes, reverse=True):
-        for name, code in codes(unit_length(training_NE[:, :prefix]), seed).items():
-            yield prefix, name, code
-
-
-def _measure(code: Code, one: _Held, prefix: int) -> _Measured:
-    asking, candidates = (unit_length(x[:, :prefix]) for x in (one.asking_QE, one.candidates_NE))
-    if one.question.asks != "query":
-        asking = code.decode(code.encode(asking))
-    found = code.search(asking, code.encode(candidates), K, one.question.excluded)
-    return _Measured(one.question.recall(found), found)
+def _measure(code: Code, held: _Held) -> dict[tuple[str, str], _Measured]:
+    asked = held.questions.values()
+    asking = [
+        x if one.asks == "query" else code.decode(code.encode(x)) for one, x in zip(asked, held.asking, strict=True)
+    ]
+    excluded = [gone for one in asked for gone in one.excluded or [np.empty(0, np.int64)] * len(one.asking)]
+    found_QK = code.search(np.concatenate(asking), code.encode(held.candidates_NE), K, excluded)
+    parts = np.split(found_QK, np.cumsum([len(x) for x in asking])[:-1])
+    return {
+        key: _Measured(one.recall(part_QK), part_QK)
+        for (key, one), part_QK in zip(held.questions.items(), parts, strict=True)
+    }
 
 
 def _figures(measured: Sequence[_Measured], question: Question, config: Config) -> list[dict[str, Any]]:

@@ -5,20 +5,22 @@ Evaluation reads one mean a task from them; slices and the study of codes need e
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Literal
+from functools import cached_property
+from typing import Literal, TypeVar
 
 import numpy as np
 
 from model.config import Config
 from model.embedding.columns import VectorColumn
-from model.embedding.retrieval import top_k_of_blocks
-from model.evaluation.metrics import hits, recall_at_k
+from model.embedding.retrieval import Search
+from model.evaluation.metrics import flat, hits_of_pairs, recall_at_k
 from model.evaluation.tasks import EvaluationScope, Task, related_task, search_task, text_tasks
 
 K = 10
 Vectors = Literal["pin", "image", "text", "query"]
 Tables = Mapping[Vectors, VectorColumn]  # by row of the catalogue, or of the queries
 Answers = Mapping[str, np.ndarray]  # by task (Q, K): the places that were found
+Key = TypeVar("Key")
 
 
 @dataclass(frozen=True)
@@ -37,19 +39,28 @@ class Question:
     def asks_in_words(self) -> bool:
         return self.asks in ("text", "query")
 
-    @property
+    @cached_property
+    def right(self) -> tuple[np.ndarray, np.ndarray]:
+        """(query, place) of every right answer, by query."""
+        return flat(self.relevant)
+
+    @cached_property
     def counts(self) -> np.ndarray:
         """(Q,): right answers of each query."""
-        return np.array([len(places) for places in self.relevant])
+        return np.bincount(self.right[0], minlength=len(self.relevant))
 
     @property
     def room(self) -> np.ndarray:
         """(Q,): the most right answers that K results can hold."""
         return np.minimum(self.counts, K)
 
+    def hits(self, found_QK: np.ndarray) -> np.ndarray:
+        """Bool (Q, K): is the place that was found a right one?"""
+        return hits_of_pairs(found_QK, *self.right)
+
     def recall(self, found_QK: np.ndarray) -> np.ndarray:
         """(Q,): recall@10 of each query, given the places that were found for it."""
-        return recall_at_k(hits(found_QK, self.relevant), self.counts, K)
+        return recall_at_k(self.hits(found_QK), self.counts, K)
 
 
 def questions(scope: EvaluationScope, queries: list[str], config: Config) -> dict[str, Question]:
@@ -67,10 +78,14 @@ def questions(scope: EvaluationScope, queries: list[str], config: Config) -> dic
     return {name: question for name, question in asked.items() if len(question.asking)}
 
 
-def answered(question: Question, tables: Tables) -> np.ndarray:
-    """(Q, K): the places that exact search finds."""
-    blocks = tables[question.answers].blocks(question.candidates)
-    return top_k_of_blocks(tables[question.asks][question.asking], blocks, K, question.excluded)[0]
+def answered(asked: Mapping[Key, Question], tables: Tables) -> dict[Key, np.ndarray]:
+    """(Q, K) of each question: the places that exact search finds. A column is read once for all that it answers."""
+    searches = {key: Search(tables[one.asks][one.asking], K, one.excluded) for key, one in asked.items()}
+    for name, column in tables.items():
+        keys = [key for key, one in asked.items() if one.answers == name]
+        for number, block_nE in column.blocks_of([asked[key].candidates for key in keys]):
+            searches[keys[number]].add(block_nE)
+    return {key: search.found()[0] for key, search in searches.items()}
 
 
 def sampled(scope: EvaluationScope, most: int, seed: int) -> EvaluationScope:

@@ -25,6 +25,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import scipy.sparse as sp
 
+from model.blas import threads
 from model.config import Config
 from model.data.catalogue import SLICE_PREFIX, Catalogue
 from model.evaluation.bootstrap import Bootstrap, ends
@@ -66,10 +67,13 @@ def slices(
     catalogue = Catalogue(prepared / "catalogue")
     columns = [name for name in catalogue.columns("pins") if name.startswith(SLICE_PREFIX)]
     values = {name.removeprefix(SLICE_PREFIX): _Values.of(catalogue.read("pins", [name])[name]) for name in columns}
-    scopes = {
-        scope: {task: _by_column(question, answers[scope][task], values, config) for task, question in tasks.items()}
-        for scope, tasks in asked.items()
-    }
+    with threads() as pool:
+        tables = {
+            (scope, task): pool.submit(_by_column, question, answers[scope][task], values, config)
+            for scope, tasks in asked.items()
+            for task, question in tasks.items()
+        }
+    scopes = {scope: {task: tables[scope, task].result() for task in tasks} for scope, tasks in asked.items()}
     least = config.evaluation.min_slice_queries
     return {"intervals": INTERVALS, "least_queries": least, "scopes": scopes, "largest": _largest(scopes)}
 

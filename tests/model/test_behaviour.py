@@ -15,7 +15,8 @@ from tiny import walked_catalogue
 
 from model.config.overrides import override
 from model.data.catalogue import CatalogueWriter
-from model.embedding.embedder import Embedder, embed, read_vectors
+from model.embedding.embedder import Embedder, embed
+from model.embedding.stored import read_vectors
 from model.evaluation.evaluate import pinclip_vectors, retrieval_metrics
 from model.evaluation.tasks import evaluation_scope
 from model.graph.neighbourhood import read_fresh

@@ -19,7 +19,8 @@ from model.config import PrepareConfig
 from model.data.catalogue import PINS, QUERIES, Catalogue, CatalogueWriter
 from model.data.pixels import decode_catalogue
 from model.data.preparation import prepare
-from model.embedding.embedder import BLOCK, Embedder, embed, read_queries, read_vectors
+from model.embedding.embedder import BLOCK, Embedder, embed
+from model.embedding.stored import read_queries, read_vectors
 from serving.encoder.on_cpu import OnnxEncoder
 from serving.encoder.on_gpu import TorchEncoder
 from serving.service.config import ServiceConfig

@@ -56,6 +56,16 @@ def test_only_parts_with_a_wanted_row_are_read():
     assert read == [0, 2]
 
 
+def test_a_part_is_read_once_for_all_selections():
+    """The first selection has rows of the first and last part, the second of the last alone, the third none."""
+    column, read = parted([8, 8, 7]), []
+    watched = VectorColumn(column.starts, lambda part: (read.append(part), column.part(part))[1])
+    selections = [np.array([1, 5, 20]), np.array([16, 22]), np.array([], dtype=np.int64)]
+    blocks = [(number, block.tolist()) for number, block in watched.blocks_of(selections)]
+    assert blocks == [(number, MATRIX[rows].tolist()) for number, rows in ((0, [1, 5]), (0, [20]), (1, [16, 22]))]
+    assert read == [0, 2]
+
+
 @given(st.sampled_from([[23], [1, 22], [8, 8, 7], [2] * 11 + [1]]), st.integers(1, 30), st.data())
 def test_top_k_over_parts_is_top_k_over_all(lengths, k, data):
     """Small whole numbers: many scores tie, at the borders of parts too."""

@@ -9,7 +9,8 @@ import pytest
 
 from model.data.catalogue import TEXT_SIGNALS, Catalogue, CatalogueWriter, joined_texts
 from model.data.images.decoding import UnreadableImage
-from model.embedding.embedder import Embedder, embed, read_queries, read_vectors
+from model.embedding.embedder import Embedder, embed
+from model.embedding.stored import read_queries, read_vectors
 from model.errors import CatalogueError, ModelError
 
 

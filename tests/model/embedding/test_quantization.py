@@ -11,9 +11,9 @@ import pytest
 from model.config.overrides import override
 from model.embedding.affine import Affine, read_affine
 from model.embedding.columns import as_matrix
-from model.embedding.embedder import read_vectors
 from model.embedding.quantization import QUANTILES, calibrate, keeping_most, quantize, read_codes
 from model.embedding.retrieval import top_k
+from model.embedding.stored import read_vectors
 from model.graph.neighbourhood import build, read_training
 
 

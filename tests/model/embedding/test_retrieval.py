@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from model.embedding import retrieval
-from model.embedding.retrieval import top_k
+from model.embedding.retrieval import STRETCH, top_k, top_k_of_blocks
 
 SMALL = st.integers(-2, 2).map(float)
 
@@ -40,6 +40,26 @@ def test_top_k_is_the_sorted_list(search):
     assert np.array_equal(indices, naive(queries, candidates, k, excluded))
     for query, row, found in zip(queries, scores, indices, strict=True):
         assert row.tolist() == [query @ candidates[j] if j >= 0 else -np.inf for j in found]
+
+
+@given(st.data())
+def test_ties_of_many_candidates_in_blocks_of_any_size(data):
+    """Enough candidates for stretches; with scores from -2 to 2 most borders are tied, and some are taken out."""
+    rng = np.random.default_rng(data.draw(st.integers(0, 2**32)))
+    k, count = data.draw(st.integers(1, 4)), data.draw(st.integers(1, 10 * STRETCH))
+    queries, candidates = (rng.integers(-1, 2, (rows, 2)).astype(np.float32) for rows in (3, count))
+    excluded = [rng.choice(count, data.draw(st.integers(0, count)), replace=False) for _ in queries]
+    cuts = data.draw(st.lists(st.integers(0, count), max_size=3).map(sorted))
+    found = top_k_of_blocks(queries, np.split(candidates, cuts), k, excluded)[0]
+    assert np.array_equal(found, naive(queries, candidates, k, excluded))
+
+
+@given(hnp.arrays(np.float32, st.integers(1, 40), elements=st.floats(-(2**100), 2**100, width=32)))
+def test_scores_of_any_size_and_sign_are_in_order(scores):
+    """0 and -0 are equal scores; numbers too small for a whole mantissa are in order too."""
+    indices, found = top_k(np.ones((1, 1), np.float32), scores[:, None], len(scores))
+    assert indices[0].tolist() == np.lexsort((np.arange(len(scores)), -scores)).tolist()
+    assert found[0].tolist() == scores[indices[0]].tolist()
 
 
 @pytest.mark.parametrize("block", [1, 3, 7])

@@ -9,8 +9,9 @@ from model.config import clip_baseline
 from model.config.overrides import override
 from model.embedding.affine import Affine
 from model.embedding.columns import VectorColumn
-from model.embedding.embedder import embed, read_queries
+from model.embedding.embedder import embed
 from model.embedding.quantization import quantize
+from model.embedding.stored import read_queries
 from model.evaluation.evaluate import ModelVectors, clip_vectors, evaluate, pinclip_vectors, retrieval_metrics
 from model.evaluation.tasks import evaluation_scope, related_task, search_task, text_tasks
 from model.graph.neighbourhood import read_training

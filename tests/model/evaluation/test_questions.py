@@ -15,7 +15,7 @@ def test_the_mean_is_the_figure_of_the_evaluation(walked, embedded, config, only
     figures = {**judged["pintext"], "related_pins": judged["related_pins"], "search": judged["search"]}
     assert set(asked) == set(figures)
     for task, question in asked.items():
-        found = answered(question, space.tables)
+        found = answered({task: question}, space.tables)[task]
         assert question.recall(found).mean() == pytest.approx(figures[task]["recall@10"], abs=1e-5)
 
 

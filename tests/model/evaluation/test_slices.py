@@ -40,7 +40,7 @@ def least(config, queries):
 
 def measured(tables, asked, folder, config):
     """slices.json of what exact search finds in the tables."""
-    found = {scope: {task: answered(one, tables) for task, one in tasks.items()} for scope, tasks in asked.items()}
+    found = {scope: answered(tasks, tables) for scope, tasks in asked.items()}
     return slices(asked, found, folder, config)
 
 
@@ -119,7 +119,7 @@ def test_pairs_of_answers_add_up_too(walked, embedded, config):
     space = pinclip_vectors(embedded)
     for task in ("search", "text_to_image"):
         question = questions(evaluation_scope(*walked, False), space.queries, config)[task]
-        found = answered(question, space.tables)
+        found = answered({task: question}, space.tables)[task]
         pairs = pairs_of_answers(question, found)
         assert np.bincount(pairs.query_P, pairs.weight_P) == pytest.approx(np.ones(len(question.asking)))
         assert np.bincount(pairs.query_P, pairs.won_P) == pytest.approx(question.recall(found))

@@ -9,7 +9,8 @@ import torch
 from model.config.overrides import override
 from model.data.catalogue import Catalogue
 from model.data.pixels import Pixels
-from model.embedding.embedder import Embedder, embed, read_vectors
+from model.embedding.embedder import Embedder, embed
+from model.embedding.stored import read_vectors
 from model.errors import ConfigError, ModelError
 from model.extraction.extract import catalogue_texts, extract
 from model.extraction.reading import Extraction

@@ -3,14 +3,15 @@
 import subprocess
 import sys
 
+import pytest
+
 CODE = """
 import sys
 import typeguard
 from importlib.util import find_spec
-from serving.feast_import import import_feast
 
 checked = typeguard.typechecked
-import_feast()
+{imported}
 import feast
 assert "torch" not in sys.modules and find_spec("torch")
 assert typeguard.typechecked is checked
@@ -20,6 +21,10 @@ assert feast.RequestSource(name="request", schema=fields).schema == fields
 """
 
 
-def test_a_process_imports_feast_without_type_checks_and_torch():
-    done = subprocess.run([sys.executable, "-c", CODE], capture_output=True, text=True, check=False)
+@pytest.mark.parametrize(
+    "imported", ["from serving.feast_import import import_feast; import_feast()", "import feature_repo.pin_features"]
+)
+def test_a_process_imports_feast_without_type_checks_and_torch(imported):
+    code = CODE.format(imported=imported)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
