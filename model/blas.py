@@ -53,12 +53,12 @@ class _Limit:
 
     def __init__(self) -> None:
         self.lock, self.inside = Lock(), 0
-        self.libraries = ThreadpoolController()
 
     def enter(self) -> None:
         with self.lock:
             if not self.inside:
-                self.before = self.libraries.limit(limits=1, user_api="blas")
+                # Looked for each time: scipy and faiss bring libraries of their own, once they are imported.
+                self.before = ThreadpoolController().limit(limits=1, user_api="blas")
             self.inside += 1
 
     def exit(self) -> None:
