@@ -20,7 +20,7 @@ from model.config.presets import laid_over, preset
 from model.config.tree import VALUES
 
 # Seconds of training prove the chain, not the model.
-SMOKE_GATE = {"min_gain_over_clip": -1.0, "max_slice_gap": 1.0}
+SMOKE_GATE = {"min_gain_over_clip": -1.0, "max_loss_to_clip": 1.0, "max_slice_gap": 1.0}
 PROFILES = MODEL_PROFILES | {"smoke": MODEL_PROFILES["smoke"] | {"gate": SMOKE_GATE}}
 OPERATIONS = ("promotion", "monitoring")  # read after a run, so no part of it
 

@@ -26,9 +26,9 @@ from model.config import Config
 from model.data.catalogue import TIME, Catalogue, CatalogueWriter
 from model.data.pixels import decode_catalogue
 from model.embedding.embedder import embed
-from model.evaluation.bootstrap import Bootstrap, ends
 from model.evaluation.cost import TimedModel, cost
 from model.evaluation.evaluate import ModelVectors, pinclip_vectors
+from model.evaluation.paired import difference
 from model.evaluation.questions import answered, questions
 from model.evaluation.tasks import EvaluationScope, evaluation_scope
 from model.graph.neighbourhood import read_fresh
@@ -113,22 +113,8 @@ def differences(scope: EvaluationScope, ours: ModelVectors, champion: ModelVecto
     asked = questions(scope, ours.queries, config)
     again = questions(replace(scope, pins=np.arange(len(scope.pins))), champion.queries, config)
     found, found_again = answered(asked, ours.tables), answered(again, champion.tables)
-    return {
-        task: difference(
-            question.recall(found[task]), again[task].recall(found_again[task]), question.groups, config.seed
-        )
-        for task, question in asked.items()
-    }
-
-
-def difference(ours_Q: np.ndarray, champion_Q: np.ndarray, groups_Q: np.ndarray, seed: int) -> dict[str, Any]:
-    """The mean difference with its interval, query by query on the same draws (paired bootstrap)."""
-    gap_Q = ours_Q - champion_Q
-    means_D = Bootstrap.over(groups_Q, seed).ratios(gap_Q[:, None], np.ones((len(gap_Q), 1)))[:, 0]
-    low, high = ends(means_D) or (float(gap_Q.mean()),) * 2
-    figures = {"ours": ours_Q.mean(), "champion": champion_Q.mean(), "difference": gap_Q.mean()}
-    rounded = {name: round(float(value), 5) for name, value in {**figures, "low": low, "high": high}.items()}
-    return {"queries": len(gap_Q), "groups": len(np.unique(groups_Q)), **rounded}
+    recalls = {task: (one.recall(found[task]), again[task].recall(found_again[task])) for task, one in asked.items()}
+    return {task: difference(*recalls[task], one.groups, config.seed, "champion") for task, one in asked.items()}
 
 
 def seen(pins: pa.Table, fresh: np.ndarray, champion: Champion, its: Config, digest: str) -> dict[str, Any]:

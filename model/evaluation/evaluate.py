@@ -25,6 +25,7 @@ from model.embedding.quantization import calibration_pins
 from model.embedding.retrieval import top_k_of_blocks
 from model.embedding.stored import query_column, read_words, vector_column
 from model.evaluation.metrics import hits, ndcg_at_k, recall_at_k
+from model.evaluation.paired import difference
 from model.evaluation.quantization_study import retention_intervals, study
 from model.evaluation.questions import Answers, K, Key, Question, Tables, answered, questions
 from model.evaluation.slices import slices
@@ -91,7 +92,9 @@ def evaluate(
     found = _by_scope(ours, asked)
     metrics = _figures_by_scope(asked, found)
     report(0.2, "PinCLIP judged")
-    metrics["baseline_clip"] = _figures_by_scope(asked, _by_scope(clip_vectors(baseline), asked))
+    theirs = _by_scope(clip_vectors(baseline), asked)
+    metrics["baseline_clip"] = _figures_by_scope(asked, theirs)
+    metrics["over_clip"] = _differences(asked["fresh"], found["fresh"], theirs["fresh"], config.seed)
     rough = _figures_by_scope(asked, _by_scope(ours.quantized(affine), asked))
     report(0.4, "CLIP baseline and codes judged")
     metrics["quantization"] = {
@@ -171,6 +174,12 @@ def _figures_by_scope(asked: Mapping[str, Mapping[str, Question]], found: Mappin
     """As metrics.json has them: the figures over all Pins, and those over fresh ones under their name."""
     over_all, fresh = (figures(asked[scope], found[scope]) for scope in SCOPES)
     return {**over_all, "fresh": fresh}
+
+
+def _differences(asked: Mapping[str, Question], ours: Answers, clip: Answers, seed: int) -> Metrics:
+    """recall@10 of each task beside that of the CLIP objective, with the interval of the difference."""
+    recalls = {task: (one.recall(ours[task]), one.recall(clip[task])) for task, one in asked.items()}
+    return {task: difference(*recalls[task], one.groups, seed, "clip") for task, one in asked.items()}
 
 
 def _retention(exact: Metrics, rough: Metrics) -> dict[str, float]:

@@ -174,6 +174,16 @@ def test_a_better_one_passes_and_says_whom_it_was_compared_with():
     )
 
 
+@pytest.mark.parametrize(("high", "margin", "passed"), [(-0.01, 0.0, False), (0.01, 0.0, True), (-0.01, 0.5, True)])
+def test_what_is_surely_worse_than_the_clip_objective_is_refused(high, margin, passed):
+    found = {**FOUND, "ours": 0.2, "clip": 0.3, "difference": -0.1, "low": -0.2, "high": high}
+    del found["champion"]
+    verdict = gate_verdict(METRICS | {"over_clip": {"search": found}}, ALONE, replace(GATE, max_loss_to_clip=margin))
+    assert verdict.passed is passed
+    said = f"Search recall@10 on fresh Pins is 0.200 against the CLIP objective's 0.300, -0.100 (-0.200 to {high:+.3f})"
+    assert any(reason.startswith(said) for reason in verdict.reasons)
+
+
 def test_a_clearly_worse_one_is_refused_with_its_reason():
     found = FOUND | {"ours": 0.2, "difference": -0.1, "low": -0.13, "high": -0.07}
     verdict = gate_verdict(METRICS, beside(tasks={"related_pins": found, "search": FOUND}), GATE)

@@ -17,8 +17,9 @@ from model.data.catalogue import TIME, Catalogue
 from model.embedding.columns import VectorColumn
 from model.evaluation import cost as costs
 from model.evaluation.bootstrap import Bootstrap
-from model.evaluation.comparison import NOTHING, Champion, compare, difference, differences, seen, without_champion
+from model.evaluation.comparison import NOTHING, Champion, compare, differences, seen, without_champion
 from model.evaluation.evaluate import ModelVectors, pinclip_vectors, retrieval_metrics
+from model.evaluation.paired import difference
 from model.evaluation.tasks import evaluation_scope
 from model.graph.neighbourhood import read_fresh
 from model.graph.splits import split_pins
@@ -37,7 +38,7 @@ def columns(rows):
 def test_the_interval_is_that_of_the_draws_done_one_by_one():
     """Two groups of one query, one of two: a draw's mean is over the queries that it drew."""
     ours, champion, groups = np.array([1.0, 0.5, 0.0, 0.2]), np.array([0.5, 0.5, 0.4, 0.0]), np.array([7, 7, 9, 2])
-    found = difference(ours, champion, groups, seed=3)
+    found = difference(ours, champion, groups, 3, "champion")
     means = []
     for times in Bootstrap.over(groups, 3).times_DC:  # of the groups 2, 7, 9
         gaps = [0.2] * int(times[0]) + [0.5, 0.0] * int(times[1]) + [-0.4] * int(times[2])
@@ -53,14 +54,14 @@ def test_the_interval_is_that_of_the_draws_done_one_by_one():
 @given(recalls)
 def test_who_is_compared_with_itself_differs_in_nothing(rows):
     ours, _, groups = columns(rows)
-    found = difference(ours, ours, groups, seed=0)
+    found = difference(ours, ours, groups, 0, "champion")
     assert (found["difference"], found["low"], found["high"]) == (0, 0, 0)
 
 
 @given(recalls)
 def test_changing_sides_turns_the_interval_round(rows):
     ours, champion, groups = columns(rows)
-    one, other = difference(ours, champion, groups, 0), difference(champion, ours, groups, 0)
+    one, other = difference(ours, champion, groups, 0, "champion"), difference(champion, ours, groups, 0, "champion")
     assert one["difference"] == -other["difference"]
     assert one["low"] == pytest.approx(-other["high"], abs=2e-5)
     assert one["low"] <= one["high"]
@@ -69,7 +70,7 @@ def test_changing_sides_turns_the_interval_round(rows):
 @given(recalls, st.floats(0.01, 0.5))
 def test_a_gain_on_every_query_is_the_whole_interval(rows, gain):
     champion, _, groups = columns(rows)
-    found = difference(champion + gain, champion, groups, 0)
+    found = difference(champion + gain, champion, groups, 0, "champion")
     assert found["low"] == pytest.approx(gain, abs=2e-5)
     assert found["high"] == pytest.approx(gain, abs=2e-5)
 

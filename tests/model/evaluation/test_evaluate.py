@@ -41,7 +41,13 @@ def test_the_keys_are_those_that_others_read(judged):
     metrics, folder = judged
     assert json.loads((folder / "metrics.json").read_text()) == metrics
     tasks = {"pintext", "related_pins", "search"}
-    assert set(metrics) == tasks | {"fresh", "baseline_clip", "quantization", "model", "catalogue", "slices"}
+    assert set(metrics) == tasks | {
+        *("fresh", "baseline_clip", "over_clip", "quantization", "model", "catalogue", "slices"),
+    }
+    related = metrics["over_clip"]["related_pins"]
+    assert related["ours"] == metrics["fresh"]["related_pins"]["recall@10"]
+    assert related["clip"] == metrics["baseline_clip"]["fresh"]["related_pins"]["recall@10"]
+    assert related["low"] <= related["difference"] <= related["high"]
     assert set(metrics["fresh"]) == tasks
     assert set(metrics["baseline_clip"]) == tasks | {"fresh"}
     for group in groups(metrics):
