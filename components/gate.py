@@ -120,7 +120,9 @@ def _check_slices(metrics: Mapping[str, Any], ceiling: float) -> tuple[bool, str
     if gap is None:
         return True, f"No slice lies surely below all Pins; {limit}."
     found = metrics["slices"]["largest"]
-    name = f"{_named(found['task'])} recall@10 of the slice {found['column']}={found['slice']}, {found['scope']} Pins"
+    name = (
+        f"{task_name(found['task'])} recall@10 of the slice {found['column']}={found['slice']}, {found['scope']} Pins"
+    )
     below = f"is {found['recall@10']:.3f} (95 % interval {found['low']:.3f} to {found['high']:.3f})"
     at_best = f"even at the upper end it is {gap:.0%} less than the {found['all']:.3f} of all of them"
     return gap <= ceiling, f"{name}, {below}: {at_best}; {limit}."
@@ -131,7 +133,7 @@ def _check_task(compared: tuple[str, Mapping[str, Any]], other: str, margin: flo
     task, found = compared
     lost = margin * found[other]
     interval = f"{found['difference']:+.3f} ({found['low']:+.3f} to {found['high']:+.3f})"
-    name = f"{_named(task)} recall@10 on fresh Pins is {found['ours']:.3f}"
+    name = f"{task_name(task)} recall@10 on fresh Pins is {found['ours']:.3f}"
     said = f"{name} against {OTHERS[other]} {found[other]:.3f}, {interval}"
     if found["groups"] < LEAST:
         return True, f"{said}; of so few queries, {found['queries']}, no difference is sure."
@@ -172,7 +174,8 @@ def _compared(comparison: Mapping[str, Any]) -> tuple[bool, str]:
     return True, f"Compared with {name}, which was trained on {share} of these fresh Pins: that favours it."
 
 
-def _named(task: str) -> str:
+def task_name(task: str) -> str:
+    """related_pins -> Related pins"""
     return task.replace("_", " ").capitalize()
 
 

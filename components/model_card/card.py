@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from components.configuration import Configuration
+from components.decision import decision
 from components.gate import gate_verdict
 from components.report import tables
 from model.config.training import LOSSES
@@ -44,6 +45,8 @@ def model_card(
     baseline, facts = metrics.get("baseline_clip") or {}, metrics["catalogue"]
     fresh = tables.tasks(metrics.get("fresh") or {}, baseline.get("fresh") or {}, facts)
     everything = tables.tasks(metrics, baseline, facts)
+    compared = _json(comparison)
+    verdict = gate_verdict(metrics, compared, config.gate)
     intake, refusals = tables.intake(_json(prepared / "summary.json"))
     page = {
         "run_id": run_id,
@@ -72,7 +75,8 @@ def model_card(
         "packing": metrics["quantization"],
         "retention": tables.retention(metrics["quantization"]),
         "targets": study["targets"],
-        "verdict": gate_verdict(metrics, _json(comparison), config.gate),
+        "verdict": verdict,
+        "decision": decision(metrics, compared, verdict),
     }
     return _environment().get_template("template.md.j2").render(page)
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from components.configuration import Configuration
+from components.decision import decision
 from components.gate import Verdict, gate_verdict
 from components.report import evaluation_charts, gallery, loss_curves, tables
 from model.data.catalogue import Catalogue
@@ -47,8 +48,10 @@ def render_report(
     metrics, examples = _json(evaluation / "metrics.json"), _json(evaluation / "examples.json")
     slices, study = _json(evaluation / "slices.json"), _json(evaluation / "quantization_study.json")
     compared = _json(comparison)
+    verdict = gate_verdict(metrics, compared, config.gate)
     page = {
-        **_headline(metrics, gate_verdict(metrics, compared, config.gate), config, version),
+        **_headline(metrics, verdict, config, version),
+        "decision": decision(metrics, compared, verdict),
         "comparison": compared,
         **_quantization(metrics),
         **_pictures(examples, catalogue, neighbours, config),
