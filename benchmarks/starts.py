@@ -69,12 +69,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--against", type=Path, help="another checkout of this project")
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--lines", nargs="+", default=[""], help="only those whose names begin so")
     args = parser.parse_args()
     checkouts = [HERE, *([args.against.resolve()] if args.against else [])]
     print(f"| | CPU s | loads |{' CPU s earlier | loaded |' if args.against else ''}")
     print("| --- | ---: | --- |" + " ---: | --- |" * (len(checkouts) - 1))
     texts = [programs(checkout) for checkout in checkouts]
-    for name in texts[0]:
+    for name in (name for name in texts[0] if name.startswith(tuple(args.lines))):
         runs = [
             [cpu_seconds(text[name], one) for text, one in zip(texts, checkouts, strict=True)]
             for _ in range(args.rounds)
