@@ -6,10 +6,10 @@ from typing import Annotated
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 from pydantic_core import PydanticCustomError
 
+from model.data.ids import CONTROL
 from model.data.images.formats import FORMATS
 
-# An id is part of a path: without line breaks and other control characters, and no step up or down a folder.
-READABLE = r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]+$"
+READABLE = f"^[^{CONTROL}]+$"
 ANNOTATIONS = 1_000  # of a Pin, at most
 UTILITY = 1e12  # beyond it and below its negative, sums lose the digits that matter
 

@@ -12,13 +12,14 @@ from hypothesis import strategies as st
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer, models
+from torch import nn
 
 from model.config import Config
 from model.config.overrides import override
 from model.errors import ModelError
 from model.network.checkpoint import load_model, save_model
 from model.network.encoder import PinEncoder
-from model.network.limits import read_tokenizer
+from model.network.limits import read_tokenizer, without_memory
 from model.network.text import train_tokenizer
 from model.network.towers.words import load_tokenizer
 
@@ -100,7 +101,7 @@ def test_a_network_that_its_weights_do_not_fill(tmp_path, own, changes, says):
         ("text", "num_attention_heads", 0, "is no configuration of a tower"),
         ("vision", "hidden_size", -8, "is no configuration of a tower"),
         ("vision", "patch_size", 0, "is no configuration of a tower"),
-        ("vision", "image_size", [32, 32], "describes no network that can be built"),
+        ("vision", "image_size", [32, 32], "is no configuration of a tower"),
         ("vision", "depths", [10**6, 1], "depths adds up to more than 1,000,000"),
         ("vision", "layer_norm_eps", float("nan"), "NaN is no number"),
         ("vision", "attention_dropout", 1e300, "attention_dropout is beyond"),
@@ -109,6 +110,12 @@ def test_a_network_that_its_weights_do_not_fill(tmp_path, own, changes, says):
 def test_absurd_numbers_of_a_tower(folder, tower, key, value, says):
     change(folder / tower / "config.json", "", key, value)
     assert says in sentence(folder)
+
+
+def test_sizes_that_no_tensor_has(tmp_path):
+    says = r"describes no network that can be built \("
+    with pytest.raises(ModelError, match=says), without_memory(tmp_path / "model.safetensors", tensors=2):
+        nn.Linear(-1, 2)
 
 
 @pytest.mark.parametrize("name", ["config.json", "text/config.json", "vision/config.json"])
