@@ -6,6 +6,7 @@ bodies. A body is read before its request counts as at work, so that a slow send
 """
 
 import asyncio
+import logging
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
@@ -95,6 +96,8 @@ class Guard:
             if not answer.status:
                 refused = _refused(504, f"No answer within {self.config.seconds:g} s; ask again with fewer Pins.")
                 await refused(scope, receive, answer)
+        except Exception:
+            logging.getLogger("ray.serve").exception("A request failed: %s %s", scope["method"], scope["path"])
         finally:
             self.ongoing -= 1
             self.metrics.ongoing.set(self.ongoing)

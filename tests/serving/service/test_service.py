@@ -6,6 +6,7 @@ import json
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
+import psutil
 import pytest
 import requests
 from PIL import Image
@@ -200,6 +201,20 @@ def test_health_metrics_and_openapi(service):
     assert pins["requestBody"]["content"].keys() == {"application/json", "multipart/form-data"}
     assert "$ref" not in json.dumps(pins["requestBody"])
     assert {"429", "413", "401"} <= pins["responses"].keys()
+
+
+def test_everything_that_listens_does_so_on_this_machine_alone(service):
+    """The service, and all that Ray starts for it."""
+    first = psutil.Process(service.process.pid)
+    listening = [
+        (process.name(), line.laddr.ip, line.laddr.port)
+        for process in (first, *first.children(recursive=True))
+        for line in process.net_connections(kind="inet")
+        if line.status == psutil.CONN_LISTEN
+    ]
+    assert {name.partition(":")[0] for name, _, _ in listening} >= {"gcs_server", "raylet", "ray"}
+    assert service.address.rpartition(":")[2] in {str(port) for _, _, port in listening}
+    assert [one for one in listening if one[1].removeprefix("::ffff:") not in ("127.0.0.1", "::1")] == []
 
 
 def test_images_come_from_the_catalogue(service):
