@@ -9,7 +9,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, PlainTextResponse
 from starlette.exceptions import HTTPException
 
-from model.errors import PinclipError, RerankError, StoreError
+from model.errors import PinclipError, RerankError, ServerAway, StoreError
 from serving.service.messages import Health, PinIn, PinsIn, Problem, Readiness, RerankIn, SearchIn
 from serving.service.reading import RequestRefused
 from serving.service.routes import Routes
@@ -88,7 +88,7 @@ def _add_errors(app: FastAPI) -> None:
 
     @app.exception_handler(PinclipError)
     async def mistaken(request: Request, error: PinclipError) -> Response:
-        status = {StoreError: 503, RerankError: 422}.get(type(error), 500)
+        status = {StoreError: 503, ServerAway: 503, RerankError: 422}.get(type(error), 500)
         return _said(status, str(error), {"Retry-After": "1"} if status == 503 else None)
 
     @app.exception_handler(HTTPException)
