@@ -53,7 +53,7 @@ class Guard:
 
     async def _guarded(self, scope: AsgiMessage, receive: Receive, send: Send) -> None:
         answer, started = Answer(send), time.perf_counter()
-        caller = (scope.get("client") or ("",))[0]
+        caller = (scope.get("client") or ("",))[0]  # behind a proxy of FORWARDED_ALLOW_IPS uvicorn says who asks
         most = self.config.max_bytes if scope["path"] in WITH_PICTURES else self.config.max_small_bytes
         if refusal := self._refusal(scope, caller, most):
             await refusal(scope, receive, answer)
@@ -98,6 +98,8 @@ class Guard:
                 await refused(scope, receive, answer)
         except Exception:
             logging.getLogger("ray.serve").exception("A request failed: %s %s", scope["method"], scope["path"])
+            if not answer.status:
+                raise
         finally:
             self.ongoing -= 1
             self.metrics.ongoing.set(self.ongoing)

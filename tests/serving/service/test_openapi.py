@@ -61,7 +61,7 @@ def test_what_the_file_allows_is_answered_as_it_says(described, method, path):
         answer = case.call_and_validate(excluded_checks=[positive_data_acceptance])
         assert answer.status_code in (200, 404, 413, 422)
         if answer.status_code in (413, 422):
-            assert any(said in answer.json()["error"] for said in BEYOND), answer.json()
+            assert any(said in answer.json()["error"] for said in BEYOND), (answer.json(), case.body)
 
     answered()
 
