@@ -51,6 +51,14 @@ def erase(store: "FeatureStore", views: Sequence[str], keys: Sequence[bytes]) ->
     return count
 
 
+def limit_waiting(store: "FeatureStore") -> None:
+    """From now on a call that nobody answers fails within seconds, where the store's client can be told so: redis-py
+    would try again for ten seconds and more, or wait for ever."""
+    limit = getattr(_module(store), "limit_waiting", None)
+    if limit is not None:
+        limit(store)
+
+
 @contextmanager
 def answering(store: "FeatureStore") -> Iterator[None]:
     """Raises ServerAway where the online store does not answer."""

@@ -15,7 +15,7 @@ import numpy as np
 from model.embedding.affine import Affine
 from model.errors import ServerAway, StoreError
 from serving.features import Features
-from serving.online import answering, erase
+from serving.online import answering, erase, limit_waiting
 from serving.online.feast_bytes import entity_keys
 from serving.rows import VectorRows
 from serving.space import PIN_EMBEDDING
@@ -51,6 +51,7 @@ class Feast:
 
     def __init__(self, feast_home: Path, space: str) -> None:
         self.store = Features.of(feast_home / "feature_store.yaml").store
+        limit_waiting(self.store)
         self.source = f"{PIN_EMBEDDING}{space}_push"
         self._known: tuple[float, FeatureView] | None = None
 

@@ -15,7 +15,7 @@ from served_pins import IDS, TITLES, drawn
 from components.settings import Settings
 from components.tombstones import bury
 from model.data.images.decoding import to_pixels
-from model.errors import ModelError, StoreError
+from model.errors import ModelError, ServerAway, StoreError
 from serving.features import Features
 from serving.service.metrics import ServiceMetrics
 from serving.service.served_spaces import each_alone
@@ -116,6 +116,22 @@ def test_what_the_online_store_refused_can_be_sent_again(files, monkeypatch):
     assert online(files, ["p"])[1][0]
     assert space.accept([pin("p")])[0].stored
     assert not online(files, ["p"])[1][0]
+
+
+def test_an_online_store_that_is_away_is_told_soon(files, monkeypatch):
+    space = opened(files)
+    store, slept = space.online.store, []
+    if store.config.online_store.type != "redis":
+        return  # a file is never away
+    client = store.provider.online_store._get_client(store.config.online_store)
+    client.connection_pool.disconnect()
+    client.get_connection_kwargs()["port"] = 1
+    monkeypatch.setattr("redis.retry.sleep", slept.append)
+    with pytest.raises(ServerAway, match="The online store does not answer"):
+        space.accept([pin("p")])
+    assert sum(slept) < 1
+    waits = [client.get_connection_kwargs()[name] for name in ("socket_connect_timeout", "socket_timeout")]
+    assert max(waits) <= 5
 
 
 @pytest.mark.parametrize("fails", ["room", "push", "lines", "index"])
