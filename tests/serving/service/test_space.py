@@ -3,55 +3,21 @@
 import dataclasses
 import os
 import shutil
-import sqlite3
-from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import served_pins
+from accepted_pins import NOW, online, opened, pin, raised, refusing
 from served_pins import IDS, TITLES, drawn
 
 from components.settings import Settings
 from components.tombstones import bury
 from model.data.images.decoding import to_pixels
 from model.errors import ModelError, ServerAway, StoreError
-from serving.features import Features
-from serving.service.metrics import ServiceMetrics
 from serving.service.served_spaces import each_alone
 from serving.service.space import NewPin, PinSpace
 from serving.space import SpaceManifest
-
-NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
-
-
-@pytest.fixture(params=["sqlite", "redis"])
-def home(request, features_home, tmp_path, monkeypatch):
-    address = request.getfixturevalue("redis").address if request.param == "redis" else ""
-    monkeypatch.setenv("PINCLIP_REDIS", address)
-    home = features_home.beside(tmp_path, address)
-    home.prepared = served_pins.catalogue(tmp_path / "drawn")
-    return home
-
-
-@pytest.fixture
-def files(home, onnx_model):
-    files = served_pins.publish(home, onnx_model[0], "quantized-of-the-test")
-    shutil.copytree(onnx_model[1], files.state / "encoder")
-    return files
-
-
-def opened(files) -> PinSpace:
-    return PinSpace.open(files, ServiceMetrics(), threads=1)
-
-
-def pin(name: str, seconds: int = 0, title: str = "a coral circle", picture: int | None = 0) -> NewPin:
-    pixels = None if picture is None else to_pixels(drawn(picture), 32)
-    return NewPin(name, pixels, {"title": title} if title else {}, NOW + timedelta(seconds=seconds))
-
-
-def online(files, ids):
-    return Features.of(files.feast_home / "feature_store.yaml").pin_vectors(ids, files.name)
 
 
 def test_accepted_is_readable_and_found(files):
@@ -175,76 +141,6 @@ def break_at(point: str, space: PinSpace, broken: pytest.MonkeyPatch) -> None:
         broken.setattr(space.index, "upsert", no_memory)
 
 
-def raised(refuse):
-    try:
-        refuse()
-    except Exception as error:
-        raise StoreError("gone after it was written") from error
-
-
-@pytest.fixture
-def interrupted(files, monkeypatch):
-    """(files, what was accepted before) of a service that was killed between the online store and the journal."""
-    space = opened(files)
-    before = space.accept([pin("p", title="teal")])[0]
-    with monkeypatch.context() as killed, pytest.raises(KeyboardInterrupt):
-        killed.setattr(space.online, "take_back", lambda *_: True)
-        killed.setattr(os, "ftruncate", lambda *_: None)
-        killed.setattr(os, "pwrite", dies_at_the_second(os.pwrite))
-        space.accept([pin("p", seconds=9, title="moss square", picture=4), pin("new", seconds=9)])
-    space.journal.opened.close()  # its lock goes with the process
-    vectors, missing = online(files, ["p", "new"])
-    assert not missing.any() and not np.array_equal(vectors[0], before.vector_E)
-    return files, before
-
-
-def dies_at_the_second(write):
-    calls = iter([write])
-
-    def called(*arguments):
-        return next(calls, interrupt)(*arguments)
-
-    return called
-
-
-def interrupt(*_):
-    raise KeyboardInterrupt
-
-
-def test_what_a_kill_interrupts_is_nowhere_once_a_service_runs_again(interrupted):
-    files, before = interrupted
-    again = opened(files)
-    for vectors, missing in (online(files, ["p", "new"]), again.index.vectors(["p", "new"])):
-        assert missing.tolist() == [False, True]
-        assert np.array_equal(vectors[0], before.vector_E)
-    assert all(answer.stored for answer in again.accept([pin("p", seconds=9), pin("new", seconds=9)]))
-
-
-def test_while_the_online_store_is_away_the_service_opens_and_remembers(interrupted, monkeypatch):
-    files, before = interrupted
-    with monkeypatch.context() as away:
-        away.setattr("serving.service.push.erase", refusing(Features.of(files.feast_home / "feature_store.yaml").store))
-        again = opened(files)
-        again.save(changed=True)
-        assert not online(files, ["new"])[1][0]
-    again.follow()
-    vectors, missing = online(files, ["p", "new"])
-    assert missing.tolist() == [False, True]
-    assert np.array_equal(vectors[0], before.vector_E)
-
-
-def test_what_is_refused_while_the_online_store_goes_away_is_taken_back_later(files, monkeypatch):
-    space = opened(files)
-    pushed, refuse = space.online.push, refusing(space.online.store)
-    with monkeypatch.context() as away, pytest.raises(StoreError, match="gone after it was written"):
-        away.setattr(space.online, "push", lambda *rows: (pushed(*rows), raised(refuse)))
-        away.setattr("serving.service.push.erase", refuse)
-        space.accept([pin("new")])
-    assert not online(files, ["new"])[1][0]
-    space.follow()
-    assert online(files, ["new"])[1][0]
-
-
 def test_one_pin_that_fails_fails_alone(files, monkeypatch):
     space = opened(files)
     encode = space.encoder.pins
@@ -258,18 +154,6 @@ def test_one_pin_that_fails_fails_alone(files, monkeypatch):
     answers = each_alone(space, [pin("a"), pin("b", title="bad"), pin("c")])
     assert [type(answer).__name__ for answer in answers] == ["Accepted", "ModelError", "Accepted"]
     assert space.index.vectors(["a", "b", "c"])[1].tolist() == [False, True, False]
-
-
-def refusing(store):
-    """A write that ends as the store's own client ends where nobody answers."""
-    from redis.exceptions import ConnectionError
-
-    error = {"redis": ConnectionError, "sqlite": sqlite3.OperationalError}[store.config.online_store.type]
-
-    def refuse(*_, **__):
-        raise error("gone")
-
-    return refuse
 
 
 def test_a_model_that_gives_nan_stores_nothing(files, monkeypatch):
