@@ -115,6 +115,10 @@ def _body(json: type, form: type | None = None) -> dict[str, Any]:
     content = {"application/json": {"schema": _schema(json)}}
     if form is not None:
         schema = _schema(form)
+        for one in schema["properties"].values():
+            if "anyOf" in one:  # a form has no null
+                one["anyOf"].remove({"type": "null"})
+                del one["default"]
         schema["properties"]["image"] = {"type": "string", "format": "binary"}
         content["multipart/form-data"] = {"schema": schema}
     return {"requestBody": {"required": True, "content": content}}
