@@ -11,7 +11,6 @@ The digest follows from the bytes, so that the same data lies there once. A step
 with the time. Each prepare removes those that no step has begun to read for KEPT, but for the newest two.
 """
 
-import hashlib
 import json
 import shutil
 import tempfile
@@ -22,7 +21,7 @@ from pathlib import Path
 
 from components.settings import Settings
 from model.errors import RunError
-from model.files import remove, write_json
+from model.files import remove, sha256_of, write_json
 
 FILES = "files.json"
 KEPT = 3 * 24 * 3600.0  # seconds; a step of the shipped profiles ends within them
@@ -64,9 +63,9 @@ def prepared_folder(artifact: Path) -> Path:
 def _kept(made: Path, volume: Path) -> dict[str, str | int]:
     """Gives the folder its name and returns the artifact; where the same lies there whole, that one stays."""
     files = {str(file.relative_to(made)): file for file in sorted(made.rglob("*")) if file.is_file()}
-    sizes = {name: (file.stat().st_size, _sha256(file)) for name, file in files.items()}
+    sizes = {name: (file.stat().st_size, sha256_of(file)) for name, file in files.items()}
     write_json(made / FILES, sizes)
-    digest = _sha256(made / FILES)
+    digest = sha256_of(made / FILES)
     folder = volume / digest
     if _difference(folder, digest):
         remove(folder)
@@ -79,7 +78,7 @@ def _difference(folder: Path, digest: str) -> str:
     """How the folder differs from the one that was written; "" where it does not. No content is read again."""
     if not (folder / FILES).is_file():
         return "is not there"
-    if _sha256(folder / FILES) != digest:
+    if sha256_of(folder / FILES) != digest:
         return f"is another one, for {FILES} has another digest"
     for name, (size, _) in json.loads((folder / FILES).read_text(encoding="utf-8")).items():
         if not (folder / name).is_file():
@@ -95,8 +94,3 @@ def _prune(volume: Path) -> None:
     for age, one in ages[NEWEST:]:
         if age > KEPT:
             shutil.rmtree(one, ignore_errors=True)
-
-
-def _sha256(file: Path) -> str:
-    with file.open("rb") as opened:
-        return hashlib.file_digest(opened, "sha256").hexdigest()

@@ -36,8 +36,8 @@ CONFIG = PromotionConfig()
 class ModelHome(Home):
     """A home whose versions have one tiny model and differ in how its vectors are quantized."""
 
-    def __init__(self, root: Path, mlflow_uri: str = "") -> None:
-        super().__init__(root, mlflow_uri=mlflow_uri)
+    def __init__(self, root: Path, mlflow_uri: str = "", redis: str = "") -> None:
+        super().__init__(root, redis, mlflow_uri)
         self.prepared = served_pins.catalogue(root / "drawn")
         self.catalogue = self.prepared / "catalogue"
         folder = served_pins.tiny_model(root / "model")

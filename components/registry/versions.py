@@ -27,7 +27,7 @@ from components.settings import Settings
 from model.config.folder import complete_config
 from model.data.catalogue import TEXT_TYPES
 from model.errors import ModelError
-from model.files import write_json
+from model.files import sha256_of, write_json
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -230,5 +230,4 @@ def _weights_sha256(model_folder: Path) -> str:
     weights = model_folder / "model.safetensors"
     if not weights.is_file():
         raise ModelError(f"The model folder {model_folder} has no model.safetensors; train the model before this step.")
-    with weights.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    return sha256_of(weights)

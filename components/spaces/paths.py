@@ -1,6 +1,7 @@
 """Paths of what promotion keeps outside Feast.
 
 <home>/events.jsonl             which space `pin_ranking` served, and when (components/spaces/serving_history.py)
+<home>/switching.json           the last switch that was begun, for one that is killed before its event is written
 <home>/serving/<space>/index    the space's index, as `pinclip serve` opens it
 <home>/serving/<space>/model    its model folder, once a Pin had to be embedded
 <home>/serving/<space>/reference    what it was trained on, for monitoring (components/spaces/drift_reference.py)
@@ -14,6 +15,10 @@ from components.settings import Settings
 
 def events_file(settings: Settings) -> Path:
     return settings.home / "events.jsonl"
+
+
+def switching_file(settings: Settings) -> Path:
+    return settings.home / "switching.json"
 
 
 def state_folder(space: str, settings: Settings) -> Path:

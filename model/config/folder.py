@@ -51,8 +51,8 @@ def read_config(folder: Path) -> Config:
         return Config.of(**_known(found, path))
     except FileNotFoundError:
         raise ModelError(f"The model folder {folder} has no config.json; point at a whole model folder.") from None
-    except (ValueError, TypeError, AttributeError, ConfigError) as error:
-        said = str(error).rstrip(".")
+    except (ValueError, TypeError, AttributeError, ConfigError, RecursionError) as error:
+        said = "it is nested too deeply" if isinstance(error, RecursionError) else str(error).rstrip(".")
         raise ModelError(f"{path} does not say how to build the network ({said}); copy it again.") from None
 
 

@@ -8,6 +8,7 @@ import pyarrow.compute as pc
 
 from model.data.catalogue import REQUIRED, Catalogue
 from model.data.cleaning import REPLACEMENT, clean_column, clean_queries, readable
+from model.data.ids import holds_control
 from model.data.ledger import NO_CONSENT, Ledger
 from model.data.reading import read_table
 
@@ -74,9 +75,10 @@ def _naming_kept_pins(table: str, rows: pa.Table, pins: KnownPins, ledger: Ledge
 
 
 def _unusable(ids: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Where an id is null, blank or was not UTF-8."""
-    blank = pc.equal(pc.utf8_trim_whitespace(ids), "")
-    return pc.fill_null(pc.or_(blank, pc.match_substring(ids, REPLACEMENT)), True)
+    """Where an id is null, blank, was not UTF-8 or holds a control character."""
+    known = pc.unique(ids)
+    bad = [one is None or not one.strip() or REPLACEMENT in one or holds_control(one) for one in known.to_pylist()]
+    return pc.is_in(ids, value_set=known.filter(pa.array(bad, pa.bool_())))
 
 
 def _distinct(rows: pa.Table, first: str, second: str) -> tuple[np.ndarray, np.ndarray]:

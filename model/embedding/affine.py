@@ -10,12 +10,15 @@ Shape legend: N vectors · E vector dimension · B bytes of a stored vector
 """
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+FURTHEST, MOST = 2**24, 65_536  # zero point, dimensions
 
 
 @dataclass(frozen=True)
@@ -30,11 +33,12 @@ class Affine:
         """Reads the fields of a JSON file, or of Feast tags, whose values are text; other fields are ignored.
 
         Raises:
-            KeyError, ValueError: one is missing, or no number.
+            KeyError, ValueError: one is missing, no number, or none that makes a code.
         """
-        return Affine(
-            float(fields["scale"]), int(fields["zero_point"]), bits=int(fields["bits"]), dim=int(fields["dim"])
-        )
+        scale, zero_point, bits, dim = (float(fields[name]) for name in ("scale", "zero_point", "bits", "dim"))
+        if not (0 < scale < math.inf and abs(zero_point) <= FURTHEST and bits in (4, 8) and 1 <= dim <= MOST):
+            raise ValueError(f"no code has scale {scale}, zero point {zero_point}, {bits} bits and {dim} dimensions")
+        return Affine(scale, int(zero_point), int(bits), int(dim))
 
     @property
     def bytes_per_pin(self) -> int:

@@ -22,7 +22,7 @@ import torch
 from torch import Tensor
 
 from model.errors import ModelError
-from model.files import remove, replaced, write_json
+from model.files import remove, replaced, sha256_of, write_json
 
 KEY = 32  # bytes
 BF16 = 2  # bytes
@@ -75,7 +75,7 @@ def write_part(folder: Path, name: str, tower: str, keys_NK: np.ndarray, records
         np.ascontiguousarray(keys_NK, dtype=np.uint8).tofile(scratch / "keys.u8")
         records.to(torch.bfloat16).contiguous().view(torch.uint8).numpy().tofile(scratch / "records.bf16")
         facts = {"tower": tower, "shape": list(records.shape[1:]), "count": len(records)}
-        write_json(scratch / "part.json", facts | {"keys": _sha256(scratch / "keys.u8")})
+        write_json(scratch / "part.json", facts | {"keys": sha256_of(scratch / "keys.u8")})
 
 
 def text_keys(texts: Sequence[str]) -> np.ndarray:
@@ -94,7 +94,7 @@ def _checked(part: Path, tower: str, shape: tuple[int, ...], size: int) -> int:
     try:
         facts: dict[str, Any] = json.loads((part / "part.json").read_text(encoding="utf-8"))
         count, of, shaped = int(facts["count"]), facts["tower"], tuple(facts["shape"])
-        whole = (part / "keys.u8").stat().st_size == count * KEY and _sha256(part / "keys.u8") == facts["keys"]
+        whole = (part / "keys.u8").stat().st_size == count * KEY and sha256_of(part / "keys.u8") == facts["keys"]
         sizes = (part / "records.bf16").stat().st_size
     except (OSError, ValueError, KeyError, TypeError):
         raise ModelError(_damaged(part)) from None
@@ -112,11 +112,6 @@ def _damaged(part: Path) -> str:
 def _as_scalars(keys_NK: np.ndarray) -> np.ndarray:
     """(N, K) bytes -> (N,) values that can be sorted."""
     return np.ascontiguousarray(keys_NK).view(f"S{KEY}")[:, 0]
-
-
-def _sha256(file: Path) -> str:
-    with file.open("rb") as opened:
-        return hashlib.file_digest(opened, "sha256").hexdigest()
 
 
 def count_in(part: Path, keys_NK: np.ndarray) -> int:

@@ -1,7 +1,7 @@
 """A frozen tower ready to run over many images and texts: uint8 pixels -> its pooled map, texts -> sentence vectors.
 
 On a CPU images pass through ONNX Runtime, about three times torch's speed for EfficientNet-lite0
-(docs/experiments.md). The graph is exported once and stands beside the records.
+(docs/experiments.md). The graph is exported once and stands beside the records, with its checksum.
 
 Shape legend: B images · S image side · L tokens · N texts · H the tower's width
 """
@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from model.config import Config
-from model.files import replaced
+from model.files import replaced, sha256_of, write_text
 from model.network.joined import pooled_map, sentence_vectors
 from model.network.text import encode_texts, pack_texts
 from model.network.towers.backbone import VisionBackbone
@@ -50,9 +50,10 @@ def image_runner(config: Config, folder: Path) -> Images:
     import onnxruntime
 
     graph = folder / "tower.onnx"
-    if not graph.is_file():
+    if not _is_whole(graph):
         size = config.vision.image_size
         _export(network, torch.zeros((2, size, size, 3), dtype=torch.uint8), graph)
+        write_text(_checksum(graph), sha256_of(graph))
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = torch.get_num_threads()
     session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
@@ -70,6 +71,20 @@ def sentence_runner(config: Config) -> Sentences:
         return sentence_vectors(tower, pack_texts(ids, [0] * len(ids)).to(device)).cpu()
 
     return run
+
+
+def _is_whole(graph: Path) -> bool:
+    """Whether its bytes are those that were exported; the log says where they are not."""
+    if not (graph.is_file() and _checksum(graph).is_file()):
+        return False
+    whole = _checksum(graph).read_text(encoding="utf-8") == sha256_of(graph)
+    if not whole:
+        logging.getLogger(__name__).warning("%s is damaged and is exported again from the tower.", graph)
+    return whole
+
+
+def _checksum(graph: Path) -> Path:
+    return graph.with_suffix(".sha256")
 
 
 @torch.inference_mode()

@@ -24,6 +24,7 @@ from torch import Tensor, nn
 
 from model.config import TextConfig, VisionConfig
 from model.network.layers import Packing, initialise
+from model.network.limits import read_tokenizer
 from model.network.text import Texts, TextTower, encode_texts, mean_pool, pack_texts
 from model.network.towers.backbone import TextBackbone, VisionBackbone
 from model.network.towers.fingerprint import fingerprint
@@ -70,7 +71,8 @@ class JoinedTextTower(TextTower):
         super().__init__(config)
         self.tower = open_tower("text", config, saved)
         check_context(config, self.tower)
-        self.words = Tokenizer.from_file(str(saved / "text" / "tokenizer.json")) if saved else load_tokenizer(config)
+        words = saved / "text" / "tokenizer.json" if saved else None
+        self.words = read_tokenizer(words, self.tower.vocabulary) if words else load_tokenizer(config)
         if config.join == "alone":
             self.token.requires_grad_(False).weight.zero_()
         self.project = _project(self.tower.width, config.width)

@@ -95,6 +95,11 @@ class TextTower(nn.Module):
         self.norm = nn.LayerNorm(config.width)
         self.apply(initialise)
 
+    @property
+    def vocabulary(self) -> int:
+        """Tokens that its weights know."""
+        return self.token.num_embeddings
+
     def forward(self, texts: Texts, packing: Packing) -> Tensor:
         """Packed tokens (T, D)."""
         return self.layers(self.embedded(texts, packing), packing)
@@ -129,6 +134,11 @@ class PretrainedTextTower(nn.Module):
         self.project.apply(initialise)
         self.signal = nn.Embedding(len(TEXT_TYPES), config.width)
         nn.init.zeros_(self.signal.weight)
+
+    @property
+    def vocabulary(self) -> int:
+        """Tokens that its weights know."""
+        return self.tower.vocabulary
 
     def forward(self, texts: Texts, packing: Packing) -> Tensor:
         """Packed tokens (T, D)."""

@@ -34,11 +34,14 @@ def forget(
 
     Works while services run; given again after a kill it goes on. What only others can erase is listed with its owner.
     """
+    from model.data.ids import HOLDS_CONTROL, holds_control
     from model.errors import ConfigError, RunError
 
-    ids = [*(pins or []), *(_read(file) if file else [])]
+    ids = [*(pins or []), *(read_ids(file) if file else [])]
     if not all(pin_id.strip() for pin_id in ids):
         raise ConfigError("An id is empty; take it out.")
+    if torn := next(filter(holds_control, ids), None):
+        raise ConfigError(f"The id {torn!r} {HOLDS_CONTROL}, which no Pin's does; give ids one by one, or --file.")
     if not ids and not withdrawn:
         raise ConfigError("No Pin is named; give ids, --file with one a line, or --withdrawn.")
 
@@ -84,12 +87,13 @@ def _retrain(catalogues: list[Path], config: object) -> None:
         typer.echo("No version was trained on them, so none is trained anew.")
 
 
-def _read(file: Path) -> list[str]:
-    """Ids of a file, blank lines left out."""
+def read_ids(file: Path) -> list[str]:
+    """Ids of a file, blank lines left out. A line ends at a line feed alone; the mark that Windows puts first is no
+    part of an id."""
     from model.errors import ConfigError
 
     try:
-        return [line.strip() for line in file.read_text(encoding="utf-8").splitlines() if line.strip()]
+        return [line.strip() for line in file.read_text(encoding="utf-8-sig").split("\n") if line.strip()]
     except UnicodeDecodeError:
         raise ConfigError(f"{file} is not UTF-8; write one id a line.") from None
 

@@ -7,7 +7,6 @@
 """
 
 import contextlib
-import hashlib
 import io
 import json
 import logging
@@ -19,7 +18,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from model.files import replaced, write_json
+from model.files import replaced, sha256_of, write_json
 from model.network.checkpoint import load_model
 from model.network.encoder import PinEncoder
 from serving.encoder.padded import PaddedPins, PaddedQueries, PaddedSentences
@@ -40,7 +39,10 @@ def exported(model_folder: Path, out: Path) -> Path:
         ModelError: see model.network.checkpoint.load_model.
     """
     encoder, _ = load_model(model_folder)
-    mark, made_of = out / "exported.json", {"version": VERSION, "weights": _sha256(model_folder / "model.safetensors")}
+    mark, made_of = (
+        out / "exported.json",
+        {"version": VERSION, "weights": sha256_of(model_folder / "model.safetensors")},
+    )
     if not _is_whole(mark, made_of):
         mark.unlink(missing_ok=True)
         encoder = encoder.float().eval()
@@ -51,7 +53,7 @@ def exported(model_folder: Path, out: Path) -> Path:
             graphs["sentences.onnx"], examples["sentences.onnx"] = PaddedSentences(encoder), _texts_example()[:2]
         for name, graph in graphs.items():
             export_graph(graph, examples[name], out / name)
-        write_json(mark, made_of | {"graphs": {name: _sha256(out / name) for name in graphs}})
+        write_json(mark, made_of | {"graphs": {name: sha256_of(out / name) for name in graphs}})
     return out
 
 
@@ -59,7 +61,7 @@ def _is_whole(mark: Path, made_of: dict[str, Any]) -> bool:
     """Whether the graphs beside the mark are of these weights, and their bytes those that were written."""
     try:
         told = json.loads(mark.read_text(encoding="utf-8"))
-        damaged = [name for name, written in told["graphs"].items() if _sha256(mark.parent / name) != written]
+        damaged = [name for name, written in told["graphs"].items() if sha256_of(mark.parent / name) != written]
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return False
     if damaged:
@@ -121,8 +123,3 @@ def _quiet() -> Iterator[None]:
             yield
     finally:
         exporter.setLevel(level)
-
-
-def _sha256(file: Path) -> str:
-    with file.open("rb") as opened:
-        return hashlib.file_digest(opened, "sha256").hexdigest()

@@ -10,7 +10,6 @@ The manifest is written last and replaced in one rename; snapshots that it does 
 has the old snapshot open keeps its files until it closes them.
 """
 
-import hashlib
 import json
 import uuid
 from dataclasses import asdict, dataclass
@@ -22,7 +21,7 @@ import pyarrow as pa
 
 from model.embedding.affine import Affine
 from model.errors import VectorIndexError
-from model.files import remove, write_json
+from model.files import remove, sha256_of, write_json
 from serving.index.base import Base
 from serving.index.config import IndexConfig
 from serving.index.structures import CODES_FILE, FINDER_FILE, STRUCTURES
@@ -108,13 +107,13 @@ def write_snapshot_files(snapshot: Path, saved: Saved) -> dict[str, str]:
     np.save(snapshot / ROWS_FILE, base.rows_L)
     about = {"affine": asdict(base.structure.affine), "config": asdict(saved.config), "deleted": saved.deleted}
     write_json(snapshot / ABOUT_FILE, about)
-    return {name: _sha256(snapshot / name) for name in FILES}
+    return {name: sha256_of(snapshot / name) for name in FILES}
 
 
 def _read_files(snapshot: Path, files: dict[str, str]) -> Saved:
     try:
         for name in FILES:
-            if _sha256(snapshot / name) != files.get(name):
+            if sha256_of(snapshot / name) != files.get(name):
                 raise _corrupt(snapshot / name)
         about = json.loads((snapshot / ABOUT_FILE).read_text(encoding="utf-8"))
         affine, config = Affine.of(about["affine"]), IndexConfig(**about["config"])
@@ -125,11 +124,6 @@ def _read_files(snapshot: Path, files: dict[str, str]) -> Saved:
     except (OSError, RuntimeError) as error:  # faiss answers with RuntimeError
         raise VectorIndexError(f"{snapshot} can't be read ({error}); build the index anew.") from None
     return Saved(Base(structure, pins["pin_id"], pins["time"].to_numpy(), rows_L), about["deleted"], config)
-
-
-def _sha256(file: Path) -> str:
-    with file.open("rb") as opened:
-        return hashlib.file_digest(opened, "sha256").hexdigest()
 
 
 def _corrupt(file: Path) -> VectorIndexError:

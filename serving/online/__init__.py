@@ -1,7 +1,7 @@
 """Feast's online stores: many stored values are read at once, and the newest rows written.
 
     read = reader(store, "pin_embedding_v7")           # entity keys -> stored bytes, None where there is none
-    with answering(store):                             # what the store's own client raises becomes a StoreError
+    with answering(store):                             # what the store's own client raises becomes ServerAway
         values = read(entity_keys("pin_id", ids))
 
 Redis and SQLite have a module that is faster than Feast; any other store that Feast knows works through Feast itself
@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from types import ModuleType
 from typing import TYPE_CHECKING
 
-from model.errors import StoreError
+from model.errors import ServerAway, StoreError
 from serving.online import generic, redis, sqlite
 
 if TYPE_CHECKING:
@@ -51,15 +51,23 @@ def erase(store: "FeatureStore", views: Sequence[str], keys: Sequence[bytes]) ->
     return count
 
 
+def limit_waiting(store: "FeatureStore") -> None:
+    """From now on a call that nobody answers fails within seconds, where the store's client can be told so: redis-py
+    would try again for ten seconds and more, or wait for ever."""
+    limit = getattr(_module(store), "limit_waiting", None)
+    if limit is not None:
+        limit(store)
+
+
 @contextmanager
 def answering(store: "FeatureStore") -> Iterator[None]:
-    """Raises StoreError where the online store does not answer."""
+    """Raises ServerAway where the online store does not answer."""
     try:
         yield
     except StoreError:
         raise
     except _module(store).errors() as error:
-        raise StoreError(f"The online store does not answer ({error}); see that it runs, then ask again.") from error
+        raise ServerAway(f"The online store does not answer ({error}); see that it runs, then ask again.") from error
 
 
 def _module(store: "FeatureStore") -> ModuleType:

@@ -17,6 +17,20 @@ if TYPE_CHECKING:
 
 
 SPACES, SERVING = "pinclip:spaces", "pinclip:serving"
+RETRIES, WAIT_S = 2, 0.2  # of a call that finds nobody
+CONNECT_S, ANSWER_S = 2.0, 5.0
+
+
+def limit_waiting(store: "FeatureStore") -> None:
+    from redis.backoff import ConstantBackoff
+    from redis.retry import Retry
+
+    client = store.provider.online_store._get_client(store.config.online_store)
+    client.set_retry(Retry(ConstantBackoff(WAIT_S), RETRIES))
+    settings = client.get_connection_kwargs()
+    for name, seconds in (("socket_connect_timeout", CONNECT_S), ("socket_timeout", ANSWER_S)):
+        if settings.get(name) is None:  # the connection string may say otherwise
+            settings[name] = seconds
 
 
 def errors() -> tuple[type[Exception], ...]:

@@ -9,8 +9,8 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, PlainTextResponse
 from starlette.exceptions import HTTPException
 
-from model.errors import PinclipError, RerankError, StoreError
-from serving.service.messages import PinIn, PinsIn, Problem, RerankIn, SearchIn
+from model.errors import PinclipError, RerankError, ServerAway, StoreError
+from serving.service.messages import Health, PinIn, PinsIn, Problem, Readiness, RerankIn, SearchIn
 from serving.service.reading import RequestRefused
 from serving.service.routes import Routes
 from serving.service.served_spaces import ServedSpaces
@@ -20,7 +20,7 @@ PAGE_FILES = {"/": "index.html", "/app.js": "app.js", "/style.css": "style.css"}
 MEDIA = {".html": "text/html", ".js": "text/javascript", ".css": "text/css"}
 POLICY = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' blob: data:"
 STATUSES: dict[int | str, dict[str, Any]] = {
-    status: {"model": Problem} for status in (401, 404, 413, 422, 429, 503, 504)
+    status: {"model": Problem} for status in (401, 403, 404, 408, 413, 415, 422, 429, 500, 503, 504)
 }
 
 
@@ -44,11 +44,11 @@ def _add_health(
     app: FastAPI, served: ServedSpaces, is_ready: Callable[[], bool], overdue: Callable[[], Sequence[str]]
 ) -> None:
     @app.get("/health/live")
-    async def live() -> dict[str, bool]:
+    async def live() -> Health:
         """The process answers."""
-        return {"live": True}
+        return Health(live=True)
 
-    @app.get("/health/ready")
+    @app.get("/health/ready", responses={status: {"model": Readiness} for status in (200, 503)})
     async def ready() -> Response:
         """Requests are taken: 200; or 503 with a reason while there is nothing to serve, a background task does not
         succeed, and once it is stopping."""
@@ -88,7 +88,7 @@ def _add_errors(app: FastAPI) -> None:
 
     @app.exception_handler(PinclipError)
     async def mistaken(request: Request, error: PinclipError) -> Response:
-        status = {StoreError: 503, RerankError: 422}.get(type(error), 500)
+        status = {StoreError: 503, ServerAway: 503, RerankError: 422}.get(type(error), 500)
         return _said(status, str(error), {"Retry-After": "1"} if status == 503 else None)
 
     @app.exception_handler(HTTPException)
@@ -100,6 +100,11 @@ def _add_errors(app: FastAPI) -> None:
         first = error.errors()[0]
         return _said(422, f"{first['loc'][-1]}: {first['msg']}.")
 
+    @app.exception_handler(Exception)
+    async def failed(request: Request, error: Exception) -> Response:
+        """Starlette raises it again once this is sent; the guard writes it into the log."""
+        return _said(500, "The service has failed at this request; its log says why.")
+
 
 def _said(status: int, says: str, headers: dict[str, str] | None = None) -> Response:
     return JSONResponse({"error": says}, status, headers)
@@ -110,6 +115,10 @@ def _body(json: type, form: type | None = None) -> dict[str, Any]:
     content = {"application/json": {"schema": _schema(json)}}
     if form is not None:
         schema = _schema(form)
+        for one in schema["properties"].values():
+            if "anyOf" in one:  # a form has no null
+                one["anyOf"].remove({"type": "null"})
+                del one["default"]
         schema["properties"]["image"] = {"type": "string", "format": "binary"}
         content["multipart/form-data"] = {"schema": schema}
     return {"requestBody": {"required": True, "content": content}}

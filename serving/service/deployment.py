@@ -16,6 +16,7 @@ from ray.serve.config import BackpressureConfig
 
 from model.errors import PinclipError, RunError
 from serving.service.api import api
+from serving.service.closed_port import open_no_port
 from serving.service.config import Find, Opening, ServiceConfig
 from serving.service.guard import Guard
 from serving.service.served_spaces import ServedSpaces
@@ -31,6 +32,7 @@ SPARE = 32  # requests beyond those at work that get as far as the guard, which 
 @serve.ingress()
 class PinServer:
     def __init__(self, opening: Opening | Find, config: ServiceConfig) -> None:
+        open_no_port()
         self.served, self.refusal = ServedSpaces(config), ""
         self.find = None if isinstance(opening, Opening) else opening
         metrics = self.served.metrics

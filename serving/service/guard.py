@@ -6,6 +6,7 @@ bodies. A body is read before its request counts as at work, so that a slow send
 """
 
 import asyncio
+import logging
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
@@ -52,7 +53,7 @@ class Guard:
 
     async def _guarded(self, scope: AsgiMessage, receive: Receive, send: Send) -> None:
         answer, started = Answer(send), time.perf_counter()
-        caller = (scope.get("client") or ("",))[0]
+        caller = (scope.get("client") or ("",))[0]  # behind a proxy of FORWARDED_ALLOW_IPS uvicorn says who asks
         most = self.config.max_bytes if scope["path"] in WITH_PICTURES else self.config.max_small_bytes
         if refusal := self._refusal(scope, caller, most):
             await refusal(scope, receive, answer)
@@ -95,6 +96,10 @@ class Guard:
             if not answer.status:
                 refused = _refused(504, f"No answer within {self.config.seconds:g} s; ask again with fewer Pins.")
                 await refused(scope, receive, answer)
+        except Exception:
+            logging.getLogger("ray.serve").exception("A request failed: %s %s", scope["method"], scope["path"])
+            if not answer.status:
+                raise
         finally:
             self.ongoing -= 1
             self.metrics.ongoing.set(self.ongoing)

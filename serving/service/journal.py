@@ -7,7 +7,7 @@ folder.
 A service that was killed finds what it accepted; services beside each other find what the others accept. Each writes a
 file of its own, which it holds locked. After a snapshot of the index a file becomes a shard beside those of the
 publication, so that training sets see what was pushed, from its time on. What follows the last line end was never
-answered, for a kill has cut it off or it is being written; it is ignored.
+answered, for a kill has cut it off or it is being written: it does not count, and the online store may have it.
 
 Shape legend: N Pins · B bytes of a stored vector
 """
@@ -30,7 +30,7 @@ from model.embedding.columns import as_binary
 from model.errors import VectorIndexError
 from model.files import lock_descriptor
 from serving.rows import VectorRows, joined, lost_rows, read_rows, write_rows
-from serving.service.lines import as_lines, damaged, read_lines
+from serving.service.lines import as_lines, damaged, pending, pending_ids, read_lines
 
 Lose = Callable[[str], None]
 
@@ -48,15 +48,16 @@ class Journal:
         folder.mkdir(parents=True, exist_ok=True)
         self.forgotten = Forgotten()  # no Pin of these becomes a row of a shard
         self._whole: set[str] = set()  # shards with erased rows that were read anew
+        self._settled: set[str] = set()  # names of files that have no pending lines, or none any more
         self._known: dict[str, int] = {}  # rows that this process has written or read, by the name of the file
         self._begin()
 
     @contextmanager
     def entry(self, ids: Sequence[str], packed_NB: np.ndarray, times_N: np.ndarray) -> Iterator[Callable[[], None]]:
-        """Makes room for lines, and yields what writes them; if the block fails, nothing of them is left.
+        """Writes pending lines, and yields what makes them count; if the block fails, nothing of them is left.
 
-        Once they are written the operating system has them: they survive a kill of this process, but not of the
-        machine. A full disk is noticed before the block begins, because the room is filled with zeros.
+        Once they count the operating system has them: they survive a kill of this process, but not of the machine. A
+        full disk is noticed before the block begins. A kill within the block leaves them pending: see settle().
 
         Raises:
             OSError: there is no room.
@@ -64,7 +65,7 @@ class Journal:
         lines = as_lines(ids, packed_NB, times_N)
         start, file = self._end, self.opened.fileno()
         try:
-            _write(file, bytes(len(lines)), start)
+            _write(file, pending(lines), start)
             yield lambda: _write(file, lines, start)
         except BaseException:
             os.ftruncate(file, start)
@@ -86,15 +87,29 @@ class Journal:
         return joined([self._none, *(self._unread(name) for name in sorted(self._names()) if name != self._name)])
 
     def turn(self) -> list[Path]:
-        """Begins a new file; returns those that nobody writes to any more."""
+        """Begins a new file; returns those that nobody writes to any more and that are settled."""
         before = self.opened
+        self._settled.add(self._name)
         self._begin()
         before.close()
-        return self.closed()
+        return self.settled()
 
     def closed(self) -> list[Path]:
         """The files that nobody writes to any more."""
         return [file for file in self.folder.glob("*.jsonl") if not is_locked(file)]
+
+    def settled(self) -> list[Path]:
+        """The closed files that can become shards."""
+        return [file for file in self.closed() if file.stem in self._settled]
+
+    def settle(self, take_back: Callable[[list[str]], bool]) -> None:
+        """Takes back what killed processes left pending; where `take_back` returns False, the next call tries again."""
+        for file in self.closed():
+            if file.stem not in self._settled:
+                with suppress(FileNotFoundError):  # another service has made it a shard
+                    ids = pending_ids(file, self.affine)
+                    if not ids or take_back(ids):
+                        self._settled.add(file.stem)
 
     def become_shard(self, file: Path) -> None:
         """Moves a closed file's Pins into a shard; repeated after a kill, it loses and doubles nothing.
@@ -124,8 +139,10 @@ class Journal:
 
     def _begin(self) -> None:
         name = f"{time.time_ns()}-{uuid.uuid4().hex[:8]}"
-        opened = (self.folder / f"{name}.jsonl").open("xb", buffering=0)
+        beginning = self.folder / f"{name}.new"
+        opened = beginning.open("xb", buffering=0)
         lock_descriptor(opened.fileno())
+        beginning.rename(self.folder / f"{name}.jsonl")  # nobody sees it before it is locked, and takes it for closed
         self._name, self.opened, self._end = name, opened, 0  # at once: where there is no room, the old one goes on
         self._known[name] = 0
 

@@ -2,6 +2,9 @@
 
     {"pin_id": "p1", "time": 1763740800000000, "vector": "<base64>", "sum": "<16 hexadecimal digits>"}
 
+While the online store does not have the Pins yet, their lines end in a carriage return, which JSON never holds. They
+count once these are line feeds.
+
 A line whose bytes have changed on the disk is found by its checksum and told with its place in the file.
 
 Shape legend: N Pins · B bytes of a stored vector
@@ -11,12 +14,16 @@ import base64
 import hashlib
 import json
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 
 from model.embedding.affine import Affine
 from serving.rows import VectorRows, as_ids
+
+PENDING = b"\r"
+UNREADABLE = (ValueError, KeyError, TypeError, AttributeError, RecursionError)
 
 
 def damaged(file: Path, where: str) -> str:
@@ -33,6 +40,24 @@ def as_lines(ids: Sequence[str], packed_NB: np.ndarray, times_N: np.ndarray) -> 
     return b"".join(json.dumps(line | {"sum": _sum(line)}).encode() + b"\n" for line in lines)
 
 
+def pending(lines: bytes) -> bytes:
+    """The lines as they stand in the journal before they count; as long."""
+    return lines.replace(b"\n", PENDING)
+
+
+def pending_ids(file: Path, affine: Affine) -> list[str]:
+    """The ids of the last lines of a file, if a kill came before they counted.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+    """
+    ids = list[str]()
+    for line in file.read_bytes().rpartition(b"\n")[2].split(PENDING)[:-1]:
+        with suppress(*UNREADABLE):  # a kill while they were written: the online store knows nothing of them
+            ids.append(_parsed(line, affine)[0])
+    return ids
+
+
 def read_lines(file: Path, affine: Affine, lose: Callable[[str], None]) -> VectorRows:
     """The rows of complete lines, without those that `lose` was told of.
 
@@ -43,7 +68,7 @@ def read_lines(file: Path, affine: Affine, lose: Callable[[str], None]) -> Vecto
     for line in file.read_bytes().split(b"\n")[:-1]:
         try:
             pin_id, time, vector = _parsed(line, affine)
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        except UNREADABLE:
             lose(damaged(file, f"at byte {offset:,}, in the line of one Pin"))
         else:
             ids.append(pin_id)
@@ -55,8 +80,7 @@ def read_lines(file: Path, affine: Affine, lose: Callable[[str], None]) -> Vecto
 
 
 def _parsed(line: bytes, affine: Affine) -> tuple[str, int, bytes]:
-    """Raises ValueError, KeyError, TypeError, AttributeError or RecursionError for a line that is not as it was
-    written."""
+    """Raises one of UNREADABLE for a line that is not as it was written."""
     told = json.loads(line)
     if told.pop("sum") != _sum(told):
         raise ValueError("the checksum does not fit")

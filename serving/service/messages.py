@@ -6,10 +6,10 @@ from typing import Annotated
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 from pydantic_core import PydanticCustomError
 
+from model.data.ids import CONTROL
 from model.data.images.formats import FORMATS
 
-# An id is part of a path: without line breaks and other control characters, and no step up or down a folder.
-READABLE = r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]+$"
+READABLE = f"^[^{CONTROL}]+$"
 ANNOTATIONS = 1_000  # of a Pin, at most
 UTILITY = 1e12  # beyond it and below its negative, sums lose the digits that matter
 
@@ -28,6 +28,14 @@ def _is_text(value: object) -> object:
     if not isinstance(value, str | datetime):
         raise PydanticCustomError("time", "A time is text, as 2026-11-21T12:00:00Z")
     return value
+
+
+def _is_whole(value: object) -> object:
+    """JSON knows one kind of number: 10.0 is the integer 10; false and "10" are none."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+Whole = BeforeValidator(_is_whole)
 
 
 class Message(BaseModel):
@@ -69,7 +77,7 @@ class SearchIn(Message):
     text: str | None = None
     image: str | None = Field(None, description="Base64.")
     image_weight: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False, strict=True)] = 0.5
-    k: Annotated[int, Field(ge=1, strict=True)] = 30
+    k: Annotated[int, Field(ge=1, strict=True), Whole] = 30
 
 
 class Found(Message):
@@ -93,9 +101,9 @@ class RerankIn(Message):
     """Sliding Spectrum Decomposition over the Pins' vectors; model/diversification/config.py explains the settings."""
 
     candidates: Annotated[list[Candidate], Field(min_length=1)]
-    slots: Annotated[int | None, Field(ge=1, strict=True, description="[all candidates]")] = None
+    slots: Annotated[int, Field(ge=1, strict=True), Whole] | None = Field(None, description="[all candidates]")
     beta: Annotated[float, Field(ge=0, le=1e6, allow_inf_nan=False, strict=True)] = 1.0
-    window: Annotated[int, Field(ge=1, le=100, strict=True)] = 10
+    window: Annotated[int, Field(ge=1, le=100, strict=True), Whole] = 10
 
 
 class RerankOut(Message):
@@ -114,6 +122,15 @@ class SpaceOut(Message):
 class SpacesOut(Message):
     newest: str
     spaces: list[SpaceOut]
+
+
+class Health(Message):
+    live: bool
+
+
+class Readiness(Message):
+    ready: bool
+    waits_for: str = Field("", description="Why it is not; may be left out.")
 
 
 class Problem(Message):

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from model.embedding.affine import Affine
-from model.errors import StoreError
+from model.errors import ServerAway, StoreError
 from serving.features import Features
-from serving.online import answering, erase
+from serving.online import answering, erase, limit_waiting
 from serving.online.feast_bytes import entity_keys
 from serving.rows import VectorRows
 from serving.space import PIN_EMBEDDING
@@ -36,9 +36,9 @@ class OnlineStore(Protocol):
         """
         ...
 
-    def take_back(self, ids: Sequence[str], before: VectorRows, affine: Affine) -> None:
-        """After a push that failed or must not count: the store holds of these ids what it held before, as far as it
-        still answers."""
+    def take_back(self, ids: Sequence[str], before: VectorRows, affine: Affine) -> bool:
+        """After a push that failed or must not count: the store holds of these ids what it held before. False where it
+        does not answer, so that this has to be done again."""
         ...
 
 
@@ -51,6 +51,7 @@ class Feast:
 
     def __init__(self, feast_home: Path, space: str) -> None:
         self.store = Features.of(feast_home / "feature_store.yaml").store
+        limit_waiting(self.store)
         self.source = f"{PIN_EMBEDDING}{space}_push"
         self._known: tuple[float, FeatureView] | None = None
 
@@ -60,14 +61,17 @@ class Feast:
                 self.store.config, self._view(), _rows(ids, packed_NB, times_N), None
             )
 
-    def take_back(self, ids: Sequence[str], before: VectorRows, affine: Affine) -> None:
+    def take_back(self, ids: Sequence[str], before: VectorRows, affine: Affine) -> bool:
         try:
             with answering(self.store):
                 erase(self.store, [self._view().name], entity_keys("pin_id", list(ids)))
             if len(before):
                 self.push(before.ids.to_pylist(), affine.pack(before.codes_NE), before.times_N)
-        except StoreError as error:
+        except ServerAway:
+            return False
+        except StoreError as error:  # the space was retired, or the store removes no single rows
             logging.getLogger("ray.serve").warning("%d Pins were refused and cannot be taken back: %s", len(ids), error)
+        return True
 
     def _view(self) -> "FeatureView":
         if self._known is None or time.monotonic() - self._known[0] > KNOWN_S:

@@ -139,7 +139,8 @@ def _form(body: bytes, content_type: str, config: ServiceConfig) -> dict[str, An
                 value = base64.b64encode(content).decode() if name == "image" else content.decode()
             except UnicodeDecodeError:
                 raise BadForm(f"{name[:40]} is not UTF-8.") from None
-            fields[name] = [*_as_list(fields[name]), value] if name in fields else value
+            if value or name == "pin_id":  # a browser sends the fields that were left empty, too
+                fields[name] = [*_as_list(fields[name]), value] if name in fields else value
     except BadForm as error:
         raise RequestRefused(422, str(error)) from None
     return fields

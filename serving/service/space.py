@@ -1,10 +1,10 @@
 """One embedding space of the service: stores batches of new Pins and searches them.
 
-    encoder -> quantize -> index: which are newer? -> room in the journal -> online store -> journal -> index -> answer
+    encoder -> quantize -> index: which are newer? -> journal, pending -> online store -> journal -> index -> answer
 
 Once a request is answered, its Pins are in the online store and in the index, even if the service is killed afterwards.
 What is refused is nowhere: whichever of these fails, those before it are taken back. What a kill interrupts was neither
-answered nor refused; the online store may have it.
+answered nor refused: it is in the journal and so in all, or else the next service takes it out of the online store.
 
 Shape legend: N Pins · S image side · E vector dimension · Q queries
 """
@@ -67,6 +67,7 @@ class PinSpace:
         self.journal = Journal(files.state / "journal", _rows_folder(files), index.affine, lost)
         self.tombstones = Tombstones(forgotten_file(files.feast_home))
         self._writing, self._saving = Lock(), Lock()
+        self._owed: set[str] = set()  # refused Pins that the online store may have, for it went away
         self.follow()
         lost.strict = False  # what is damaged later must not keep this service from all that is whole
 
@@ -103,7 +104,7 @@ class PinSpace:
 
     def follow(self) -> None:
         """Takes into the index what other services on the folder have accepted, and what one that has ended had
-        accepted."""
+        accepted; and out of the online store what was refused or interrupted."""
         self.forget()
         with self._writing:
             news = _without(self.journal.news(), self.tombstones.now)
@@ -112,6 +113,13 @@ class PinSpace:
                 differ_N = (vectors_NE != self.affine.vectors(news.codes_NE)).any(axis=1)
                 new = news.take(np.flatnonzero(missing_N | differ_N))
                 self.index.upsert(new.ids.to_pylist(), new.codes_NE, _as_datetimes(new.times_N))
+            self.journal.settle(self._take_back)
+            if self._owed and self._take_back(list(self._owed)):
+                self._owed.clear()
+
+    def _take_back(self, ids: list[str]) -> bool:
+        """The online store then holds of these what the index holds; False where it does not answer."""
+        return self.online.take_back(ids, self.index.stored(ids), self.affine)
 
     def forget(self) -> None:
         """Takes the Pins out that have a new tombstone: of the index in memory and on disk, and of the journal."""
@@ -125,7 +133,7 @@ class PinSpace:
     def save(self, changed: bool = False) -> None:
         """A snapshot of the index, if it has changed; the journal up to there becomes shards."""
         with self._saving, file_lock(self.files.state / "saving.lock", wait=changed) as is_alone:
-            if is_alone and (changed or self.index.unsaved or self.journal.closed()):
+            if is_alone and (changed or self.index.unsaved or self.journal.settled()):
                 with self._writing:
                     closed = self.journal.turn()
                 self.index.save(self.files.state / "index")
@@ -173,7 +181,8 @@ class PinSpace:
                     with self.metrics.stage(self.name, "index"):
                         self.index.upsert(ids, codes_NE, _as_datetimes(times_N))
                 except BaseException:
-                    self.online.take_back(ids, before, self.affine)
+                    if not self.online.take_back(ids, before, self.affine):
+                        self._owed.update(ids)
                     raise
         except OSError as error:
             raise StoreError(

@@ -103,6 +103,11 @@ class TextBackbone(Backbone):
         return int(self.settings.hidden_size)
 
     @property
+    def vocabulary(self) -> int:
+        """Tokens that its weights know."""
+        return int(self.settings.vocab_size)
+
+    @property
     def context(self) -> int:
         """Tokens of the longest text that it has positions for."""
         return int(self.settings.max_position_embeddings) - self.first_position

@@ -1,6 +1,5 @@
 """A tower of a checkpoint with its weights, or of a model folder without them: fp32, safetensors, heads left out."""
 
-import json
 from pathlib import Path
 from typing import Any, Literal, overload
 
@@ -11,8 +10,9 @@ from model.errors import ModelError
 from model.files import replaced, write_json
 from model.network.towers import efficientnet_lite
 from model.network.towers.backbone import Backbone, TextBackbone, VisionBackbone
+from model.network.towers.description import read_description
 from model.network.towers.pixels import image_statistics
-from model.network.towers.sources import TowerKind, explained, first_line, resolve
+from model.network.towers.sources import TowerKind, explained, first_line, resolve, unreadable
 from model.network.towers.text_families import TEXT_FAMILIES
 from model.network.towers.vision_families import VISION_FAMILIES
 from model.network.towers.words import pooling_of
@@ -101,13 +101,13 @@ def _load(kind: TowerKind, name: str) -> Backbone:
 
 def _build(kind: TowerKind, folder: Path) -> Backbone:
     try:
-        found = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        found = read_description(folder / "config.json")
         if found["model_type"] in LITE[kind]:
             tower: Backbone = efficientnet_lite.build(found)
         else:
             tower_class, adapter, options = _family(kind, str(folder), found["model_type"])
             tower = adapter(tower_class(tower_class.config_class.from_pretrained(folder), **options))
-    except (OSError, ValueError, AttributeError, KeyError, TypeError) as error:
+    except unreadable() as error:
         raise ModelError(f"{folder} is no configuration of a tower ({first_line(error)}); copy it again.") from None
     return _described(kind, tower, str(folder), str(folder))
 

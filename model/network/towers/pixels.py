@@ -1,5 +1,6 @@
 """The checkpoint's image processor: what its tower wants of pixels."""
 
+import math
 from typing import Any
 
 from model.errors import ModelError
@@ -19,13 +20,19 @@ def image_statistics(source: str, name: str, tower: VisionBackbone) -> dict[str,
 
     with explained("vision", name):
         found, _ = ImageProcessingMixin.get_image_processor_dict(source)
-    if any(not isinstance(found.get(key), list) or len(found[key]) != 3 for key in NAMES):
+        mean, std = [found.get(key) for key in NAMES]
+    if not (_are_three(mean) and _are_three(std) and min(std) > 0):
         raise ModelError(
-            f"vision.pretrained {name!r} does not say image_mean and image_std, three numbers each; "
+            f"vision.pretrained {name!r} does not say image_mean and image_std, three numbers each (std above 0); "
             "put the checkpoint's preprocessor_config.json beside its weights."
         )
     _check_size(name, _side(found), tower)
     return {key: [float(value) for value in found[key]] for key in NAMES}
+
+
+def _are_three(said: Any) -> bool:
+    numbers = isinstance(said, list) and all(isinstance(one, int | float) and math.isfinite(one) for one in said)
+    return numbers and len(said) == 3
 
 
 def _side(found: dict[str, Any]) -> int | None:

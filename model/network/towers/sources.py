@@ -66,12 +66,20 @@ def explained(kind: TowerKind, name: str) -> Iterator[None]:
     logging.disable_progress_bar()
     try:
         yield
-    except (OSError, ValueError, RuntimeError, KeyError, TypeError, SafetensorError) as error:
+    except unreadable() as error:
         raise ModelError(_sentence(kind, name, error)) from None
     finally:
         logging.set_verbosity(verbosity)
         if bar:
             logging.enable_progress_bar()
+
+
+def unreadable() -> tuple[type[Exception], ...]:
+    """What transformers and the hub raise for files that are missing or make no sense."""
+    from huggingface_hub.errors import StrictDataclassError
+
+    nonsense = ValueError, KeyError, IndexError, TypeError, AttributeError, ArithmeticError, RuntimeError
+    return *nonsense, OSError, SafetensorError, StrictDataclassError
 
 
 def _sentence(kind: TowerKind, name: str, error: BaseException) -> str:

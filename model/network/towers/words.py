@@ -1,6 +1,5 @@
 """The checkpoint's tokenizer, and how its sentence vector is pooled."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +8,7 @@ from tokenizers import Tokenizer, normalizers
 from model.config import TextConfig
 from model.errors import ModelError
 from model.network.towers.backbone import Pooling, TextBackbone
+from model.network.towers.description import read_description
 from model.network.towers.sources import explained, resolve
 
 VLM = ("siglip", "clip")  # how the model_type begins of text towers that pool the last token
@@ -61,7 +61,7 @@ def pooling_of(source: str, name: str, tower: TextBackbone) -> Pooling:
 
     with explained("text", name):
         file = cached_file(source, "1_Pooling/config.json", _raise_exceptions_for_missing_entries=False)
-        said = json.loads(Path(file).read_text(encoding="utf-8")) if file else {}
+        said = read_description(Path(file)) if file else {}
     if not said:
         return "lasttoken" if tower.architecture()["model_type"].startswith(VLM) else "mean"
     modes = _modes(said)

@@ -78,7 +78,7 @@ def test_without_a_champion_the_newest_publication_serves_and_with_one_only_sync
     assert story(home) == [
         ("served", first, None, "publish"),
         ("served", second, first, "publish"),
-        ("rolled back", first, second, "sync"),
+        ("promoted", first, second, "sync"),  # it was published before, and never the champion
         ("promoted", third, first, "sync"),
     ]
     assert tags(home, third)["pinclip.promoted_at"] == tags(home, first)["pinclip.demoted_at"]
@@ -199,7 +199,9 @@ def test_a_rollback_that_was_killed_after_the_switch_goes_no_further_the_next_ti
         killed.setattr("components.spaces.serving_history.append_event", interrupt)
         rollback(home.settings)
     assert (champion(home), serving(home)) == (second, second)
-    assert rollback(home.settings).space == champion(home) == serving(home) == second
+    event = rollback(home.settings)
+    assert (event.event, event.by) == ("rolled back", "rollback")
+    assert event.space == champion(home) == serving(home) == second
     assert rollback(home.settings).space == first
     assert third not in serving_history.served(serving_history.read_events(home.settings))
 
@@ -217,6 +219,20 @@ def test_rollback_after_a_kill_between_switch_and_event_goes_to_what_served_befo
     rollback(home.settings)
     assert serving(home) == champion(home) == first
     assert [one[:3] for one in story(home)][-2:] == [("promoted", second, first), ("rolled back", first, second)]
+
+
+def test_history_says_who_moved_it_even_after_a_kill(home, monkeypatch):
+    first, second = spaces(home, 2)
+    for space in (first, second):
+        set_champion(home, space)
+        sync(CONFIG, home.settings)
+    with monkeypatch.context() as killed, pytest.raises(KeyboardInterrupt):
+        killed.setattr("components.spaces.serving_history.append_event", interrupt)
+        promote(int(first[1:]), "the older one is better", CONFIG, home.settings)
+    set_champion(home, second)
+    sync(CONFIG, home.settings)  # writes down what was lost, then brings back the one before
+    assert story(home)[-2:] == [("promoted", first, second, "promote"), ("rolled back", second, first, "sync")]
+    assert serving_history.read_events(home.settings)[-2].reason == "the older one is better"
 
 
 def interrupt(*_):

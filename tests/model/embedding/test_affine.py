@@ -68,3 +68,19 @@ def test_vectors_have_length_one_and_zeros_stay():
 def test_read_from_its_file(tmp_path):
     (tmp_path / "quantization.json").write_text(json.dumps({"scale": 0.5, "zero_point": 1, "bits": 4, "dim": 6}))
     assert read_affine(tmp_path) == Affine(scale=0.5, zero_point=1, bits=4, dim=6)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *(("scale", wrong) for wrong in (0, -1, "nan", "inf", float("nan"))),
+        *(("zero_point", wrong) for wrong in (10**9, float("inf"))),
+        *(("bits", wrong) for wrong in (0, 3, 64)),
+        *(("dim", wrong) for wrong in (0, -8, 10**12)),
+    ],
+)
+def test_numbers_that_make_no_code_are_refused(name, value):
+    fields = {"scale": 0.01, "zero_point": 3, "bits": 8, "dim": 4}
+    assert Affine.of(fields) == Affine.of({key: str(one) for key, one in fields.items()}) == Affine(0.01, 3, 8, 4)
+    with pytest.raises(ValueError, match="no code has"):
+        Affine.of(fields | {name: value})

@@ -11,6 +11,8 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
+from pipelines.cli.forget import read_ids
+
 PINCLIP = Path(sys.executable).with_name("pinclip")
 # What would make `pinclip --help` slow.
 HEAVY = ("torch", "numpy", "pyarrow", "kfp", "mlflow", "ray", "feast", "great_expectations", "pandas", "pydantic")
@@ -63,6 +65,7 @@ def test_help_names_every_command(tmp_path):
         (["generate", "--pins", "1", "--out", "catalogue"], "Cannot generate a catalogue with pins 1"),
         (["forget"], "No Pin is named; give ids, --file with one a line, or --withdrawn."),
         (["forget", "p1", " "], "An id is empty; take it out."),
+        (["forget", "p1\np2"], r"The id 'p1\np2' holds a line break or another control character"),
         (["forget", "--file", "nowhere.txt"], "nowhere.txt: No such file or directory"),
         (["generate", "--out", "."], "is no catalogue; choose another --out"),
         (["compile", "--out", "."], "is a folder; name the YAML file to write"),
@@ -82,6 +85,11 @@ def test_a_mistake_is_one_sentence_and_exit_code_2(tmp_path, arguments, says):
     assert done.stderr.count("\n") == 1
     assert says in done.stderr
     assert sorted(path.name for path in tmp_path.iterdir()) == ["file"]
+
+
+def test_a_file_of_ids_has_one_a_line(tmp_path):
+    (tmp_path / "ids.txt").write_bytes("\ufeffp1\r\n\n p2 \na\u2028b\x0bc\n".encode())
+    assert read_ids(tmp_path / "ids.txt") == ["p1", "p2", "a\u2028b\x0bc"]
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,10 @@
 """The exported encoder says what PyTorch says, whatever a batch is made of."""
 
 import json
+import logging
 import random
+import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -50,6 +53,27 @@ def test_pin_vectors_are_those_of_pytorch(both, seed, pins):
     assert found.dtype == np.float32
     assert (expected * found).sum(1).min() > 1 - 1e-3
     np.testing.assert_allclose(np.linalg.norm(found, axis=1), 1, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["pins.onnx", "queries.onnx"])
+def test_a_damaged_graph_is_told_by_its_name_and_exported_again(onnx_model, tmp_path, monkeypatch, caplog, name):
+    folder, whole = onnx_model
+    graphs = Path(shutil.copytree(whole, tmp_path / "graphs"))
+    data = bytearray((graphs / name).read_bytes())
+    data[len(data) // 2 : len(data) // 2 + 64] = bytes(64)
+    (graphs / name).write_bytes(data)
+    copied = []  # in place of the exporter, which takes its time
+
+    def copy(graph, example, file):
+        copied.append(shutil.copy(whole / file.name, file))
+
+    monkeypatch.setattr("serving.encoder.export.export_graph", copy)
+    with caplog.at_level(logging.WARNING):
+        exported(folder, graphs)
+    assert f"{graphs / name} is damaged and is exported again" in caplog.text
+    assert (graphs / name).read_bytes() == (whole / name).read_bytes()
+    exported(folder, graphs)
+    assert len(copied) == 2  # once, both
 
 
 def test_query_vectors_are_those_of_pytorch(both):

@@ -26,3 +26,19 @@ def service(published, tmp_path_factory) -> Iterator[Process]:
     process = Process(*published, tmp_path_factory.mktemp("service") / "log", **LIMITS)
     yield process
     assert process.stop() == 0, process.log.read_text()[-4000:]
+
+
+@pytest.fixture(params=["sqlite", "redis"])
+def home(request, features_home, tmp_path, monkeypatch):
+    address = request.getfixturevalue("redis").address if request.param == "redis" else ""
+    monkeypatch.setenv("PINCLIP_REDIS", address)
+    home = features_home.beside(tmp_path, address)
+    home.prepared = served_pins.catalogue(tmp_path / "drawn")
+    return home
+
+
+@pytest.fixture
+def files(home, onnx_model):
+    files = served_pins.publish(home, onnx_model[0], "quantized-of-the-test")
+    shutil.copytree(onnx_model[1], files.state / "encoder")
+    return files

@@ -1,5 +1,7 @@
 """What was accepted outlives the process, reaches the others, and becomes a shard once."""
 
+import contextlib
+import os
 from datetime import UTC, datetime
 
 import numpy as np
@@ -12,6 +14,7 @@ from model.data.forgotten import Forgotten
 from model.embedding.affine import Affine
 from model.errors import VectorIndexError
 from serving.service.journal import Journal
+from serving.service.lines import as_lines, pending
 
 AFFINE = Affine(scale=1 / 127, zero_point=0, bits=8, dim=4)
 TIME = int(datetime(2026, 11, 21, 12, tzinfo=UTC).timestamp() * 1_000_000)
@@ -66,7 +69,9 @@ def test_who_is_alive_keeps_its_file(journal_of):
     assert len(one.turn()) == 1  # its own
     two.opened.close()  # as its end would
     one.append(*rows("b"))
-    assert len(one.turn()) == 3  # its two, and that of the other
+    assert len(one.turn()) == 2  # its own: of the other's nobody has looked whether it was interrupted
+    one.settle(lambda ids: True)
+    assert len(one.settled()) == 3
 
 
 def test_a_closed_file_becomes_a_shard(journal_of, tmp_path):
@@ -163,6 +168,53 @@ def test_while_it_is_not_written_others_see_nothing_of_it(journal_of):
         assert other.news().ids.to_pylist() == []
         write()
     assert other.news().ids.to_pylist() == ["a", "b"]
+
+
+def killed_within(journal: Journal, names: str) -> None:
+    """Leaves the entry as a kill would, and lets the file's lock go."""
+    with contextlib.suppress(KeyboardInterrupt), pytest.MonkeyPatch.context() as kill:
+        kill.setattr(os, "ftruncate", lambda *_: None)
+        with journal.entry(*rows(*names)):
+            raise KeyboardInterrupt
+    journal.opened.close()
+
+
+def test_what_a_kill_has_interrupted_is_told_until_it_is_taken_back(journal_of):
+    one, other, asked = journal_of(), journal_of(), []
+    one.append(*rows("a"))
+    killed_within(one, "bc")
+    assert other.news().ids.to_pylist() == ["a"]
+    for answers in (False, True, True):
+        other.settle(lambda ids, answers=answers: (asked.append(ids), answers)[1])
+    assert asked == [["b", "c"], ["b", "c"]]
+    [file] = other.settled()
+    other.become_shard(file)
+    assert pq.read_table(other.shards)["pin_id"].to_pylist() == ["a"]
+
+
+def test_until_it_is_taken_back_the_file_stays(journal_of):
+    one, other = journal_of(), journal_of()
+    killed_within(one, "a")
+    other.settle(lambda ids: False)
+    assert len(other.turn()) == 1  # its own
+    assert len(other.closed()) == 2
+
+
+@settings(deadline=None, max_examples=40)
+@given(cut=st.integers(0, 400), counts=st.integers(0, 3))
+def test_wherever_a_kill_cuts_every_pin_counts_or_is_pending_or_was_not_sent(tmp_path_factory, cut, counts):
+    """counts: lines that already count when the kill comes."""
+    folder = tmp_path_factory.mktemp("journal")
+    lines = as_lines(*rows("a", "b", "c"))
+    split = [line + b"\n" for line in lines.split(b"\n")[:-1]]
+    data = b"".join(split[:counts]) + pending(b"".join(split[counts:]))
+    file = folder / "1-killed.jsonl"
+    file.write_bytes(data if counts else data[:cut])
+    journal, told = Journal(folder, folder, AFFINE), []
+    known = journal.news().ids.to_pylist()
+    journal.settle(lambda ids: (told.extend(ids), True)[1])
+    assert known == ["a", "b", "c"][:counts]
+    assert told == ["a", "b", "c"][counts : 3 if counts else data[:cut].count(b"\r")]
 
 
 def test_a_damaged_journal_becomes_a_shard_without_that_line_and_is_kept(journal_of):

@@ -64,6 +64,14 @@ def test_empty_values_say_nothing(empty):
         read(annotations=empty)
 
 
+def test_fields_of_a_form_that_were_left_empty_say_nothing():
+    empty = [(name, b"") for name in ("caption", "annotations", "image", "time")]
+    pin = form(("pin_id", b"p"), ("title", b"teal"), *empty)
+    assert (pin.texts, pin.pixels_SS3) == ({"title": "teal"}, None)
+    with pytest.raises(RequestRefused, match="pin_id"):
+        form(("pin_id", b""), ("title", b"teal"))
+
+
 @pytest.mark.parametrize(
     ("fields", "says"),
     [

@@ -1,17 +1,21 @@
 """The service as a client meets it, on a real Ray Serve: what it answers, and what it refuses."""
 
 import base64
+import contextlib
 import io
 import json
+import socket
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
+import psutil
 import pytest
 import requests
 from PIL import Image
 from served_pins import IDS, Embedder, drawn
 
 from serving.features import Features
+from serving.service.config import ServiceConfig
 
 pytestmark = pytest.mark.timeout(900)
 
@@ -202,9 +206,44 @@ def test_health_metrics_and_openapi(service):
     assert {"429", "413", "401"} <= pins["responses"].keys()
 
 
+def test_everything_that_listens_does_so_on_this_machine_alone(service):
+    """The service, and all that Ray starts for it."""
+    first = psutil.Process(service.process.pid)
+    listening = [
+        (process.name(), line.laddr.ip, line.laddr.port)
+        for process in (first, *first.children(recursive=True))
+        for line in process.net_connections(kind="inet")
+        if line.status == psutil.CONN_LISTEN
+    ]
+    assert {name.partition(":")[0] for name, _, _ in listening} >= {"gcs_server", "raylet", "ray"}
+    assert service.address.rpartition(":")[2] in {str(port) for _, _, port in listening}
+    assert [one for one in listening if one[1].removeprefix("::ffff:") not in ("127.0.0.1", "::1")] == []
+
+
 def test_images_come_from_the_catalogue(service):
     answer = service.get(f"/v1/pins/{IDS[40]}/image")
     assert (answer.content, answer.headers["content-type"]) == (drawn(40), "image/png")
+
+
+def test_callers_behind_a_trusted_proxy_are_counted_one_by_one(service):
+    """uvicorn trusts 127.0.0.1, or those that FORWARDED_ALLOW_IPS names."""
+    address = service.address.removeprefix("http://")
+    host, _, port = address.partition(":")
+    head = f"POST /v1/search HTTP/1.1\r\nHost: {address}\r\nX-Forwarded-For: 1.2.3.4\r\n"
+    head += "Content-Type: application/json\r\nContent-Length: 9\r\n\r\n"  # and no body follows
+
+    def asked(caller: str) -> tuple[int, str]:
+        headers = {"X-Forwarded-For": caller}
+        answer = requests.post(f"{service.address}/v1/search", json={"text": "teal"}, headers=headers, timeout=60)
+        return answer.status_code, answer.json().get("error", "")
+
+    with contextlib.ExitStack() as lines:
+        for _ in range(ServiceConfig.per_caller):
+            line = lines.enter_context(socket.create_connection((host, int(port))))
+            line.sendall(head.encode())
+        tries = [asked("1.2.3.4") for _ in range(20)]  # the first may come before those lines were read
+        assert (429, "48 requests of yours are at work; ask again in a second.") in tries
+        assert asked("1.2.3.5")[0] == asked("1.2.3.4, 1.2.3.5")[0] == 200
 
 
 def test_too_many_at_once_are_told_so_and_nobody_else_suffers(service):

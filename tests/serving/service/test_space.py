@@ -3,55 +3,21 @@
 import dataclasses
 import os
 import shutil
-import sqlite3
-from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import served_pins
+from accepted_pins import NOW, online, opened, pin, raised, refusing
 from served_pins import IDS, TITLES, drawn
 
 from components.settings import Settings
 from components.tombstones import bury
 from model.data.images.decoding import to_pixels
-from model.errors import ModelError, StoreError
-from serving.features import Features
-from serving.service.metrics import ServiceMetrics
+from model.errors import ModelError, ServerAway, StoreError
 from serving.service.served_spaces import each_alone
 from serving.service.space import NewPin, PinSpace
 from serving.space import SpaceManifest
-
-NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
-
-
-@pytest.fixture(params=["sqlite", "redis"])
-def home(request, features_home, tmp_path, monkeypatch):
-    address = request.getfixturevalue("redis").address if request.param == "redis" else ""
-    monkeypatch.setenv("PINCLIP_REDIS", address)
-    home = features_home.beside(tmp_path, address)
-    home.prepared = served_pins.catalogue(tmp_path / "drawn")
-    return home
-
-
-@pytest.fixture
-def files(home, onnx_model):
-    files = served_pins.publish(home, onnx_model[0], "quantized-of-the-test")
-    shutil.copytree(onnx_model[1], files.state / "encoder")
-    return files
-
-
-def opened(files) -> PinSpace:
-    return PinSpace.open(files, ServiceMetrics(), threads=1)
-
-
-def pin(name: str, seconds: int = 0, title: str = "a coral circle", picture: int | None = 0) -> NewPin:
-    pixels = None if picture is None else to_pixels(drawn(picture), 32)
-    return NewPin(name, pixels, {"title": title} if title else {}, NOW + timedelta(seconds=seconds))
-
-
-def online(files, ids):
-    return Features.of(files.feast_home / "feature_store.yaml").pin_vectors(ids, files.name)
 
 
 def test_accepted_is_readable_and_found(files):
@@ -118,6 +84,22 @@ def test_what_the_online_store_refused_can_be_sent_again(files, monkeypatch):
     assert not online(files, ["p"])[1][0]
 
 
+def test_an_online_store_that_is_away_is_told_soon(files, monkeypatch):
+    space = opened(files)
+    store, slept = space.online.store, []
+    if store.config.online_store.type != "redis":
+        return  # a file is never away
+    client = store.provider.online_store._get_client(store.config.online_store)
+    client.connection_pool.disconnect()
+    client.get_connection_kwargs()["port"] = 1
+    monkeypatch.setattr("redis.retry.sleep", slept.append)
+    with pytest.raises(ServerAway, match="The online store does not answer"):
+        space.accept([pin("p")])
+    assert sum(slept) < 1
+    waits = [client.get_connection_kwargs()[name] for name in ("socket_connect_timeout", "socket_timeout")]
+    assert max(waits) <= 5
+
+
 @pytest.mark.parametrize("fails", ["room", "push", "lines", "index"])
 def test_what_is_refused_is_nowhere_whatever_fails(files, monkeypatch, fails):
     space = opened(files)
@@ -159,13 +141,6 @@ def break_at(point: str, space: PinSpace, broken: pytest.MonkeyPatch) -> None:
         broken.setattr(space.index, "upsert", no_memory)
 
 
-def raised(refuse):
-    try:
-        refuse()
-    except Exception as error:
-        raise StoreError("gone after it was written") from error
-
-
 def test_one_pin_that_fails_fails_alone(files, monkeypatch):
     space = opened(files)
     encode = space.encoder.pins
@@ -179,18 +154,6 @@ def test_one_pin_that_fails_fails_alone(files, monkeypatch):
     answers = each_alone(space, [pin("a"), pin("b", title="bad"), pin("c")])
     assert [type(answer).__name__ for answer in answers] == ["Accepted", "ModelError", "Accepted"]
     assert space.index.vectors(["a", "b", "c"])[1].tolist() == [False, True, False]
-
-
-def refusing(store):
-    """A write that ends as the store's own client ends where nobody answers."""
-    from redis.exceptions import ConnectionError
-
-    error = {"redis": ConnectionError, "sqlite": sqlite3.OperationalError}[store.config.online_store.type]
-
-    def refuse(*_, **__):
-        raise error("gone")
-
-    return refuse
 
 
 def test_a_model_that_gives_nan_stores_nothing(files, monkeypatch):

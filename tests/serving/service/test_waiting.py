@@ -57,6 +57,19 @@ def test_a_bug_is_in_the_log_and_the_next_look_goes_on(waiting, caplog):
     assert client.get("/health/ready").json()["waits_for"] == SENTENCE
 
 
+def test_what_fails_in_a_route_is_one_sentence_counted_and_in_the_log(waiting, caplog, monkeypatch):
+    served, client = waiting
+    served.waits_for = ""
+    monkeypatch.setattr(served, "space", lambda name: 1 / 0)
+    with caplog.at_level(logging.ERROR, "ray.serve"):
+        answer = client.get("/v1/pins/p/related")
+    said = {"error": "The service has failed at this request; its log says why."}
+    assert (answer.status_code, answer.json()) == (500, said)
+    assert "A request failed: GET /v1/pins/p/related" in caplog.text
+    assert "ZeroDivisionError" in caplog.text
+    assert 'status="500"' in client.get("/metrics").text
+
+
 def test_it_is_ready_once_something_is_published(waiting, published):
     served, client = waiting
     files, catalogue = published

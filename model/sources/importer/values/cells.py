@@ -13,6 +13,8 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
+from model.data.ids import HOLDS_CONTROL, holds_control
+
 MISSING = frozenset(("", "nan", "NaN", "\\N", "<NA>"))
 MARKS = MISSING | {
     "NULL", "null", "Null", "None", "<null>", "<NULL>", "(null)", "NaT", "-nan", "-NaN", "N/A", "n/a", "#N/A"
@@ -69,8 +71,8 @@ def identifier(value: Any, marks: bool = False) -> str | None:
     if written is None:
         return None
     written = written.strip(INVISIBLE)
-    if "\0" in written:
-        raise BadValue("holds a NUL character")
+    if holds_control(written):
+        raise BadValue(HOLDS_CONTROL)
     whole = WRITTEN_FLOAT.fullmatch(written)
     if whole and int(whole[1]) >= EXACT:
         raise BadValue(TOO_LARGE)

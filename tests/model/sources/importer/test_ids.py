@@ -54,7 +54,9 @@ def test_marks_of_a_missing_value_make_no_board_group_or_query(data):
         (pa.array([1.0, 2.0**11], pa.float16()), "pin_id is a number too large for its floating-point column"),
         (["1", "9007199254740992.0"], "pin_id is a number too large for its floating-point column"),
         ([["1"], ["2", "3"]], "pin_id is a list"),
-        (["1", "a\0b"], "pin_id holds a NUL character"),
+        (["1", "a\0b"], "pin_id holds a line break or another control character"),
+        (["1", "a\nb"], "pin_id holds a line break"),
+        (["1", "a\u2028b"], "pin_id holds a line break"),
     ],
 )
 def test_ids_that_are_not_one_thing_are_refused(data, ids, reason):
