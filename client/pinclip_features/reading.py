@@ -21,6 +21,7 @@ from pinclip_features.keys import entity_key, field, header
 
 SPACES, SERVING = "pinclip:spaces", "pinclip:serving"
 AT_ONCE = 10_000  # Pins of one pipeline
+OPTIONS = ("db", "password", "ssl", "username")
 
 
 class VectorsError(Exception):
@@ -35,12 +36,23 @@ class PinVectors:
 
     @staticmethod
     def of(address: str, **options: Any) -> "PinVectors":
-        """Of `host:6379`, or of a URL as redis://user:password@host:6379/0; options are those of redis.Redis."""
-        url = address if "://" in address else f"redis://{address}"
+        """Of a URL as redis://user:password@host:6379/0, or of host:6379,password=…,ssl=true as PINCLIP_REDIS has it.
+
+        Options are those of redis.Redis.
+
+        Raises:
+            VectorsError: it is neither.
+        """
+        host, *given = [address] if "://" in address else (part.strip() for part in address.split(","))
+        named = dict(part.partition("=")[::2] for part in given)
+        if unknown := sorted(set(named) - set(OPTIONS)):
+            raise VectorsError(f"An address of Redis knows no option {unknown[0]}; it knows {', '.join(OPTIONS)}.")
+        scheme = "rediss" if named.pop("ssl", "").lower() == "true" else "redis"
         try:
-            return PinVectors(Redis.from_url(url, **options))
+            redis = Redis.from_url(host if "://" in host else f"{scheme}://{host}", **named, **options)
         except ValueError as error:
-            raise VectorsError(f"{address!r} is no address of a Redis ({error}); write host:6379.") from None
+            raise VectorsError(f"This is no address of a Redis ({error}); write host:6379 or redis://….") from None
+        return PinVectors(redis)
 
     def spaces(self) -> dict[str, dict[str, Any]]:
         """What is known of each published space, by its name."""

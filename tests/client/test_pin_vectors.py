@@ -87,7 +87,9 @@ def test_node_reads_the_same(redis, home, vectors):
     ("address", "space", "sentence"),
     [
         ("127.0.0.1:1", None, "Redis does not answer (.*); see that it runs"),
-        ("ftp://here", None, "'ftp://here' is no address of a Redis"),
+        ("ftp://here", None, r"This is no address of a Redis \(.*; write host:6379 or redis://"),
+        ("host:6379,pasword=x", None, "knows no option pasword; it knows db, password, ssl, username"),
+        ("host:many,password=x", None, "This is no address of a Redis"),
         (None, "v99", "The space v99 is retired or was never published; published are: v"),
     ],
 )
@@ -123,6 +125,14 @@ def test_a_retired_space_is_told_no_more(redis, features_home, tmp_path, monkeyp
     assert set(told.spaces()) == {first, second}
     retire(first, home.settings, even_rollback=True)
     assert (set(told.spaces()), told.serving()) == ({second}, second)
+
+
+def test_addresses_in_their_usual_forms():
+    written = "host:6380, password=pw=,db=2,ssl=True"
+    for address in (written, "rediss://:pw%3D@host:6380/2"):
+        told = PinVectors.of(address).redis.get_connection_kwargs()
+        assert (told["host"], told["port"], told["password"], int(told["db"])) == ("host", 6380, "pw=", 2)
+    assert PinVectors.of("localhost").redis.get_connection_kwargs()["host"] == "localhost"
 
 
 @given(st.text(), st.text(max_size=300))
