@@ -31,7 +31,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
 from feature_home import redis_server  # noqa: E402  from tests/
 from soak_faults import FAULTS, Soaked  # noqa: E402
-from soak_traffic import Traffic  # noqa: E402
+from soak_traffic import QUIET, Traffic  # noqa: E402
 
 from serving.features import Features  # noqa: E402
 from serving.service.metrics import ServiceMetrics  # noqa: E402
@@ -71,7 +71,7 @@ def soak(soaked: Soaked, traffic: Traffic, seconds: float) -> None:
             print(f"{(time.monotonic() - started) / 60:5.1f} min  {fault.__name__}", flush=True)
             fault(soaked)
             soaked.wait_until_ready()
-            traffic.during = "quiet"
+            traffic.during = QUIET
         _sleep_until(started + seconds)
     print("minute   replica MiB   all processes MiB")
     for at, replica, everything in soaked.memory[:: max(len(soaked.memory) // 20, 1)]:

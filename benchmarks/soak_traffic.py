@@ -18,6 +18,7 @@ WORDS = [f"{colour} {shape}" for colour in COLOURS for shape in SHAPES]
 MOST_PINS = 8  # of one push
 MIX = {"push": 30, "change": 10, "related": 25, "search": 20, "rerank": 10, "mistake": 5}
 TIMEOUT_S = 30.0
+QUIET = "quiet"  # no fault
 Answer = tuple[str, int, str]  # kind of request, status (0: none came), the sentence of a refusal
 MISTAKES: list[tuple[str, object]] = [
     ("/v1/pins", {"pins": [{"pin_id": "zero-time", "title": "teal", "time": "0001-01-01T00:00:00Z"}]}),
@@ -35,7 +36,7 @@ class Traffic:
 
     def __init__(self, soaked: Soaked, clients: int, rate: float, seed: int) -> None:
         self.soaked, self.clients, self.rate, self.seed = soaked, clients, rate, seed
-        self.during = "quiet"
+        self.during = QUIET
         self.acknowledged: dict[tuple[str, str], list[float]] = {}
         self.unsure: set[str] = set()  # sent once more without an answer: either vector is right
         self.refused: set[str] = set()  # new Pins whose request was answered with a refusal
@@ -80,8 +81,9 @@ class Traffic:
         kinds: dict[str, Callable[..., Answer]] = {name: getattr(self, f"_{name}") for name in MIX}
         while not self._ended.is_set():
             (kind,) = chance.choices(list(MIX), list(MIX.values()))
-            started, during = time.monotonic(), self.during
+            started, before = time.monotonic(), self.during
             name, status, says = kinds[kind](session, chance, own)
+            during = before if self.during == QUIET else self.during  # a fault that came meanwhile, or had come before
             with self._lock:
                 self.answers[name, status] += 1
                 if status == 200:
