@@ -6,8 +6,9 @@ Trains --profile and --against, each with PinCLIP's objectives and as its own CL
 tables: recall@10 of each, mean ± 95 % t-interval over seeds; and the difference from --against, query by query (the
 mean of the seeds), with the interval of a paired bootstrap over the groups that ask. --set changes --profile.
 
-Frozen towers are computed before the clock of the first training starts. A trial that has ended is kept in --out and
-never trained again; several commands may train different --arms into one folder.
+Frozen towers are computed before the clock of a training starts. A trial that has ended is kept in --out and never
+trained again, one that was killed goes on from its snapshot (its seconds are then of the rest alone); several commands
+may train different --arms into one folder.
 """
 
 import argparse
@@ -46,7 +47,6 @@ def trial(data: StudyData, out: Path, profile: str, arm: str, config: Config, se
         return json.loads(record.read_text(encoding="utf-8"))
     prepared, neighbours = data.prepared(config), data.neighbours(config)
     extracted, work = data.extracted(config, out / "store"), out / f"work-{name}"
-    shutil.rmtree(work, ignore_errors=True)
     wall, cores = time.monotonic(), time.process_time()
     fitted = fit(prepared, neighbours, work / "model", replace(config, seed=seed), lambda point: None, None, extracted)
     seconds = {"train_seconds": time.monotonic() - wall, "train_core_seconds": time.process_time() - cores}
