@@ -2,9 +2,10 @@
 
     OMP_NUM_THREADS=2 python benchmarks/profiles.py --catalogue catalogues/emoji --out /tmp/profiles/emoji
 
-Trains --profile and --against, each with PinCLIP's objectives and as its own CLIP arm, with each seed, and prints two
-tables: recall@10 of each, mean ± 95 % t-interval over seeds; and the difference from --against, query by query (the
-mean of the seeds), with the interval of a paired bootstrap over the groups that ask. --set changes --profile.
+Trains --profile and --against, each with PinCLIP's objectives and as its own CLIP arm, with each seed. Three tables:
+recall@10 of each, mean ± 95 % t-interval over seeds; the gain over the CLIP arm, paired by seed; and the difference
+from --against, query by query (the mean of the seeds), with the interval of a paired bootstrap over the groups that
+ask. --set changes --profile.
 
 Frozen towers are computed before the clock of a training starts. A trial that has ended is kept in --out and never
 trained again, one that was killed goes on from its snapshot (its seconds are then of the rest alone); several commands
@@ -24,7 +25,7 @@ import numpy as np
 import torch
 
 from components.studies.data import StudyData
-from components.studies.tables import TASKS, Groups, markdown, recall_table
+from components.studies.tables import TASKS, Groups, gains, markdown, recall_table
 from components.studies.trials import Record
 from model.config import Config, load
 from model.config.arms import CLIP, FULL, arms
@@ -61,6 +62,12 @@ def trial(data: StudyData, out: Path, profile: str, arm: str, config: Config, se
     write_json(record, facts)
     shutil.rmtree(work)
     return facts
+
+
+def gains_over_clip(groups: Groups) -> str:
+    """Markdown: the gain of every profile over its own CLIP arm."""
+    clip = {name: groups[name + LABELS[CLIP]] for name in groups if name + LABELS[CLIP] in groups}
+    return markdown(["profile", *TASKS.values()], [[name, *gains(groups[name], arm)] for name, arm in clip.items()])
 
 
 def differences(out: Path, profile: str, against: str, seeds: Sequence[int]) -> str:
@@ -104,7 +111,10 @@ def main() -> None:
             records = [trial(data, args.out, profile, arm, config, seed) for seed in seeds]
             groups[records[0]["name"]] = records
     print(recall_table(groups, "profile"))
-    print(differences(args.out, args.profile, args.against, seeds))
+    for name, trials in groups.items():
+        seconds = ", ".join(f"{one['train_core_seconds']:.0f} ({one['threads']} threads)" for one in trials)
+        print(f"core seconds of training, {name}: {seconds}")
+    print(f"\n{gains_over_clip(groups)}\n{differences(args.out, args.profile, args.against, seeds)}")
 
 
 if __name__ == "__main__":
