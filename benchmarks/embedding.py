@@ -29,7 +29,7 @@ from model.network.checkpoint import save_model
 from model.network.encoder import PinEncoder
 from model.network.text import train_tokenizer
 
-FORWARD = ("encode_images", "encode_texts", "fuse")
+FORWARD = ("kept_images", "encode_images", "encode_texts", "fuse")
 
 
 class Clock:

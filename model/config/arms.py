@@ -49,6 +49,7 @@ ARMS: dict[str, Callable[[Config], Config]] = {
     "hybrid-fusion": _with("fusion", token_level=True, global_level=True),
     "global-fusion": _with("fusion", token_level=False, global_level=True),
     "token-fusion": _with("fusion", token_level=True, global_level=False),
+    "no-skip": _with("fusion", skip=False),
     "one-text": _with("objective", image_texts=("long",)),
     "no-funnel": _no_funnel,
     "no-stem": _alone("vision"),

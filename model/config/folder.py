@@ -22,7 +22,7 @@ from model.files import replaced
 NETWORK = {
     "vision": ("pretrained", "join", "image_size", "grid", "patch", "width", "depths", "heads"),
     "text": ("pretrained", "join", "vocabulary", "context", "width", "layers", "heads"),
-    "fusion": ("dim", "prefixes", "layers", "heads", "token_level", "global_level"),
+    "fusion": ("dim", "prefixes", "layers", "heads", "token_level", "global_level", "skip"),
 }
 
 

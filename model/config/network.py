@@ -110,6 +110,7 @@ class FusionConfig:
     heads: Heads = 2
     token_level: bool = True
     global_level: bool = True
+    skip: bool = False  # what is kept of frozen towers also leads to the Pin vector directly
 
     def __post_init__(self) -> None:
         refuse_unless(self.token_level or self.global_level, "fusion needs token_level or global_level; both are off.")

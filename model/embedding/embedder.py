@@ -92,11 +92,13 @@ class Embedder:
         shown = [(i, name, text) for i, named in enumerate(texts) for name, text in clean_texts(named).items()]
         packed = self._pack([(text, TEXT_TYPES.index(name)) for _, name, text in shown])
         owner = np.array([i for i, _, _ in shown], dtype=np.int64)
-        kept_nLH = None if kept_nLH is None else kept_nLH.to(self.device)
-        image_nE, tokens = self.encoder.encode_images(torch.from_numpy(pixels).to(self.device), kept_nLH)
+        pixels_nSS3 = torch.from_numpy(pixels).to(self.device)
+        kept_nLH = self.encoder.kept_images(pixels_nSS3, None if kept_nLH is None else kept_nLH.to(self.device))
+        image_nE, tokens = self.encoder.encode_images(pixels_nSS3, kept_nLH)
         text_NE, text_tokens = self.encoder.encode_texts(packed)
         has = torch.from_numpy(np.asarray(has_image, dtype=bool)).to(self.device)
-        pin_nE = self.encoder.fuse(tokens, has, text_tokens, packed, torch.from_numpy(owner).to(self.device))
+        owner_N = torch.from_numpy(owner).to(self.device)
+        pin_nE = self.encoder.fuse(tokens, has, text_tokens, packed, owner_N, kept_nLH)
         first = np.searchsorted(owner, np.arange(len(texts)))  # a Pin's first text leads in TEXT_SIGNALS' order
         text = np.zeros((len(texts), self.dim), dtype=np.float32)
         with_text = np.isin(np.arange(len(texts)), owner)

@@ -6,7 +6,8 @@ JoinedVisionTower   the map of an image, pooled to G x G tokens, added to the to
 JoinedTextTower     the sentence vector of a text, added to each token of our own text tower
 
 Both are projected to our width below the first transformer block, and also lead to the vectors directly (SkipHead),
-because a narrow network would lose most of what a wide tower knows. Where nothing is given, they are computed here.
+because a narrow network would lose most of what a wide tower knows; with fusion.skip to the Pin vector too. Where
+nothing is given, they are computed here.
 
 Shape legend: B Pins · S image side · G tokens a side · L tokens · N texts · T tokens of all texts · D width
 H width of the frozen tower · E vector dimension

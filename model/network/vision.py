@@ -45,10 +45,10 @@ class VisionTower(nn.Module):
 
     def stem_tokens(self, pixels_BSS3: Tensor) -> Tensor:
         """The stem's map of the pixels at `own_size` (B, L, D), without positions."""
-        x = pixels_BSS3.permute(0, 3, 1, 2).to(self.position_LD.dtype) / 127.5 - 1  # a channels-last view
+        x = pixels_BSS3.permute(0, 3, 1, 2).to(self.position_LD.dtype)  # a channels-last view
         if (shrink := self.config.image_size // self.config.own_size) > 1:
-            x = F.avg_pool2d(x, shrink)
-        return self.stem(x).flatten(2).transpose(1, 2)
+            x = F.avg_pool2d(x, shrink)  # first: scaling all pixels took longer than the stem
+        return self.stem(x / 127.5 - 1).flatten(2).transpose(1, 2)
 
     def stages(self, x_BLD: Tensor) -> Tensor:
         for block in self.blocks:

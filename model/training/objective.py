@@ -80,7 +80,7 @@ class PinClip(nn.Module):
         owner_N = batch.owner_N
         visible_N = (owner_N >= 0) & batch.has_text_b[owner_N.clamp(min=0)]
         owner_N = torch.where(visible_N, owner_N, -1)
-        return self.encoder.fuse(image_tokens, batch.has_image_b, text_tokens, batch.texts, owner_N)
+        return self.encoder.fuse(image_tokens, batch.has_image_b, text_tokens, batch.texts, owner_N, batch.kept_bLH)
 
     def _nested(self, x_bE: Tensor, y_bE: Tensor, labels_bB: Tensor, back_bB: Tensor, t: Temperature) -> Tensor:
         """Mean of the loss over the nested prefixes."""

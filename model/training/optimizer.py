@@ -1,8 +1,7 @@
 """The optimizer: Muon for the matrices of the transformer blocks, AdamW for everything else.
 
-Muon (Jordan 2024; scaled to AdamW's step size as in Liu 2025, "Muon is scalable for LLM training") replaces a matrix's
-momentum by its nearest orthogonal matrix, so that every direction of it learns at the same rate. Embeddings, heads,
-convolutions, norms, biases and temperatures are no such maps between hidden states and stay with AdamW.
+Embeddings, heads, convolutions, norms, biases and temperatures are no maps between hidden states, so they stay with
+AdamW.
 """
 
 from typing import Any
@@ -11,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from model.config import TrainConfig
+from model.training.muon import Muon
 from model.training.objective import PinClip
 
 
@@ -77,7 +77,7 @@ def optimizer_for(task: PinClip, config: TrainConfig) -> Optimizers:
     rate = config.learning_rate
     parts: list[torch.optim.Optimizer] = []
     if settings[True]:
-        parts.append(torch.optim.Muon(settings[True], lr=rate, adjust_lr_fn="match_rms_adamw"))
+        parts.append(Muon(settings[True], lr=rate))
     if settings[False]:
         parts.append(torch.optim.AdamW(settings[False], lr=rate, betas=(0.9, 0.98), fused=True))
     return Optimizers(parts)

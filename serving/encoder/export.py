@@ -23,7 +23,7 @@ from model.network.checkpoint import load_model
 from model.network.encoder import PinEncoder
 from serving.encoder.padded import PaddedPins, PaddedQueries, PaddedSentences
 
-VERSION = 2
+VERSION = 3
 TEXTS = {"ids": (4, 3), "lengths": (4,), "types": (4,)}  # shapes of the example: no two dimensions alike
 GRAPHS = {
     "pins.onnx": ["pixels", "has_image", *TEXTS, "slots", "kept"],

@@ -71,11 +71,17 @@ class PaddedPins(nn.Module):
         slots_BT: Tensor,
         kept_NH: Tensor | None = None,
     ) -> Tensor:
-        _, image_BID = self.encoder.encode_images(pixels_BSS3)
+        kept_BLH = self.encoder.kept_images(pixels_BSS3)
+        _, image_BID = self.encoder.encode_images(pixels_BSS3, kept_BLH)
         mask_NL = _attention_mask(ids_NL, lengths_N)
         tokens_NLD = text_tokens(self.encoder, padded_texts(ids_NL, mask_NL, types_N, kept_NH), mask_NL)
-        text_BTD = tokens_NLD.flatten(0, 1)[slots_BT.clamp(min=0)]
-        return F.normalize(self._fused(image_BID, has_image_B, text_BTD, slots_BT >= 0).float(), dim=-1)
+        places_BT, seen_BT = slots_BT.clamp(min=0), slots_BT >= 0
+        vectors_BE = self._fused(image_BID, has_image_B, tokens_NLD.flatten(0, 1)[places_BT], seen_BT)
+        if self.encoder.config.fusion.skip:
+            owned_BT = places_BT // ids_NL.shape[1]
+            kept_BH = None if kept_NH is None else mean_of_texts(kept_NH, owned_BT, lengths_N, seen_BT)
+            vectors_BE = self.encoder.past_fusion(vectors_BE, kept_BLH, has_image_B, kept_BH, seen_BT.any(1))
+        return F.normalize(vectors_BE, dim=-1)
 
     def _fused(self, image_BID: Tensor, has_image_B: Tensor, text_BTD: Tensor, seen_BT: Tensor) -> Tensor:
         """model.network.fusion.HybridFusion.forward, for padded texts."""
@@ -122,6 +128,14 @@ def masked_mean(x_NLD: Tensor, mask_NL: Tensor) -> Tensor:
     """(N, D), zeros where the mask is all False."""
     counts_N1 = mask_NL.sum(1, keepdim=True).clamp(min=1)
     return ((x_NLD * mask_NL[..., None]).sum(1, dtype=torch.float32) / counts_N1).to(x_NLD.dtype)
+
+
+def mean_of_texts(kept_NH: Tensor, owned_BT: Tensor, lengths_N: Tensor, seen_BT: Tensor) -> Tensor:
+    """What is kept of a Pin's texts, their mean (B, H), a short text as much as a long one. owned_BT: the text of each
+    token."""
+    share_BT = seen_BT / lengths_N[owned_BT]
+    share_BT = share_BT / share_BT.sum(1, keepdim=True).clamp(min=1)
+    return (kept_NH[owned_BT] * share_BT[..., None]).sum(1)
 
 
 def _attention_mask(ids_NL: Tensor, lengths_N: Tensor) -> Tensor:

@@ -15,6 +15,7 @@ CHANGES = {
     "hybrid-fusion": set(),
     "global-fusion": {"fusion.token_level"},
     "token-fusion": {"fusion.global_level"},
+    "no-skip": {"fusion.skip"},
     "one-text": {"objective.image_texts"},
     "no-funnel": {"vision.depths"},
     "no-stem": {"vision.join"},
@@ -43,7 +44,7 @@ OF_KEPT_TOWERS = ("no-stem", "no-words", "no-image-tower", "no-text-tower")
 def config(request):
     """Every idea that an arm takes away is there, whatever the profile says."""
     objective = {"image_text_loss": "softmax", "fused_loss": "sigmoid", "image_texts": ("long", "short", "query")}
-    others = {"train": {"optimizer": "muon"}, "fusion": {"token_level": True}}
+    others = {"train": {"optimizer": "muon"}, "fusion": {"token_level": True, "skip": True}}
     return override(load(request.param), {"objective": objective} | others)
 
 
@@ -74,7 +75,7 @@ def test_without_the_funnel_a_pretrained_tower_stands_alone():
 def test_all_arms_that_change_something_where_none_is_named_else_those_in_order(config):
     unchanged = {"hybrid-fusion", *(() if config.vision.kept else OF_KEPT_TOWERS)}
     assert list(arms([], config)) == [name for name in ARMS if name not in unchanged]
-    assert "hybrid-fusion" in arms([], load("demo"))
+    assert {"hybrid-fusion", "no-skip"} & set(arms([], load("demo"))) == {"hybrid-fusion"}
     assert list(arms(["clip", "pinclip"], config)) == ["clip", "pinclip"]
 
 

@@ -20,7 +20,8 @@ def joined(config, towers):
     vision = {"pretrained": str(towers["efficientnet_lite"]), "grid": 2, "patch": 8, "depths": [1, 1]}
     text = {"pretrained": str(towers["bert"]), "context": 16}
     frozen = {"trainable": "frozen", "join": "beside"}
-    return override(config, {"vision": vision | frozen, "text": text | frozen, "train": {"epochs": 2}})
+    learning = {"fusion": {"skip": True}, "train": {"epochs": 2}}
+    return override(config, {"vision": vision | frozen, "text": text | frozen} | learning)
 
 
 @pytest.fixture(scope="session")

@@ -1,8 +1,7 @@
-"""The optimizer: who is whose, Muon's step against its definition, and a memory that survives a kill."""
+"""The optimizer: who is whose, and a memory that survives a kill."""
 
 import pytest
 import torch
-from torch import nn
 
 from model.config.overrides import override
 from model.training.objective import PinClip
@@ -40,17 +39,6 @@ def test_only_matrices_decay(task, config, name):
         assert all((p.ndim >= 2) or group["weight_decay"] == 0.0 for p in group["params"])
     positions = {id(p) for n, p in task.named_parameters() if "position" in n}
     assert not positions & {id(p) for g in optimizer.groups if g["weight_decay"] for p in g["params"]}
-
-
-def test_a_step_of_muon_is_nearly_orthogonal(config):
-    """Every singular value of the step is near lr * 0.2 * sqrt(longer side), whatever the gradient's own were."""
-    torch.manual_seed(0)
-    weight = nn.Parameter(torch.zeros(32, 64))
-    part = torch.optim.Muon([{"params": [weight], "weight_decay": 0.0}], lr=1.0, adjust_lr_fn="match_rms_adamw")
-    weight.grad = torch.randn(32, 64) @ torch.diag(torch.logspace(0, -1, 64))
-    part.step()
-    values = torch.linalg.svdvals(weight.detach()) / (0.2 * 64**0.5)
-    assert values.min() > 0.5 and values.max() < 1.5
 
 
 def test_its_memory_goes_on_as_if_nothing_had_happened(config):
