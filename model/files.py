@@ -23,12 +23,12 @@ def replaced(path: Path) -> Iterator[Path]:
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     _sweep(path)
-    scratch = path.parent / f".{path.name}.{_place()}{os.getpid()}.partial"
+    scratch = path.parent / f".{path.name}.{process_namespace()}{os.getpid()}.partial"
     remove(scratch)
     try:
         yield scratch
         if path.is_dir() and not path.is_symlink():
-            retired = path.parent / f".{path.name}.{_place()}{os.getpid()}.retired"
+            retired = path.parent / f".{path.name}.{process_namespace()}{os.getpid()}.retired"
             path.replace(retired)
             scratch.replace(path)
             remove(retired)
@@ -76,7 +76,7 @@ def sha256_of(file: Path) -> str:
 
 def _sweep(path: Path) -> None:
     """Removes what dead processes left beside `path`: those of this machine alone, for of others nobody here knows."""
-    place = _place()
+    place = process_namespace()
     mine = re.compile(rf"\.{re.escape(path.name)}\.{place}(\d+)\.(partial|retired)")
     for left in path.parent.iterdir() if place else ():
         found = mine.fullmatch(left.name)
@@ -89,7 +89,7 @@ def _sweep(path: Path) -> None:
 
 
 @cache
-def _place() -> str:
+def process_namespace() -> str:
     """A name of the processes that share numbers with this one: of one start of a machine, in one container, with "-".
 
     "" where the system does not say.

@@ -73,9 +73,9 @@ def forget(
     places, catalogues = _places(proof, where, settings), Folders("catalogues", where.catalogues)
     with file_lock(settings.home / LOCK, wait=True):  # no publication, sync or retirement meanwhile
         for _ in range(PASSES):
-            found = [_clear(place, pins, proof, report) for place in places]
+            found = [clear(place, pins, proof, report) for place in places]
             if not proof.left:
-                found.append(_clear(catalogues, pins, proof, report))
+                found.append(clear(catalogues, pins, proof, report))
             else:
                 proof.note_found(catalogues.name, catalogues.find(pins))
             if not any(found):
@@ -86,7 +86,7 @@ def forget(
     return proof
 
 
-def _clear(place: Place, pins: Pins, proof: Proof, report: Progress) -> int:
+def clear(place: Place, pins: Pins, proof: Proof, report: Progress) -> int:
     """How much was found; all of it is erased, but for what the proof then says is left."""
     found = place.find(pins)
     proof.note_found(place.name, found)

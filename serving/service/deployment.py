@@ -118,7 +118,8 @@ def _replica(config: ServiceConfig) -> Any:
         num_replicas=1,
         ray_actor_options={"num_cpus": 1, "num_gpus": gpus},
         max_ongoing_requests=READERS * config.at_once + SPARE,
-        max_queued_requests=SPARE,
+        # All of one caller's at once may wait to be handed over, and nobody else is turned away for them.
+        max_queued_requests=config.per_caller + SPARE,
         backpressure_config=BackpressureConfig(status_code=429, retry_after_s=1),
         graceful_shutdown_timeout_s=config.drain_s,
         logging_config=QUIET,

@@ -101,7 +101,7 @@ def test_killed_after_every_place_it_finishes_and_the_pin_is_in_no_file(promoted
     old = root.parent / "old-catalogue"
     shutil.copytree(root / "catalogues/generated", old)
 
-    clear, done = module._clear, set()
+    clear, done = module.clear, set()
 
     def killed(place, *arguments):
         """Right after the first place that an earlier call has not finished."""
@@ -111,7 +111,7 @@ def test_killed_after_every_place_it_finishes_and_the_pin_is_in_no_file(promoted
             raise KeyboardInterrupt
         return result
 
-    monkeypatch.setattr(module, "_clear", killed)
+    monkeypatch.setattr(module, "clear", killed)
     while True:  # a call more than there are places
         try:
             proof = forget([pin_id], where(promoted), settings)

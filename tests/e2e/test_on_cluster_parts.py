@@ -188,14 +188,14 @@ def test_an_image_as_kustomize_takes_it(image, name, rest):
     ],
 )
 def test_a_version_is_read_out_of_an_image(image, version):
-    assert checks._tag(image) == version
-    assert checks._at_least(version, "1.0")  # what does not say its version is taken
+    assert checks.tag(image) == version
+    assert checks.at_least(version, "1.0")  # what does not say its version is taken
 
 
 def test_versions_are_compared_as_numbers():
-    assert checks._at_least("0.17.10", "0.17.7")
-    assert not checks._at_least("2.9", "2.16")
-    assert checks._at_least("1.34.4+k3s1", "1.27")
+    assert checks.at_least("0.17.10", "0.17.7")
+    assert not checks.at_least("2.9", "2.16")
+    assert checks.at_least("1.34.4+k3s1", "1.27")
 
 
 @pytest.mark.skipif(not RECORDED.is_dir(), reason="the recorded answers of a real cluster are lent, not part of this")
@@ -248,12 +248,12 @@ def test_a_worker_that_the_kernel_killed_is_seen():
     watch = watched(pod("pinclip-train-baseline-990a24d8cf47-rlkhz-workers-worker-tc6ff", killed))
     assert watch.killed == {"train-baseline": NOW}
     node = {"finishedAt": (NOW + timedelta(seconds=30)).isoformat()}
-    assert failures._soon(watch, {"train-baseline": node}, "train-baseline") == 30.0
+    assert failures.seconds_until_told(watch, {"train-baseline": node}, "train-baseline") == 30.0
 
 
 def test_a_step_that_failed_unseen_is_no_pass():
     with pytest.raises(Failed, match="before a pod of its RayJob was seen"):
-        failures._soon(watched(), {"train": {"finishedAt": NOW.isoformat()}}, "train")
+        failures.seconds_until_told(watched(), {"train": {"finishedAt": NOW.isoformat()}}, "train")
 
 
 def test_the_evidence_of_a_pod_is_its_events_what_it_waits_for_and_its_last_lines(site):
@@ -303,7 +303,7 @@ def test_what_is_made_beside_the_overlay_is_valid(site, root):
     seen = jobs.of_step(profile.read(site), "sync", "sync") | {"root": root}
     for pod in (seen, jobs.alone([{"name": "A", "value": "b"}])):
         validate(jobs.manifest(site, "e2e-x", ["python", "-c", "pass"], 30.0, pod))
-    validate(volumes._volume(site, volumes.Wanted("pinclip-data", "10Gi", 10001)))
+    validate(volumes.host_volume(site, volumes.Wanted("pinclip-data", "10Gi", 10001)))
     with pytest.raises(jsonschema.ValidationError):
         validate(jobs.manifest(site, "e2e-x", ["python"], 30.0, seen | {"env": [{"name": "A", "valeu": "b"}]}))
 
@@ -330,7 +330,7 @@ def test_a_volume_that_is_still_going_is_waited_for(site):
     meta = {"name": "pinclip-e2e-pinclip-data"}
     old = {"apiVersion": "v1", "kind": "PersistentVolume", "metadata": meta, "status": {"phase": "Released"}}
     site.server.put(old)
-    volumes._clear_away(site, meta["name"])
+    volumes.clear_away(site, meta["name"])
     assert site.server.one("persistentvolumes", meta["name"]) is None
 
 

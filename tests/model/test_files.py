@@ -55,7 +55,7 @@ def test_an_error_leaves_everything_as_it_was(tmp_path, kind):
 
 
 def test_what_a_killed_process_of_this_number_left_is_swept(tmp_path):
-    left = tmp_path / f".file.{files._place()}{os.getpid()}.partial"
+    left = tmp_path / f".file.{files.process_namespace()}{os.getpid()}.partial"
     left.mkdir()
     (left / "half").touch()
     write_text(tmp_path / "file", "Grüße 🍵")
@@ -78,13 +78,13 @@ def names(folder):
     return sorted(path.name for path in folder.iterdir())
 
 
-@pytest.mark.skipif(not files._place(), reason="the system does not say which processes share their numbers")
+@pytest.mark.skipif(not files.process_namespace(), reason="the system does not say which processes share their numbers")
 def test_what_a_killed_process_left_is_swept_by_the_next(tmp_path):
     for _ in range(2):
         subprocess.run([sys.executable, "-c", KILLED, tmp_path / "folder"], check=False)
     assert len(names(tmp_path)) == 1  # the second swept what the first left
-    others = [".folder.99.partial", ".folder.12345678-99.partial", f".else.{files._place()}99.partial"]
-    alive = f".folder.{files._place()}{os.getppid()}.partial"
+    others = [".folder.99.partial", ".folder.12345678-99.partial", f".else.{files.process_namespace()}99.partial"]
+    alive = f".folder.{files.process_namespace()}{os.getppid()}.partial"
     for name in [*others, alive]:
         (tmp_path / name).touch()
     with replaced(tmp_path / "folder") as scratch:
@@ -92,11 +92,11 @@ def test_what_a_killed_process_left_is_swept_by_the_next(tmp_path):
     assert names(tmp_path) == sorted([*others, alive, "folder"])
 
 
-@pytest.mark.skipif(not files._place(), reason="the system does not say which processes share their numbers")
+@pytest.mark.skipif(not files.process_namespace(), reason="the system does not say which processes share their numbers")
 def test_killed_between_the_two_renames_the_old_is_still_there(tmp_path):
     dead = subprocess.Popen([sys.executable, "-c", ""])
     dead.wait()
-    retired = tmp_path / f".folder.{files._place()}{dead.pid}.retired"
+    retired = tmp_path / f".folder.{files.process_namespace()}{dead.pid}.retired"
     retired.mkdir()
     (retired / "old").touch()
     with pytest.raises(ZeroDivisionError), replaced(tmp_path / "folder"):

@@ -46,13 +46,13 @@ def versions(site: Site) -> str:
     server = str(getattr(found, "git_version", "unknown")).lstrip("v")
     groups = {group.name for group in getattr(site.ask(site.groups.get_api_versions), "groups", [])}
     images = _images(site)
-    wrong = [] if _at_least(server, KUBERNETES) else [f"Kubernetes {server} is older than {KUBERNETES}"]
+    wrong = [] if at_least(server, KUBERNETES) else [f"Kubernetes {server} is older than {KUBERNETES}"]
     for part, (group, names, floor, must) in PARTS.items():
         if group not in groups:
             wrong += [f"{part} is not installed (no API group {group})"] if must else []
             continue
-        site.parts[part] = version = next((_tag(images[name]) for name in names if name in images), "unknown")
-        if not _at_least(version, floor):
+        site.parts[part] = version = next((tag(images[name]) for name in names if name in images), "unknown")
+        if not at_least(version, floor):
             wrong.append(f"{part} {version} is older than {floor}")
     told = ", ".join(f"{part} {version}" for part, version in site.parts.items())
     absent = ", ".join(sorted(set(PARTS) - set(site.parts)))
@@ -70,13 +70,13 @@ def _images(site: Site) -> dict[str, str]:
     return {one.metadata.name: str(one.spec.template.spec.containers[0].image) for one in listed.items}
 
 
-def _tag(image: str) -> str:
+def tag(image: str) -> str:
     """The version in an image's name, without its digest: ghcr.io/kubeflow/kfp-api-server:2.16.1@sha256:… -> 2.16.1"""
     found = re.search(r":v?(\d+(\.\d+)+)", image.partition("@")[0])
     return found[1] if found else "unknown"
 
 
-def _at_least(version: str, floor: str) -> bool:
+def at_least(version: str, floor: str) -> bool:
     """What does not say its version is taken."""
     numbers = re.match(r"\d+(\.\d+)*", version)
     return not numbers or _numbers(numbers[0]) >= _numbers(floor)

@@ -23,7 +23,7 @@ def mistake(site: Site) -> str:
     run, step, watch = _failing(site, "mistake", TOO_LARGE)
     log = _log(site, run, step)
     sentence = next((line for line in reversed(log) if "train.batch_size is" in line), "")
-    seconds = _soon(watch, runs.steps(runs.flow(site, run)), step)
+    seconds = seconds_until_told(watch, runs.steps(runs.flow(site, run)), step)
     runs.stop(site, run)
     if not sentence:
         raise Failed(f"{step} failed, but its log does not say that the batch is larger than the data.", log[-8:])
@@ -45,7 +45,7 @@ def memory(site: Site) -> str:
     need(site, "KubeRay")
     run, step, watch = _failing(site, "memory", *TOO_BIG)
     log = _log(site, run, step)
-    seconds = _soon(watch, runs.steps(runs.flow(site, run)), step)
+    seconds = seconds_until_told(watch, runs.steps(runs.flow(site, run)), step)
     killed = "the kernel ended its worker" if step in watch.killed else "Ray ended its worker"
     runs.stop(site, run)
     sentence = next((line for line in reversed(log) if "Error" in line or "failed" in line), log[-1] if log else "")
@@ -75,7 +75,7 @@ def _failing(site: Site, name: str, *settings: str) -> tuple[str, str, Watch]:
         raise
 
 
-def _soon(watch: Watch, nodes: dict[str, Object], step: str) -> float:
+def seconds_until_told(watch: Watch, nodes: dict[str, Object], step: str) -> float:
     """Seconds from the end of the training to that of its step.
 
     Raises:

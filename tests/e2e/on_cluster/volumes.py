@@ -34,15 +34,15 @@ class Wanted:
 def on_node(site: Site, objects: list[Object]) -> list[Object]:
     """The objects with their claims bound to folders of the node, which are made here."""
     wanted = [one for whole in objects for one in _claims(whole)]
-    made = [_volume(site, one) for one in wanted]
+    made = [host_volume(site, one) for one in wanted]
     _run(site, "e2e-folders", ["python", "-c", GIVE, *(f"/volumes/{one.claim}:{one.user}" for one in wanted)])
     for one in made:
-        _clear_away(site, one["metadata"]["name"])
+        clear_away(site, one["metadata"]["name"])
     kubectl("apply", "-f", "-", stdin=yaml.safe_dump_all(made))
     return objects
 
 
-def _clear_away(site: Site, name: str) -> None:
+def clear_away(site: Site, name: str) -> None:
     """A volume of an earlier call whose claim is gone, to its end: what is applied before that goes with it."""
 
     def now() -> Any:
@@ -82,7 +82,8 @@ def _of(spec: Object, claim: str, user: int) -> Wanted:
     return Wanted(claim, spec["resources"]["requests"]["storage"], user)
 
 
-def _volume(site: Site, wanted: Wanted) -> Object:
+def host_volume(site: Site, wanted: Wanted) -> Object:
+    """A volume for the claim, on the disk of a lab's one node."""
     return {
         "apiVersion": "v1",
         "kind": "PersistentVolume",
