@@ -32,7 +32,7 @@ run: setup ## generate a catalogue and run the whole pipeline on it
 LONG := tests/e2e tests/components/ray/distributed tests/serving tests/pipelines/local/test_resumed.py \
 	tests/components
 test: setup lint ## linters, type checker and all tests
-	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses 4 --dist loadscope --no-loadscope-reorder $(LONG) tests
+	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses 3 --dist loadscope --no-loadscope-reorder $(LONG) tests
 
 lint: setup
 	$(BIN)/ruff check .
