@@ -17,7 +17,7 @@ LEAST = 20  # groups of queries; with fewer, a difference does not refuse a vers
 MEGABYTE = 1_000_000
 OTHERS = {"champion": "the champion's", "clip": "the CLIP objective's"}
 Share = Annotated[float, Field(ge=0, le=1)]
-Check = tuple[bool | None, str]  # whether a rule is kept, None: nothing was measured and nothing asked; and a sentence
+Check = tuple[bool | None, str]  # whether a rule is kept (None: its figure was not measured), and a sentence
 Growth = Annotated[float, Field(gt=0, le=1_000_000)]  # times the champion's
 
 
@@ -90,11 +90,8 @@ def gate_verdict(metrics: Mapping[str, Any], comparison: Mapping[str, Any], gate
 def _check(name: str, value: float | None, floor: float, no_floor: float) -> Check:
     """`no_floor`: the floor that every figure reaches, which is none."""
     if value is None:
-        return (
-            (False, f"{name} was not measured; the floor is {floor:.3f}.")
-            if floor > 0
-            else (None, f"{name} was not measured.")
-        )
+        asked = floor > 0
+        return False if asked else None, f"{name} was not measured" + (f"; the floor is {floor:.3f}." if asked else ".")
     if value < floor:
         return False, f"{name} is {value:.3f}, below the floor of {floor:.3f}."
     return True, f"{name} is {value:.3f}; " + (f"the floor is {floor:.3f}." if floor > no_floor else "no floor is set.")
