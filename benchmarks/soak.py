@@ -3,6 +3,8 @@
     python benchmarks/soak.py                   # 30 minutes
     python benchmarks/soak.py --minutes 10 --rate 10 --folder /tmp/soak
 
+A full disk is a real one where --folder lies on a small file system (mount -t tmpfs -o size=2g tmpfs /tmp/soak).
+
 Publishes two spaces of drawn Pins with a tiny model in a home of its own (Redis, MLflow on SQLite), serves both on a
 real Ray Serve and sends new Pins, changed Pins, related Pins, searches, reranks and requests that must be refused.
 The faults of soak_faults.py come one after the other, spread over the time. At the end it looks for every Pin that was

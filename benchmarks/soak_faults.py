@@ -4,8 +4,8 @@ import resource
 import shutil
 import threading
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +28,7 @@ from serving.space import SpaceManifest
 SETTINGS = {"save_s": 20.0, "trim_s": 20.0, "threads": 1}  # snapshots come often
 SCALES = (1 / 127, 1 / 100)  # of the two spaces' codes: no vector of one is a vector of the other
 FAULT_S = 15.0  # that Redis is away, or the disk full
+FILLED_BYTES = 4 * 2**30  # a file system with less free is filled whole
 LOOK_S = 5.0  # between two looks at the memory
 BACK_S = 300.0  # that the service may take to come back
 
@@ -118,12 +119,37 @@ def replica_killed(soaked: Soaked) -> None:
 
 
 def disk_full(soaked: Soaked) -> None:
-    """No file of the replica can grow: as a full disk, but for the number of the error."""
-    if process := soaked.replica():
+    """Nothing can be written: a small file system is filled; on a large one no file of the replica can grow."""
+    if shutil.disk_usage(soaked.folder).free <= FILLED_BYTES:
+        with _filled(soaked.folder / "filling"):
+            time.sleep(FAULT_S)
+    elif process := soaked.replica():
         before = process.rlimit(psutil.RLIMIT_FSIZE)
         process.rlimit(psutil.RLIMIT_FSIZE, (0, before[1]))
         time.sleep(FAULT_S)
         process.rlimit(psutil.RLIMIT_FSIZE, (before[0] if before[0] != 0 else resource.RLIM_INFINITY, before[1]))
+
+
+@contextmanager
+def _filled(path: Path) -> Iterator[None]:
+    """A file that takes all that is free; others may free a little meanwhile, so it goes on growing."""
+    ended = threading.Event()
+
+    def grow() -> None:
+        with path.open("wb", buffering=0) as file:
+            while not ended.wait(0.05):
+                with suppress(OSError):  # ENOSPC
+                    while file.write(b"\0" * 2**20):
+                        pass
+
+    growing = threading.Thread(target=grow)
+    growing.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        growing.join()
+        path.unlink()
 
 
 def damaged_journal(soaked: Soaked) -> None:
