@@ -172,8 +172,8 @@ def redis_away(soaked: Soaked) -> None:
 
 
 def promotion(soaked: Soaked) -> None:
-    """The older space becomes the champion."""
-    promote(int(soaked.files[0].name[1:]), "soak", PromotionConfig(), soaked.home.settings)
+    """The later space becomes the champion; the first has served since it was published."""
+    promote(int(soaked.files[1].name[1:]), "soak", PromotionConfig(), soaked.home.settings)
 
 
 def rolled_back(soaked: Soaked) -> None:

@@ -2,9 +2,9 @@
 
     store the rows -> register the space -> bring online -> read back -> register its service -> announce
 
-`challenger` moves to the version, unless a newer one has it. While no version is the champion, `pin_ranking` moves with
-it, so that a first run serves at once; later only a promotion moves it (components/spaces/promote.py). Nothing that is
-served changes before every vector has been read back equal to its file; the rerun of a run that died begins the space
+`challenger` moves to the version, unless a newer one has it. The first version that is published serves at once: there
+is nothing that it could make worse. Every later one waits for a promotion (components/spaces/promote.py). Nothing that
+is served changes before every vector has been read back equal to its file; the rerun of a run that died begins the space
 anew. The vectors of a space that is published never change; Pins may be added. Statistics and tastes follow the
 catalogue, row by row.
 """
@@ -27,7 +27,7 @@ from components.spaces.drift_reference import keep_reference
 from components.spaces.feature_store import apply_objects, delete, feast_errors, open_store
 from components.spaces.materialize import LOCK, Progress, SaveHistory, materialize
 from components.spaces.paths import state_folder
-from components.spaces.published_spaces import published_space, serving_space
+from components.spaces.published_spaces import serving_space
 from components.spaces.switch import switch
 from components.spaces.told_spaces import tell_spaces
 from components.tombstones import read_tombstones
@@ -69,7 +69,7 @@ def publish(
     settings: Settings,
     report: Progress = lambda fraction, message: None,
 ) -> Publication:
-    """Publishes the vectors under the version's space and, when all are readable, moves what follows the newest.
+    """Publishes the vectors under the version's space and, when all are readable, moves `challenger`.
 
     Raises:
         StoreError: the shards break their contract, the space holds other vectors already, Feast or Redis does not
@@ -80,18 +80,15 @@ def publish(
     with feast_errors(settings), file_lock(settings.home / LOCK, wait=True):
         store = open_store(settings)
         space, changed, checked = bring_up(store, quantized, prepared, registration, lineage, settings, report)
-        serving = switch(store, space, settings, "publish", lambda: _may_serve(registration.version, settings))
+        serving = switch(store, space, settings, "publish", lambda: _may_serve(space.name, settings))
         tell_spaces(store, settings)
     announce(registration.version, settings)
     return Publication(space.name, True, space.manifest.pins, checked, changed, serving)
 
 
-def _may_serve(version: int, settings: Settings) -> bool:
-    """Whether no champion was chosen, and no newer version serves: a killed run may be finished after a newer one."""
-    serving = serving_space(settings)
-    space = published_space(serving, settings) if serving else None
-    newer = space is not None and space.manifest.model_version > version
-    return version_of(CHAMPION, settings) is None and not newer
+def _may_serve(space: str, settings: Settings) -> bool:
+    """Whether nothing else serves, and nobody has chosen a champion, which `pinclip sync` brings up."""
+    return serving_space(settings) in (None, space) and version_of(CHAMPION, settings) is None
 
 
 def bring_up(

@@ -3,7 +3,7 @@
     {"time": "2026-11-21T20:00:00+00:00", "event": "promoted", "space": "v7", "version": 7, "former": "v6",
      "by": "sync", "reason": ""}
 
-event: served (by a publication while there was no champion) · promoted · rolled back · retired
+event: served (by the first publication) · promoted · rolled back · retired
 by:    publish · sync · promote · rollback · retire
 """
 

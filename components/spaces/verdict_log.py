@@ -25,6 +25,8 @@ def log_publication(registration: Registration, publication: "Publication", sett
     if publication.published:
         read = f"{publication.pins} Pins, {publication.checked} of them read back equal"
         done = f"Published as {publication.space}: {read}; version {registration.version} is the challenger."
+        if not publication.serving:
+            done += f" It serves once somebody promotes it: `pinclip promote {registration.version}`."
     else:
         done = f"Not published: version {registration.version} has no vectors online and no alias."
     _tell(*_judged(registration), done, f"Now serving: {serving(settings)}.")

@@ -223,7 +223,7 @@ def serve(
     ] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port of the page and the API.")] = 8000,
     catalogue: Annotated[
-        Path | None, typer.Option(help="Catalogue whose images the page shows. [the newest space's own]")
+        Path | None, typer.Option(help="Catalogue whose images the page shows. [that of the space that serves]")
     ] = None,
     wait: Annotated[
         bool, typer.Option("--wait", help="Start before the first publication, and become ready with it.")

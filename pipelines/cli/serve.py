@@ -32,7 +32,7 @@ def serve(
 ) -> None:
     """Serves the named spaces, or all that are published, until Ctrl-C or SIGTERM.
 
-    Images are those of `catalogue`, or of the one that the newest space was made from, where it is still there. With
+    Images are those of `catalogue`, or of the one that the serving space was made from, where it is still there. With
     `wait`, it starts before anything is published, and is ready once something is. `without_damaged` goes on without
     shards and lines of journals that cannot be read; the log and /metrics say what was lost.
 
@@ -66,16 +66,16 @@ def found(names: Sequence[str], catalogue: Path | None) -> Opening:
         StoreError: nothing is published, not such a space, or MLflow does not return the model.
     """
     settings = Settings()
-    manifests, newest = published_spaces(settings)
+    manifests, serving = published_spaces(settings)
     chosen = _chosen(manifests, names)
     files = tuple(space_files(manifests[name], settings) for name in chosen)
-    newest = newest if newest in chosen else chosen[-1]
+    serving = serving if serving in chosen else chosen[-1]
     if (
         catalogue is None
-        and (made_from := Path(manifests[newest].lineage.get("catalogue", ""))).joinpath("pins").is_dir()
+        and (made_from := Path(manifests[serving].lineage.get("catalogue", ""))).joinpath("pins").is_dir()
     ):
         catalogue = made_from
-    return Opening(files, newest, catalogue)
+    return Opening(files, serving, catalogue)
 
 
 def space_files(space: SpaceManifest, settings: Settings) -> SpaceFiles:

@@ -79,7 +79,7 @@ class Features:
         vectors[~missing] = affine.vectors(affine.unpack(packed_FB))
         return vectors, missing
 
-    def newest_space(self) -> str:
+    def serving_space(self) -> str:
         """The space that the FeatureService `pin_ranking` serves."""
         from feast.errors import FeatureServiceNotFoundException
 

@@ -169,7 +169,7 @@ addEventListener("keydown", (event) => {
 try {
   const known = await (await ask("v1/spaces")).json();
   spaces.append(...known.spaces.map(({ name, pins }) => new Option(`${name} · ${pins.toLocaleString("en")} Pins`, name)));
-  spaces.value = known.newest;
+  spaces.value = known.serving;
   follow();
 } catch (error) {
   say(error.message, "wrong");

@@ -25,7 +25,7 @@ class Opening:
     """What to serve when the service starts."""
 
     spaces: tuple[SpaceFiles, ...]
-    newest: str  # the name of the one that is meant where none is named
+    serving: str  # the name of the one that is meant where none is named
     catalogue: Path | None  # whose images the page shows
 
 

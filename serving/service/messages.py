@@ -120,7 +120,7 @@ class SpaceOut(Message):
 
 
 class SpacesOut(Message):
-    newest: str
+    serving: str
     spaces: list[SpaceOut]
 
 

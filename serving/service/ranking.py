@@ -19,7 +19,7 @@ class Ranking:
             return None
         self.features.store.refresh_registry()
         try:
-            space = self.features.newest_space()
+            space = self.features.serving_space()
         except StoreError:  # the registry was lost, and a sync has not fixed it yet
             space = None
         self._seen = changed  # last: after an error the next call tries again

@@ -77,12 +77,12 @@ class Routes:
         return Response(found[0], media_type=found[1], headers=headers)
 
     async def spaces(self) -> SpacesOut:
-        """The spaces that can be asked; `newest` is the one meant where none is named."""
+        """The spaces that can be asked; `serving` is the one meant where none is named."""
         rows = [
             SpaceOut(name=name, pins=len(one.space.index), dim=one.space.affine.dim, encoder=one.space.encoder.name)
             for name, one in self.served.spaces.items()
         ]
-        return SpacesOut(newest=self.served.newest, spaces=rows)
+        return SpacesOut(serving=self.served.serving, spaces=rows)
 
     async def _read(self, function: Callable[..., R], *arguments: Any) -> R:
         return await asyncio.get_running_loop().run_in_executor(self._readers, function, *arguments)

@@ -90,7 +90,7 @@ class ServedSpaces:
     """Everything that requests need; empty until it is opened."""
 
     def __init__(self, config: ServiceConfig) -> None:
-        self.config, self.metrics, self.pictures, self.newest = config, ServiceMetrics(), Pictures(None), ""
+        self.config, self.metrics, self.pictures, self.serving = config, ServiceMetrics(), Pictures(None), ""
         self.spaces: dict[str, ServedSpace] = {}
         self.ranking: Ranking | None = None
         self.waits_for = "The service has not opened its spaces yet."  # a sentence; empty once requests are taken
@@ -100,7 +100,7 @@ class ServedSpaces:
         Raises:
             PinclipError: see PinSpace.open and Pictures.
         """
-        self.pictures, self.newest = Pictures(opening.catalogue), opening.newest
+        self.pictures, self.serving = Pictures(opening.catalogue), opening.serving
         opened = [self._opened(one) for one in opening.spaces]
         self.spaces = {space.name: ServedSpace(space, self.config) for space in opened}
         self.ranking = Ranking(opening.spaces[0].feast_home)
@@ -127,9 +127,9 @@ class ServedSpaces:
         Raises:
             RequestRefused: 404, no such space is served here.
         """
-        if (name or self.newest) not in self.spaces:
+        if (name or self.serving) not in self.spaces:
             raise RequestRefused(404, f"The space {name!r} is not served here; there are: {', '.join(self.spaces)}.")
-        return self.spaces[name or self.newest]
+        return self.spaces[name or self.serving]
 
     def save(self) -> None:
         """
@@ -153,7 +153,7 @@ class ServedSpaces:
     def _follow_ranking(self) -> None:
         space = self.ranking.moved_to() if self.ranking else None
         if space and (space in self.spaces or self._open(space)):
-            self.newest = space
+            self.serving = space
 
     def _open(self, name: str) -> bool:
         """Opens a space that was promoted after this service started, if its model lies beside its index."""

@@ -81,7 +81,7 @@ def test_the_features_served_are_the_file(project):
     features = Features.of(project.settings.home / "feast/feature_store.yaml")
     quantized = project.root / "runs/latest/quantized"
     ids = [pin for shard in sorted(quantized.glob("pins/*.parquet")) for pin in pin_ids(shard)]
-    vectors, missing = features.pin_vectors(ids, features.newest_space())
+    vectors, missing = features.pin_vectors(ids, features.serving_space())
     assert not missing.any()
     assert np.array_equal(vectors, read_affine(quantized).vectors(read_codes(quantized)))
 
@@ -98,7 +98,7 @@ def test_predict_gives_the_vectors_that_are_published(project):
     source = Catalogue(project.root / "catalogues/generated")
     rows = source.read("pins", source.columns("pins")).to_pandas().set_index("pin_id", drop=False)
     features = Features.of(project.settings.home / "feast/feature_store.yaml")
-    published, missing = features.pin_vectors(list(rows.index), features.newest_space())
+    published, missing = features.pin_vectors(list(rows.index), features.serving_space())
     answer = model.predict(rows)
     assert list(answer.index) == list(rows.index)
     predicted = np.stack(answer["vector"].tolist())

@@ -110,13 +110,13 @@ def test_the_alias_is_set_by_clicking_and_the_service_answers_from_that_space(
 ):
     home = Home(tmp_path, mlflow_uri=mlflow_server)
     home.client.create_registered_model("pinclip")
-    (old, old_vectors), (new, new_vectors) = home.new_space(1), home.new_space(2)
-    assert answer(home) == (new, new_vectors["p3"])
+    (first, first_vectors), (second, second_vectors) = home.new_space(1), home.new_space(2)
+    assert answer(home) == (first, first_vectors["p3"])
 
-    set_champion(page, mlflow_server, old[1:], screenshots / "mlflow-champion.png")
-    assert (champion(home), serving(home)) == (old, new)  # nothing has moved but the alias
-    assert f"its space {old} serves in place of {new}" in pinclip(home, "sync", *LOW)
-    assert answer(home) == (old, old_vectors["p3"])
+    set_champion(page, mlflow_server, second[1:], screenshots / "mlflow-champion.png")
+    assert (champion(home), serving(home)) == (second, first)  # nothing has moved but the alias
+    assert f"its space {second} serves in place of {first}" in pinclip(home, "sync", *LOW)
+    assert answer(home) == (second, second_vectors["p3"])
 
     # The same again, but now MLflow's webhook calls, and nobody types anything.
     secret, address = secrets.token_hex(16), f"127.0.0.1:{free_port()}"
@@ -126,12 +126,12 @@ def test_the_alias_is_set_by_clicking_and_the_service_answers_from_that_space(
     home.client.create_webhook("pinclip-sync", f"http://{address}/mlflow", events, secret=secret)
     listening = [str(PINCLIP), "sync", "--listen", address, *LOW]
     with running(listening, f"http://{address}/health", tmp_path / "sync.log", **told):
-        set_champion(page, mlflow_server, new[1:], screenshots / "mlflow-champion-again.png")
+        set_champion(page, mlflow_server, first[1:], screenshots / "mlflow-champion-again.png")
         for _ in range(600):
-            if serving(home) == new and "in place of" in (tmp_path / "sync.log").read_text():
+            if serving(home) == first and "in place of" in (tmp_path / "sync.log").read_text():
                 break
             time.sleep(0.1)
-    assert answer(home) == (new, new_vectors["p3"])
-    assert pinclip(home, "history").splitlines()[-1].split()[2:] == ["promoted", new, new[1:], old, "sync"]
-    version = home.client.get_model_version("pinclip", new[1:])
+    assert answer(home) == (first, first_vectors["p3"])
+    assert pinclip(home, "history").splitlines()[-1].split()[2:] == ["promoted", first, first[1:], second, "sync"]
+    version = home.client.get_model_version("pinclip", first[1:])
     assert "pinclip.promoted_at" in version.tags

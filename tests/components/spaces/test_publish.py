@@ -31,7 +31,7 @@ def served(home, service, pin_ids):
 
 
 def moving(home):
-    """What follows the newest version: the space of `pin_ranking` and the version of `challenger`."""
+    """The space of `pin_ranking`, and the version of `challenger`."""
     space = open_store(home.settings).get_feature_service("pin_ranking").tags["space"]
     return space, home.client.get_model_version_by_alias("pinclip", "challenger").version
 
@@ -40,7 +40,8 @@ def names(listed):
     return sorted(definition.name for definition in listed)
 
 
-def test_publishes_every_vector_and_moves_what_follows(home, tmp_path):
+def test_publishes_every_vector_and_the_first_version_serves(home, tmp_path):
+    home = home.beside(tmp_path)
     registration = home.registered()
     folder, vectors = quantized(tmp_path / "q", seed=1)
     fractions = []
@@ -80,19 +81,22 @@ def test_the_view_says_how_to_read_its_bytes(home, tmp_path):
         assert definition.tags, definition.name
 
 
-def test_two_spaces_live_side_by_side(home, tmp_path):
+def test_two_spaces_live_side_by_side_and_the_later_one_waits_for_a_promotion(home, tmp_path):
+    home = home.beside(tmp_path)
     first, second = home.registered(), home.registered()
     old_folder, old = quantized(tmp_path / "a", seed=3)
     new_folder, new = quantized(tmp_path / "b", seed=4)
-    home.publish(old_folder, first)
-    home.publish(new_folder, second)
+    assert home.publish(old_folder, first).serving
+    assert not home.publish(new_folder, second).serving
+    assert home.publish(old_folder, first).serving  # its run again: it serves still
     assert served(home, f"pin_ranking_{first.space}", ["p1"]) == [old["p1"]]
     assert served(home, f"pin_ranking_{second.space}", ["p1"]) == [new["p1"]]
-    assert served(home, "pin_ranking", ["p1"]) == [new["p1"]]
-    assert moving(home) == (second.space, second.version)
+    assert served(home, "pin_ranking", ["p1"]) == [old["p1"]]
+    assert moving(home) == (first.space, second.version)
 
 
 def test_an_older_run_that_is_finished_late_takes_nothing_from_a_newer_one(home, tmp_path):
+    home = home.beside(tmp_path)
     older, newer = home.registered(), home.registered()
     home.publish(quantized(tmp_path / "b", seed=4)[0], newer)
     assert not home.publish(quantized(tmp_path / "a", seed=3)[0], older).serving
@@ -142,16 +146,18 @@ def test_an_online_store_that_lost_a_vector_is_one_sentence_and_can_be_fixed(hom
 def test_a_version_that_failed_its_gate_gets_no_space(home, tmp_path):
     good = home.registered()
     home.publish(quantized(tmp_path / "good", seed=6)[0], good)
+    before = moving(home)
     bad = home.registered(passed=False)
     publication = home.publish(quantized(tmp_path / "bad", seed=7)[0], bad)
     assert not publication.published
-    assert moving(home) == (good.space, good.version)
+    assert moving(home) == before == (before[0], good.version)
     assert f"pin_embedding_{bad.space}" not in names(open_store(home.settings).list_feature_views())
 
 
 def test_vectors_that_are_served_wrongly_move_nothing_and_a_rerun_finishes(home, tmp_path):
     good, next_one = home.registered(), home.registered()
     home.publish(quantized(tmp_path / "good", seed=8)[0], good)
+    before = moving(home)
     folder, _ = quantized(tmp_path / "next", seed=9)
 
     def swap(fraction, message):
@@ -163,17 +169,18 @@ def test_vectors_that_are_served_wrongly_move_nothing_and_a_rerun_finishes(home,
 
     with pytest.raises(StoreError, match=r"The vector that Feast serves for the Pin 'p0' is not that of"):
         home.publish(folder, next_one, swap)
-    assert moving(home) == (good.space, good.version)
+    assert moving(home) == before
     assert not manifest_file(home.settings.home / "feast", next_one.space).exists()
 
     home.publish(folder, next_one)
-    assert moving(home) == (next_one.space, next_one.version)
+    assert moving(home) == (before[0], next_one.version)
     assert online_rows(home, next_one.space) == 100  # none is left of the 230 of the first attempt
 
 
 def test_a_death_between_reading_back_and_the_switch_moves_nothing(home, tmp_path):
     good, next_one = home.registered(), home.registered()
     home.publish(quantized(tmp_path / "good", seed=11)[0], good)
+    before = moving(home)
     folder, vectors = quantized(tmp_path / "next", seed=12)
 
     def die(fraction, message):
@@ -182,9 +189,9 @@ def test_a_death_between_reading_back_and_the_switch_moves_nothing(home, tmp_pat
 
     with pytest.raises(KeyboardInterrupt):
         home.publish(folder, next_one, die)
-    assert moving(home) == (good.space, good.version)
+    assert moving(home) == before
     home.publish(folder, next_one)
-    assert served(home, "pin_ranking", ["p5"]) == [vectors["p5"]]
+    assert served(home, f"pin_ranking_{next_one.space}", ["p5"]) == [vectors["p5"]]
 
 
 def test_a_published_space_never_takes_other_vectors(home, tmp_path):
@@ -231,7 +238,7 @@ def test_feast_users_see_and_reapply_what_was_published(home, tmp_path):
     assert {"pin_stats", "pin_age", f"user_taste_{registration.space}"} <= set(after.split())
     assert set(views) & set(after.split()) == set(finished)  # what a killed attempt left is swept away
     assert f"pin_embedding_{registration.space}" in finished
-    assert served(home, "pin_ranking", ["p9"]) == [vectors["p9"]]
+    assert served(home, f"pin_ranking_{registration.space}", ["p9"]) == [vectors["p9"]]
 
 
 def feast(home, *commands):

@@ -65,10 +65,13 @@ def test_publish_says_that_a_refused_version_is_not_published_and_what_serves_in
     ]
 
 
-def test_publish_says_what_it_published(tmp_path, capsys):
-    verdict_log.log_publication(registration(passed=True), Publication("v7", True, 230, 230), Settings(home=tmp_path))
+@pytest.mark.parametrize("serving", [True, False])
+def test_publish_says_what_it_published_and_how_it_comes_to_serve(serving, tmp_path, capsys):
+    publication = Publication("v7", True, 230, 230, serving=serving)
+    verdict_log.log_publication(registration(passed=True), publication, Settings(home=tmp_path))
+    waits = "" if serving else " It serves once somebody promotes it: `pinclip promote 7`."
     assert lines(capsys)[-2:] == [
-        "Published as v7: 230 Pins, 230 of them read back equal; version 7 is the challenger.",
+        f"Published as v7: 230 Pins, 230 of them read back equal; version 7 is the challenger.{waits}",
         "Now serving: nothing yet.",
     ]
 

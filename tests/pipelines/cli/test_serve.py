@@ -24,10 +24,10 @@ def home(features_home, tmp_path, monkeypatch):
     return features_home.beside(tmp_path)
 
 
-def test_all_published_spaces_oldest_first_and_the_newest_by_name(home):
+def test_all_published_spaces_oldest_first_and_the_one_that_serves_by_name(home):
     (first, _), (second, _) = home.new_space(1), home.new_space(2)
-    manifests, newest = published_spaces(home.settings)
-    assert ([*manifests], newest) == ([first, second], second)
+    manifests, serving = published_spaces(home.settings)
+    assert ([*manifests], serving) == ([first, second], first)
     with pytest.raises(StoreError, match=f"v99 is not published; there are: {first}, {second}"):
         serve(["v99"], "127.0.0.1", free_port(), None)
 
@@ -89,4 +89,4 @@ def test_what_there_is_to_serve_is_looked_for_anew_at_each_call(home, monkeypatc
         found((), None)
     name, _ = home.new_space(1)
     opening = found((), None)
-    assert ([one.name for one in opening.spaces], opening.newest) == ([name], name)
+    assert ([one.name for one in opening.spaces], opening.serving) == ([name], name)

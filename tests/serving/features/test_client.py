@@ -27,8 +27,8 @@ DOCS = Path(__file__).parents[3] / "docs" / "features.md"
 def home(request, features_home, tmp_path_factory):
     address = request.getfixturevalue("redis").address if request.param == "redis" else ""
     home = features_home.beside(tmp_path_factory.mktemp(request.param), address)
-    home.old, home.old_vectors = home.new_space(seed=1)
-    home.new, home.new_vectors = home.new_space(seed=2)
+    home.serving, home.serving_vectors = home.new_space(seed=2)
+    home.other, home.other_vectors = home.new_space(seed=1)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PINCLIP_REDIS", address)
         yield home
@@ -44,7 +44,7 @@ def expected(stored):
 
 
 def test_every_vector_of_each_space_in_the_order_asked(home, features):
-    for space, stored in ((home.old, home.old_vectors), (home.new, home.new_vectors)):
+    for space, stored in ((home.other, home.other_vectors), (home.serving, home.serving_vectors)):
         ids = list(stored)[::-1]
         vectors, missing = features.pin_vectors(ids, space)
         assert vectors.dtype == np.float32
@@ -52,34 +52,34 @@ def test_every_vector_of_each_space_in_the_order_asked(home, features):
         assert np.array_equal(vectors, expected([stored[pin] for pin in ids]))
         answer = features.store.get_online_features([f"pin_embedding_{space}:vector"], {"pin_id": ids}).to_dict()
         assert np.array_equal(vectors, expected(answer["vector"]))
-    assert features.newest_space() == home.new
+    assert features.serving_space() == home.serving
 
 
 def test_any_other_store_of_feast_answers_the_same(home, features, monkeypatch):
-    ids = [*home.new_vectors, "who", "p1"]
-    vectors, missing = features.pin_vectors(ids, home.new)
+    ids = [*home.serving_vectors, "who", "p1"]
+    vectors, missing = features.pin_vectors(ids, home.serving)
     monkeypatch.setattr(online, "MODULES", {})
-    assert all(map(np.array_equal, features.pin_vectors(ids, home.new), (vectors, missing)))
+    assert all(map(np.array_equal, features.pin_vectors(ids, home.serving), (vectors, missing)))
     monkeypatch.setattr(features.store.provider.online_store, "online_read", lambda *asked: [][1])
     with pytest.raises(StoreError, match="The online store does not answer"):
-        features.pin_vectors(ids, home.new)
+        features.pin_vectors(ids, home.serving)
 
 
 def test_an_unknown_id_is_missing_and_one_asked_twice_is_answered_twice(home, features):
-    vectors, missing = features.pin_vectors(["p1", "who", "p1", ""], home.new)
+    vectors, missing = features.pin_vectors(["p1", "who", "p1", ""], home.serving)
     assert missing.tolist() == [False, True, False, True]
-    assert np.array_equal(vectors[[0, 2]], expected([home.new_vectors["p1"]] * 2))
+    assert np.array_equal(vectors[[0, 2]], expected([home.serving_vectors["p1"]] * 2))
     assert not vectors[missing].any()
-    vectors, missing = features.pin_vectors(["who"], home.new)
+    vectors, missing = features.pin_vectors(["who"], home.serving)
     assert (vectors.shape, missing.tolist()) == ((1, DIM), [True])
-    vectors, missing = features.pin_vectors([], home.new)
+    vectors, missing = features.pin_vectors([], home.serving)
     assert (vectors.shape, missing.shape) == ((0, DIM), (0,))
 
 
 def test_more_ids_than_one_request_takes(home, features, monkeypatch):
     monkeypatch.setattr("serving.features.client.AT_ONCE", 7)
-    vectors, _ = features.pin_vectors(list(home.old_vectors), home.old)
-    assert np.array_equal(vectors, expected(home.old_vectors.values()))
+    vectors, _ = features.pin_vectors(list(home.other_vectors), home.other)
+    assert np.array_equal(vectors, expected(home.other_vectors.values()))
 
 
 def test_a_pin_that_is_only_in_statistics_has_no_vector(home, features):
@@ -87,31 +87,31 @@ def test_a_pin_that_is_only_in_statistics_has_no_vector(home, features):
     now = [CREATED]
     row = {"pin_id": ["p900"], "saves": [1], "boards": [1], "created_at": now, "event_timestamp": now, "created": now}
     open_store(home.settings).push("pin_stats_push", pd.DataFrame(row))
-    assert features.pin_vectors(["p900", "p1"], home.new)[1].tolist() == [True, False]
+    assert features.pin_vectors(["p900", "p1"], home.serving)[1].tolist() == [True, False]
 
 
 def test_a_vector_pushed_between_publications_is_read_at_once(home, features):
     now = [pd.Timestamp.now(tz="UTC")]
-    row = {"pin_id": ["fresh"], "vector": [home.new_vectors["p9"]], "event_timestamp": now, "created": now}
-    open_store(home.settings).push(f"pin_embedding_{home.new}_push", pd.DataFrame(row))
-    assert np.array_equal(features.pin_vectors(["fresh"], home.new)[0], expected([home.new_vectors["p9"]]))
-    assert features.pin_vectors(["fresh"], home.old)[1].tolist() == [True]
+    row = {"pin_id": ["fresh"], "vector": [home.serving_vectors["p9"]], "event_timestamp": now, "created": now}
+    open_store(home.settings).push(f"pin_embedding_{home.serving}_push", pd.DataFrame(row))
+    assert np.array_equal(features.pin_vectors(["fresh"], home.serving)[0], expected([home.serving_vectors["p9"]]))
+    assert features.pin_vectors(["fresh"], home.other)[1].tolist() == [True]
 
 
 def test_a_malformed_value_is_missing_and_counted_and_the_others_are_read(home, features):
     now = [pd.Timestamp.now(tz="UTC")] * 2
     row = {"pin_id": ["long", "empty"], "vector": [bytes(DIM + 1), b""], "event_timestamp": now, "created": now}
-    open_store(home.settings).push(f"pin_embedding_{home.new}_push", pd.DataFrame(row))
-    vectors, missing = features.pin_vectors(["p1", "long", "who", "empty", "p2"], home.new)
+    open_store(home.settings).push(f"pin_embedding_{home.serving}_push", pd.DataFrame(row))
+    vectors, missing = features.pin_vectors(["p1", "long", "who", "empty", "p2"], home.serving)
     assert missing.tolist() == [False, True, True, True, False]
-    assert np.array_equal(vectors[[0, 4]], expected([home.new_vectors["p1"], home.new_vectors["p2"]]))
+    assert np.array_equal(vectors[[0, 4]], expected([home.serving_vectors["p1"], home.serving_vectors["p2"]]))
     assert features.malformed in (1, 2)  # a store may keep no value for no bytes
-    assert features.pin_vectors(["long"], home.new)[1].all()
+    assert features.pin_vectors(["long"], home.serving)[1].all()
 
 
 def test_a_space_that_was_never_published_is_an_error(home, features):
     with pytest.raises(
-        StoreError, match=f"v99 is retired or was never published; published are: {home.old}, {home.new}"
+        StoreError, match=f"v99 is retired or was never published; published are: {home.other}, {home.serving}"
     ):
         features.pin_vectors(["p1"], "v99")
 
@@ -129,7 +129,7 @@ def test_a_space_is_not_read_before_it_is_complete(home, features):
     features.store.refresh_registry()
     with pytest.raises(StoreError, match="retired or was never published"):
         features.pin_vectors(["p1"], registration.space)
-    assert features.newest_space() == home.new
+    assert features.serving_space() == home.serving
 
 
 def test_two_codes_in_a_byte(home, features):
@@ -138,14 +138,13 @@ def test_two_codes_in_a_byte(home, features):
     packed = np.frombuffer(b"".join(stored.values()), np.uint8).reshape(20, DIM // 2)
     features.store.refresh_registry()
     assert np.array_equal(features.pin_vectors(list(stored), space)[0], affine.vectors(affine.unpack(packed)))
-    home.new = space
 
 
 def test_a_retired_space_is_an_error_even_where_the_registry_is_cached(home, features):
-    assert not features.pin_vectors(["p1"], home.old)[1].any()
-    retire(home.old, home.settings, even_rollback=True)
-    with pytest.raises(StoreError, match=f"The space {home.old} is retired"):
-        features.pin_vectors(["p1", "p2"], home.old)
+    assert not features.pin_vectors(["p1"], home.other)[1].any()
+    retire(home.other, home.settings, even_rollback=True)
+    with pytest.raises(StoreError, match=f"The space {home.other} is retired"):
+        features.pin_vectors(["p1", "p2"], home.other)
 
 
 def test_no_store_is_one_sentence(tmp_path):
@@ -174,7 +173,7 @@ def test_redis_that_goes_away_breaks_no_promise(features_home, tmp_path, monkeyp
         monkeypatch.setattr(online_redis, "write_vectors", whole)
         server.start()
         assert np.array_equal(features.pin_vectors(list(stored), space)[0], expected(stored.values()))
-        assert features.newest_space() == space
+        assert features.serving_space() == space
         with pytest.raises(StoreError, match="retired or was never published"):
             features.pin_vectors(["p1"], registration.space)
         home.publish(folder, registration)

@@ -77,4 +77,4 @@ def test_it_is_ready_once_something_is_published(waiting, published):
     served.open_when_there(lambda: Opening(tuple(files), files[-1].name, catalogue))
     assert client.get("/health/ready").json() == {"ready": True}
     spaces = client.get("/v1/spaces").json()
-    assert (spaces["newest"], len(spaces["spaces"])) == (files[-1].name, 2)
+    assert (spaces["serving"], len(spaces["spaces"])) == (files[-1].name, 2)
