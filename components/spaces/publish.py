@@ -4,8 +4,8 @@
 
 `challenger` moves to the version, unless a newer one has it. The first version that is published serves at once: there
 is nothing that it could make worse. Every later one waits for a promotion (components/spaces/promote.py). Nothing that
-is served changes before every vector has been read back equal to its file; the rerun of a run that died begins the space
-anew. The vectors of a space that is published never change; Pins may be added. Statistics and tastes follow the
+is served changes before every vector has been read back equal to its file; the rerun of a run that died begins the
+space anew. The vectors of a space that is published never change; Pins may be added. Statistics and tastes follow the
 catalogue, row by row.
 """
 
