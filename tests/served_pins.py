@@ -152,7 +152,7 @@ def main() -> None:
     files = [SpaceFiles(**{n: v if n == "name" else Path(v) for n, v in one.items()}) for one in asked["files"]]
     folder = Path(asked["catalogue"]) if asked["catalogue"] else None
     with ray_cluster(places=2, log=True):
-        serve_until_stopped(Opening(tuple(files), files[-1].name, folder), ServiceConfig(**asked["config"]))
+        serve_until_stopped(Opening(tuple(files), files[0].name, folder), ServiceConfig(**asked["config"]))
 
 
 if __name__ == "__main__":
