@@ -7,6 +7,7 @@ from typing import Annotated, Any, TypeVar
 
 import numpy as np
 from fastapi import Query, Request, Response
+from pydantic_core import from_json
 
 from model.diversification import ssd
 from model.diversification.candidates import Candidates
@@ -170,4 +171,9 @@ class Routes:
 
 
 def _filter(text: str | None) -> Filter | None:
-    return parsed(FilterIn, f'{{"filter": {text}}}'.encode()).filter if text else None
+    if not text:
+        return None
+    try:
+        return parsed(FilterIn, {"filter": from_json(text)}).filter
+    except ValueError:
+        raise RequestRefused(422, 'filter is no JSON; write it as {"category": "shoes"}.') from None
