@@ -113,7 +113,7 @@ def test_predict_gives_the_vectors_that_are_published(project):
 
 
 def test_a_folder_of_pictures_is_embedded_by_what_serves(project, tmp_path):
-    """The Pins of a catalogue as files: most pictures lie nearer to their own Pin, which has texts too, than to others."""
+    """A picture alone lies nearer to its own Pin, which has texts too, than to most others."""
     from serving.features import Features
 
     rows = Catalogue(project.root / "catalogues/generated").read("pins", ["pin_id", "image"]).slice(0, 40).to_pylist()
