@@ -113,5 +113,5 @@ class _Gathering:
 def _defined(statement: ast.stmt) -> list[str]:
     if isinstance(statement, ast.FunctionDef | ast.ClassDef):
         return [statement.name]
-    targets = [*getattr(statement, "targets", []), *([statement.target] if isinstance(statement, ast.AnnAssign) else [])]
+    targets = [statement.target] if isinstance(statement, ast.AnnAssign) else getattr(statement, "targets", [])
     return [node.id for target in targets for node in ast.walk(target) if isinstance(node, ast.Name)]
