@@ -33,7 +33,16 @@ AT_ONCE = 64  # rows of one forward pass
 
 class PinModel(mlflow.pyfunc.PythonModel):
     def load_context(self, context: Any) -> None:
+        """
+        Raises:
+            ValueError: the version was registered without graphs.
+        """
         folder = Path(context.artifacts["model"])
+        if not (folder / "onnx" / "exported.json").is_file():
+            raise ValueError(
+                "This version's network could not be exported as ONNX, so it cannot predict here; use `pinclip serve` "
+                "on a GPU."
+            )
         config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
         self.image_size, self.dim = config["vision"]["image_size"], config["fusion"]["dim"]
         self.limits = SimpleNamespace(**config["prepare"])

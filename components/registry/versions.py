@@ -7,6 +7,7 @@ are readable: whoever loads `models:/pinclip@challenger` finds vectors of that v
 import dataclasses
 import hashlib
 import json
+import logging
 import shutil
 import warnings
 from collections.abc import Mapping
@@ -27,7 +28,7 @@ from components.retries import with_retries
 from components.settings import Settings
 from model.config.folder import complete_config
 from model.data.catalogue import TEXT_TYPES
-from model.errors import ModelError
+from model.errors import ExportError, ModelError
 from model.files import sha256_of, write_json
 
 if TYPE_CHECKING:
@@ -200,7 +201,10 @@ def log_model(model_folder: Path, config: Configuration, tags: Mapping[str, str]
         whole, code = Path(scratch) / "model", Path(scratch) / "pin_model.py"
         shutil.copytree(model_folder, whole)
         complete_config(whole, config)
-        exported(whole, whole / REGISTERED)
+        try:
+            exported(whole, whole / REGISTERED)
+        except ExportError as error:
+            logging.getLogger(__name__).warning("%s It is registered without `predict`.", error)
         code.write_text(one_file("components.registry.pin_model"), encoding="utf-8")
         warnings.filterwarnings("ignore", message=".*input example was not provided.*")
         logged = mlflow.pyfunc.log_model(

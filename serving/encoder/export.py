@@ -27,6 +27,7 @@ import onnxruntime
 import torch
 from torch import nn
 
+from model.errors import ExportError
 from model.files import replaced, sha256_of, write_json
 from model.network.checkpoint import load_model
 from model.network.encoder import PinEncoder
@@ -53,6 +54,7 @@ def exported(model_folder: Path, out: Path) -> Path:
 
     Raises:
         ModelError: see model.network.checkpoint.load_model.
+        ExportError: see export_graph.
     """
     encoder, _ = load_model(model_folder)
     made_of = {"version": VERSION, "weights": sha256_of(model_folder / "model.safetensors")}
@@ -111,17 +113,25 @@ def _batch(encoder: PinEncoder, pins: int, texts: int, length: int) -> Batch:
 
 
 def export_graph(network: nn.Module, batches: list[Batch], file: Path) -> None:
-    """Exports the network by the first of two batches of different sizes, and compares them on the second."""
+    """Exports the network by the first of two batches of different sizes, and compares graph and network on the second.
+
+    Raises:
+        ExportError: the network has operators that ONNX has not, works on one size of batch alone, or is too large.
+    """
     example, other = batches
     with _quiet(), torch.no_grad(), replaced(file) as scratch:
         try:
             _trace(network, example, scratch)
             reason = "" if _agrees(network, other, scratch) else "its graph differs from the network"
         except Exception as error:  # the exporter and ONNX Runtime raise any
-            reason = next(iter(str(error).splitlines()), type(error).__name__)
+            reason = _first_line(error)
         if reason:
             logging.getLogger(__name__).info("%s cannot be traced (%s); torch.export takes longer.", file, reason)
             _capture(network, example, scratch)
+
+
+def _first_line(error: Exception) -> str:
+    return next(iter(str(error).splitlines()), type(error).__name__)
 
 
 def _trace(network: nn.Module, example: Batch, file: Path) -> None:
@@ -145,12 +155,16 @@ def _agrees(network: nn.Module, batch: Batch, file: Path) -> bool:
 
 def _capture(network: nn.Module, example: Batch, file: Path) -> None:
     shapes = tuple(dict.fromkeys(AXES[name], torch.export.Dim.DYNAMIC) for name in example)
-    # Captured here: where a size is taken for a constant, torch.onnx.export would try slower ways without a word.
-    captured = torch.export.export(network, tuple(example.values()), dynamic_shapes=shapes, strict=False)
     names = {"input_names": [*example], "output_names": ["vectors"]}
-    program = torch.onnx.export(captured, dynamo=True, verbose=False, **names)
-    assert program is not None  # it is None of the old exporter alone
-    program.save(str(file), external_data=False)
+    try:
+        # Captured here: where a size is taken for a constant, torch.onnx.export would try slower ways without a word.
+        captured = torch.export.export(network, tuple(example.values()), dynamic_shapes=shapes, strict=False)
+        program = torch.onnx.export(captured, dynamo=True, verbose=False, **names)
+        assert program is not None  # it is None of the old exporter alone
+        program.save(str(file), external_data=False)
+    except Exception as error:  # again any
+        said = _first_line(error).rstrip(".")
+        raise ExportError(f"The network cannot be exported as ONNX ({said}); serve this model on a GPU.") from error
 
 
 @contextlib.contextmanager

@@ -5,6 +5,7 @@ import io
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -21,7 +22,7 @@ from components.mlflow_client import connect
 from components.registry.versions import CHAMPION, Registration, announce, register, version_of
 from components.settings import Settings
 from model.embedding.embedder import Embedder
-from model.errors import ModelError, StoreError
+from model.errors import ExportError, ModelError, StoreError
 from model.network.checkpoint import save_model
 from model.network.encoder import PinEncoder
 from model.network.text import train_tokenizer
@@ -337,6 +338,22 @@ def test_a_version_loads_beside_anybodys_modules_and_without_ours(files, model_f
     embedder = Embedder(model_folder)
     expected = [embedder.queries(["x"])[0], embedder.pins([jpeg()], [{"title": "a red chair"}])[0]]
     assert (np.array(json.loads(ran.stdout)) * expected).sum(axis=1).min() > 0.9999
+
+
+def test_a_network_that_onnx_cannot_express_is_registered_without_predict(
+    registering, model_folder, tmp_path, monkeypatch, caplog
+):
+    import mlflow
+
+    def refuse(folder, out):
+        raise ExportError("The network cannot be exported as ONNX (an operator); serve this model on a GPU.")
+
+    monkeypatch.setattr("serving.encoder.export.exported", refuse)
+    folder = shutil.copytree(model_folder, tmp_path / "model", ignore=shutil.ignore_patterns(REGISTERED))
+    registration = registering("no graphs", folder=folder)
+    assert "(an operator); serve this model on a GPU. It is registered without `predict`." in caplog.text
+    with pytest.raises(ValueError, match="network could not be exported as ONNX, so it cannot predict here"):
+        mlflow.pyfunc.load_model(registration.uri)
 
 
 def test_a_version_answers_as_mlflow_models_serve_does(loaded, model_folder):

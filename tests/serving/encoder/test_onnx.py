@@ -16,7 +16,7 @@ from torch import nn
 
 from model.data.catalogue import TEXT_SIGNALS
 from model.embedding.embedder import Embedder
-from model.errors import ModelError
+from model.errors import ExportError, ModelError
 from serving.encoder import open_encoder
 from serving.encoder.export import REGISTERED, export_graph, exported
 from serving.encoder.inputs import pin_texts
@@ -159,6 +159,22 @@ def test_what_cannot_be_traced_is_exported_by_torch_export(tmp_path, caplog, cap
     session = onnxruntime.InferenceSession(tmp_path / "graph.onnx")
     found = session.run(None, {"ids": batches[2]["ids"].numpy()})[0]
     np.testing.assert_allclose(found, network(batches[2]["ids"]).numpy())
+
+
+class Branching(nn.Module):
+    """What it does depends on the numbers."""
+
+    def forward(self, ids_NL):
+        return ids_NL.float() if ids_NL.sum() > 13 else -ids_NL.float()
+
+
+def test_what_cannot_be_exported_is_one_sentence(tmp_path):
+    batches = [{"ids": torch.ones((rows, 3), dtype=torch.int64)} for rows in (4, 6)]
+    with pytest.raises(
+        ExportError, match=r"^The network cannot be exported as ONNX \(.*\); serve this model on a GPU\.$"
+    ):
+        export_graph(Branching(), batches, tmp_path / "graph.onnx")
+    assert not [*tmp_path.iterdir()]
 
 
 def test_a_folder_without_a_model_is_said(tmp_path):
