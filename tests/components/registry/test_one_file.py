@@ -7,6 +7,7 @@ import sys
 import pytest
 
 from components.registry.one_file import one_file
+from components.registry.versions import PACKAGES
 
 START = '''"""Doubles."""
 
@@ -89,8 +90,12 @@ def test_what_cannot_be_followed_is_said(tmp_path, changed, sentence):
         one_file("ours.start", written(tmp_path, **changed))
 
 
-def test_the_registered_models_file_has_every_name_that_it_uses(tmp_path):
-    (tmp_path / "pin_model.py").write_text(one_file("components.registry.pin_model"))
+def test_the_registered_models_file_has_every_name_and_needs_its_requirements_alone(tmp_path):
+    text = one_file("components.registry.pin_model")
+    (tmp_path / "pin_model.py").write_text(text)
     command = [sys.executable, "-m", "ruff", "check", "--isolated", "--select", "F", str(tmp_path / "pin_model.py")]
     checked = subprocess.run(command, capture_output=True, text=True)
     assert checked.returncode == 0, checked.stdout
+    imported = {name.split(".")[0] for name in re.findall(r"^ *(?:from|import) ([\w.]+)", text, re.MULTILINE)}
+    asked = {*PACKAGES, "PIL", "mlflow"} - {"pillow", "mlflow-skinny"}
+    assert imported - {*sys.stdlib_module_names} == asked | {"pillow_heif"}  # the last where it is installed
