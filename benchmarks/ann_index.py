@@ -91,8 +91,11 @@ def main() -> None:
     parser.add_argument("--decay", type=float, default=24.0, help="dimensions in which the variance falls by e")
     parser.add_argument("--own", type=float, default=0.5, help="share of a vector's variance that is not its cluster's")
     parser.add_argument("--kinds", default="exact,hnsw,ivf", help="exact first: the ratios are to it")
+    parser.add_argument("--efforts", help="of every kind but exact [several of each]")
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
+    if args.efforts:
+        EFFORTS.update(dict.fromkeys(("hnsw", "ivf"), tuple(map(int, args.efforts.split(",")))))
     mixture = Mixture(max(1, args.vectors // 100), args.dim, args.decay, args.own, args.seed)
     affine = calibrate(mixture.sample(min(CALIBRATION, args.vectors)), 8, args.seed)
     sizes = [min(BLOCK, args.vectors - start) for start in range(0, args.vectors, BLOCK)]

@@ -69,11 +69,20 @@ def tiny_model(folder: Path, *settings: str) -> Path:
 
 
 def catalogue(prepared: Path, ids: list[str] = IDS, images: list[bytes] | None = None, titles=TITLES) -> Path:
-    """A prepared folder with a catalogue of these Pins, or of the drawn ones, ten to a board."""
+    """A prepared folder with a catalogue of these Pins, or of the drawn ones, ten to a board; a Pin's price is its
+    number, its slice its colour, and whoever searched for a shape clicked on it."""
     columns = {"pin_id": ids, "image": images or [drawn(i) for i in range(PINS)], "title": titles}
+    columns["slice_colour"] = [list(COLOURS)[i % 5] for i in range(len(ids))]
+    columns["number_price"] = [float(i) for i in range(len(ids))]
+    queries = {
+        "query": [SHAPES[i % 3] for i in range(len(ids))],
+        "pin_id": ids,
+        "clicks": [3 - i % 3 for i in range(len(ids))],
+    }
     with CatalogueWriter(prepared / "catalogue", rows_per_shard=32) as writer:
         writer.write("pins", pa.table(columns))
         writer.write("boards", pa.table({"board_id": [f"b{i // 10}" for i in range(len(ids))], "pin_id": ids}))
+        writer.write("queries", pa.table(queries))
     return prepared
 
 
@@ -143,7 +152,7 @@ def main() -> None:
     files = [SpaceFiles(**{n: v if n == "name" else Path(v) for n, v in one.items()}) for one in asked["files"]]
     folder = Path(asked["catalogue"]) if asked["catalogue"] else None
     with ray_cluster(places=2, log=True):
-        serve_until_stopped(Opening(tuple(files), files[-1].name, folder), ServiceConfig(**asked["config"]))
+        serve_until_stopped(Opening(tuple(files), files[0].name, folder), ServiceConfig(**asked["config"]))
 
 
 if __name__ == "__main__":

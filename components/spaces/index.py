@@ -3,6 +3,7 @@
 Shape legend: N vectors · Q queries · E vector dimension · K results
 """
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,8 @@ import pyarrow.compute as pc
 from components.settings import Settings
 from components.spaces.config import PromotionConfig
 from components.spaces.paths import state_folder
-from model.embedding.affine import Affine
+from components.spaces.query_sample import kept_queries
+from model.embedding.affine import Affine, unit_length
 from model.embedding.retrieval import CANDIDATES, top_k_of_blocks
 from model.errors import VectorIndexError
 from model.files import file_lock
@@ -25,7 +27,8 @@ PRESENT = 2_000  # Pins looked up in an index that is there already
 
 
 def bring_index_up(space: SpaceManifest, config: PromotionConfig, settings: Settings) -> float:
-    """Builds the index if it is not there or lacks Pins; returns its recall on a sample.
+    """Builds the index if it is not there or lacks Pins; returns its recall: the lower of that asked by Pins and
+    that asked by words.
 
     Raises:
         VectorIndexError: the recall is below the configuration's.
@@ -36,23 +39,24 @@ def bring_index_up(space: SpaceManifest, config: PromotionConfig, settings: Sett
         index = PinIndex.of_published(space, IndexConfig())
         with file_lock(folder / "saving.lock", wait=True):  # a service on the space saves there too
             index.save(folder / "index")
-    recall = sample_recall(index, vectors, space.affine, config.recall_queries)
-    if recall < config.min_index_recall:
+    asked = {kind: queries_QE for kind, queries_QE in _questions(space, vectors, config, settings) if len(queries_QE)}
+    recalls = {kind: recall_of(index, vectors, space.affine, queries_QE) for kind, queries_QE in asked.items()}
+    worst = min(recalls, key=lambda kind: recalls[kind])
+    if recalls[worst] < config.min_index_recall:
         raise VectorIndexError(
-            f"The index of {space.name} finds {recall:.3f} of the nearest Pins, below promotion.min_index_recall "
-            f"{config.min_index_recall:.3f}, so nothing was switched; remove {folder / 'index'} to build it anew."
+            f"The index of {space.name} finds {recalls[worst]:.3f} of the Pins nearest to {worst}, below "
+            f"promotion.min_index_recall {config.min_index_recall:.3f}, so nothing was switched; remove "
+            f"{folder / 'index'} to build it anew."
         )
-    return recall
+    return recalls[worst]
 
 
-def sample_recall(index: PinIndex, vectors: VectorRows, affine: Affine, queries: int) -> float:
+def recall_of(index: PinIndex, vectors: VectorRows, affine: Affine, queries_QE: np.ndarray) -> float:
     """Share of the exact nearest Pins that the index finds; of equally near ones any will do.
 
     The recall is measured on the stored vectors, not on the index's own copy of them.
     """
     count = len(vectors)
-    rows = np.random.default_rng(0).choice(count, size=min(queries, count), replace=False)
-    queries_QE = affine.vectors(vectors.codes_NE[rows])
     blocks = (affine.vectors(vectors.codes_NE[i : i + CANDIDATES]) for i in range(0, count, CANDIDATES))
     exact_QK = top_k_of_blocks(queries_QE, blocks, min(RESULTS, count))[1]
     ids_QK = index.search(queries_QE, exact_QK.shape[1])[0]
@@ -61,6 +65,15 @@ def sample_recall(index: PinIndex, vectors: VectorRows, affine: Affine, queries:
     found_QKE = affine.vectors(vectors.codes_NE[rows_QK.ravel()]).reshape(*rows_QK.shape, -1)
     found_QK = np.where(rows_QK >= 0, (found_QKE @ queries_QE[:, :, None])[..., 0], -np.inf)
     return float(np.mean(found_QK >= exact_QK[:, -1:] - EQUAL))
+
+
+def _questions(
+    space: SpaceManifest, vectors: VectorRows, config: PromotionConfig, settings: Settings
+) -> Iterator[tuple[str, np.ndarray]]:
+    """(who asks, float32 (Q, E) of length 1): Pins, and searches in words where publishing kept some."""
+    rows = np.random.default_rng(0).choice(len(vectors), size=min(config.recall_queries, len(vectors)), replace=False)
+    yield "other Pins", space.affine.vectors(vectors.codes_NE[rows])
+    yield "searches in words", unit_length(kept_queries(space.name, settings)[: config.recall_queries])
 
 
 def _opened(folder: Path, space: str) -> PinIndex | None:

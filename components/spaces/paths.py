@@ -5,6 +5,7 @@
 <home>/serving/<space>/index    the space's index, as `pinclip serve` opens it
 <home>/serving/<space>/model    its model folder, once a Pin had to be embedded
 <home>/serving/<space>/reference    what it was trained on, for monitoring (components/spaces/drift_reference.py)
+<home>/serving/<space>/queries.npy    vectors of searches, to check the index with (components/spaces/query_sample.py)
 <home>/sync.lock                held by the sync that is at work
 """
 

@@ -28,6 +28,7 @@ from components.spaces.feature_store import apply_objects, delete, feast_errors,
 from components.spaces.materialize import LOCK, Progress, SaveHistory, materialize
 from components.spaces.paths import state_folder
 from components.spaces.published_spaces import serving_space
+from components.spaces.query_sample import keep_queries
 from components.spaces.switch import switch
 from components.spaces.told_spaces import tell_spaces
 from components.tombstones import read_tombstones
@@ -121,6 +122,7 @@ def bring_up(
     boards = catalogue.read("boards", ["board_id", "pin_id", "saved_at"])
     changed, checked = materialize(store, space, SaveHistory(pins, boards), report)
     keep_reference(prepared, space.name, settings)
+    keep_queries(quantized, space.name, settings)
     manifest.write()
     apply_objects(store, [space.service()])
     return space, changed, checked

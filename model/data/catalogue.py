@@ -1,12 +1,13 @@
 """THE data contract: a catalogue is a folder of Parquet shards — pins, boards, queries.
 
     pins/*.parquet     pin_id str · image bytes · title · description · caption · annotations list[str] · group_id
-                       created_at timestamp[us, UTC] · consent bool · slice_<name> str
+                       created_at timestamp[us, UTC] · consent bool · slice_<name> str · number_<name> double
     boards/*.parquet   board_id str · pin_id str · title · saved_at timestamp[us, UTC]      (one row a saved Pin)
     queries/*.parquet  query str · pin_id str · clicks int64                                (one row a clicked Pin)
 
 Only pin_id and image must be there; every reader says what else it needs. Pins of one group_id are variants of one
-thing and never divided between training and fresh. A slice_<name> column is a slice for the fairness report.
+thing and never divided between training and fresh. A slice_<name> column is a slice for the fairness report; filters of
+the service name slices and numbers.
 """
 
 import hashlib
@@ -24,7 +25,7 @@ from model.errors import CatalogueError
 from model.files import replaced
 
 TIME = pa.timestamp("us", tz="UTC")
-SLICE_PREFIX = "slice_"
+SLICE_PREFIX, NUMBER_PREFIX = "slice_", "number_"
 # The text signals of a Pin, long ones first; `annotations` is a list and is joined by ", " to be read as text.
 LONG_SIGNALS = ("title", "description", "caption")
 SHORT_SIGNALS = ("annotations",)
@@ -96,10 +97,10 @@ class Catalogue:
         return sum(pq.ParquetFile(shard).metadata.num_rows for shard in self.shards(table))
 
     def columns(self, table: str) -> list[str]:
-        """Names present in any shard, in contract order, then the slice columns."""
+        """Names present in any shard, in contract order, then the number and slice columns."""
         present = {name for shard in self.shards(table) for name in pq.read_schema(shard).names}
         known = [name for name in SCHEMAS[table].names if name in present]
-        return known + sorted(name for name in present if name.startswith(SLICE_PREFIX))
+        return known + sorted(name for name in present if name.startswith((SLICE_PREFIX, NUMBER_PREFIX)))
 
     def batches(
         self, table: str, columns: Sequence[str], rows: int = 1024, shards: Sequence[Path] | None = None
@@ -169,7 +170,8 @@ class CatalogueWriter:
 
     def write(self, table: str, rows: pa.Table) -> None:
         """Appends rows; columns outside the contract are refused, absent optional ones stay absent."""
-        unknown = [n for n in rows.column_names if n not in SCHEMAS[table].names and not n.startswith(SLICE_PREFIX)]
+        free = (SLICE_PREFIX, NUMBER_PREFIX)
+        unknown = [n for n in rows.column_names if n not in SCHEMAS[table].names and not n.startswith(free)]
         if unknown:
             raise CatalogueError(f"{table} has no column {unknown[0]!r}; the contract is in model/data/catalogue.py.")
         self._pending[table].append(rows.cast(pa.schema([_field(table, name) for name in rows.column_names])))
@@ -196,6 +198,8 @@ def joined_texts(texts: Sequence[str | list[str] | None]) -> list[str]:
 def _field(table: str, name: str) -> pa.Field:
     if name.startswith(SLICE_PREFIX):
         return pa.field(name, pa.string())
+    if name.startswith(NUMBER_PREFIX):
+        return pa.field(name, pa.float64())
     return SCHEMAS[table].field(name)
 
 

@@ -5,8 +5,9 @@ the one whose vectors keep most of the float vectors' own nearest neighbours is 
 
     quantized/  pins/*.parquet     pin_id · vector            binary: E int8 codes, or E/2 bytes of two 4-bit codes
                 quantization.json  scale, zero_point, bits, dim
+                queries.npy        float32 (Q, E): some queries' vectors, to ask an index with; none is compared by code
 
-Shape legend: N vectors · E vector dimension · B bytes of a stored vector
+Shape legend: N vectors · Q queries · E vector dimension · B bytes of a stored vector
 """
 
 from collections.abc import Callable, Sequence
@@ -23,12 +24,13 @@ from model.config import Config
 from model.embedding.affine import Affine, read_affine
 from model.embedding.columns import as_binary, as_matrix
 from model.embedding.retrieval import shared, top_k
-from model.embedding.stored import vector_column
+from model.embedding.stored import query_column, vector_column
 from model.files import replaced, write_json
 
 # Of |x|: candidates for the range. Four bits clip more of the values than eight.
 QUANTILES = (0.93, 0.95, 0.97, 0.98, 0.99, 0.995, 0.999, 0.9995, 0.9999, 1.0)
 NEIGHBOURS, QUERIES = 10, 500  # of the choice
+QUERIES_FILE, KEPT_QUERIES = "queries.npy", 1_000
 C = TypeVar("C")
 
 
@@ -72,6 +74,9 @@ def quantize(vectors: Path, training: np.ndarray, out: Path, config: Config) -> 
                 pa.table({"pin_id": table["pin_id"], "vector": as_binary(packed)}), scratch / "pins" / shard.name
             )
         write_json(scratch / "quantization.json", asdict(affine))
+        queries = query_column(vectors)
+        rows = np.random.default_rng(config.seed).permutation(len(queries))[:KEPT_QUERIES]
+        np.save(scratch / QUERIES_FILE, queries[np.sort(rows)])
     return affine
 
 

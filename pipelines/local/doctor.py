@@ -4,6 +4,7 @@ import os
 import re
 import shutil
 import sys
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from importlib import metadata
@@ -21,6 +22,7 @@ from model.cpus import cpus
 from model.errors import RunError, StoreError
 from pipelines.lineage import CODE, git_revision
 from pipelines.local import import_checks
+from pipelines.local.devices import Devices, devices
 from pipelines.local.ports import MLFLOW, is_free
 
 PYTHON = ((3, 11), (3, 13))  # the first and the last that the lock is for
@@ -54,6 +56,7 @@ def all_checks(config: Config) -> Iterator[Check]:
     yield packages()
     yield check_lock(CODE / "requirements.lock")
     yield imports(import_checks.problem())
+    yield from device(config, devices())
     yield ray_cpus(config, cpus())
     yield check_free(
         "memory", memory_bytes() / GIB, warn=6, fail=3, advice="close other programs, or use a larger machine"
@@ -124,6 +127,25 @@ def imports(problem: str) -> Check:
     return Check(
         "imports", "ok", f"{', '.join(import_checks.PACKAGES[:4])} and {len(import_checks.PACKAGES) - 4} more load"
     )
+
+
+def device(config: Config, found: Devices | None) -> Iterator[Check]:
+    """What training, embedding and the encoder service will compute on; nothing where torch does not load."""
+    if found is None:
+        return
+    gpus, workers = Counter(found.gpus), config.train.workers
+    if not gpus and found.driver:
+        advice = "update the driver" if found.cuda else "make setup TORCH_BACKEND=cu130"
+        yield Check("device", "warn", f"the CPU: torch {found.torch} does not see this machine's GPU", advice)
+    elif not gpus:
+        yield Check("device", "ok", f"the CPU, by torch {found.torch}")
+    elif workers > gpus.total():
+        advice = f"--set train.workers={gpus.total()}"
+        yield Check("device", "warn", f"the CPU: {workers} workers train, and GPUs are {gpus.total()}", advice)
+    else:
+        names = ", ".join(f"{count} × {name}" for name, count in gpus.items())
+        slowest = "every step waits for the slowest of them" if len(gpus) > 1 and workers > 1 else ""
+        yield Check("device", "ok", f"{names}, by torch {found.torch}; {workers} of them train", slowest)
 
 
 def ray_cpus(config: Config, cpus: int) -> Check:

@@ -26,7 +26,7 @@ PACKAGES = (
 def problem(packages: Sequence[str] = PACKAGES) -> str:
     """Tries in a process of its own: "" where all packages load, else which does not and why."""
     done = subprocess.run(
-        [sys.executable, "-m", __name__], capture_output=True, text=True, errors="replace", check=False
+        [sys.executable, "-m", __name__, *packages], capture_output=True, text=True, errors="replace", check=False
     )
     return "" if done.returncode == 0 else done.stdout.strip().splitlines()[-1]
 

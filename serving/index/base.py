@@ -7,7 +7,9 @@ Shape legend: N rows · L living rows · n new rows · Q queries · C candidates
 """
 
 from bisect import bisect_left
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property, lru_cache
 
 import faiss
 import numpy as np
@@ -16,11 +18,14 @@ import pyarrow.compute as pc
 
 from model.embedding.affine import Affine
 from serving.index.config import IndexConfig
+from serving.index.selection import Selection
 from serving.index.structures import STRUCTURES, Structure
 from serving.rows import VectorRows
 
 RESCORED = 3  # candidates that are ranked exactly, for each result
 BLOCK = 64  # queries whose candidates are float32 at once
+SCANNED = 0.1  # share of the rows that may be found, below which all of them are compared
+KEPT = 32  # selections
 
 
 @dataclass(frozen=True)
@@ -60,14 +65,26 @@ class Base:
         living_N[self.rows_L] = True
         return living_N
 
+    @cached_property
+    def selected(self) -> Callable[[Selection], np.ndarray]:
+        """Bool (N,), the rows of the Pins that a selection chooses; those asked for last are kept."""
+        ids = self.ids
+        return lru_cache(KEPT)(lambda only: only.mask(ids))
+
     def search(
-        self, queries_QE: np.ndarray, count: int, effort: int, selector: faiss.IDSelector | None
+        self, queries_QE: np.ndarray, count: int, effort: int, selector: faiss.IDSelector | None, share: float = 1.0
     ) -> tuple[np.ndarray, np.ndarray]:
-        """(rows, cosines) (Q, C) of at least the `count` best rows found, in no order; cosine -inf is no row."""
+        """(rows, cosines) (Q, C) of at least the `count` best rows found, in no order; cosine -inf is no row.
+
+        share: of the rows, those that the selector lets through. A structure meets all rows on its way and keeps
+        those: the fewer they are, the longer it has to look, until comparing them all is less work.
+        """
         wanted = min(RESCORED * count, len(self.ids))
         rows_QC = np.empty((len(queries_QE), wanted), dtype=np.int64)
-        if rows_QC.size:
-            rows_QC = self.structure.candidates(queries_QE, wanted, effort, selector)
+        if rows_QC.size and selector is not None and share < SCANNED:
+            rows_QC = self.structure.scanned(queries_QE, wanted, selector)
+        elif rows_QC.size:
+            rows_QC = self.structure.candidates(queries_QE, wanted, round(effort / share), selector)
         return rows_QC, self._cosines(queries_QE, rows_QC)
 
     def _cosines(self, queries_QE: np.ndarray, rows_QC: np.ndarray) -> np.ndarray:

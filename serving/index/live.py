@@ -26,6 +26,7 @@ from serving.index import storage
 from serving.index.base import Base
 from serving.index.checks import checked_codes, checked_ids, checked_times, checked_vectors
 from serving.index.config import IndexConfig
+from serving.index.selection import Selection
 from serving.index.side_table import DELETED, PinChange
 from serving.index.state import State
 from serving.rows import VectorRows, joined, newest_each
@@ -84,10 +85,12 @@ class PinIndex:
         k: int,
         exclude: Sequence[Collection[str]] | None = None,
         effort: int | None = None,
+        only: Selection | None = None,
     ) -> tuple[np.ndarray, np.ndarray]:
         """(ids (Q, K) of str, cosines (Q, K) float32), best first; None and -inf where there are no more.
 
-        exclude: for each query, ids that it must not find; effort: instead of the configuration's.
+        exclude: for each query, ids that it must not find; effort: instead of the configuration's; only: the Pins
+        that may be found.
 
         Raises:
             VectorIndexError: vectors of the wrong length, with NaN, k < 1, or exclude not as long as the queries.
@@ -100,7 +103,7 @@ class PinIndex:
             raise VectorIndexError(
                 f"exclude has {len(exclude)} entries for {len(queries_QE)} queries; give one for each."
             )
-        return self._state.search(queries_QE, k, effort, exclude)
+        return self._state.search(queries_QE, k, effort, exclude, only)
 
     def vectors(self, ids: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
         """(float32 (N, E) of length 1, missing bool (N,)); zeros where an id is unknown."""

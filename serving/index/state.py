@@ -13,6 +13,7 @@ import numpy as np
 import pyarrow as pa
 
 from serving.index.base import Base
+from serving.index.selection import Selection
 from serving.index.side_table import DELETED, SideTable
 from serving.rows import VectorRows, as_ids
 
@@ -63,12 +64,22 @@ class State:
         return replace(self, living_N=living_N, living_M=living_M, selector=_selector(living_N))
 
     def search(
-        self, queries_QE: np.ndarray, k: int, effort: int, exclude: Sequence[Collection[str]] | None
+        self,
+        queries_QE: np.ndarray,
+        k: int,
+        effort: int,
+        exclude: Sequence[Collection[str]] | None,
+        only: Selection | None,
     ) -> tuple[np.ndarray, np.ndarray]:
         """(ids (Q, K) object, cosines (Q, K) float32), best first; None and -inf where there are no more."""
         count = k + max(map(len, exclude or ()), default=0)
-        rows_QC, scores_QC = self.base.search(queries_QE, count, effort, self.selector)
-        side_QM, side_scores_QM = self._side_search(queries_QE, count)
+        if only is None:
+            rows_QC, scores_QC = self.base.search(queries_QE, count, effort, self.selector)
+        else:
+            found_N = self.living_N & self.base.selected(only)
+            share = max(float(found_N.mean()), 1e-9) if len(found_N) else 1.0
+            rows_QC, scores_QC = self.base.search(queries_QE, count, effort, _selector(found_N), share)
+        side_QM, side_scores_QM = self._side_search(queries_QE, count, only)
         places = np.concatenate([rows_QC, side_QM], axis=1)
         scores = np.concatenate([scores_QC, side_scores_QM], axis=1)
         best = np.argsort(-scores, axis=1, kind="stable")[:, :count]
@@ -97,9 +108,11 @@ class State:
         times_N = np.array([self.time(pin_id) for pin_id in places], dtype=np.int64)
         return VectorRows(as_ids(list(places)), codes_NE, times_N)
 
-    def _side_search(self, queries_QE: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
-        scores_QM = queries_QE @ self.side.vectors_ME[: len(self.living_M)].T
-        scores_QM[:, ~self.living_M] = -np.inf
+    def _side_search(self, queries_QE: np.ndarray, count: int, only: Selection | None) -> tuple[np.ndarray, np.ndarray]:
+        size = len(self.living_M)
+        found_M = self.living_M & only.mask(as_ids(self.side.ids[:size])) if only and size else self.living_M
+        scores_QM = queries_QE @ self.side.vectors_ME[:size].T
+        scores_QM[:, ~found_M] = -np.inf
         rows_QC = np.broadcast_to(np.arange(scores_QM.shape[1]), scores_QM.shape)
         if count < scores_QM.shape[1]:
             rows_QC = np.argpartition(-scores_QM, count, axis=1)[:, :count]

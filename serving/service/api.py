@@ -10,7 +10,7 @@ from fastapi.responses import JSONResponse, PlainTextResponse
 from starlette.exceptions import HTTPException
 
 from model.errors import PinclipError, RerankError, ServerAway, StoreError
-from serving.service.messages import Health, PinIn, PinsIn, Problem, Readiness, RerankIn, SearchIn
+from serving.service.messages import CompleteIn, Health, PinIn, PinsIn, Problem, Readiness, RerankIn, SearchIn
 from serving.service.reading import RequestRefused
 from serving.service.routes import Routes
 from serving.service.served_spaces import ServedSpaces
@@ -31,8 +31,10 @@ def api(served: ServedSpaces, is_ready: Callable[[], bool], overdue: Callable[[]
     app.get("/v1/pins/{pin_id:path}/related")(routes.related)
     app.get("/v1/pins/{pin_id:path}/image", response_class=Response)(routes.image)
     app.post("/v1/search", openapi_extra=_body(SearchIn))(routes.search)
+    app.post("/v1/complete", openapi_extra=_body(CompleteIn))(routes.complete)
     app.post("/v1/rerank", openapi_extra=_body(RerankIn))(routes.rerank)
-    app.get("/v1/spaces")(routes.spaces)
+    for path, route in (("spaces", routes.spaces), ("columns", routes.columns), ("start", routes.start)):
+        app.get(f"/v1/{path}")(route)
     _add_health(app, served, is_ready, overdue)
     _add_page(app)
     _add_errors(app)

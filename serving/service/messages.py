@@ -1,7 +1,7 @@
 """Request and response bodies, as OpenAPI shows them; reading.py beside this checks the service's limits."""
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 from pydantic_core import PydanticCustomError
@@ -11,6 +11,8 @@ from model.data.images.formats import FORMATS
 
 READABLE = f"^[^{CONTROL}]+$"
 ANNOTATIONS = 1_000  # of a Pin, at most
+BASKET = 200  # Pins
+VALUE = 512  # characters of a filter's text
 UTILITY = 1e12  # beyond it and below its negative, sums lose the digits that matter
 
 
@@ -36,6 +38,7 @@ def _is_whole(value: object) -> object:
 
 
 Whole = BeforeValidator(_is_whole)
+Number = Annotated[float, Field(allow_inf_nan=False, strict=True)]
 
 
 class Message(BaseModel):
@@ -71,6 +74,23 @@ class PinsOut(Message):
     pins: list[PinOut]
 
 
+class Limits(Message):
+    """Both ends are meant; of a time as 2026-11-21T12:00:00Z."""
+
+    min: Number | str | None = None
+    max: Number | str | None = None
+
+
+Value = Annotated[str, Field(max_length=VALUE)] | Number
+Values = Annotated[list[Value], Field(min_length=1, max_length=100)]
+# By the name of a column (GET /v1/columns): a text or a number, several of which one must fit, or limits.
+Filter = Annotated[dict[str, Value | Values | Limits], Field(max_length=20)]
+
+
+class FilterIn(Message):
+    filter: Filter | None = None
+
+
 class SearchIn(Message):
     """Words, an image, or both."""
 
@@ -78,18 +98,58 @@ class SearchIn(Message):
     image: str | None = Field(None, description="Base64.")
     image_weight: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False, strict=True)] = 0.5
     k: Annotated[int, Field(ge=1, strict=True), Whole] = 30
+    filter: Filter | None = Field(None, description="Pins are found that fit all of it.")
 
 
-class Found(Message):
+class CompleteIn(Message):
+    """The Pins of a basket or a board."""
+
+    pins: Annotated[list[PinId], Field(min_length=1, max_length=BASKET)]
+    k: Annotated[int, Field(ge=1, strict=True), Whole] = 30
+    filter: Filter | None = Field(None, description="As of a search.")
+
+
+class Shown(Message):
     pin_id: str
-    score: float = Field(description="Cosine, -1 … 1.")
     title: str | None = Field(None, description="From the catalogue.")
     has_image: bool = Field(False, description="The catalogue has one: GET /v1/pins/{pin_id}/image.")
+
+
+class Found(Shown):
+    score: float = Field(description="Cosine, -1 … 1.")
 
 
 class Results(Message):
     space: str
     results: list[Found]
+
+
+class Related(Results):
+    pin: Shown = Field(description="The one that was asked about.")
+
+
+class Completed(Results):
+    missing: list[str] = Field(description="Pins of the basket without a vector: they were left out.")
+
+
+class StartOut(Message):
+    space: str
+    pins: list[Shown] = Field(description="Spread over the catalogue, the same for everybody.")
+    queries: list[str] = Field(description="Of the catalogue, the most clicked first.")
+
+
+class ColumnOut(Message):
+    """A text column has values, any other has ends."""
+
+    name: str
+    kind: Literal["text", "number", "time"]
+    values: list[str] = Field(default=[], description="The most frequent first; at most 100.")
+    low: Number | str | None = None
+    high: Number | str | None = None
+
+
+class ColumnsOut(Message):
+    columns: list[ColumnOut]
 
 
 class Candidate(Message):

@@ -37,9 +37,14 @@ class Pictures:
     def title(self, pin_id: str) -> str | None:
         return self._titles.get(pin_id)
 
+    def spread(self, count: int) -> list[str]:
+        """So many Pins, or all there are, at equal distances in the catalogue."""
+        ids = list(self._groups)
+        return [ids[place * len(ids) // count] for place in range(count)] if count < len(ids) else ids
+
     def forget(self, forgotten: Forgotten) -> None:
         """From now on nobody sees these Pins; their images may lie in the catalogue for a while longer."""
-        if forgotten is self._forgotten:
+        if forgotten == self._forgotten:  # each space reads the tombstones for itself
             return
         with self._lock:
             self._forgotten = forgotten

@@ -7,16 +7,36 @@ from typing import Annotated, Any, TypeVar
 
 import numpy as np
 from fastapi import Query, Request, Response
+from pydantic_core import from_json
 
 from model.diversification import ssd
 from model.diversification.candidates import Candidates
 from model.diversification.config import DiversificationConfig
 from model.embedding.affine import unit_length
-from serving.service.messages import Found, PinOut, PinsOut, RerankIn, RerankOut, Results, SearchIn, SpaceOut, SpacesOut
-from serving.service.reading import RequestRefused, message_of, new_pin, pins_of, request_pixels, words
+from serving.service.messages import (
+    ColumnsOut,
+    Completed,
+    CompleteIn,
+    Filter,
+    FilterIn,
+    Found,
+    PinOut,
+    PinsOut,
+    Related,
+    RerankIn,
+    RerankOut,
+    Results,
+    SearchIn,
+    Shown,
+    SpaceOut,
+    SpacesOut,
+    StartOut,
+)
+from serving.service.reading import RequestRefused, message_of, new_pin, parsed, pins_of, request_pixels, words
 from serving.service.served_spaces import ServedSpace, ServedSpaces
 
 R = TypeVar("R")
+FILTER = 10_000  # characters in an address
 READERS = 2  # threads that read bodies and decode pictures
 SpaceName = Annotated[str | None, Query(max_length=128)]
 
@@ -40,19 +60,42 @@ class Routes:
         ]
         return PinsOut(space=chosen.space.name, pins=pins)
 
-    async def related(self, pin_id: str, k: Annotated[int, Query(ge=1)] = 30, space: SpaceName = None) -> Results:
+    async def related(
+        self,
+        pin_id: str,
+        k: Annotated[int, Query(ge=1)] = 30,
+        filter: Annotated[str | None, Query(max_length=FILTER, description="JSON, as of a search.")] = None,
+        space: SpaceName = None,
+    ) -> Related:
         """The Pins nearest to a Pin."""
-        chosen = self.served.space(space)
+        chosen, asked = self.served.space(space), _filter(filter)
         vectors, missing = chosen.space.index.vectors([pin_id])
         if missing[0]:
             raise RequestRefused(404, f"The space {chosen.space.name} has no Pin {pin_id!r}.")
-        return await self._results(chosen, vectors[0], k, [pin_id])
+        found = await self._found(chosen, vectors[0], k, [pin_id], asked)
+        return Related(space=chosen.space.name, pin=self._shown(pin_id), results=found)
+
+    async def complete(self, request: Request, space: SpaceName = None) -> Completed:
+        """The Pins that go with those of a basket or a board: the nearest to their mean, but for themselves."""
+        chosen = self.served.space(space)
+        asked = await self._read(message_of, CompleteIn, await request.body(), self.config)
+        basket = list(dict.fromkeys(asked.pins))
+        vectors_NE, missing_N = chosen.space.index.vectors(basket)
+        if missing_N.all():
+            raise RequestRefused(404, f"The space {chosen.space.name} has none of the Pins of the basket.")
+        # The mean of a candidate's cosines with all Pins of the board: no other way to ask completed more
+        # (docs/results.md, "Complete the look").
+        mean_E = unit_length(vectors_NE[~missing_N].mean(axis=0, keepdims=True))[0]
+        found = await self._found(chosen, mean_E, asked.k, basket, asked.filter)
+        missing = [pin_id for pin_id, gone in zip(basket, missing_N, strict=True) if gone]
+        return Completed(space=chosen.space.name, results=found, missing=missing)
 
     async def search(self, request: Request, space: SpaceName = None) -> Results:
         """The Pins nearest to words, to an image, or to both."""
         chosen = self.served.space(space)
         asked = await self._read(message_of, SearchIn, await request.body(), self.config)
-        return await self._results(chosen, await self._vector(chosen, asked), asked.k)
+        found = await self._found(chosen, await self._vector(chosen, asked), asked.k, (), asked.filter)
+        return Results(space=chosen.space.name, results=found)
 
     async def rerank(self, request: Request, space: SpaceName = None) -> RerankOut:
         """Puts candidates in an order that does not repeat itself."""
@@ -84,6 +127,19 @@ class Routes:
         ]
         return SpacesOut(serving=self.served.serving, spaces=rows)
 
+    async def columns(self) -> ColumnsOut:
+        """The columns that a filter may name."""
+        return ColumnsOut(columns=await asyncio.to_thread(self.served.columns.described))
+
+    async def start(self, count: Annotated[int, Query(ge=1, le=100)] = 24, space: SpaceName = None) -> StartOut:
+        """Some Pins and queries to begin with."""
+        chosen = self.served.space(space)
+        ids = self.served.pictures.spread(2 * count)  # some may have no vector: consent was not given
+        _, missing_N = chosen.space.index.vectors(ids)
+        there = [pin_id for pin_id, missing in zip(ids, missing_N, strict=True) if not missing]
+        pins = [self._shown(there[place * len(there) // count]) for place in range(min(count, len(there)))]
+        return StartOut(space=chosen.space.name, pins=pins, queries=self.served.popular.queries[:count])
+
     async def _read(self, function: Callable[..., R], *arguments: Any) -> R:
         return await asyncio.get_running_loop().run_in_executor(self._readers, function, *arguments)
 
@@ -100,10 +156,24 @@ class Routes:
             return seen_E
         return unit_length((weight * seen_E + (1 - weight) * await chosen.words(text))[None])[0]
 
-    async def _results(self, chosen: ServedSpace, vector_E: np.ndarray, k: int, without: Sequence[str] = ()) -> Results:
+    async def _found(
+        self, chosen: ServedSpace, vector_E: np.ndarray, k: int, without: Sequence[str], asked: Filter | None
+    ) -> list[Found]:
         if not 1 <= k <= self.config.max_results:
             raise RequestRefused(422, f"k is {k}; ask for 1 to {self.config.max_results} results.")
-        found = await chosen.nearest(vector_E, k, without)
+        only = await asyncio.to_thread(self.served.columns.selection, asked)
+        found = await chosen.nearest(vector_E, k, without, only)
+        return [Found(score=score, **self._shown(pin_id).model_dump()) for pin_id, score in found]
+
+    def _shown(self, pin_id: str) -> Shown:
         shown = self.served.pictures
-        results = [Found(pin_id=i, score=s, title=shown.title(i), has_image=i in shown) for i, s in found]
-        return Results(space=chosen.space.name, results=results)
+        return Shown(pin_id=pin_id, title=shown.title(pin_id), has_image=pin_id in shown)
+
+
+def _filter(text: str | None) -> Filter | None:
+    if not text:
+        return None
+    try:
+        return parsed(FilterIn, {"filter": from_json(text)}).filter
+    except ValueError:
+        raise RequestRefused(422, 'filter is no JSON; write it as {"category": "shoes"}.') from None

@@ -12,6 +12,7 @@ import logging
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
@@ -19,9 +20,12 @@ from ray import serve
 
 from model.errors import PinclipError, StoreError
 from serving.encoder.inputs import PinTexts
+from serving.index.selection import Selection
+from serving.service.columns import Columns
 from serving.service.config import Find, Opening, ServiceConfig, SpaceFiles
 from serving.service.metrics import ServiceMetrics
 from serving.service.pictures import Pictures
+from serving.service.popular import PopularQueries
 from serving.service.ranking import Ranking
 from serving.service.reading import RequestRefused
 from serving.service.space import Accepted, NewPin, PinSpace
@@ -51,9 +55,12 @@ class ServedSpace:
         accepted: Accepted = answer
         return accepted
 
-    async def nearest(self, vector_E: np.ndarray, k: int, without: Sequence[str] = ()) -> list[tuple[str, float]]:
+    async def nearest(
+        self, vector_E: np.ndarray, k: int, without: Sequence[str] = (), only: Selection | None = None
+    ) -> list[tuple[str, float]]:
         """(id, cosine), best first; at most k."""
-        ids, cosines = await asyncio.to_thread(self.space.index.search, vector_E[None], k, [list(without)])
+        search = partial(self.space.index.search, vector_E[None], k, [list(without)], only=only)
+        ids, cosines = await asyncio.to_thread(search)
         return [(i, float(c)) for i, c in zip(ids[0], cosines[0], strict=True) if i is not None]
 
     async def _accept(self, pins: list[NewPin]) -> list[Accepted | Exception]:
@@ -90,7 +97,8 @@ class ServedSpaces:
     """Everything that requests need; empty until it is opened."""
 
     def __init__(self, config: ServiceConfig) -> None:
-        self.config, self.metrics, self.pictures, self.serving = config, ServiceMetrics(), Pictures(None), ""
+        self.config, self.metrics, self.serving = config, ServiceMetrics(), ""
+        self._show(None)
         self.spaces: dict[str, ServedSpace] = {}
         self.ranking: Ranking | None = None
         self.waits_for = "The service has not opened its spaces yet."  # a sentence; empty once requests are taken
@@ -98,13 +106,19 @@ class ServedSpaces:
     def open(self, opening: Opening) -> None:
         """
         Raises:
-            PinclipError: see PinSpace.open and Pictures.
+            PinclipError: see PinSpace.open; or the catalogue is missing or breaks its contract.
         """
-        self.pictures, self.serving = Pictures(opening.catalogue), opening.serving
+        self._show(opening.catalogue)
+        self.serving = opening.serving
         opened = [self._opened(one) for one in opening.spaces]
         self.spaces = {space.name: ServedSpace(space, self.config) for space in opened}
         self.ranking = Ranking(opening.spaces[0].feast_home)
         self.waits_for = ""
+
+    def _show(self, catalogue: Path | None) -> None:
+        """What is shown of the catalogue: pictures and titles, the columns of filters, queries to begin with."""
+        self.pictures, self.columns = Pictures(catalogue), Columns(catalogue)
+        self.popular = PopularQueries(catalogue)
 
     def _opened(self, files: SpaceFiles) -> PinSpace:
         return PinSpace.open(files, self.metrics, self.config.threads, self.config.without_damaged)
@@ -148,7 +162,8 @@ class ServedSpaces:
 
     def _follow(self, served: ServedSpace) -> None:
         served.space.follow()
-        self.pictures.forget(served.space.tombstones.now)
+        for shown in (self.pictures, self.columns, self.popular):
+            shown.forget(served.space.tombstones.now)
 
     def _follow_ranking(self) -> None:
         space = self.ranking.moved_to() if self.ranking else None

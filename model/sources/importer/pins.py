@@ -8,7 +8,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from model.data.catalogue import PINS, SLICE_PREFIX, CatalogueWriter
+from model.data.catalogue import NUMBER_PREFIX, PINS, SLICE_PREFIX, CatalogueWriter
 from model.errors import CatalogueError
 from model.sources.importer.images import ImageFinder
 from model.sources.importer.lookups import LookupTable
@@ -16,7 +16,7 @@ from model.sources.importer.report import Quarantine, Tally
 from model.sources.importer.spec.checks import Column
 from model.sources.importer.spec.definition import Annotations, Lookup, Pins
 from model.sources.importer.tables.stream import Source, TableBatch, scan
-from model.sources.importer.values.cells import BadValue, flag, identifier, named, text, word
+from model.sources.importer.values.cells import BadValue, flag, identifier, named, number, text, word
 from model.sources.importer.values.id_spellings import Spellings
 from model.sources.importer.values.lists import looks_like_a_list, texts
 from model.sources.importer.values.times import time_reader
@@ -41,7 +41,7 @@ class PinReader:
         names = ["pin_id", "image", *self.pins.columns, *(["annotations"] if self.pins.annotations else [])]
         return pa.schema(
             [
-                PINS.field(name) if name in PINS.names else pa.field(name, pa.string())
+                PINS.field(name) if name in PINS.names else pa.field(name, _type(name))
                 for name in names
                 if not self._is_absent(self.pins.columns.get(name))
             ]
@@ -110,6 +110,8 @@ class PinReader:
             return flag
         if name == "created_at":
             return time_reader(self.pins.formats.get(name))
+        if name.startswith(NUMBER_PREFIX):
+            return number
         return word if name == "group_id" or name.startswith(SLICE_PREFIX) else text
 
     def _annotations(
@@ -154,6 +156,10 @@ def import_pins(
         files = ", ".join(source.table.globs)
         why = f"none of the {tally.read} rows could be kept ({tally.reason})" if tally.read else "it holds no rows"
         raise CatalogueError(f"No Pin came out of {files} in {source.root}: {why}; check the spec's pins section.")
+
+
+def _type(name: str) -> pa.DataType:
+    return pa.float64() if name.startswith(NUMBER_PREFIX) else pa.string()
 
 
 def _key(pin_id: Any) -> str | None:

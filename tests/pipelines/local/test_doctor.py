@@ -7,6 +7,7 @@ import pytest
 
 from components.configuration import load
 from pipelines.local import doctor
+from pipelines.local.devices import Devices, devices
 from pipelines.local.ports import is_free
 
 
@@ -64,6 +65,33 @@ def test_what_hides_a_package_is_named(monkeypatch, tmp_path):
     for path, advice in ((str(doctor.CODE), "remove .venv"), (f"{doctor.CODE}:{tmp_path}", "unset PYTHONPATH")):
         monkeypatch.setenv("PYTHONPATH", path)
         assert doctor.imports("torch does not load (ImportError: no)").advice.startswith(advice)
+
+
+@pytest.mark.parametrize(
+    ("found", "state", "says", "advice"),
+    [
+        (Devices("2.13.0+cpu", ""), "ok", "the CPU, by torch 2.13.0+cpu", ""),
+        (Devices("2.13.0+cpu", "", driver=True), "warn", "does not see", "make setup TORCH_BACKEND=cu130"),
+        (Devices("2.13.0+cu130", "13.0", driver=True), "warn", "does not see", "update the driver"),
+        (Devices("2.13.0", "13.0", ("H200",) * 2), "ok", "2 × H200, by torch 2.13.0; 2 of them train", ""),
+        (Devices("2.13.0", "13.0", ("H200", "A10")), "ok", "1 × H200, 1 × A10", "every step waits for the slowest"),
+        (Devices("2.13.0", "13.0", ("H200",)), "warn", "the CPU: 2 workers train, and GPUs are 1", "workers=1"),
+    ],
+)
+def test_what_will_be_used(found, state, says, advice):
+    (check,) = doctor.device(load("demo", ["train.workers=2"]), found)
+    assert (check.state, says in check.found, advice in check.advice) == (state, True, True), check
+
+
+def test_what_this_machine_computes_on_is_looked_up_in_a_process_of_its_own(monkeypatch, tmp_path):
+    import torch
+
+    found = devices()
+    assert (found.torch, len(found.gpus)) == (torch.__version__, torch.cuda.device_count())
+    (tmp_path / "torch.py").write_text("raise ImportError('broken')")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    assert devices() is None
+    assert list(doctor.device(load(), None)) == []
 
 
 def test_a_taken_port_is_a_warning():

@@ -14,8 +14,11 @@ ROUTES = [
     ("GET", "/v1/pins/{pin_id}/related"),
     ("GET", "/v1/pins/{pin_id}/image"),
     ("POST", "/v1/search"),
+    ("POST", "/v1/complete"),
     ("POST", "/v1/rerank"),
     ("GET", "/v1/spaces"),
+    ("GET", "/v1/columns"),
+    ("GET", "/v1/start"),
     ("GET", "/health/live"),
     ("GET", "/health/ready"),
     ("GET", "/metrics"),
@@ -33,6 +36,8 @@ BEYOND = (
     "slots cannot be filled",
     "ask for 1 to 200 results",
     "are too many for one request",
+    "none of the Pins of the basket",
+    "filter",
 )
 DRAWN = settings(
     max_examples=40,
@@ -66,7 +71,7 @@ def test_what_the_file_allows_is_answered_as_it_says(described, method, path):
     answered()
 
 
-@pytest.mark.parametrize(("method", "path"), [ROUTES[place] for place in (0, 1, 3, 4)])
+@pytest.mark.parametrize(("method", "path"), [ROUTES[place] for place in (0, 1, 3, 4, 5)])
 def test_what_the_file_does_not_allow_is_refused(described, method, path):
     @DRAWN
     @given(case=described[path][method].as_strategy(generation_mode=GenerationMode.NEGATIVE))

@@ -28,8 +28,8 @@ def test_a_pin_that_is_pushed_is_read_and_found(service, published):
     pin = {"pin_id": "fresh/1", "image": as_text(drawn(3)), "title": "mustard circle", "annotations": ["a", "b"]}
     answer = service.post("/v1/pins", {"pins": [pin]}).json()
     [accepted] = answer["pins"]
-    assert (answer["space"], accepted["stored"]) == (published[0][-1].name, True)
-    vectors, missing = Features.of(published[0][-1].feast_home / "feature_store.yaml").pin_vectors(
+    assert (answer["space"], accepted["stored"]) == (published[0][0].name, True)
+    vectors, missing = Features.of(published[0][0].feast_home / "feature_store.yaml").pin_vectors(
         ["fresh/1"], answer["space"]
     )
     assert not missing[0]
@@ -43,15 +43,15 @@ def test_a_pin_that_is_pushed_is_read_and_found(service, published):
 
 def test_many_pins_at_once_are_those_of_pytorch(service, published):
     pins = [{"pin_id": f"many-{i}", "image": as_text(drawn(i)), "title": f"teal {i}"} for i in range(16)]
-    answer = service.post("/v1/pins?space=" + published[0][0].name, {"pins": pins}).json()
-    assert answer["space"] == published[0][0].name
+    answer = service.post("/v1/pins?space=" + published[0][-1].name, {"pins": pins}).json()
+    assert answer["space"] == published[0][-1].name
     assert [one["pin_id"] for one in answer["pins"]] == [pin["pin_id"] for pin in pins]
     texts = [{"title": pin["title"]} for pin in pins]
-    expected = Embedder(published[0][0].model_folder).pins([drawn(i) for i in range(16)], texts)
+    expected = Embedder(published[0][-1].model_folder).pins([drawn(i) for i in range(16)], texts)
     cosines = (np.array([one["vector"] for one in answer["pins"]]) * expected).sum(axis=1)
     assert cosines.min() > 0.999
     there = service.get("/v1/pins/many-3/related").status_code, service.get(f"/v1/pins/many-3/related?space={IDS[0]}")
-    assert there[0] == 404  # spaces do not mix: it was given to the older one alone
+    assert there[0] == 404  # spaces do not mix: it was given to the other one alone
     assert there[1].status_code == 404
 
 
@@ -104,6 +104,75 @@ def test_search_weighs_words_and_picture(service):
     mixed = scores({**words, **picture, "image_weight": 0.5})
     assert list(mixed.values()) == sorted(mixed.values(), reverse=True)
     assert mixed.keys() != scores(words).keys() or list(mixed) != list(scores(words))
+
+
+def test_a_filter_finds_what_fits_all_of_it_and_loses_none(service):
+    """Pins that were pushed have no columns, so the drawn ones alone are found."""
+    every = service.post("/v1/search", {"text": "circle", "k": 200}).json()["results"]
+    drawn_ones = [one["pin_id"] for one in every if one["pin_id"] in IDS]
+
+    def found(**wanted) -> list[str]:
+        answer = service.post("/v1/search", {"text": "circle", "k": 200, "filter": wanted}).json()
+        return [one["pin_id"] for one in answer["results"]]
+
+    def expected(fits) -> list[str]:
+        return [pin_id for pin_id in drawn_ones if fits(IDS.index(pin_id))]
+
+    assert found(colour="teal") == expected(lambda i: i % 5 == 1)
+    assert found(colour=["teal", "moss"], price={"max": 20}) == expected(lambda i: i % 5 in (1, 4) and i <= 20)
+    assert found(price={"min": 7, "max": 7}) == found(price=7) == ["pin-7"]
+    assert found(colour="no such colour") == []
+    assert found() == [one["pin_id"] for one in every]
+    near = service.get("/v1/pins/pin-1/related", params={"k": 60, "filter": '{"colour": "teal"}'}).json()
+    assert {one["pin_id"] for one in near["results"]} == {f"pin-{i}" for i in range(1, 60, 5)} - {"pin-1"}
+    assert near["pin"] == {"pin_id": "pin-1", "title": "teal square 1", "has_image": True}
+
+
+@pytest.mark.parametrize(
+    ("wanted", "says"),
+    [
+        ({"brand": "acme"}, "filter: 'brand' is no column that a filter can name; there are: price, colour."),
+        ({"price": "cheap"}, "filter: 'price' is a column of numbers; give it a number."),
+        ({"colour": 3}, "filter: 'colour' is a column of texts; give it as a text."),
+        ({"colour": {"min": "a"}}, "filter: 'colour' is a column of texts, which has no min and max"),
+        ({"pin_id": "pin-1"}, "filter: 'pin_id' is no column"),
+        ({"price": []}, "filter.price"),
+    ],
+)
+def test_a_filter_that_cannot_be_meant_is_one_sentence(service, wanted, says):
+    for answer in (
+        service.post("/v1/search", {"text": "circle", "filter": wanted}),
+        service.get("/v1/pins/pin-1/related", params={"filter": json.dumps(wanted)}),
+        service.post("/v1/complete", {"pins": ["pin-1"], "filter": wanted}),
+    ):
+        assert (answer.status_code, says in answer.json()["error"]) == (422, True), answer.json()
+
+
+def test_a_basket_is_completed_by_what_is_near_all_of_it(service):
+    basket = ["pin-0", "pin-3", "nobody", "pin-0"]
+    answer = service.post("/v1/complete", {"pins": basket, "k": 60}).json()
+    near = {pin: service.get(f"/v1/pins/{pin}/related?k=200").json()["results"] for pin in ("pin-0", "pin-3")}
+    cosines = {pin: {one["pin_id"]: one["score"] for one in found} for pin, found in near.items()}
+    both = {i: cosines["pin-0"][i] + cosines["pin-3"][i] for i in cosines["pin-0"].keys() & cosines["pin-3"].keys()}
+    assert [one["pin_id"] for one in answer["results"]] == sorted(both, key=both.get, reverse=True)[:60]
+    assert answer["missing"] == ["nobody"]
+    refused = service.post("/v1/complete", {"pins": ["nobody"]})
+    assert (refused.status_code, "none of the Pins of the basket" in refused.json()["error"]) == (404, True)
+    assert service.post("/v1/complete", {"pins": []}).status_code == 422
+
+
+def test_a_visitor_begins_with_pins_queries_and_columns(service):
+    start = service.get("/v1/start?count=12").json()
+    assert [one["pin_id"] for one in start["pins"]] == IDS[::5]
+    assert all(one["has_image"] and one["title"] for one in start["pins"])
+    assert start["queries"] == ["circle", "square", "triangle"]
+    assert service.get("/v1/start?count=100").json()["pins"][-1]["pin_id"] == IDS[-1]
+    price, colour = service.get("/v1/columns").json()["columns"]
+    assert (price["name"], price["kind"], price["low"], price["high"]) == ("price", "number", 0, 59)
+    assert (colour["kind"], sorted(colour["values"])) == (
+        "text",
+        sorted({"coral", "teal", "indigo", "mustard", "moss"}),
+    )
 
 
 def test_rerank_spreads_what_is_alike(service):

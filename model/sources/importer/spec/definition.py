@@ -50,7 +50,9 @@ class Pins:
     table: Table
     pin_id: Column
     image: Image
-    columns: Mapping[str, Column | Lookup]  # catalogue column -> where from; slices as slice_<name>
+    columns: Mapping[
+        str, Column | Lookup
+    ]  # catalogue column -> where from; slices as slice_<name>, numbers as number_<name>
     annotations: Annotations | Lookup | None
     formats: Mapping[str, str] = field(default_factory=dict)  # catalogue column -> how its times are written
     prefix: str = ""  # of the Pins' ids in the catalogue

@@ -26,11 +26,11 @@ before a table's ids. How its files are written (delimiter, quotes, escape, miss
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from model.data.catalogue import SLICE_PREFIX
+from model.data.catalogue import NUMBER_PREFIX, SLICE_PREFIX
 from model.errors import SpecError
 from model.sources.importer.spec.checks import Column, choice, mapping, named_column, text, wrong
 from model.sources.importer.spec.definition import Annotations, BoardTitles, Image, Lookup, Pins, Rows, Spec, Table
@@ -79,17 +79,16 @@ def _spec(tree: Any, path: Path, root: Path) -> Spec:
 
 
 def _pins(value: Any, base: Dialect) -> Pins:
-    known = (*TABLE_KEYS, "pin_id", "prefix", "image", *PIN_COLUMNS, "annotations", "slices")
+    known = (*TABLE_KEYS, "pin_id", "prefix", "image", *PIN_COLUMNS, "annotations", "slices", "numbers")
     section = mapping(value, "pins", known, required=("table", "pin_id", "image"))
     plain, formats = _columns(section, "pins", PIN_COLUMNS)
     columns: dict[str, Column | Lookup] = {**plain}
-    slices = section.get("slices", {})
-    for name, source in mapping(slices, "pins.slices", slices).items():
-        if not re.fullmatch(r"\w+", name):
-            raise SpecError(f"pins.slices: {name!r} is no slice name; use letters, digits and _.")
+    for name, source in _named(section, "slices"):
         where = f"slices.{name}"
         is_lookup = isinstance(source, dict)
         columns[SLICE_PREFIX + name] = _lookup(source, where, base) if is_lookup else named_column(source, where)
+    for name, source in _named(section, "numbers"):
+        columns[NUMBER_PREFIX + name] = named_column(source, f"numbers.{name}")
     return Pins(
         _table(section, "pins", base),
         named_column(section["pin_id"], "pins.pin_id"),
@@ -99,6 +98,15 @@ def _pins(value: Any, base: Dialect) -> Pins:
         formats,
         _prefix(section, "pins"),
     )
+
+
+def _named(section: Mapping[str, Any], key: str) -> Iterator[tuple[str, Any]]:
+    """(name, source) of each entry of `slices` or `numbers`."""
+    given = section.get(key, {})
+    for name, source in mapping(given, f"pins.{key}", given).items():
+        if not re.fullmatch(r"\w+", name):
+            raise SpecError(f"pins.{key}: {name!r} is no name; use letters, digits and _.")
+        yield name, source
 
 
 def _image(value: Any) -> Image:

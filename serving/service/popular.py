@@ -1,0 +1,42 @@
+"""The queries of the catalogue that were clicked most: what a visitor who has no idea yet may begin with."""
+
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from model.data.catalogue import Catalogue
+from model.data.forgotten import Forgotten
+from model.data.preparation import withheld
+from model.data.reading import read_table
+
+KEPT = 1_000  # queries
+
+
+class PopularQueries:
+    def __init__(self, catalogue: Path | None) -> None:
+        self._clicks = (
+            _clicks(Catalogue(catalogue)) if catalogue else pa.table({"query": [], "pin_id": [], "clicks": []})
+        )
+        self._forgotten, self.queries = Forgotten(), _by_clicks(self._clicks)  # the most clicked first
+
+    def forget(self, forgotten: Forgotten) -> None:
+        """A query that led to none but these Pins goes with them."""
+        if forgotten != self._forgotten:
+            self._forgotten = forgotten
+            self._clicks = self._clicks.filter(pc.invert(forgotten.mask(self._clicks["pin_id"])))
+            self.queries = _by_clicks(self._clicks)
+
+
+def _clicks(catalogue: Catalogue) -> pa.Table:
+    """Every row of the KEPT queries; one without a number of clicks counts as one click."""
+    rows = read_table(catalogue, "queries", ["query", "pin_id", "clicks"])
+    rows = rows.filter(pc.invert(pc.is_in(rows["pin_id"], value_set=withheld(catalogue))))
+    rows = rows.set_column(2, "clicks", pc.fill_null(rows["clicks"], 1))
+    return rows.filter(pc.is_in(rows["query"], value_set=pa.array(_by_clicks(rows)[:KEPT], pa.string())))
+
+
+def _by_clicks(rows: pa.Table) -> list[str]:
+    total = rows.group_by("query").aggregate([("clicks", "sum")])
+    ordered: list[str] = total.sort_by([("clicks_sum", "descending"), ("query", "ascending")])["query"].to_pylist()
+    return ordered

@@ -1,0 +1,74 @@
+"""What the service shows of the catalogue beside pictures: columns of filters, queries to begin with."""
+
+from datetime import UTC, datetime
+
+import pyarrow as pa
+import pytest
+
+from model.data.catalogue import TIME, CatalogueWriter
+from model.data.forgotten import Forgotten
+from serving.service.columns import Columns
+from serving.service.messages import FilterIn
+from serving.service.popular import PopularQueries
+from serving.service.reading import RequestRefused
+
+IDS = ["a", "b", "c", "d"]
+
+
+@pytest.fixture
+def catalogue(tmp_path):
+    """d has given no consent; b's values are those of no other Pin."""
+    columns = {"pin_id": IDS, "image": [b"-"] * 4, "consent": [True, True, True, False]}
+    columns["slice_kind"] = ["hat", "shoe", None, "secret"]
+    columns["number_price"] = [1.0, 99.0, None, 500.0]
+    days = [datetime(2026, 11, day, tzinfo=UTC) for day in (1, 20, 3, 4)]
+    with CatalogueWriter(tmp_path / "catalogue") as writer:
+        writer.write("pins", pa.table(columns | {"created_at": pa.array(days, TIME)}))
+        rows = [("hats", "a", 2), ("hats", "c", 3), ("red shoe", "b", 9), ("secret", "d", 50), ("once", "c", None)]
+        writer.write(
+            "queries", pa.table(dict(zip(("query", "pin_id", "clicks"), zip(*rows, strict=True), strict=True)))
+        )
+    return tmp_path / "catalogue"
+
+
+def found(columns: Columns, wanted: dict) -> list[str]:
+    asked = FilterIn.model_validate({"filter": wanted}).filter
+    return pa.array(IDS).filter(pa.array(columns.selection(asked).mask(pa.array(IDS, pa.large_string())))).to_pylist()
+
+
+def forgotten(pin_id: str) -> Forgotten:
+    return Forgotten("salt", {Forgotten("salt").digest(pin_id): "2026-11-29T00:00:00+00:00"})
+
+
+def test_texts_numbers_and_times(catalogue):
+    columns = Columns(catalogue)
+    assert found(columns, {"kind": ["hat", "shoe"]}) == ["a", "b"]
+    assert found(columns, {"price": {"min": 1, "max": 50}}) == ["a"]
+    assert found(columns, {"price": {}}) == ["a", "b"]  # those that have one
+    assert found(columns, {"created_at": {"min": "2026-11-03"}}) == ["b", "c"]
+    assert found(columns, {"created_at": {"max": "2026-11-03T01:00:00+01:00"}, "kind": "hat"}) == ["a"]
+    with pytest.raises(RequestRefused, match="write them as 2026-11-21T12:00:00Z"):
+        found(columns, {"created_at": {"min": "yesterday"}})
+    described = {one.name: (one.kind, one.values or (one.low, one.high)) for one in columns.described()}
+    assert described["kind"] == ("text", ["hat", "shoe"])
+    assert described["price"] == ("number", (1.0, 99.0))
+    assert described["created_at"] == ("time", ("2026-11-01T00:00:00+00:00", "2026-11-20T00:00:00+00:00"))
+
+
+def test_what_is_forgotten_leaves_no_value_behind(catalogue):
+    columns, popular = Columns(catalogue), PopularQueries(catalogue)
+    assert popular.queries == ["red shoe", "hats", "once"]
+    asked = {"kind": "shoe"}
+    assert found(columns, asked) == ["b"]
+    columns.forget(forgotten("b"))
+    popular.forget(forgotten("b"))
+    assert found(columns, asked) == []
+    described = {one.name: one for one in columns.described()}
+    assert (described["kind"].values, described["price"].high) == (["hat"], 1.0)
+    assert popular.queries == ["hats", "once"]
+
+
+def test_without_a_catalogue_there_is_nothing_to_name():
+    with pytest.raises(RequestRefused, match="there is none"):
+        found(Columns(None), {"kind": "hat"})
+    assert (Columns(None).described(), PopularQueries(None).queries) == ([], [])
