@@ -16,7 +16,7 @@ let asked = "[]"; // the question that is shown: it is not asked again when the 
 function follow() {
   if (words.value.trim() !== view.q) words.value = view.q;
   const image = pictureOf(view.picture);
-  const name = view.pin ? "related" : view.look ? "look" : view.q || image ? "found" : "start";
+  const name = view.pin ? "related" : view.look && view.basket.length ? "look" : view.q || image ? "found" : "start";
   document.body.dataset.view = name;
   at("picture").hidden = !image;
   if (image) at("picture").querySelector("img").src = image.url;

@@ -4,7 +4,7 @@ import { go, view } from "./address.js";
 import { at, element } from "./dom.js";
 import { showImage, titleOf } from "./pins.js";
 
-export const MOST = 20; // Pins
+const MOST = 20; // Pins
 
 const has = (pin) => view.basket.includes(pin);
 const set = (basket) => go({ basket, look: view.look && basket.length > 0 }, { replace: true });
@@ -35,9 +35,11 @@ export function showBasket() {
 
 function mark(button) {
   const { pin } = button.dataset;
+  const full = view.basket.length >= MOST && !has(pin);
   button.classList.toggle("in", has(pin));
-  button.disabled = !has(pin) && view.basket.length >= MOST;
+  button.disabled = full;
   button.ariaLabel = has(pin) ? `Take ${titleOf(pin)} out of the basket` : `Put ${titleOf(pin)} into the basket`;
+  button.title = full ? `The basket is full: it holds ${MOST} Pins` : button.ariaLabel;
 }
 
 function thumbnail(pin) {

@@ -7,7 +7,7 @@ import { at, element } from "./dom.js";
 let chips = [];
 
 export function makeFilters(columns) {
-  chips = columns.filter(({ values, low }) => values?.length || low != null).map(chip);
+  chips = columns.filter(({ values, low, high }) => values.length > 1 || low !== high).map(chip); // where one can choose
   at("filters").prepend(...chips.map(({ node }) => node));
 }
 

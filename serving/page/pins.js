@@ -11,7 +11,15 @@ export function learn(pins) {
 export const titleOf = (pin) => known.get(pin)?.title || pin;
 export const isKnown = (pin) => known.has(pin);
 
+export function hideImage(img) {
+  img.removeAttribute("src");
+  img.dataset.pin = "";
+  img.parentElement.classList.remove("none");
+}
+
 export async function showImage(img, pin) {
+  if (img.dataset.pin === pin) return;
+  img.dataset.pin = pin;
   const frame = img.parentElement;
   img.onerror = () => frame.classList.add("none");
   frame.classList.toggle("none", known.get(pin)?.has_image === false);
@@ -21,7 +29,9 @@ export async function showImage(img, pin) {
     return;
   }
   try {
-    img.src = URL.createObjectURL(await (await ask(imagePath(pin))).blob());
+    const image = await (await ask(imagePath(pin))).blob();
+    if (img.dataset.pin !== pin) return; // it shows another by now
+    img.src = URL.createObjectURL(image);
     img.onload = () => URL.revokeObjectURL(img.src);
   } catch {
     img.onerror();

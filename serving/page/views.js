@@ -5,7 +5,7 @@ import { makeButton } from "./basket.js";
 import { at, element } from "./dom.js";
 import { inWords } from "./filters.js";
 import { pictureOf } from "./picture.js";
-import { isKnown, learn, showImage, titleOf } from "./pins.js";
+import { hideImage, isKnown, learn, showImage, titleOf } from "./pins.js";
 import { complete, related, search, start } from "./service.js";
 import { fill, focusLink, hasFocus } from "./tiles.js";
 
@@ -17,7 +17,7 @@ export const views = {
     head({ title: "What are you looking for?", note: "Describe it, show a picture of it, or begin with one of these." });
     const missing = view.picture && "A picture stays on the device where it was chosen; choose it here again. ";
     return show(() => start(space()), ({ pins, queries }) => {
-      at("queries").replaceChildren(...queries.map((q) => element("li", {}, element("a", { href: write({ q }) }, q))));
+      at("queries").replaceChildren(...queries.slice(0, 12).map((q) => element("li", {}, element("a", { href: write({ q }) }, q))));
       return missing + (pins.length ? "From the catalogue" : "");
     });
   },
@@ -86,9 +86,9 @@ function head({ above = "", title = "", note = "", pin = "", tab = title }) {
   at("heading").textContent = title;
   at("note").textContent = note;
   at("of-pin").hidden = at("add").hidden = !pin;
-  at("of-pin").querySelector("img").removeAttribute("src");
-  if (pin) makeButton(at("add"), pin);
-  if (pin && title) showImage(at("of-pin").querySelector("img"), pin);
+  if (!pin) return;
+  makeButton(at("add"), pin);
+  (title ? showImage : hideImage)(at("of-pin").querySelector("img"), pin);
 }
 
 function count({ length }, what, order = "nearest first") {
