@@ -63,13 +63,14 @@ function chip(column, number) {
   return { node, update };
 }
 
-function boxes({ values }) {
+function boxes({ name, values }) {
   const all = values.map((value) => element("input", { type: "checkbox", value }));
   return {
     kind: "boxes",
     fields: all.map((box) => element("label", {}, box, element("span", {}, box.value))),
     read() {
-      const chosen = all.filter((box) => box.checked).map((box) => box.value);
+      const rare = [view.filter[name] ?? []].flat().filter((value) => !values.includes(value)); // without a box
+      const chosen = all.filter((box) => box.checked).map((box) => box.value).concat(rare);
       return chosen.length ? chosen : undefined;
     },
     write(value) {
