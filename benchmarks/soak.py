@@ -82,11 +82,14 @@ def soak(soaked: Soaked, traffic: Traffic, seconds: float) -> None:
 
 def checked_in_the_service(soaked: Soaked, traffic: Traffic) -> list[str]:
     """What the running service does not answer for, as sentences."""
-    lost = [
-        f"{pin_id} of {space}: acknowledged, and the service has no such Pin"
-        for space, pin_id in traffic.acknowledged
-        if soaked.process.get(f"/v1/pins/{pin_id}/related?k=1&space={space}").status_code != 200
-    ]
+    lost = list[str]()
+    for files in soaked.files:
+        ids = [pin_id for space, pin_id in traffic.acknowledged if space == files.name]
+        for start in range(0, len(ids), AT_ONCE):  # a rerank says which of its candidates have no vector
+            candidates = [{"pin_id": pin_id, "utility": 0.0} for pin_id in ids[start : start + AT_ONCE]]
+            answer = soaked.process.post(f"/v1/rerank?space={files.name}", {"candidates": candidates, "slots": 1})
+            missing = answer.json()["missing"]
+            lost += [f"{i} of {files.name}: acknowledged, and the service has no such Pin" for i in missing]
     lost += [f"{pin_id}: a stranger's whole line of a journal was not followed" for pin_id in soaked.not_followed()]
     return lost
 

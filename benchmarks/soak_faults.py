@@ -99,7 +99,7 @@ class Soaked:
 
     def not_followed(self) -> list[str]:
         """Strangers' Pins that the service does not know."""
-        path = f"/v1/pins/{{}}/related?k=1&space={self.files[0].name}"
+        path = f"/v1/pins/{{}}/related?k=1&space={self.files[1].name}"
         return [one for one in self.strangers if self.process.get(path.format(one)).status_code != 200]
 
     def _look_at_memory(self) -> None:
@@ -154,7 +154,7 @@ def _filled(path: Path) -> Iterator[None]:
 
 def damaged_journal(soaked: Soaked) -> None:
     """Another service's journal: a whole line, then one with a changed byte."""
-    files = soaked.files[0]
+    files = soaked.files[1]
     affine: Affine = SpaceManifest.read(files.feast_home, files.name).affine
     codes_NE = np.random.default_rng(len(soaked.strangers)).integers(-128, 128, (2, affine.dim), dtype=np.int8)
     ids, moment = [f"stranger-{len(soaked.strangers)}", "damaged"], time.time_ns()

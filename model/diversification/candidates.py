@@ -3,7 +3,8 @@
 A Pin that was embedded seconds ago has a picture and often nothing else: no text, no edge in any walk. A signal that it
 lacks is a row of zeros, which says "not known" and not "unlike everything": see similarity.py.
 
-Shape legend: N candidates · E dimension of a signal's vectors (each signal has its own) · L levels of a semantic ID
+Shape legend: N candidates · E dimension of a signal's vectors (each signal has its own) · L levels of a semantic ID ·
+R sets of Pins to be spaced
 """
 
 from dataclasses import dataclass
@@ -21,6 +22,8 @@ class Candidates:
     """utility: what the ranker says, higher is better. Vectors may have any length; a row of zeros is a missing signal.
 
     ids: codes of model/features/semantic_ids.py, which a Pin has as soon as it has a vector.
+    spaced: for each set of Pins that should not stand close together (advertisements, say), what a Pin of the set costs
+    right after another of it.
 
     Raises:
         RerankError: there is nothing to order, arrays do not have one row a candidate, or a value is not finite.
@@ -31,6 +34,7 @@ class Candidates:
     text: np.ndarray | None = None
     graph: np.ndarray | None = None
     ids: np.ndarray | None = None  # (N, L) whole numbers
+    spaced: np.ndarray | None = None  # (N, R): the cost of each set, 0 where the candidate is not in it
 
     def __post_init__(self) -> None:
         _check("utility", self.utility, 1, len(self.utility))
@@ -40,6 +44,8 @@ class Candidates:
             _check(name, vectors, 2, len(self.utility))
         if self.ids is not None:
             _check("ids", self.ids, 2, len(self.utility))
+        if self.spaced is not None:
+            _check("spaced", self.spaced, 2, len(self.utility))
 
     def __len__(self) -> int:
         return len(self.utility)

@@ -2,12 +2,13 @@
 
 Slot by slot the candidate of the highest worth is taken:
 
-    U_i = f(r_i) − β Σ_k w_k (u_k[i])² − γ Σ_j a_j overlap(i, j)
+    U_i = f(r_i) − β Σ_k w_k (u_k[i])² − γ Σ_j a_j overlap(i, j) − Σ_R c_R 1[i ∈ R] Σ_d 1[t − d ∈ R] / d
 
 over the last `window` Pins j that were shown, where a_j = decay^age is how much slot j still counts (the newest: 1).
   local spectrum   S_jl = √a_j s(j, l) √a_l  =  Σ_k λ_k v_k v_kᵀ. λ_k is how much of spectrum k was shown lately
   u_k[i]           loading of candidate i on spectrum k: Σ_j s(i, j) √a_j v_k[j] / √λ_k
   w_k              (1 + ε) λ_k / (ε + λ_k): exposure over spectral mass, softened by ε = `ridge`
+  soft spacing     c_R is what a Pin of the set R costs right after another of it; d slots later it costs c_R / d
   overlap          share of the semantic ID's levels that i and j have in common from the first on; γ = `prefix_cost`
 
 Huang's method takes utility plus volume: what is left of candidate i beside the window. With ε → 0 and no decay,
@@ -16,7 +17,8 @@ ours. The public accounts of the Blender give w_k ∝ E_k / (ε + λ_k), E_k the
 local spectrum, exposure and mass are one number, and the penalty does not depend on how equal eigenvalues are ordered.
 
 A slot costs one matrix–vector product (similarity.py) and the decomposition of a matrix of window × window.
-Shape legend: N candidates · W Pins in the window · K spectra of the window, at most W · L levels of a semantic ID
+Shape legend: N candidates · W Pins in the window · K spectra of the window, at most W · L levels of a semantic ID ·
+R sets of Pins to be spaced
 """
 
 import numpy as np
@@ -34,6 +36,7 @@ class _Window:
         self.config = config
         self.similarity = Similarity.of(candidates, config)
         self.prefixes_LN = _prefixes(candidates, config)
+        self.spaced_NR = np.zeros((len(candidates), 0)) if candidates.spaced is None else candidates.spaced
         self.count = 0  # of all Pins shown so far; Pin n stands in row n modulo the window
         self.shown_W = np.zeros(config.window, dtype=np.int64)
         self.likeness_WN, self.overlap_WN = np.zeros((2, config.window, len(candidates)), dtype=np.float32)
@@ -48,13 +51,18 @@ class _Window:
         self.count += 1
 
     def penalty(self) -> np.ndarray:
-        """float32 (N,): β Σ_k w_k u_k² + γ Σ_j a_j overlap_j."""
+        """(N,): β Σ_k w_k u_k² + γ Σ_j a_j overlap_j + what crowding costs."""
         filled = min(self.count, self.config.window)
         ages_W = (self.count - 1 - np.arange(filled)) % self.config.window
         recency_W = (self.config.decay**ages_W).astype(np.float32)
         energy_N = _energy(self.likeness_WN[:filled], self.shown_W[:filled], recency_W, self.config.ridge)
         repeats_N = recency_W @ self.overlap_WN[:filled]
-        return self.config.beta * energy_N + self.config.prefix_cost * repeats_N
+        return self.config.beta * energy_N + self.config.prefix_cost * repeats_N + self._crowding(ages_W)
+
+    def _crowding(self, ages_W: np.ndarray) -> np.ndarray:
+        """float64 (N,): Σ_R c_R 1[i ∈ R] Σ_d 1[t − d ∈ R] / d; the Pin of age 0 stands at d = 1."""
+        shown_WR = self.spaced_NR[self.shown_W[: len(ages_W)]] > 0
+        return self.spaced_NR @ ((1 / (ages_W + 1)) @ shown_WR)
 
 
 def rerank(candidates: Candidates, slots: int, config: DiversificationConfig) -> np.ndarray:

@@ -11,6 +11,7 @@ import typer
 
 from model.errors import PinclipError
 from pipelines.cli import cluster, promotion
+from pipelines.cli.embed import embed
 from pipelines.cli.forget import forget
 from pipelines.cli.options import DeployProfileOption, Params, ProfileOption, Set
 from pipelines.failure import PipelineFailed
@@ -200,6 +201,7 @@ for decides in (
     promotion.history,
 ):
     app.command()(decides)
+app.command()(embed)
 app.command()(forget)
 
 

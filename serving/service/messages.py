@@ -157,6 +157,15 @@ class Candidate(Message):
     utility: Annotated[float, Field(ge=-UTILITY, le=UTILITY, allow_inf_nan=False, strict=True)]
 
 
+class Spaced(Message):
+    """Pins that should not stand close together: those of the catalogue that the filter lets through."""
+
+    filter: Filter
+    cost: Annotated[float, Field(ge=0, le=1e6, allow_inf_nan=False, strict=True)] = Field(
+        1.0, description="Of such a Pin right after another, in standard deviations of utility; d slots later cost / d."
+    )
+
+
 class RerankIn(Message):
     """Sliding Spectrum Decomposition over the Pins' vectors; model/diversification/config.py explains the settings."""
 
@@ -164,6 +173,7 @@ class RerankIn(Message):
     slots: Annotated[int, Field(ge=1, strict=True), Whole] | None = Field(None, description="[all candidates]")
     beta: Annotated[float, Field(ge=0, le=1e6, allow_inf_nan=False, strict=True)] = 1.0
     window: Annotated[int, Field(ge=1, le=100, strict=True), Whole] = 10
+    spaced: Annotated[list[Spaced], Field(max_length=10)] = Field(default=[], description="Sets of Pins.")
 
 
 class RerankOut(Message):

@@ -1,4 +1,5 @@
-"""The routes under /v1, each a method: read, ask the space, answer. Shape legend: N candidates · E vector dimension"""
+"""The routes under /v1, each a method: read, ask the space, answer. Shape legend: N candidates · R sets ·
+E vector dimension"""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -6,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Annotated, Any, TypeVar
 
 import numpy as np
+import pyarrow as pa
 from fastapi import Query, Request, Response
 from pydantic_core import from_json
 
@@ -28,6 +30,7 @@ from serving.service.messages import (
     Results,
     SearchIn,
     Shown,
+    Spaced,
     SpaceOut,
     SpacesOut,
     StartOut,
@@ -105,11 +108,21 @@ class Routes:
             raise RequestRefused(413, f"Send at most {self.config.max_candidates:,} candidates.")
         ids = [candidate.pin_id for candidate in asked.candidates]
         vectors_NE, missing_N = chosen.space.index.vectors(ids)
-        candidates = Candidates(np.array([c.utility for c in asked.candidates]), visual=vectors_NE)
+        spaced_NR = await asyncio.to_thread(self._spaced, ids, asked.spaced)
+        utility_N = np.array([c.utility for c in asked.candidates])
+        candidates = Candidates(utility_N, visual=vectors_NE, spaced=spaced_NR)
         settings = DiversificationConfig(beta=asked.beta, window=asked.window)
         order = await asyncio.to_thread(ssd.rerank, candidates, asked.slots or len(ids), settings)
         missing = [pin_id for pin_id, gone in zip(ids, missing_N, strict=True) if gone]
         return RerankOut(space=chosen.space.name, results=[asked.candidates[i] for i in order], missing=missing)
+
+    def _spaced(self, ids: list[str], sets: Sequence[Spaced]) -> np.ndarray:
+        """float64 (N, R): what a Pin of each set costs, 0 where it is not in the set."""
+        found, costs_NR = pa.array(ids, pa.large_string()), np.zeros((len(ids), len(sets)))
+        for place, one in enumerate(sets):
+            if only := self.served.columns.selection(one.filter):
+                costs_NR[:, place] = one.cost * only.mask(found)
+        return costs_NR
 
     async def image(self, pin_id: str) -> Response:
         """The image of a Pin of the catalogue."""

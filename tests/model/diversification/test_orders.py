@@ -24,7 +24,9 @@ def drawn(seed: int, count: int, missing: float = 0.0, dim: int = 4) -> Candidat
     signals = {name: rng.normal(size=(count, dim + i)).astype(np.float32) for i, name in enumerate(SIGNALS)}
     for name in ("text", "graph"):
         signals[name][rng.random(count) < missing] = 0
-    return Candidates(rng.normal(size=count), **signals, ids=rng.integers(0, 3, (count, 3)).astype(np.uint16))
+    spaced = rng.integers(0, 2, (count, 2)) * [0.3, 1.5]
+    ids = rng.integers(0, 3, (count, 3)).astype(np.uint16)
+    return Candidates(rng.normal(size=count), **signals, ids=ids, spaced=spaced)
 
 
 def taken(candidates: Candidates, rows: np.ndarray) -> Candidates:
@@ -61,6 +63,9 @@ def naive_ssd(i: int, shown: list[int], s: np.ndarray, candidates: Candidates, c
     for j, a_j in zip(window, a, strict=True):
         same = np.cumprod(candidates.ids[i] == candidates.ids[j])
         worth -= config.prefix_cost * a_j * same.mean()
+    for place, j in enumerate(window):
+        for cost, of_j in zip(candidates.spaced[i], candidates.spaced[j], strict=True):
+            worth -= cost / (len(window) - place) if of_j else 0
     return worth
 
 
@@ -104,6 +109,20 @@ def test_ssd_is_its_definition(seed, count, missing, config):
     candidates = drawn(seed, count, missing)
     order = ssd.rerank(candidates, count, config)
     assert_greedy(order, naive_ssd, candidates, config, 1e-3)
+
+
+def test_pins_of_a_set_stand_apart():
+    """Six candidates, the best three of them of one set: a cost of 1 puts one that is worth 0.9 less between them."""
+    utility = np.array([3.0, 2.9, 2.8, 2.0, 1.9, 1.8])
+    flagged = np.array([[1.0], [1.0], [1.0], [0.0], [0.0], [0.0]])
+    config = dataclasses.replace(PLAIN, beta=0.0)
+    blank = np.zeros((6, 2), dtype=np.float32)
+    assert ssd.rerank(Candidates(utility, visual=blank), 6, config).tolist() == [0, 1, 2, 3, 4, 5]
+    # Slot 2: 2.9 - 1 < 2.0. Slot 3: 2.9 - 1/2 > 1.9. Slot 4: 2.8 - 1 - 1/3 < 1.9.
+    spread = ssd.rerank(Candidates(utility, visual=blank, spaced=flagged), 6, config)
+    assert spread.tolist() == [0, 3, 1, 4, 2, 5]
+    with pytest.raises(RerankError, match="spaced has shape"):
+        Candidates(utility, spaced=flagged[:2])
 
 
 @given(st.integers(0, 10_000), st.integers(1, 9), st.sampled_from([0.0, 0.5]), settings)
@@ -166,7 +185,7 @@ def test_without_decay_what_is_left_of_a_candidate_is_what_huang_rewards():
 
 @pytest.mark.parametrize("method", METHODS)
 def test_without_penalties_utility_decides(method):
-    candidates = drawn(1, 50, missing=0.3)
+    candidates = dataclasses.replace(drawn(1, 50, missing=0.3), spaced=None)
     order = method.rerank(candidates, 50, DiversificationConfig(beta=0, prefix_cost=0))
     assert order.tolist() == np.argsort(-candidates.utility).tolist()
 
@@ -183,8 +202,8 @@ def test_the_order_of_the_candidates_does_not_matter(method, seed):
 @given(st.integers(0, 10_000), st.floats(0.1, 100))
 def test_neither_the_scale_of_utility_nor_the_length_of_vectors_matters(seed, scale):
     candidates, config = drawn(seed, 30), DiversificationConfig()
-    scaled = Candidates(candidates.utility * scale, candidates.visual * np.float32(scale), candidates.text,
-                        candidates.graph, candidates.ids)  # fmt: skip
+    visual = candidates.visual * np.float32(scale)
+    scaled = dataclasses.replace(candidates, utility=candidates.utility * scale, visual=visual)
     assert ssd.rerank(scaled, 15, config).tolist() == ssd.rerank(candidates, 15, config).tolist()
 
 

@@ -20,7 +20,7 @@ HEAVY = ("torch", "numpy", "pyarrow", "kfp", "mlflow", "ray", "feast", "great_ex
 COMMANDS = {
     *("import", "generate", "run", "ablate", "scale", "tune", "monitor", "compile", "doctor", "lineage"),
     *("submit", "backfill", "schedule", "sync", "promote", "rollback", "retire", "history", "serve", "wait", "ui"),
-    "forget",
+    *("embed", "forget"),
 }
 
 
