@@ -1,4 +1,4 @@
-"""A page of a real headless Chromium, by Playwright; what the page logs as an error stands in `problems`."""
+"""Pages of a real headless Chromium, by Playwright; what they log as an error stands in `problems`."""
 
 import shutil
 from collections.abc import Iterator
@@ -23,9 +23,19 @@ def chromium() -> Iterator[tuple[Page, list[str]]]:
     problems: list[str] = []
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=program, args=options, timeout=2 * MILLISECONDS)
-        page = browser.new_page(viewport=DESKTOP)
-        page.set_default_timeout(MILLISECONDS)
-        page.on("pageerror", lambda error: problems.append(str(error)))
-        page.on("console", lambda message: problems.append(message.text) if message.type == "error" else None)
-        yield page, problems
+        yield _watched(browser.new_page(viewport=DESKTOP), problems), problems
         browser.close()
+
+
+def phone_of(desktop: Page, problems: list[str]) -> Page:
+    """Another page of the same Chromium, as on a telephone: small, touched, two dots a pixel."""
+    browser = desktop.context.browser
+    page = browser.new_page(viewport=PHONE, is_mobile=True, has_touch=True, device_scale_factor=2)
+    return _watched(page, problems)
+
+
+def _watched(page: Page, problems: list[str]) -> Page:
+    page.set_default_timeout(MILLISECONDS)
+    page.on("pageerror", lambda error: problems.append(str(error)))
+    page.on("console", lambda message: problems.append(message.text) if message.type == "error" else None)
+    return page

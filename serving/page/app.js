@@ -1,176 +1,96 @@
-// The address says what is shown (#q=red+cat, #pin=p1), so that going back works and a view can be sent to others.
-// Only a picture is no address: it stays in `picture` (base64) until it is removed.
+// The page: what is shown follows the address (address.js), and what is typed, chosen and dropped changes it.
 
-const at = (id) => document.getElementById(id);
-const [grid, status, about, words, spaces, weight] = ["grid", "status", "about", "words", "space", "weight"].map(at);
-const COUNT = 60;
+import { begin, go, view } from "./address.js";
+import { showBasket } from "./basket.js";
+import { at } from "./dom.js";
+import { makeFilters, showFilters } from "./filters.js";
+import { addPicture, pictureOf } from "./picture.js";
+import { columns, spaces } from "./service.js";
+import { firstTile } from "./tiles.js";
+import { say, views } from "./views.js";
+
 const WAIT = 300; // ms between the last key and a search
-let picture = null;
-let token = sessionStorage.getItem("token");
-let newest = 0; // number of the question asked last: answers to older ones are dropped
+const [words, space, weight] = ["words", "space", "weight"].map(at);
+let asked = "[]"; // the question that is shown: it is not asked again when the basket changes
 
-async function ask(path, options = {}) {
-  const headers = token ? { Authorization: `Bearer ${token}` } : {};
-  if (options.body) headers["Content-Type"] = "application/json";
-  const answer = await fetch(path, { ...options, headers });
-  if (answer.status === 401) {
-    await askToken();
-    return ask(path, options);
-  }
-  if (!answer.ok) throw new Error((await answer.json().catch(() => ({}))).error ?? `The service answers ${answer.status}.`);
-  return answer;
+function follow() {
+  if (words.value.trim() !== view.q) words.value = view.q;
+  const image = pictureOf(view.picture);
+  const name = view.pin ? "related" : view.look && view.basket.length ? "look" : view.q || image ? "found" : "start";
+  document.body.dataset.view = name;
+  at("picture").hidden = !image;
+  if (image) at("picture").querySelector("img").src = image.url;
+  words.placeholder = image ? "Add words" : "Words or a picture";
+  at("weigh").hidden = !(name === "found" && view.q && image);
+  showBasket();
+  showFilters(name !== "start");
+
+  const { q, pin, picture, filter, basket } = view;
+  const question = JSON.stringify([name, space.value, q, pin, picture, weight.value, filter, name === "look" && basket]);
+  if (question === asked) return;
+  const [before] = JSON.parse(asked);
+  asked = question;
+  views[name]({ stay: before === name });
 }
 
-let asking = null; // one dialog, however many questions wait for it
-function askToken() {
-  asking ??= new Promise((done) => {
-    at("token").showModal();
-    at("token").addEventListener("close", () => {
-      token = at("secret").value;
-      sessionStorage.setItem("token", token);
-      at("secret").value = "";
-      asking = null;
-      done();
-    }, { once: true });
-  });
-  return asking;
+function search({ typing = false } = {}) {
+  clearTimeout(waiting);
+  const q = words.value.trim();
+  const { picture } = view;
+  // One step back leads to what was searched before, not through each letter.
+  const replace = typing && view.q !== "" && (q.startsWith(view.q) || view.q.startsWith(q));
+  if (!typing) asked = "[]";
+  go({ q, picture: view.pin ? "" : picture, pin: "", look: false }, { replace });
 }
 
-const imagePath = (pin) => `v1/pins/${encodeURIComponent(pin)}/image`;
-
-async function showImage(img, pin, there = true) {
-  img.onerror = () => img.parentElement.classList.add("none");
-  img.parentElement.classList.toggle("none", !there);
-  if (!there) return;
-  if (!token) {
-    img.src = imagePath(pin); // the browser keeps it
-    return;
-  }
+async function searchLike(file) {
   try {
-    img.src = URL.createObjectURL(await (await ask(imagePath(pin))).blob());
-    img.onload = () => URL.revokeObjectURL(img.src);
-  } catch {
-    img.onerror();
-  }
-}
-
-function say(text, kind = "") {
-  status.textContent = text;
-  status.className = kind;
-}
-
-function tile({ pin_id, score, title, has_image }) {
-  const item = at("pin").content.cloneNode(true);
-  const link = item.querySelector("a");
-  link.href = `#${new URLSearchParams({ pin: pin_id })}`;
-  link.title = title ?? pin_id;
-  link.querySelector(".title").textContent = title || pin_id;
-  link.querySelector(".score").textContent = (Math.round(score * 100) / 100 || 0).toFixed(2);
-  showImage(link.querySelector("img"), pin_id, has_image);
-  return item;
-}
-
-async function show(question, what) {
-  const number = ++newest;
-  say("Looking …");
-  try {
-    const { results, space } = await (await question()).json();
-    if (number !== newest) return;
-    grid.replaceChildren(...results.map(tile));
-    scrollTo(0, 0);
-    say(results.length ? `${results.length} Pins ${what}, nearest first, in space ${space}` : `No Pins ${what}`);
+    go({ picture: await addPicture(file), q: words.value.trim(), pin: "", look: false });
   } catch (error) {
-    if (number !== newest) return;
-    grid.replaceChildren();
     say(error.message, "wrong");
   }
 }
 
-const inSpace = () => `space=${encodeURIComponent(spaces.value)}`;
-
-function showRelated(pin) {
-  const known = [...grid.querySelectorAll("a")].find((link) => link.hash === location.hash);
-  about.querySelector("h2").textContent = known?.title ?? pin;
-  about.querySelector(".id").textContent = known && known.title !== pin ? pin : "";
-  showImage(about.querySelector("img"), pin, !known?.querySelector(".none"));
-  return show(() => ask(`v1/pins/${encodeURIComponent(pin)}/related?k=${COUNT}&${inSpace()}`), "like this one");
+let waiting;
+words.addEventListener("input", () => { clearTimeout(waiting); waiting = setTimeout(search, WAIT, { typing: true }); });
+words.addEventListener("keydown", (event) => { if (event.key === "ArrowDown") firstTile()?.focus(); });
+at("search").addEventListener("submit", (event) => { event.preventDefault(); search(); });
+at("picture").addEventListener("click", () => { go({ picture: "" }); words.focus(); });
+for (const input of [at("gallery"), at("camera")]) {
+  input.addEventListener("change", () => {
+    const [file] = input.files;
+    input.value = ""; // so that the same picture can be chosen again
+    if (file) searchLike(file);
+  });
 }
-
-function showFound(text) {
-  const asked = { text, image: picture, image_weight: Number(weight.value), k: COUNT };
-  const what = picture ? (text ? `like the picture and “${text}”` : "like the picture") : `for “${text}”`;
-  return show(() => ask(`v1/search?${inSpace()}`, { method: "POST", body: JSON.stringify(asked) }), what);
-}
-
-function follow() {
-  const asked = new URLSearchParams(location.hash.slice(1));
-  const [pin, text] = [asked.get("pin"), asked.get("q") ?? ""];
-  about.hidden = !pin;
-  if (document.activeElement !== words) words.value = text;
-  at("weigh").hidden = !(picture && text && !pin);
-  at("picture").hidden = !picture;
-  if (pin) return showRelated(pin);
-  if (text || picture) return showFound(text);
-  newest += 1;
-  grid.replaceChildren();
-  return say("Type words, drop a picture, or both.", "invite");
-}
-
-function search() {
-  const hash = words.value.trim() ? `#${new URLSearchParams({ q: words.value.trim() })}` : "#";
-  if (location.hash === hash || (hash === "#" && !location.hash)) follow();
-  else location.hash = hash;
-}
-
-function usePicture(file) {
-  if (!file?.type.startsWith("image/")) return say("That is no picture.", "wrong");
-  const reader = new FileReader();
-  reader.onload = () => {
-    picture = reader.result.slice(reader.result.indexOf(",") + 1);
-    at("picture").querySelector("img").src = reader.result;
-    search();
-  };
-  reader.readAsDataURL(file);
-}
-
-function moveInGrid(event) {
-  const links = [...grid.querySelectorAll("a")];
-  const here = links.indexOf(document.activeElement);
-  if (here < 0) return;
-  const across = links.filter((link) => link.offsetTop === links[0].offsetTop).length;
-  const step = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: -across, ArrowDown: across }[event.key];
-  if (!step) return;
-  event.preventDefault();
-  (links[here + step] ?? (here + step < 0 ? words : links.at(-1))).focus();
-}
-
-let typing;
-words.addEventListener("input", () => { clearTimeout(typing); typing = setTimeout(search, WAIT); });
-words.addEventListener("keydown", (event) => { if (event.key === "ArrowDown") grid.querySelector("a")?.focus(); });
-at("search").addEventListener("submit", (event) => { event.preventDefault(); clearTimeout(typing); search(); });
-at("picture").addEventListener("click", () => { picture = null; at("file").value = ""; search(); });
-at("file").addEventListener("change", (event) => { if (event.target.files[0]) usePicture(event.target.files[0]); });
 weight.addEventListener("change", follow);
-spaces.addEventListener("change", follow);
-addEventListener("hashchange", follow);
-addEventListener("paste", (event) => { if (event.clipboardData.files[0]) usePicture(event.clipboardData.files[0]); });
+space.addEventListener("change", follow);
+
+addEventListener("paste", (event) => { if (event.clipboardData.files[0]) searchLike(event.clipboardData.files[0]); });
 addEventListener("dragover", (event) => { event.preventDefault(); document.body.classList.add("over"); });
 addEventListener("dragleave", (event) => { if (!event.relatedTarget) document.body.classList.remove("over"); });
 addEventListener("drop", (event) => {
   event.preventDefault();
   document.body.classList.remove("over");
-  usePicture(event.dataTransfer.files[0]);
+  const [file] = event.dataTransfer.files;
+  if (file) searchLike(file);
+  else say("That is no picture.", "wrong");
 });
-grid.addEventListener("keydown", moveInGrid);
 addEventListener("keydown", (event) => {
   if (event.key === "/" && !(document.activeElement instanceof HTMLInputElement)) { event.preventDefault(); words.focus(); }
 });
+// Where a step back returns to: how far it was scrolled, and the Pin that was opened.
+addEventListener("click", (event) => {
+  history.replaceState({ top: scrollY, link: event.target.closest("#grid a")?.hash }, "");
+}, true);
 
 try {
-  const known = await (await ask("v1/spaces")).json();
-  spaces.append(...known.spaces.map(({ name, pins }) => new Option(`${name} · ${pins.toLocaleString("en")} Pins`, name)));
-  spaces.value = known.serving;
-  follow();
+  const [known, { columns: filters }] = await Promise.all([spaces(), columns()]);
+  space.append(...known.spaces.map(({ name, pins }) => new Option(`${name} · ${pins.toLocaleString("en")} Pins`, name)));
+  space.value = known.serving;
+  at("spaces").hidden = known.spaces.length < 2;
+  makeFilters(filters);
+  begin(follow);
 } catch (error) {
   say(error.message, "wrong");
 }

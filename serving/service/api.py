@@ -16,7 +16,6 @@ from serving.service.routes import Routes
 from serving.service.served_spaces import ServedSpaces
 
 PAGE = Path(__file__).resolve().parents[1] / "page"
-PAGE_FILES = {"/": "index.html", "/app.js": "app.js", "/style.css": "style.css"}
 MEDIA = {".html": "text/html", ".js": "text/javascript", ".css": "text/css"}
 POLICY = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' blob: data:"
 STATUSES: dict[int | str, dict[str, Any]] = {
@@ -67,8 +66,9 @@ def _add_health(
 
 
 def _add_page(app: FastAPI) -> None:
-    for path, name in PAGE_FILES.items():
-        app.get(path, include_in_schema=False)(_file(PAGE / name))
+    app.get("/", include_in_schema=False)(_file(PAGE / "index.html"))
+    for file in (one for one in PAGE.iterdir() if one.suffix in MEDIA):
+        app.get(f"/{file.name}", include_in_schema=False)(_file(file))
 
 
 def _file(file: Path) -> Callable[[], Awaitable[Response]]:
