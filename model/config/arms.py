@@ -64,6 +64,17 @@ ARMS: dict[str, Callable[[Config], Config]] = {
 }
 
 
+def heads_alone(config: Config, model: str, image_size: int, context: int) -> Config:
+    """The CLIP objective on heads alone, above the vectors that a frozen image–text model gives."""
+    frozen = {"pretrained": model, "trainable": "frozen", "join": "vector"}
+    towers = {
+        "vision": frozen | {"image_size": image_size, "grid": 1, "depths": ()},
+        "text": frozen | {"context": context, "layers": 0},
+        "fusion": {"token_level": False, "global_level": True, "skip": False},
+    }
+    return clip_baseline(override(config, towers))
+
+
 def arms(names: Sequence[str], config: Config) -> dict[str, Config]:
     """The configuration of each named arm, in the order asked for; without names all that differ from PinCLIP's.
 
