@@ -1,5 +1,6 @@
 """Foreign image–text models beside the arms: as they are, and frozen below heads that learn from the catalogue."""
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -47,5 +48,6 @@ def _heads(name: str, config: Config) -> Config:
         heads = heads_alone(config, source, image.usual_size, text.context)
         check_towers(heads)
     except ModelError as error:
-        raise ModelError(f"--against {name} cannot be compared: {error}") from None
+        said = re.sub(r"\b(vision|text)\.pretrained=", "--against ", str(error))  # what to give in this command
+        raise ModelError(f"--against {name} cannot be compared: {said}") from None
     return heads

@@ -72,10 +72,11 @@ def test_half_a_model(config, tmp_path):
     assert "is a 'siglip_vision_model'; choose" in refused(tmp_path / "alone", config)
 
 
-def test_towers_of_two_spaces_weights_that_are_missing_and_a_name_twice(checkpoints, config, tmp_path):
+def test_towers_of_two_spaces_files_that_are_missing_and_a_name_twice(checkpoints, config, tmp_path):
     folder = Path(shutil.copytree(checkpoints["siglip"], tmp_path / "siglip"))
     with pytest.raises(ConfigError, match=r"^Two models of --against have the same name \(.*\); name each once\.$"):
         foreign_trials([str(folder), str(checkpoints["siglip"])], config, 1)
+    assert refused(tmp_path / "nowhere", config).endswith("into a folder and name it, --against /folder.")
     (folder / "model.safetensors").unlink()
     assert "has no model.safetensors; put the checkpoint's beside" in refused(folder, config)
     said = json.loads((folder / "config.json").read_text())
