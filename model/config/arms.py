@@ -58,6 +58,7 @@ ARMS: dict[str, Callable[[Config], Config]] = {
     "no-text-tower": _without_tower("text"),
     "no-prefixes": _no_prefixes,
     "no-masking": _with("objective", mask_neighbours=False),
+    "hard-negatives": _with("train", near_pairs=8),
     "sigmoid": _with("objective", image_text_loss="sigmoid", fused_loss="sigmoid"),
     "softmax": _with("objective", image_text_loss="softmax", fused_loss="softmax"),
     "adamw": _with("train", optimizer="adamw"),

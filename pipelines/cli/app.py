@@ -89,7 +89,7 @@ def ablate(
     arms: Annotated[str, typer.Option(help="Comma-separated, e.g. pinclip,clip,no-funnel. [all]")] = "",
     against: Annotated[
         list[str] | None,
-        typer.Option(help="SigLIP 2, SigLIP or CLIP to compare with: a folder or a name on the hub; repeatable."),
+        typer.Option(metavar="NAME", help="SigLIP 2, SigLIP or CLIP beside them: a folder or a hub name; repeatable."),
     ] = None,
     profile: ProfileOption = None,
     set_: Set = None,
