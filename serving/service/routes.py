@@ -111,7 +111,7 @@ class Routes:
         spaced_NR = await asyncio.to_thread(self._spaced, ids, asked.spaced)
         utility_N = np.array([c.utility for c in asked.candidates])
         candidates = Candidates(utility_N, visual=vectors_NE, spaced=spaced_NR)
-        settings = DiversificationConfig(beta=asked.beta, window=asked.window, exposure=asked.exposure)
+        settings = DiversificationConfig(asked.beta, asked.window, exposure=asked.exposure)
         order = await asyncio.to_thread(ssd.rerank, candidates, asked.slots or len(ids), settings)
         missing = [pin_id for pin_id, gone in zip(ids, missing_N, strict=True) if gone]
         return RerankOut(space=chosen.space.name, results=[asked.candidates[i] for i in order], missing=missing)
