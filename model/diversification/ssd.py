@@ -14,9 +14,9 @@ over the last `window` Pins j that were shown, where a_j = decay^age is how much
 
 Huang's method takes utility plus volume: what is left of candidate i beside the window. With ε → 0 and no decay,
 1 − Σ_k w_k u_k² is the square of that rest: a penalty on what is there is a reward for what is not. ε and decay are
-ours. The public accounts of the Blender give w_k ∝ E_k / (ε + λ_k), E_k the cumulative exposure, and no more. With decay
-in the local spectrum, exposure and mass are one number there. Cumulative, what filled the list before the window began
-costs more once it comes back.
+ours. The public accounts of the Blender give w_k ∝ E_k / (ε + λ_k), E_k the cumulative exposure, and no more. With
+decay in the local spectrum, exposure and mass are one number there. Cumulative, what filled the list before the window
+began costs more once it comes back.
 
 A slot costs one matrix–vector product (similarity.py) and the decomposition of a matrix of window × window.
 Shape legend: N candidates · W Pins in the window · K spectra of the window, at most W · L levels of a semantic ID ·
