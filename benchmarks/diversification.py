@@ -46,12 +46,14 @@ ALIKE = DiversificationConfig(prefix_cost=0.0)  # what the three can be compared
 ARMS: dict[str, tuple[ModuleType, DiversificationConfig]] = {
     "SSD": (ssd, ALIKE),
     "SSD with IDs": (ssd, DiversificationConfig()),
+    "cumulative SSD": (ssd, replace(ALIKE, exposure="cumulative")),
     "MMR": (mmr, ALIKE),
     "DPP": (dpp, ALIKE),
 }
 LOOKS = {
     "SSD": {"color": OURS, "marker": "o", "mfc": OURS},
     "SSD with IDs": {"color": OURS, "marker": "o", "mfc": "white", "ls": (0, (4, 2))},
+    "cumulative SSD": {"color": OURS, "marker": "D", "mfc": "white"},
     "MMR": {"color": "#b4572a", "marker": "s", "mfc": "white"},
     "DPP": {"color": CLIP, "marker": "^", "mfc": "white"},
 }

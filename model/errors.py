@@ -7,6 +7,7 @@ PinclipError
 ├── ValidationFailed   the data was readable and is not good enough to train on
 ├── TrainingError      training cannot start or cannot go on (NaN loss, batch larger than the data)
 ├── ModelError         a model folder that is missing, corrupt or of another architecture
+│   └── ExportError    its network cannot be written as ONNX graphs
 ├── RerankError        candidates that cannot be put in order (not finite, lengths that differ, too few for the slots)
 ├── StoreError         the model registry or the feature store refuses or does not answer
 │   └── ServerAway     it does not answer, so that trying again later may help
@@ -41,6 +42,10 @@ class TrainingError(PinclipError):
 
 
 class ModelError(PinclipError):
+    pass
+
+
+class ExportError(ModelError):
     pass
 
 

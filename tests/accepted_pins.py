@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 from served_pins import drawn
 
+from model.config import PrepareConfig
 from model.data.images.decoding import to_pixels
 from model.errors import StoreError
 from serving.features import Features
@@ -20,7 +21,7 @@ def opened(files) -> PinSpace:
 
 
 def pin(name: str, seconds: int = 0, title: str = "a coral circle", picture: int | None = 0) -> NewPin:
-    pixels = None if picture is None else to_pixels(drawn(picture), 32)
+    pixels = None if picture is None else to_pixels(drawn(picture), 32, PrepareConfig())
     return NewPin(name, pixels, {"title": title} if title else {}, NOW + timedelta(seconds=seconds))
 
 

@@ -1,4 +1,4 @@
-"""Tiny checkpoints of every family of towers but the VLMs' (tests/model/tiny_checkpoints.py), as `save_pretrained`
+"""Tiny checkpoints of every family of towers but the VLMs' (tests/tiny_checkpoints.py), as `save_pretrained`
 leaves them: images of 32 pixels become 4 x 4 tokens, texts have 24 positions. Every weight is random.
 """
 

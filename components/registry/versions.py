@@ -7,6 +7,7 @@ are readable: whoever loads `models:/pinclip@challenger` finds vectors of that v
 import dataclasses
 import hashlib
 import json
+import logging
 import shutil
 import warnings
 from collections.abc import Mapping
@@ -21,12 +22,13 @@ from components.configuration import Configuration
 from components.gate import Verdict, gate_verdict
 from components.mlflow_client import connect, mlflow_errors
 from components.model_card.card import described
+from components.registry.one_file import one_file
 from components.registry.tracking import carries, log_evidence, log_figures, tracked
 from components.retries import with_retries
 from components.settings import Settings
 from model.config.folder import complete_config
 from model.data.catalogue import TEXT_TYPES
-from model.errors import ModelError
+from model.errors import ExportError, ModelError
 from model.files import sha256_of, write_json
 
 if TYPE_CHECKING:
@@ -34,9 +36,8 @@ if TYPE_CHECKING:
     from mlflow.models import ModelSignature
 
 CHALLENGER, CHAMPION = "challenger", "champion"  # moved by publishing; moved by a person
-ROOT = Path(__file__).resolve().parents[2]
-# What the pyfunc needs to load and predict; everything else of this project stays out of its environment.
-PACKAGES = ("mlflow", "numpy", "pillow", "pyarrow", "pydantic", "safetensors", "scipy", "tokenizers", "torch")
+# All that the registered model needs to load and predict (components/registry/pin_model.py).
+PACKAGES = ("mlflow-skinny", "numpy", "onnxruntime", "pandas", "pillow", "tokenizers")
 
 
 @dataclass(frozen=True)
@@ -190,22 +191,27 @@ def _logged(client: "MlflowClient", run: str, tags: Mapping[str, str]) -> str | 
 
 
 def log_model(model_folder: Path, config: Configuration, tags: Mapping[str, str]) -> str:
-    """Logs the folder with all of the model's settings: those that judged it are known here alone."""
+    """Logs the folder with all of the model's settings, for those that judged it are known here alone, and with its
+    ONNX graphs, which the service reads too."""
     import mlflow
 
-    # A local version such as 2.13.0+cpu exists on this machine only.
-    requirements = [f"{name}=={installed(name).split('+')[0]}" for name in PACKAGES]
+    from serving.encoder.export import REGISTERED, exported  # torch
+
     with warnings.catch_warnings(), TemporaryDirectory(prefix="pinclip-model-") as scratch:
-        whole = Path(scratch) / "model"
+        whole, code = Path(scratch) / "model", Path(scratch) / "pin_model.py"
         shutil.copytree(model_folder, whole)
         complete_config(whole, config)
+        try:
+            exported(whole, whole / REGISTERED)
+        except ExportError as error:
+            logging.getLogger(__name__).warning("%s It is registered without `predict`.", error)
+        code.write_text(one_file("components.registry.pin_model"), encoding="utf-8")
         warnings.filterwarnings("ignore", message=".*input example was not provided.*")
         logged = mlflow.pyfunc.log_model(
             name="model",
-            python_model=str(ROOT / "components" / "registry" / "pin_model.py"),
-            code_paths=[str(ROOT / "model")],
+            python_model=str(code),
             artifacts={"model": str(whole)},
-            pip_requirements=requirements,
+            pip_requirements=[f"{name}=={installed(name)}" for name in PACKAGES],
             signature=_signature(),
             tags={"pinclip.weights_sha256": tags["pinclip.weights_sha256"]},
         )

@@ -27,6 +27,12 @@ class SpaceEvent:
     by: str
     reason: str = ""  # of a promotion past a failed gate
 
+    @property
+    def said(self) -> str:
+        """The event in words: a promotion of a version older than the one before is called that."""
+        older = self.event == PROMOTED and self.former is not None and int(self.former[1:]) > self.version
+        return "promoted an older" if older else self.event
+
 
 def read_events(settings: Settings) -> list[SpaceEvent]:
     """In the order of their time. A line that was cut off by a kill or a full disk counts as not written."""

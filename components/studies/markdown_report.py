@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
+from components.studies.foreign import is_foreign
 from components.studies.search_space import SearchSpace, as_text, setting_value
 from components.studies.tables import MAIN, TASKS, Groups, gain_over, gain_table, gains, markdown, recall_table
 from components.studies.trials import Record
@@ -17,14 +18,23 @@ _HEAD = (
 )
 
 
+_FOREIGN = (
+    "As it is: no training. Heads alone: the model is frozen, and a head above its image vector and one above its text "
+    "vector learn by the CLIP objective. Both are judged by the strongest of image, text and mean vector in each task. "
+    "Images are squeezed into the square that the model reads."
+)
+
+
 def ablation_page(config: Config, groups: Groups, records: Sequence[Record]) -> str:
     """Tables whose arms were not trained are left out."""
-    ideas = {name: trials for name, trials in groups.items() if name != CLIP}
+    ideas = {name: trials for name, trials in groups.items() if name != CLIP and not is_foreign(name)}
+    foreign = {name: trials for name, trials in groups.items() if is_foreign(name)}
     return _page(
         "# Ablation",
         _head(config, records, f"{config.train.epochs} epochs for every arm"),
         recall_table(groups, "arm"),
         _titled("Gain over the CLIP objective, paired by seed", gain_table(groups, "arm", CLIP)),
+        _foreign(groups, foreign),
         _titled("Change of PinCLIP when the idea is taken away, paired by seed", gain_table(ideas, "arm", FULL)),
         _verdicts(ideas),
         failures(records),
@@ -67,6 +77,15 @@ def tuning_page(search: Search, scored: Sequence[Scored], failed: Sequence[Recor
         _titled("The best", f"    {' '.join(best_settings(scored[0], search.space))}"),
         failures(failed),
     )
+
+
+def _foreign(groups: Groups, foreign: Groups) -> str:
+    """How much more PinCLIP finds than each foreign model."""
+    if FULL not in groups or not foreign:
+        return ""
+    rows = [[name, *gains(groups[FULL], trials)] for name, trials in foreign.items()]
+    table = markdown(["PinCLIP over", *TASKS.values()], rows)
+    return f"## Gain of PinCLIP over other models, paired by seed\n\n{_FOREIGN}\n\n{table}"
 
 
 def _settings(one: Scored, space: SearchSpace) -> list[str]:

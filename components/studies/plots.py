@@ -1,4 +1,6 @@
-"""The pictures of a study, PNG: dots with their 95 % intervals; PinCLIP blue, the CLIP objective grey and hollow."""
+"""The pictures of a study, PNG: dots with their 95 % intervals; PinCLIP blue, the CLIP objective and foreign models
+grey and hollow.
+"""
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -8,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from components.report.loss_curves import CLIP as GREY
 from components.report.loss_curves import MUTED, OURS, RULE, STYLE
+from components.studies.foreign import is_foreign
 from components.studies.search_space import Choices, Range, SearchSpace, as_text, setting_value
 from components.studies.tables import MAIN, TASKS, Groups, mean
 from components.studies.tuning import Scored
@@ -102,8 +105,9 @@ def _tasks() -> dict[str, str]:
 
 def _look(name: str) -> dict[str, Any]:
     """Of an arm's dots."""
-    colour = GREY if name == CLIP else OURS
-    face = "white" if name == CLIP else colour
+    other = name == CLIP or is_foreign(name)
+    colour = GREY if other else OURS
+    face = "white" if other else colour
     return {"color": colour, "marker": "o", "ms": 5, "mfc": face, "lw": 1.4, "elinewidth": 1.2, "capsize": 2.5}
 
 

@@ -29,9 +29,10 @@ class Trial:
     name: str  # of what is compared: an arm, a share of the Pins
     seed: int
     config: Config
+    trained: bool = True  # else the frozen model of the configuration is judged as it is
 
     def key(self, data: StudyData) -> str:
-        return digest_of(data.digest, self.config.to_json(), self.seed)
+        return digest_of(data.digest, self.config.to_json(), self.seed, *([] if self.trained else ["as it is"]))
 
 
 @dataclass(frozen=True)
@@ -123,7 +124,7 @@ def work_on(task: TrialTask) -> Record:
     """
     import torch
 
-    from model.evaluation.trial import run_trial
+    from model.evaluation.trial import judge_as_it_is, run_trial
 
     if task.record.is_file():
         return _read(task.record)
@@ -138,8 +139,11 @@ def work_on(task: TrialTask) -> Record:
             write_text(task.work / "fraction", str(point["fraction"]))
 
     try:
-        folders = task.prepared, task.neighbours, task.work
-        result = run_trial(*folders, trial.config, trial.seed, report, task.extracted)
+        folders = task.prepared, task.neighbours
+        if trial.trained:
+            result = run_trial(*folders, task.work, trial.config, trial.seed, report, task.extracted)
+        else:
+            result = judge_as_it_is(*folders, trial.config, task.extracted)
     except PinclipError as error:
         return _named(task) | {"error": str(error)}
     except Exception as error:

@@ -58,10 +58,22 @@ ARMS: dict[str, Callable[[Config], Config]] = {
     "no-text-tower": _without_tower("text"),
     "no-prefixes": _no_prefixes,
     "no-masking": _with("objective", mask_neighbours=False),
+    "hard-negatives": _with("train", near_pairs=8),
     "sigmoid": _with("objective", image_text_loss="sigmoid", fused_loss="sigmoid"),
     "softmax": _with("objective", image_text_loss="softmax", fused_loss="softmax"),
     "adamw": _with("train", optimizer="adamw"),
 }
+
+
+def heads_alone(config: Config, model: str, image_size: int, context: int) -> Config:
+    """The CLIP objective on heads alone, above the vectors that a frozen image–text model gives."""
+    frozen = {"pretrained": model, "trainable": "frozen", "join": "vector"}
+    towers = {
+        "vision": frozen | {"image_size": image_size, "grid": 1, "depths": ()},
+        "text": frozen | {"context": context, "layers": 0},
+        "fusion": {"token_level": False, "global_level": True, "skip": False},
+    }
+    return clip_baseline(override(config, towers))
 
 
 def arms(names: Sequence[str], config: Config) -> dict[str, Config]:

@@ -22,8 +22,9 @@ class TowerConfig:
     # A pretrained layer's learning rate, as a share of that of the layer above.
     layer_decay: float = Field(default=0.8, gt=0, le=1)
     # below: its tokens enter our layers, and it may learn. beside: it is frozen, what it gives is computed once, and a
-    # small tower of our own learns beside it. alone: the same without a tower of our own.
-    join: Literal["below", "beside", "alone"] = "below"
+    # small tower of our own learns beside it. alone: the same without a tower of our own. vector: alone, and of an
+    # image–text model; its vector in the space that both its towers share stands for tokens.
+    join: Literal["below", "beside", "alone", "vector"] = "below"
 
     @property
     def kept(self) -> bool:
@@ -69,7 +70,7 @@ class VisionConfig(TowerConfig):
                 f"vision.grid {self.grid} cannot be halved {halvings} times; choose a multiple of {2**halvings}.",
             )
             refuse_unless(
-                self.image_size % self.own_size == 0,
+                self.join != "beside" or self.image_size % self.own_size == 0,
                 f"vision.image_size {self.image_size} does not divide by {self.own_size} (grid {self.grid}, patch "
                 f"{self.patch}), the size that our own stem reads; choose a multiple.",
             )
@@ -92,11 +93,12 @@ class TextConfig(TowerConfig):
     vocabulary: int = Field(default=4_096, ge=257, le=10_000_000)  # at least the 256 bytes and the end token
     context: int = Field(default=32, ge=2, le=65_536)  # tokens; longer texts are cut
     width: Width = 128
-    layers: Layers = 2
+    layers: int = Field(default=2, ge=0, le=1_000)
     heads: Heads = 2
 
     def __post_init__(self) -> None:
         self.check_join("text")
+        refuse_unless(bool(self.layers or self.pretrained), "text.layers is 0; give at least 1.")
         refuse_unless(self.width % self.heads == 0, f"text.width {self.width} does not divide by {self.heads} heads.")
 
 

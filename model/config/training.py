@@ -50,6 +50,8 @@ class ObjectiveConfig:
 class TrainConfig:
     epochs: int = Field(default=30, ge=1, le=1_000_000)
     batch_size: int = Field(default=128, ge=2, le=10_000_000)  # Pins a step over all workers
+    # Pairs of a batch that are near each other in the graph: hard negatives (model/training/matching.py); 1: none
+    near_pairs: int = Field(default=1, ge=1, le=10_000_000)
     # Pins of a worker that pass the network at once (model/training/gradient_cache.py); 0: its whole batch
     micro_batch: int = Field(default=0, ge=0, le=10_000_000)
     optimizer: Literal["muon", "adamw"] = "muon"

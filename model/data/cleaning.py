@@ -28,13 +28,13 @@ RawTexts = Mapping[str, str | Sequence[str | None] | None]  # of a Pin, by signa
 
 def clean(text: str | None) -> str:
     """The text normalised (NFC, single spaces, at most MAX_CHARACTERS); "" where nothing is left. Idempotent."""
-    text = _plain(text)
+    text = _normalised(text)
     return "" if text in _MISSING else text
 
 
 def clean_query(text: str | None) -> str:
     """What is searched for, cleaned alike; `null` and `None` are words there."""
-    text = _plain(text)
+    text = _normalised(text)
     return "" if text in _MISSING_QUERY else text
 
 
@@ -72,7 +72,7 @@ def readable(column: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
     return column
 
 
-def _plain(text: str | None) -> str:
+def _normalised(text: str | None) -> str:
     if not text:
         return ""
     return " ".join(_UNWANTED.sub(" ", unicodedata.normalize("NFC", text)).split())[:MAX_CHARACTERS].rstrip()

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 
 from model.data.catalogue import TEXT_SIGNALS
 from model.data.cleaning import clean_query, clean_texts
@@ -76,8 +75,8 @@ def _text(name: str, value: Any, takes_list: bool) -> str | list[str | None] | N
 
 def _plain(value: Any) -> Any:
     """Scalars and arrays of pyarrow, NumPy and pandas as Python's own; None where there is no value."""
-    if isinstance(value, pa.Scalar):
-        value = value.as_py()
+    if as_py := getattr(value, "as_py", None):  # a scalar of pyarrow, which is not needed to read other values
+        value = as_py()
     if isinstance(value, str | bytes | bytearray | memoryview):
         return value
     ways = (getattr(value, name, None) for name in ("to_pylist", "tolist"))

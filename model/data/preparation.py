@@ -32,7 +32,7 @@ from model.data.cleaning import REPLACEMENT, clean_column, readable
 from model.data.facts import pin_facts, with_copies
 from model.data.ids import HOLDS_CONTROL, holds_control
 from model.data.images.decoding import ImageFacts, image_facts
-from model.data.images.formats import FORMATS, HEIF_EXTRA
+from model.data.images.formats import FORMATS, HEIF_READER
 from model.data.ledger import NO_CONSENT, Ledger
 from model.data.pixels import decode_catalogue
 from model.data.reading import read_table, refused_by_import, table_batches
@@ -53,7 +53,7 @@ _FIXES = {
     "too many pixels": "shrink the images or raise prepare.max_image_pixels",
     "too small": "give larger images or lower prepare.min_image_side",
     "unknown format": f"give {', '.join(FORMATS)} bytes in the image column",
-    "no reader for HEIF": f"run {HEIF_EXTRA}",
+    "no reader for HEIF": f"run {HEIF_READER}",
 }
 
 

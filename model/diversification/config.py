@@ -18,6 +18,8 @@ class DiversificationConfig:
     beta: float = 1.0  # what an exact copy of the one Pin shown so far costs
     window: int = 10  # slots looked back at
     decay: float = 0.9  # a slot counts this much less with each one that follows it
+    # What a direction has been shown: in the window, as much as its share there, or in all slots so far.
+    exposure: Literal["window", "cumulative"] = "window"
     ridge: float = 1.0  # ε: small, all that was shown costs alike; large, what was shown often costs more
     visual: float = 0.5  # share of each signal in likeness, in any unit
     text: float = 0.25
@@ -31,6 +33,7 @@ class DiversificationConfig:
         _require("decay", self.decay, 0 < self.decay <= 1, "in (0, 1]")
         _require("ridge", self.ridge, self.ridge >= 1e-3, "at least 0.001")
         _require("prefix_cost", self.prefix_cost, self.prefix_cost >= 0, "at least 0")
+        _require("exposure", self.exposure, self.exposure in ("window", "cumulative"), "window or cumulative")
         _require("utility", self.utility, self.utility in ("standardized", "raw"), "standardized or raw")
         for name in ("visual", "text", "graph"):
             _require(name, getattr(self, name), getattr(self, name) >= 0, "at least 0")

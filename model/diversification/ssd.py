@@ -7,19 +7,24 @@ Slot by slot the candidate of the highest worth is taken:
 over the last `window` Pins j that were shown, where a_j = decay^age is how much slot j still counts (the newest: 1).
   local spectrum   S_jl = √a_j s(j, l) √a_l  =  Σ_k λ_k v_k v_kᵀ. λ_k is how much of spectrum k was shown lately
   u_k[i]           loading of candidate i on spectrum k: Σ_j s(i, j) √a_j v_k[j] / √λ_k
-  w_k              (1 + ε) λ_k / (ε + λ_k): exposure over spectral mass, softened by ε = `ridge`
+  w_k              (1 + ε) E_k / (ε + λ_k): exposure over spectral mass, softened by ε = `ridge`
+  E_k              λ_k; or, where `exposure` is cumulative, Σ_j (u_k[j])² over all Pins j shown so far
   soft spacing     c_R is what a Pin of the set R costs right after another of it; d slots later it costs c_R / d
   overlap          share of the semantic ID's levels that i and j have in common from the first on; γ = `prefix_cost`
 
 Huang's method takes utility plus volume: what is left of candidate i beside the window. With ε → 0 and no decay,
 1 − Σ_k w_k u_k² is the square of that rest: a penalty on what is there is a reward for what is not. ε and decay are
-ours. The public accounts of the Blender give w_k ∝ E_k / (ε + λ_k), E_k the exposure, and no more: with decay in the
-local spectrum, exposure and mass are one number, and the penalty does not depend on how equal eigenvalues are ordered.
+ours. The public accounts of the Blender give w_k ∝ E_k / (ε + λ_k), E_k the cumulative exposure, and no more. With
+decay in the local spectrum, exposure and mass are one number there. Cumulative, what filled the list before the window
+began costs more once it comes back.
 
 A slot costs one matrix–vector product (similarity.py) and the decomposition of a matrix of window × window.
 Shape legend: N candidates · W Pins in the window · K spectra of the window, at most W · L levels of a semantic ID ·
 R sets of Pins to be spaced
 """
+
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -27,6 +32,8 @@ from model.diversification.candidates import Candidates
 from model.diversification.config import DiversificationConfig
 from model.diversification.similarity import Similarity
 from model.features.semantic_ids import prefix_numbers
+
+FAINT = 1e-5  # of the strongest spectrum's mass: fainter ones are rounding
 
 
 class _Window:
@@ -39,11 +46,13 @@ class _Window:
         self.spaced_NR = np.zeros((len(candidates), 0)) if candidates.spaced is None else candidates.spaced
         self.count = 0  # of all Pins shown so far; Pin n stands in row n modulo the window
         self.shown_W = np.zeros(config.window, dtype=np.int64)
+        self.shown = list[int]()  # in all slots
         self.likeness_WN, self.overlap_WN = np.zeros((2, config.window, len(candidates)), dtype=np.float32)
 
     def show(self, candidate: int) -> None:
         row = self.count % self.config.window
         self.shown_W[row] = candidate
+        self.shown.append(candidate)
         self.likeness_WN[row] = self.similarity.to(candidate)
         if len(self.prefixes_LN):
             self.overlap_WN[row] = (self.prefixes_LN == self.prefixes_LN[:, candidate, None]).sum(0)
@@ -55,7 +64,9 @@ class _Window:
         filled = min(self.count, self.config.window)
         ages_W = (self.count - 1 - np.arange(filled)) % self.config.window
         recency_W = (self.config.decay**ages_W).astype(np.float32)
-        energy_N = _energy(self.likeness_WN[:filled], self.shown_W[:filled], recency_W, self.config.ridge)
+        spectra = _Spectra.of(self.likeness_WN[:filled], self.shown_W[:filled], recency_W)
+        exposed = self.shown if self.config.exposure == "cumulative" else None
+        energy_N = spectra.energy(self.config.ridge, exposed)
         repeats_N = recency_W @ self.overlap_WN[:filled]
         return self.config.beta * energy_N + self.config.prefix_cost * repeats_N + self._crowding(ages_W)
 
@@ -80,12 +91,26 @@ def rerank(candidates: Candidates, slots: int, config: DiversificationConfig) ->
     return order
 
 
-def _energy(likeness_WN: np.ndarray, shown_W: np.ndarray, recency_W: np.ndarray, ridge: float) -> np.ndarray:
-    """Σ_k w_k u_k², float32 (N,). The λ_k of w_k and of u_k cancel: no spectrum, however faint, is divided by."""
-    root_W = np.sqrt(recency_W)
-    mass_K, basis_WK = np.linalg.eigh(root_W[:, None] * likeness_WN[:, shown_W] * root_W)
-    loading_KN = (root_W[:, None] * basis_WK).T @ likeness_WN  # u_k √λ_k
-    return ((1 + ridge) / (ridge + np.maximum(mass_K, 0))) @ np.square(loading_KN)
+@dataclass(frozen=True)
+class _Spectra:
+    mass_K: np.ndarray
+    loading_KN: np.ndarray  # u_k √λ_k
+
+    @staticmethod
+    def of(likeness_WN: np.ndarray, shown_W: np.ndarray, recency_W: np.ndarray) -> "_Spectra":
+        root_W = np.sqrt(recency_W)
+        mass_K, basis_WK = np.linalg.eigh(root_W[:, None] * likeness_WN[:, shown_W] * root_W)
+        return _Spectra(np.maximum(mass_K, 0), (root_W[:, None] * basis_WK).T @ likeness_WN)
+
+    def energy(self, ridge: float, exposed: Sequence[int] | None) -> np.ndarray:
+        """Σ_k w_k u_k², float32 (N,); exposed: the Pins whose exposure counts, where it is not the mass."""
+        weight_K = (1 + ridge) / (ridge + self.mass_K)
+        if exposed is None:  # the λ_k of w_k and of u_k cancel: no spectrum, however faint, is divided by
+            return weight_K @ np.square(self.loading_KN)
+        clear_K = self.mass_K > FAINT * self.mass_K.max(initial=0)
+        mass_K, loading_KN = self.mass_K[clear_K], self.loading_KN[clear_K]
+        exposure_K = np.square(loading_KN[:, exposed]).sum(axis=1) / mass_K
+        return (weight_K[clear_K] * exposure_K / mass_K) @ np.square(loading_KN)
 
 
 def _prefixes(candidates: Candidates, config: DiversificationConfig) -> np.ndarray:

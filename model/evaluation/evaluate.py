@@ -68,10 +68,15 @@ def pinclip_vectors(vectors: Path) -> ModelVectors:
 
 
 def clip_vectors(vectors: Path) -> ModelVectors:
-    """The CLIP objective trains no fused vector: image, text or their mean stands for the Pin, the strongest counts."""
+    """The CLIP objective trains no fused vector."""
     image, text = vector_column(vectors, "image"), vector_column(vectors, "text")
+    return two_towers(image, text, read_words(vectors), query_column(vectors))
+
+
+def two_towers(image: VectorColumn, text: VectorColumn, queries: list[str], query: VectorColumn) -> ModelVectors:
+    """Without a fused vector image, text or their mean stands for the Pin, the strongest counts."""
     mean = image.map(lambda x, y: unit_length(x + y), text)
-    return ModelVectors([image, text, mean], image, text, read_words(vectors), query_column(vectors))
+    return ModelVectors([image, text, mean], image, text, queries, query)
 
 
 def evaluate(

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import scipy.sparse as sp
 
 from model.data.catalogue import TEXT_SIGNALS, Catalogue, joined_texts
@@ -61,8 +62,7 @@ def evaluation_scope(prepared: Path, neighbours: Path, only_fresh: bool) -> Eval
     pins = np.flatnonzero(read_fresh(neighbours)) if only_fresh else np.arange(catalogue.count("pins"))
     table = catalogue.read("pins", ["pin_id", "group_id", *TEXT_SIGNALS])
     groups = group_names(table)
-    signals = [joined_texts(table[name].to_pylist()) for name in TEXT_SIGNALS]
-    firsts = [next((text for text in texts if text), "") for texts in zip(*signals, strict=True)]
+    firsts = first_texts(table)
     edges, (text_edges, vocabulary) = read_edges(neighbours), read_texts(neighbours)
     return EvaluationScope(
         pins=pins,
@@ -74,6 +74,12 @@ def evaluation_scope(prepared: Path, neighbours: Path, only_fresh: bool) -> Eval
         words=_matrix(text_edges, len(groups), training_only=False, width=len(vocabulary))[pins],
         vocabulary=vocabulary,
     )
+
+
+def first_texts(pins: pa.Table) -> list[str]:
+    """The first of TEXT_SIGNALS that each Pin has, "" without."""
+    signals = [joined_texts(pins[name].to_pylist()) for name in TEXT_SIGNALS]
+    return [next((text for text in texts if text), "") for texts in zip(*signals, strict=True)]
 
 
 def text_tasks(scope: EvaluationScope) -> tuple[Task, Task, np.ndarray]:

@@ -93,7 +93,8 @@ def _on(network: nn.Module, pixels_BSS3: Tensor) -> Tensor:
 
 
 def _export(network: nn.Module, example: Tensor, graph: Path) -> None:
-    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+    for name in ("torch.onnx", "onnxscript"):
+        logging.getLogger(name).setLevel(logging.ERROR)
     quiet = contextlib.redirect_stdout(io.StringIO())
     with quiet, warnings.catch_warnings(), torch.no_grad(), replaced(graph) as scratch:
         warnings.simplefilter("ignore")

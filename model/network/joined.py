@@ -45,7 +45,7 @@ class JoinedVisionTower(VisionTower):
         super().__init__(config)
         self.tower = open_tower("vision", config, saved)
         check_grid(config, self.tower)
-        if config.join == "alone":
+        if config.join != "beside":
             self.stem = nn.Sequential()
         self.project = _project(self.tower.width, config.width)
 
@@ -74,7 +74,7 @@ class JoinedTextTower(TextTower):
         check_context(config, self.tower)
         words = saved / "text" / "tokenizer.json" if saved else None
         self.words = read_tokenizer(words, self.tower.vocabulary) if words else load_tokenizer(config)
-        if config.join == "alone":
+        if config.join != "beside":
             self.token.requires_grad_(False).weight.zero_()
         self.project = _project(self.tower.width, config.width)
 
@@ -129,10 +129,10 @@ def sentence_vectors(tower: TextBackbone, texts: Texts) -> Tensor:
     ids_RL, place_RL = (F.pad(values_T, (0, 1))[packing.grid_RL] for values_T in (texts.ids_T, packing.place_T))
     with torch.no_grad():
         tokens_TH = packing.pack(tower(ids_RL, place_RL, packing.attention_mask_RLL))
-    if tower.pooling == "mean":
-        return mean_pool(tokens_TH, texts.lengths_N)
-    ends_N = torch.cumsum(texts.lengths_N, 0)
-    return tokens_TH[ends_N - (1 if tower.pooling == "lasttoken" else texts.lengths_N)]
+        if tower.pooling == "mean":
+            return tower.vectors(mean_pool(tokens_TH, texts.lengths_N))
+        ends_N = torch.cumsum(texts.lengths_N, 0)
+        return tower.vectors(tokens_TH[ends_N - (1 if tower.pooling == "lasttoken" else texts.lengths_N)])
 
 
 def _key(*said: object) -> str:

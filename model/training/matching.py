@@ -31,6 +31,22 @@ def pair_up(neighbours_NT: np.ndarray, weights_NT: np.ndarray, rng: np.random.Ge
     return rng.permutation(np.concatenate(pairs))
 
 
+def near_together(pairs_P2: np.ndarray, neighbours_NT: np.ndarray, near: int, rng: np.random.Generator) -> np.ndarray:
+    """The pairs in an order in which each `near` consecutive ones are near each other in the graph, as a rule.
+
+    In one batch they are hard negatives. Pairs have the same key if the lowest Pin within two steps of them, in an
+    order drawn anew each epoch, is the same one (MinHash, Broder 1997): the more Pins they share there, the likelier.
+    """
+    lowest_N = rng.permutation(len(neighbours_NT))
+    for _ in range(2):
+        found_NT = np.where(neighbours_NT >= 0, lowest_N[neighbours_NT], len(lowest_N))
+        lowest_N = np.minimum(lowest_N, found_NT.min(1, initial=len(lowest_N)))
+    order = np.lexsort([rng.random(len(pairs_P2)), lowest_N[pairs_P2].min(1)])
+    whole = len(order) // near * near
+    blocks = rng.permutation(order[:whole].reshape(-1, near))
+    return pairs_P2[np.concatenate([blocks.ravel(), order[whole:]])]
+
+
 def _proposals(
     neighbours_NT: np.ndarray, weights_NT: np.ndarray, asking: np.ndarray, free: np.ndarray, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:

@@ -18,7 +18,7 @@ from model.config import Config
 from model.data.catalogue import LONG_SIGNALS, SHORT_SIGNALS, TEXT_TYPES
 from model.network.text import Texts, pack_texts
 from model.training.dataset import TrainingSet
-from model.training.matching import pair_up
+from model.training.matching import near_together, pair_up
 
 ROLES = ("long", "short", "query")
 
@@ -71,7 +71,10 @@ def _epoch_order(training_set: TrainingSet, config: Config, epoch: int) -> np.nd
     steps, size = steps_per_epoch(training_set, config), config.train.batch_size
     if not config.objective.neighbour:
         return rng.permutation(len(training_set))[: steps * size].reshape(steps, size)
-    pairs = pair_up(training_set.neighbours, training_set.weights, rng)[: steps * size // 2]
+    pairs = pair_up(training_set.neighbours, training_set.weights, rng)
+    if config.train.near_pairs > 1:
+        pairs = near_together(pairs, training_set.neighbours, config.train.near_pairs, rng)
+    pairs = pairs[: steps * size // 2]
     return np.ascontiguousarray(pairs.reshape(steps, size // 2, 2).transpose(0, 2, 1)).reshape(steps, size)
 
 

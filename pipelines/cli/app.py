@@ -88,6 +88,10 @@ def ablate(
     catalogue: Annotated[Path, typer.Option(help="The catalogue folder to learn from.")],
     seeds: Seeds = 3,
     arms: Annotated[str, typer.Option(help="Comma-separated, e.g. pinclip,clip,no-funnel. [all]")] = "",
+    against: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="SigLIP 2, SigLIP or CLIP beside them: a folder or a hub name; repeatable."),
+    ] = None,
     profile: ProfileOption = None,
     set_: Set = None,
     params: Params = None,
@@ -102,7 +106,7 @@ def ablate(
     from pipelines.configuration import configuration
 
     names = [name.strip() for name in arms.split(",") if name.strip()]
-    ablate(catalogue, configuration(profile, params, set_ or []), names, seeds, out, parallel)
+    ablate(catalogue, configuration(profile, params, set_ or []), names, against or [], seeds, out, parallel)
 
 
 @app.command()

@@ -153,7 +153,7 @@ def _history(version: Any, settings: Settings) -> Iterator[Line]:
     own = [one for one in serving_history.read_events(settings) if str(one.version) == str(version.version)]
     for number, one in enumerate(own[-EVENTS:]):
         at = _time(1000 * datetime.fromisoformat(one.time).timestamp())
-        yield "" if number else "history", f"{at}, {one.event} by {one.by}"
+        yield "" if number else "history", f"{at}, {one.said} by {one.by}"
 
 
 def _index(file: Path) -> str:

@@ -102,7 +102,7 @@ def history() -> None:
     table = Table("time, UTC", "event", "space", "version", "before", "by", "reason", box=None, padding=(0, 1))
     for one in found:
         minute = one.time[:16].replace("T", " ")
-        table.add_row(minute, one.event, one.space, str(one.version), one.former or "", one.by, one.reason)
+        table.add_row(minute, one.said, one.space, str(one.version), one.former or "", one.by, one.reason)
     Console().print(table, markup=False, highlight=False)
 
 
@@ -114,5 +114,6 @@ def _say(done: object) -> None:
     from components.spaces.promote import Synced
 
     assert isinstance(done, Synced)
-    where = f"in place of {done.former}" if done.former else "as before"
+    newer = "the newer " if done.former and int(done.former[1:]) > done.version else ""
+    where = f"in place of {newer}{done.former}" if done.former else "as before"
     typer.echo(f"Version {done.version} is the champion; its space {done.space} serves {where}.")

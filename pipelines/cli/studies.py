@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.status import Status
 
 from components.studies.data import StudyData
+from components.studies.foreign import foreign_trials
 from components.studies.markdown_report import ablation_page, scaling_page, tuning_page
 from components.studies.plots import ablation_plot, scaling_plot, tuning_plot
 from components.studies.scaling import by_pins, scaling_trials
@@ -35,19 +36,27 @@ SPACE = CODE / "specs" / "tune.yaml"
 
 
 def ablate(
-    catalogue: Path, config: Config, names: Sequence[str], seeds: int, out: Path | None, parallel: int | None
+    catalogue: Path,
+    config: Config,
+    names: Sequence[str],
+    against: Sequence[str],
+    seeds: int,
+    out: Path | None,
+    parallel: int | None,
 ) -> None:
     """Trains every arm with every seed and the same budget, and compares them on the fresh Pins.
+
+    `against`: foreign image–text models beside them, by folder or name on the hub.
 
     Raises:
         PinclipError: a mistake of the user's before the first trial.
         PipelineFailed: a trial failed; the others are in the tables.
     """
     _check(seeds=seeds, parallel=parallel)
-    configs = arms(names, config)
+    configs, foreign = arms(names, config), foreign_trials(against, config, seeds)
     data, out = _opened(catalogue, config, out, "ablate")
     trials = [Trial(name, config.seed + i, changed) for i in range(seeds) for name, changed in configs.items()]
-    records = _run(trials, data, out, parallel)
+    records = _run([*trials, *foreign], data, out, parallel)
     groups = trials_by_name(records)
     if groups:
         write_text(out / "table.md", ablation_page(config, groups, records))

@@ -1,53 +1,18 @@
-"""The encoder on ONNX Runtime. Shape legend: B Pins · S image side · N queries · E vector dimension"""
+"""The encoder of a model folder on ONNX Runtime."""
 
-from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
-import onnxruntime
-from tokenizers import Tokenizer
-
 from model.config.folder import read_config
-from model.data.cleaning import RawTexts
 from serving.encoder.export import exported
-from serving.encoder.inputs import PaddedIds, pin_texts, query_texts
+from serving.encoder.graphs import GraphEncoder
 
 
-class OnnxEncoder:
+class OnnxEncoder(GraphEncoder):
     """See serving.encoder.opening.Encoder."""
 
     name = "ONNX Runtime"
 
     def __init__(self, model_folder: Path, cache: Path, threads: int = 0) -> None:
-        graphs = exported(model_folder, cache)
-        config = read_config(model_folder)
-        self.image_size, self.limits, self.context = config.vision.image_size, config.prepare, config.text.context
-        self.tokenizer = Tokenizer.from_file(str(model_folder / "tokenizer.json"))
-        self._pins = _session(graphs / "pins.onnx", threads)
-        self._queries = _session(graphs / "queries.onnx", threads)
-        self._words: Tokenizer | None = None  # of a frozen text tower
-        if config.text.kept:
-            self._words = Tokenizer.from_file(str(model_folder / "text" / "tokenizer.json"))
-            self._sentences = _session(graphs / "sentences.onnx", threads)
-
-    def pins(self, pixels_BSS3: np.ndarray, has_image_B: np.ndarray, texts: Sequence[RawTexts]) -> np.ndarray:
-        ids, slots_BT = pin_texts(self.tokenizer, texts, self.context)
-        pictures = {"pixels": pixels_BSS3, "has_image": has_image_B, "slots": slots_BT}
-        return self._pins.run(None, pictures | self._feed(ids))[0]
-
-    def queries(self, texts: Sequence[str]) -> np.ndarray:
-        return self._queries.run(None, self._feed(query_texts(self.tokenizer, texts, self.context)))[0]
-
-    def _feed(self, ids: PaddedIds) -> dict[str, np.ndarray]:
-        fed = {"ids": ids.ids_NL, "lengths": ids.lengths_N, "types": ids.types_N}
-        if self._words is None:
-            return fed
-        own = PaddedIds.of(self._words, ids.texts, [0] * len(ids.texts), self.context)
-        return fed | {"kept": self._sentences.run(None, {"ids": own.ids_NL, "lengths": own.lengths_N})[0]}
-
-
-def _session(graph: Path, threads: int) -> onnxruntime.InferenceSession:
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # the other core serves requests
-    return onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+        graphs, config = exported(model_folder, cache), read_config(model_folder)
+        super().__init__(graphs, model_folder, config.text.context, threads)
+        self.image_size, self.limits = config.vision.image_size, config.prepare

@@ -35,9 +35,9 @@ class PaddedSentences(nn.Module):
         packing = padding(mask_NL)
         tokens_NLH = self.tower(ids_NL, packing.place_T.view(ids_NL.shape), packing.attention_mask_RLL)
         if self.tower.pooling == "mean":
-            return masked_mean(tokens_NLH, mask_NL)
+            return self.tower.vectors(masked_mean(tokens_NLH, mask_NL))
         place_N = lengths_N - 1 if self.tower.pooling == "lasttoken" else torch.zeros_like(lengths_N)
-        return tokens_NLH[torch.arange(ids_NL.shape[0], device=ids_NL.device), place_N]
+        return self.tower.vectors(tokens_NLH[torch.arange(ids_NL.shape[0], device=ids_NL.device), place_N])
 
 
 class PaddedQueries(nn.Module):

@@ -173,6 +173,7 @@ class RerankIn(Message):
     slots: Annotated[int, Field(ge=1, strict=True), Whole] | None = Field(None, description="[all candidates]")
     beta: Annotated[float, Field(ge=0, le=1e6, allow_inf_nan=False, strict=True)] = 1.0
     window: Annotated[int, Field(ge=1, le=100, strict=True), Whole] = 10
+    exposure: Literal["window", "cumulative"] = "window"
     spaced: Annotated[list[Spaced], Field(max_length=10)] = Field(default=[], description="Sets of Pins.")
 
 

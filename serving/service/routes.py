@@ -39,7 +39,7 @@ from serving.service.reading import RequestRefused, message_of, new_pin, parsed,
 from serving.service.served_spaces import ServedSpace, ServedSpaces
 
 R = TypeVar("R")
-FILTER = 10_000  # characters in an address
+FILTER = 2_000  # characters in an address, of which the HTTP server takes 64 KiB
 READERS = 2  # threads that read bodies and decode pictures
 SpaceName = Annotated[str | None, Query(max_length=128)]
 
@@ -111,7 +111,7 @@ class Routes:
         spaced_NR = await asyncio.to_thread(self._spaced, ids, asked.spaced)
         utility_N = np.array([c.utility for c in asked.candidates])
         candidates = Candidates(utility_N, visual=vectors_NE, spaced=spaced_NR)
-        settings = DiversificationConfig(beta=asked.beta, window=asked.window)
+        settings = DiversificationConfig(asked.beta, asked.window, exposure=asked.exposure)
         order = await asyncio.to_thread(ssd.rerank, candidates, asked.slots or len(ids), settings)
         missing = [pin_id for pin_id, gone in zip(ids, missing_N, strict=True) if gone]
         return RerankOut(space=chosen.space.name, results=[asked.candidates[i] for i in order], missing=missing)
@@ -150,7 +150,8 @@ class Routes:
         ids = self.served.pictures.spread(2 * count)  # some may have no vector: consent was not given
         _, missing_N = chosen.space.index.vectors(ids)
         there = [pin_id for pin_id, missing in zip(ids, missing_N, strict=True) if not missing]
-        pins = [self._shown(there[place * len(there) // count]) for place in range(min(count, len(there)))]
+        shown = min(count, len(there))
+        pins = [self._shown(there[place * len(there) // shown]) for place in range(shown)]
         return StartOut(space=chosen.space.name, pins=pins, queries=self.served.popular.queries[:count])
 
     async def _read(self, function: Callable[..., R], *arguments: Any) -> R:

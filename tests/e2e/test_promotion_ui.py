@@ -132,6 +132,7 @@ def test_the_alias_is_set_by_clicking_and_the_service_answers_from_that_space(
                 break
             time.sleep(0.1)
     assert answer(home) == (first, first_vectors["p3"])
-    assert pinclip(home, "history").splitlines()[-1].split()[2:] == ["promoted", first, first[1:], second, "sync"]
+    last = pinclip(home, "history").splitlines()[-1].split()
+    assert last[2:] == ["promoted", "an", "older", first, first[1:], second, "sync"]
     version = home.client.get_model_version("pinclip", first[1:])
     assert "pinclip.promoted_at" in version.tags

@@ -1,8 +1,6 @@
 """What the tests of this room share: a tiny generated catalogue, prepared and walked, and a tiny model of it."""
 
-import importlib.util
 import io
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -64,11 +62,9 @@ def embedded(tmp_path_factory, walked, trained):
 @pytest.fixture(scope="session")
 def checkpoints(tmp_path_factory):
     """Tiny checkpoints written by transformers itself, a folder for each family: siglip, siglip2 (NaFlex), clip."""
-    path = Path(__file__).with_name("tiny_checkpoints.py")
-    spec = importlib.util.spec_from_file_location("tiny_checkpoints", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module.write(tmp_path_factory.mktemp("checkpoints"))
+    from tiny_checkpoints import write  # transformers takes seconds
+
+    return write(tmp_path_factory.mktemp("checkpoints"))
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""What the tests of serving share: one tiny model, exported once."""
+"""What the tests of serving share: one tiny model, exported once, and the file of a registered one."""
 
 import pytest
 
@@ -13,3 +13,10 @@ def onnx_model(tmp_path_factory):
     root = tmp_path_factory.mktemp("onnx")
     folder = tiny_model(root / "model")
     return folder, exported(folder, root / "graphs")
+
+
+@pytest.fixture(scope="session")
+def shipped(tmp_path_factory):
+    from shipped_model import shipped_module
+
+    return shipped_module(tmp_path_factory.mktemp("shipped"))

@@ -11,12 +11,16 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from pictures import chunk, encoded, noise, png, with_chunks
 from PIL import Image
+from shipped_model import opened
 
-from components.registry.pin_model import PinModel
 from model.config import PrepareConfig
-from model.data.catalogue import PINS, QUERIES, Catalogue, CatalogueWriter
+from model.data.catalogue import PINS, QUERIES, TEXT_SIGNALS, Catalogue, CatalogueWriter
+from model.data.fields import read_row
+from model.data.images.decoding import to_pixels
 from model.data.pixels import decode_catalogue
 from model.data.preparation import prepare
 from model.embedding.embedder import BLOCK, Embedder, embed
@@ -114,10 +118,8 @@ def prepared(odd, embedder, onnx_model, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def registered(embedder) -> PinModel:
-    model = PinModel()
-    model.embedder = embedder
-    return model
+def registered(shipped, onnx_model, tmp_path_factory):
+    return opened(shipped, *onnx_model, tmp_path_factory.mktemp("registered"))
 
 
 def test_prepare_and_embed(prepared, expected):
@@ -133,7 +135,46 @@ def test_the_registered_model(registered, odd, expected, kind):
     table["annotations"] = [None if a is None else np.array(a, dtype=object) for a in table["annotations"]]
     answer = registered.predict(None, table)
     assert list(answer.index) == list(table.index)
-    assert np.array_equal(np.stack(answer["vector"]), expected)
+    found = np.stack(answer["vector"])
+    assert np.abs(found - expected).max() < 1e-5
+    assert (found * expected).sum(axis=1).min() > 0.9999
+
+
+def refused(read, *arguments):
+    """What it gives, or the sentence with which it refuses."""
+    try:
+        return read(*arguments)
+    except Exception as error:
+        assert type(error).__name__ in ("UnreadableImage", "UnreadableField"), error
+        return str(error)
+
+
+VALUES = st.one_of(
+    st.none(), st.text(), st.sampled_from(TEXTS), st.lists(st.none() | st.text()), st.floats(), st.binary()
+)
+
+
+@given(st.fixed_dictionaries({}, optional=dict.fromkeys(("image", *TEXT_SIGNALS, "query"), VALUES)))
+@settings(max_examples=300, deadline=None)
+def test_the_registered_model_reads_rows_as_the_service_does(shipped, row):
+    found, expected = refused(shipped.read_row, row), refused(read_row, row)
+    assert str(found) == str(expected)
+
+
+def broken() -> list[bytes]:
+    whole = encoded(noise(200, 240), "JPEG")
+    tiny, wide = encoded(noise(4, 40), "PNG"), png([b"\0" * 4] * 9, 4000, 1, 0)
+    return [b"", b"<svg/>", b"GIF89a", whole[: len(whole) // 2], tiny, wide, encoded(noise(300, 200), "PNG")]
+
+
+def test_the_registered_model_decodes_images_as_the_prepare_step_does(shipped):
+    limits, given_back = PrepareConfig(max_image_pixels=60_000 - 1, max_image_bytes=200_000), []
+    for picture in [*pictures(), *broken()]:
+        expected = refused(to_pixels, picture, 32, limits)
+        assert np.array_equal(refused(shipped.to_pixels, picture, 32, limits), expected)
+        given_back.append(expected if isinstance(expected, str) else "")
+    reasons = {reason.split(" (")[0] for reason in given_back}
+    assert reasons == {"", "empty", "unknown format", "truncated", "too small", "too many pixels"}
 
 
 def requested(odd: list[dict], encoder: SimpleNamespace) -> list:
@@ -169,7 +210,7 @@ def test_queries_by_every_way(prepared, embedder, registered, onnx_model):
                 registered.predict(None, pd.DataFrame({"query": [text]}))
             continue
         alone = embedder.queries([text])[0]
-        assert np.array_equal(registered.predict(None, pd.DataFrame({"query": [text]}))["vector"][0], alone)
+        assert np.abs(registered.predict(None, pd.DataFrame({"query": [text]}))["vector"][0] - alone).max() < 1e-6
         assert np.array_equal(embedder.queries([said])[0], alone)
         assert np.abs(OnnxEncoder(*onnx_model, threads=1).queries([text])[0] - alone).max() < 1e-6
         assert np.abs(stored[cleaned.index(said)] - alone).max() < 1e-6  # encoded with others beside it
@@ -184,9 +225,9 @@ def test_queries_by_every_way(prepared, embedder, registered, onnx_model):
         (pd.DataFrame([["a"]], columns=pd.MultiIndex.from_tuples([("title", "x")])), "The columns have several levels"),
     ],
 )
-def test_predict_says_what_it_cannot_read(table, sentence):
+def test_predict_says_what_it_cannot_read(registered, table, sentence):
     with pytest.raises(ValueError, match=f"^{re.escape(sentence)}"):
-        PinModel().predict(None, table)
+        registered.predict(None, table)
 
 
 def test_one_row_of_lists_is_never_taken_for_several_pins(registered):

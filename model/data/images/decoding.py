@@ -1,23 +1,24 @@
 """Image bytes from strangers into pixels: limits are read from the header before anything is decoded.
 
-open_image(data)    ->  an RGB picture, upright, transparency on white
-to_pixels(data, 64) ->  uint8 (64, 64, 3), as the image tower reads it
-image_facts(data)   ->  what is known of the bytes, decodable or not; never raises
+open_image(data)             ->  an RGB picture, upright, transparency on white
+to_pixels(data, 64, limits)  ->  uint8 (64, 64, 3), as the image tower reads it
+image_facts(data)            ->  what is known of the bytes, decodable or not; never raises
 """
 
 import hashlib
 import io
 from dataclasses import dataclass, field, fields
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import pyarrow as pa
 from PIL import Image
 
 from model.config import PrepareConfig
-from model.data.images import jpeg, png
 from model.data.images.colours import as_rgb, wide_as_rgb
 from model.data.images.formats import format_of, missing_reader, written_size
+from model.data.images.jpeg import closed, lacks_end
+from model.data.images.png import has_wide_transparency, wide_pixels, without_metadata
 
 _BOMBS = (Image.DecompressionBombError, Image.DecompressionBombWarning)
 _ORIENTATION_TAG = 0x0112
@@ -33,6 +34,17 @@ _UPRIGHT = {
 }
 _DRAFT_MARGIN = 2  # a JPEG is decoded at no less than this many times the side asked for
 _FACTS_SIDE = 64  # brightness and contrast are measured on a square of this side
+
+
+class ImageLimits(Protocol):
+    """The settings of PrepareConfig that an image is held against."""
+
+    @property
+    def max_image_bytes(self) -> int: ...
+    @property
+    def max_image_pixels(self) -> int: ...
+    @property
+    def min_image_side(self) -> int: ...
 
 
 class UnreadableImage(Exception):
@@ -77,13 +89,13 @@ def open_image(data: bytes, limits: PrepareConfig | None = None) -> Image.Image:
     return _decode(_open(data, limits or PrepareConfig()))
 
 
-def to_pixels(data: bytes, size: int, limits: PrepareConfig | None = None) -> np.ndarray:
+def to_pixels(data: bytes, size: int, limits: ImageLimits) -> np.ndarray:
     """uint8 (size, size, 3): the whole picture squeezed into the square, antialiased, as SigLIP reads it.
 
     Raises:
         UnreadableImage: the bytes are no image within the limits.
     """
-    return np.asarray(_squeezed(_open(data, limits or PrepareConfig()), size))
+    return np.asarray(_squeezed(_open(data, limits), size))
 
 
 def image_facts(data: bytes, limits: PrepareConfig | None = None) -> ImageFacts:
@@ -110,7 +122,7 @@ class _Opened:
     image: Image.Image
 
 
-def _open(data: bytes, limits: PrepareConfig) -> _Opened:
+def _open(data: bytes, limits: ImageLimits) -> _Opened:
     """Reads the header only, and holds it against the limits."""
     if not data:
         raise UnreadableImage("empty")
@@ -122,7 +134,7 @@ def _open(data: bytes, limits: PrepareConfig) -> _Opened:
     if install := missing_reader(name):
         raise UnreadableImage(f"no reader for {name}", install)
     if name == "PNG":
-        data = png.without_metadata(data)
+        data = without_metadata(data)
     image = _header(data, name)
     width, height = image.size
     if width * height > limits.max_image_pixels:
@@ -156,13 +168,13 @@ def _squeezed(opened: _Opened, size: int) -> Image.Image:
 def _decode(opened: _Opened, draft: tuple[int, int] | None = None) -> Image.Image:
     image = opened.image
     try:
-        if opened.format == "JPEG" and jpeg.lacks_end(opened.data):
-            image = _header(jpeg.closed(opened.data), "JPEG")
+        if opened.format == "JPEG" and lacks_end(opened.data):
+            image = _header(closed(opened.data), "JPEG")
         if draft:
             image.draft(None, draft)
         image.load()
-        is_wide = opened.format == "PNG" and png.has_wide_transparency(opened.data)
-        picture = wide_as_rgb(png.wide_pixels(opened.data), image.info["transparency"]) if is_wide else as_rgb(image)
+        is_wide = opened.format == "PNG" and has_wide_transparency(opened.data)
+        picture = wide_as_rgb(wide_pixels(opened.data), image.info["transparency"]) if is_wide else as_rgb(image)
     except Exception:  # the bytes end early or make no sense; Pillow names it in a dozen ways
         raise UnreadableImage("truncated") from None
     turn = _UPRIGHT.get(_orientation(image))

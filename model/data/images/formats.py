@@ -33,7 +33,7 @@ _SIGNATURES = {
     b"II+\0": "TIFF",  # BigTIFF
     b"MM\0+": "TIFF",
 }
-HEIF_EXTRA = "pip install 'pinclip[heic]'"
+HEIF_READER = "pip install pillow-heif"
 _AVIF_BRANDS = {b"avif", b"avis"}
 _HEIF_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1", b"msf1"}
 
@@ -56,7 +56,7 @@ def written_size(data: bytes, name: str) -> tuple[int, ...]:
 def missing_reader(name: str) -> str | None:
     """What to install before the format can be decoded here; None where it can."""
     if name == "HEIF" and find_spec("pillow_heif") is None:
-        return HEIF_EXTRA
+        return HEIF_READER
     if name == "AVIF" and not features.check("avif"):
         return "pip install --upgrade pillow"
     return None

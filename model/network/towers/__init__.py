@@ -3,6 +3,7 @@
 backbone.py          what the network knows of a tower: VisionBackbone, TextBackbone
 vision_families.py   SigLIP 2, SigLIP, CLIP, ViT, DINOv2, DINOv3, Swin, ConvNeXt, EfficientNet-lite
 text_families.py     SigLIP 2, SigLIP, CLIP, BERT, RoBERTa and XLM-R, MPNet, ModernBERT, DistilBERT
+shared_space.py      SigLIP 2, SigLIP, CLIP with their heads: one vector for an image or a text
 efficientnet_lite.py the network of EfficientNet-lite
 sources.py           where a name leads, and what is said where it leads nowhere
 opening.py           a checkpoint or a model folder -> a tower

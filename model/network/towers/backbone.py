@@ -116,3 +116,7 @@ class TextBackbone(Backbone):
         """Tokens (R, L, H). A row holds several texts; place_RL: the position of each token within its text;
         mask_RLL: True where a token may attend to another, one of the same text."""
         raise NotImplementedError
+
+    def vectors(self, pooled_NH: Tensor) -> Tensor:
+        """The vectors of texts whose pooled tokens are pooled_NH: these, or what a head makes of them."""
+        return pooled_NH

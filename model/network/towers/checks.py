@@ -23,10 +23,10 @@ def check_towers(config: Config) -> None:
     """
     if config.vision.pretrained:
         fits = check_grid if config.vision.kept else grid_side
-        fits(config.vision, outline("vision", config.vision.pretrained))
+        fits(config.vision, outline("vision", config.vision.pretrained, config.vision.join == "vector"))
         _check_weights("vision", config.vision.pretrained)
     if config.text.pretrained:
-        check_context(config.text, outline("text", config.text.pretrained))
+        check_context(config.text, outline("text", config.text.pretrained, config.text.join == "vector"))
         load_tokenizer(config.text)
         _check_weights("text", config.text.pretrained)
 

@@ -12,12 +12,14 @@ from model.network.towers import efficientnet_lite
 from model.network.towers.backbone import Backbone, TextBackbone, VisionBackbone
 from model.network.towers.description import read_description
 from model.network.towers.pixels import image_statistics
+from model.network.towers.shared_space import IMAGE_VECTORS, TEXT_VECTORS
 from model.network.towers.sources import TowerKind, explained, first_line, resolve, unreadable
 from model.network.towers.text_families import TEXT_FAMILIES
 from model.network.towers.vision_families import VISION_FAMILIES
 from model.network.towers.words import pooling_of
 
 FAMILIES: dict[TowerKind, dict[str, Any]] = {"vision": VISION_FAMILIES, "text": TEXT_FAMILIES}
+SHARED: dict[TowerKind, dict[str, Any]] = {"vision": IMAGE_VECTORS, "text": TEXT_VECTORS}
 LITE: dict[TowerKind, tuple[str, ...]] = {"vision": (efficientnet_lite.MODEL_TYPE,), "text": ()}
 
 
@@ -33,7 +35,8 @@ def open_tower(kind: TowerKind, config: TowerConfig, saved: Path | None) -> Back
     Raises:
         ModelError: the checkpoint cannot be reached, is of another family, or its weights do not fit its config.json.
     """
-    tower = _load(kind, config.pretrained) if saved is None else _build(kind, saved / kind)
+    shared = config.join == "vector"
+    tower = _load(kind, config.pretrained, shared) if saved is None else _build(kind, saved / kind, shared)
     shares = learning_rate_shares(tower, config)
     for name, parameter in tower.named_parameters():
         parameter.requires_grad_(shares[name] > 0)
@@ -41,21 +44,23 @@ def open_tower(kind: TowerKind, config: TowerConfig, saved: Path | None) -> Back
 
 
 @overload
-def outline(kind: Literal["vision"], name: str) -> VisionBackbone: ...
+def outline(kind: Literal["vision"], name: str, shared: bool = False) -> VisionBackbone: ...
 @overload
-def outline(kind: Literal["text"], name: str) -> TextBackbone: ...
-def outline(kind: TowerKind, name: str) -> Backbone:
+def outline(kind: Literal["text"], name: str, shared: bool = False) -> TextBackbone: ...
+def outline(kind: TowerKind, name: str, shared: bool = False) -> Backbone:
     """The tower without weights, in moments: what it takes and gives can be asked.
+
+    `shared`: with the head that leads to the space that an image–text model's towers share.
 
     Raises:
         ModelError: see open_tower.
     """
     source = resolve(kind, name)
     with explained(kind, name), torch.device("meta"):
-        if (lite := _is_lite(kind, source)) is not None:
+        if not shared and (lite := _is_lite(kind, source)) is not None:
             tower: Backbone = efficientnet_lite.build(lite)
         else:
-            tower_class, adapter, options = _family(kind, name, _configuration(source)["model_type"])
+            tower_class, adapter, options = _family(kind, name, _configuration(source)["model_type"], shared)
             tower = adapter(tower_class(tower_class.config_class.from_pretrained(source), **options))
     return _described(kind, tower, source, name)
 
@@ -83,13 +88,13 @@ def learning_rate_shares(tower: Backbone, config: TowerConfig) -> dict[str, floa
     return {name: config.layer_decay ** (below + 1) if below < learning else 0.0 for name, below in below_top.items()}
 
 
-def _load(kind: TowerKind, name: str) -> Backbone:
+def _load(kind: TowerKind, name: str, shared: bool) -> Backbone:
     source = resolve(kind, name)
     with explained(kind, name):
-        if _is_lite(kind, source) is not None:
+        if not shared and _is_lite(kind, source) is not None:
             tower: Backbone = efficientnet_lite.load(Path(source))
         else:
-            tower_class, adapter, options = _family(kind, name, _configuration(source)["model_type"])
+            tower_class, adapter, options = _family(kind, name, _configuration(source)["model_type"], shared)
             config = tower_class.config_class.from_pretrained(source)
             model, report = tower_class.from_pretrained(
                 source, config=config, use_safetensors=True, dtype=torch.float32, output_loading_info=True, **options
@@ -99,13 +104,13 @@ def _load(kind: TowerKind, name: str) -> Backbone:
     return _described(kind, tower, source, name)
 
 
-def _build(kind: TowerKind, folder: Path) -> Backbone:
+def _build(kind: TowerKind, folder: Path, shared: bool) -> Backbone:
     try:
         found = read_description(folder / "config.json")
         if found["model_type"] in LITE[kind]:
             tower: Backbone = efficientnet_lite.build(found)
         else:
-            tower_class, adapter, options = _family(kind, str(folder), found["model_type"])
+            tower_class, adapter, options = _family(kind, str(folder), found["model_type"], shared)
             tower = adapter(tower_class(tower_class.config_class.from_pretrained(folder), **options))
     except unreadable() as error:
         raise ModelError(f"{folder} is no configuration of a tower ({first_line(error)}); copy it again.") from None
@@ -137,14 +142,14 @@ def _configuration(source: str) -> dict[str, Any]:
     return {"model_type": "nothing"} | PreTrainedConfig.get_config_dict(source)[0]
 
 
-def _family(kind: TowerKind, name: str, model_type: str) -> tuple[Any, type[Backbone], dict[str, Any]]:
+def _family(kind: TowerKind, name: str, model_type: str, shared: bool) -> tuple[Any, type[Backbone], dict[str, Any]]:
     """(the class of transformers, its adapter, what its constructor is told)."""
     import transformers
 
-    families = FAMILIES[kind]
+    families = (SHARED if shared else FAMILIES)[kind]
     family = str(model_type).removesuffix("_model").removesuffix(f"_{kind}")
     if family not in families:
-        known = ", ".join(sorted({*families, *LITE[kind]}))
+        known = ", ".join(sorted(families if shared else {*families, *LITE[kind]}))
         raise ModelError(f"{kind}.pretrained {name!r} is a {model_type!r}; choose a checkpoint of {known}.")
     class_name, adapter, options = families[family]
     return getattr(transformers, class_name), adapter, options

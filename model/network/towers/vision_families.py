@@ -40,12 +40,18 @@ class Siglip2(Siglip):
     image_size = None
 
     def forward(self, x_B3SS: Tensor) -> Tensor:
-        pins, side = len(x_B3SS), self.side(x_B3SS.shape[-1])
-        x_BGPGP3 = x_B3SS.permute(0, 2, 3, 1).unflatten(2, (side, -1)).unflatten(1, (side, -1))
-        x_BLX = x_BGPGP3.transpose(2, 3).flatten(3).flatten(1, 2)
-        present_BL = torch.ones(pins, side**2, dtype=torch.int64, device=x_B3SS.device)
-        shapes_B2 = torch.full((pins, 2), side, device=x_B3SS.device)
-        return self.model(x_BLX, present_BL, shapes_B2).last_hidden_state
+        return self.model(**patches(x_B3SS, self.patch)).last_hidden_state
+
+
+def patches(x_B3SS: Tensor, patch: int) -> dict[str, Tensor]:
+    """What SigLIP 2 at any resolution reads of pixels."""
+    pins, side = len(x_B3SS), x_B3SS.shape[-1] // patch
+    x_BGPGP3 = x_B3SS.permute(0, 2, 3, 1).unflatten(2, (side, -1)).unflatten(1, (side, -1))
+    return {
+        "pixel_values": x_BGPGP3.transpose(2, 3).flatten(3).flatten(1, 2),
+        "pixel_attention_mask": torch.ones(pins, side**2, dtype=torch.int64, device=x_B3SS.device),
+        "spatial_shapes": torch.full((pins, 2), side, device=x_B3SS.device),
+    }
 
 
 class AnySize(PatchTokens):

@@ -43,7 +43,12 @@ def load_tokenizer(config: TextConfig) -> Tokenizer:
         )
     _check_vocabulary(config.pretrained, tokenizer, getattr(whole, "text_config", whole).vocab_size)
     tokenizer.no_padding()
-    if whole.model_type.startswith("siglip"):  # SigLIP learned lower-case text, and not all of its files say so
+    siglip = whole.model_type.startswith("siglip")
+    if siglip and config.join == "vector":  # its head reads the last token of texts that were all as long
+        pad = {"pad_id": found.pad_token_id, "pad_token": found.pad_token, "direction": found.padding_side}
+        with explained("text", config.pretrained):
+            tokenizer.enable_padding(length=config.context, **pad)
+    if siglip:  # SigLIP learned lower-case text, and not all of its files say so
         rest = [tokenizer.normalizer] if tokenizer.normalizer else []
         tokenizer.normalizer = normalizers.Sequence([normalizers.Lowercase(), *rest])
     return tokenizer

@@ -1,9 +1,11 @@
 """A tiny model of random weights through the real registry: versions, verdicts, the alias, and loading anywhere."""
 
+import base64
 import io
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -20,10 +22,11 @@ from components.mlflow_client import connect
 from components.registry.versions import CHAMPION, Registration, announce, register, version_of
 from components.settings import Settings
 from model.embedding.embedder import Embedder
-from model.errors import ModelError, StoreError
+from model.errors import ExportError, ModelError, StoreError
 from model.network.checkpoint import save_model
 from model.network.encoder import PinEncoder
 from model.network.text import train_tokenizer
+from serving.encoder.export import REGISTERED, exported
 from tests.e2e.on_cluster import promotion, schedules
 
 CONFIG = load("smoke", ["gate.min_fresh_related=0.2"])
@@ -37,6 +40,7 @@ def model_folder(tmp_path_factory):
     torch.manual_seed(0)
     folder = tmp_path_factory.mktemp("work") / "model"
     save_model(folder, PinEncoder(CONFIG), train_tokenizer(["a red chair"] * 3, CONFIG.text))
+    exported(folder, folder / REGISTERED)  # here, so that no registration of these tests does
     (folder / "curves.jsonl").write_text('{"step": 0, "loss": 1.0}\n')
     return folder
 
@@ -181,6 +185,12 @@ def test_a_registration_survives_its_file(registering, tmp_path):
     assert Registration.read(tmp_path / "version.json") == registration
 
 
+def assert_same(answer, expected):
+    vectors = np.stack(answer["vector"])
+    assert vectors.shape == expected.shape
+    assert (vectors * expected).sum(axis=1).min() > 0.9999
+
+
 def test_the_loaded_version_encodes_like_the_model_folder(registering, model_folder):
     import mlflow
 
@@ -194,8 +204,8 @@ def test_the_loaded_version_encodes_like_the_model_folder(registering, model_fol
     embedder = Embedder(model_folder)
     texts = [{"title": "a red chair"}, {"caption": "only a text"}, {}]
     expected = np.insert(embedder.pins([jpeg(), None, jpeg()], texts), 1, embedder.queries(["chairs"])[0], axis=0)
-    assert np.array_equal(np.stack(model.predict(rows)["vector"]), expected)
-    assert np.array_equal(np.stack(model.predict(pd.DataFrame(rows))["vector"]), expected)
+    assert_same(model.predict(rows), expected)
+    assert_same(model.predict(pd.DataFrame(rows)), expected)
     with pytest.raises(ValueError, match="Row 1 is empty"):
         model.predict([{"query": "chairs"}, {"query": ""}])
 
@@ -222,7 +232,7 @@ def test_rows_come_back_under_the_callers_index(loaded, model_folder):
     assert list(answer.index) == [7, 11, 13, 2]
     texts = [{"title": "a red chair", "annotations": ["chair"]}, {}] * 2
     expected = Embedder(model_folder).pins([None, jpeg(), None, jpeg()], texts)
-    assert np.array_equal(np.stack(answer["vector"]), expected)
+    assert_same(answer, expected)
 
 
 def test_a_catalogue_as_pyarrow_pandas_and_rows_read_it(loaded, model_folder):
@@ -239,13 +249,13 @@ def test_a_catalogue_as_pyarrow_pandas_and_rows_read_it(loaded, model_folder):
     without_captions = table.to_pandas().assign(caption=np.nan)  # a float column for pandas
     arrow_types = table.to_pandas(types_mapper=pd.ArrowDtype).assign(image=[jpeg()] * 3)  # MLflow wants plain bytes
     for rows in (table.to_pandas(), arrow_types, table.to_pylist(), without_captions):
-        assert np.array_equal(np.stack(loaded.predict(rows)["vector"]), expected)
+        assert_same(loaded.predict(rows), expected)
 
 
 def test_many_queries_in_the_forms_that_mlflow_takes(loaded, model_folder):
     expected = Embedder(model_folder).queries(["a", "b"])
     for asked in ({"query": ["a", "b"]}, [{"query": "a"}, {"query": "b"}], pd.Series(["a", "b"], name="query")):
-        assert np.array_equal(np.stack(loaded.predict(asked)["vector"]), expected)
+        assert_same(loaded.predict(asked), expected)
 
 
 @pytest.mark.parametrize(
@@ -273,29 +283,95 @@ def test_no_rows_give_no_rows(loaded):
     assert list(loaded.predict(pd.DataFrame({"title": []})).columns) == ["vector"]
 
 
-def test_the_version_holds_no_pickle_and_loads_without_this_checkout(registering, tmp_path):
+@pytest.fixture(scope="module")
+def files(registering, tmp_path_factory):
+    """The version's folder, as a consumer downloads it."""
     import mlflow
 
-    folder = Path(mlflow.artifacts.download_artifacts(registering("good").uri, dst_path=str(tmp_path)))
-    assert not [path for path in folder.rglob("*") if path.suffix in (".pkl", ".pickle", ".pt", ".bin")]
-    requirements = (folder / "requirements.txt").read_text()
-    assert "torch==" in requirements
-    assert "+cpu" not in requirements
-    code = (
-        "import sys, mlflow; loaded = mlflow.pyfunc.load_model(sys.argv[1]); import model.embedding.embedder;"
-        "print(len(loaded.predict([{'query': 'x'}])['vector'][0]), model.embedding.embedder.__file__)"
-    )
-    answer = subprocess.run(
-        [sys.executable, "-c", code, str(folder)],
-        cwd=tmp_path,
-        env=os.environ | {"MLFLOW_DISABLE_TELEMETRY": "true"},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    dim, file = answer.stdout.split()
-    assert int(dim) == CONFIG.fusion.dim
-    assert Path(file).is_relative_to(folder)
+    out = tmp_path_factory.mktemp("downloaded")
+    return Path(mlflow.artifacts.download_artifacts(registering("good").uri, dst_path=str(out)))
+
+
+def test_the_version_holds_no_pickle_and_asks_for_little(files):
+    assert not [path for path in files.rglob("*") if path.suffix in (".pkl", ".pickle", ".pt", ".bin")]
+    assert [path.relative_to(files).as_posix() for path in files.rglob("*.py")] == ["pin_model.py"]
+    asked = [line.split("==")[0] for line in (files / "requirements.txt").read_text().splitlines()]
+    assert asked == ["mlflow-skinny", "numpy", "onnxruntime", "pandas", "pillow", "tokenizers"]
+    assert "torch" not in (files / "conda.yaml").read_text()
+    assert "+" not in (files / "requirements.txt").read_text()  # a local version exists on one machine only
+
+
+LOADS = """
+import sys
+
+OTHERS = "torch ray transformers safetensors scipy pyarrow onnx kfp feast model serving components pinclip_path".split()
+
+
+class Refuse:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in OTHERS:
+            raise ImportError(f"{name} is not of this environment")
+
+
+sys.meta_path.insert(0, Refuse())
+import mlflow.pyfunc
+
+first, second = (mlflow.pyfunc.load_model(sys.argv[1]) for _ in range(2))
+rows = [{"query": "x"}, {"image": open(sys.argv[2], "rb").read(), "title": "a red chair"}]
+vectors = first.predict(rows)["vector"].tolist()
+assert vectors == second.predict(rows)["vector"].tolist()
+assert not {*OTHERS} & {name.split(".")[0] for name in sys.modules}
+print(vectors)
+"""
+
+
+def test_a_version_loads_beside_anybodys_modules_and_without_ours(files, model_folder, tmp_path):
+    for name in ("model", "serving", "components", "pin_model"):
+        (tmp_path / f"{name}.py").write_text("raise SystemExit('the module of somebody else')\n")
+    (tmp_path / "loads.py").write_text(LOADS)
+    (tmp_path / "chair.jpg").write_bytes(jpeg())
+    command = [sys.executable, "loads.py", str(files), "chair.jpg"]
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    environment["MLFLOW_DISABLE_TELEMETRY"] = "true"
+    ran = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert ran.returncode == 0, ran.stderr
+    embedder = Embedder(model_folder)
+    expected = [embedder.queries(["x"])[0], embedder.pins([jpeg()], [{"title": "a red chair"}])[0]]
+    assert (np.array(json.loads(ran.stdout)) * expected).sum(axis=1).min() > 0.9999
+
+
+def test_a_network_that_onnx_cannot_express_is_registered_without_predict(
+    registering, model_folder, tmp_path, monkeypatch, caplog
+):
+    import mlflow
+
+    def refuse(folder, out):
+        raise ExportError("The network cannot be exported as ONNX (an operator); serve this model on a GPU.")
+
+    monkeypatch.setattr("serving.encoder.export.exported", refuse)
+    folder = shutil.copytree(model_folder, tmp_path / "model", ignore=shutil.ignore_patterns(REGISTERED))
+    registration = registering("no graphs", folder=folder)
+    assert "(an operator); serve this model on a GPU. It is registered without `predict`." in caplog.text
+    with pytest.raises(ValueError, match="network could not be exported as ONNX, so it cannot predict here"):
+        mlflow.pyfunc.load_model(registration.uri)
+
+
+def test_a_version_answers_as_mlflow_models_serve_does(loaded, model_folder):
+    from mlflow.pyfunc.scoring_server import init
+    from starlette.testclient import TestClient
+
+    client = TestClient(init(loaded))
+    image, expected = base64.b64encode(jpeg()).decode(), Embedder(model_folder)
+    rows = [{"image": image, "title": "a red chair"}, {"query": "chairs"}]
+    answer = client.post("/invocations", json={"dataframe_records": rows})
+    assert answer.status_code == 200, answer.text
+    pins = expected.pins([jpeg()], [{"title": "a red chair"}])
+    assert_same(pd.DataFrame(answer.json()["predictions"]), np.concatenate([pins, expected.queries(["chairs"])]))
+    answer = client.post("/invocations", json={"inputs": {"query": ["a", "b"]}})
+    assert_same(pd.DataFrame(answer.json()["predictions"]), expected.queries(["a", "b"]))
+    refused = client.post("/invocations", json={"dataframe_records": [{"query": "a"}, {"image": "chair.jpg"}]})
+    assert refused.status_code == 400
+    assert "Row 1: 'image' is str; it takes the bytes of an image file." in refused.json()["stack_trace"]
 
 
 def test_make_e2e_cluster_asks_the_mlflow_of_the_steps(registering, client, tmp_path, monkeypatch, capsys):

@@ -24,6 +24,7 @@ CHANGES = {
     "no-text-tower": {"text.pretrained", "text.join"},
     "no-prefixes": {"fusion.prefixes"},
     "no-masking": {"objective.mask_neighbours"},
+    "hard-negatives": {"train.near_pairs"},
     "sigmoid": {"objective.image_text_loss"},
     "softmax": {"objective.fused_loss"},
     "adamw": {"train.optimizer"},

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from model.config import PrepareConfig
 from model.data.catalogue import Catalogue
 from model.data.images.decoding import to_pixels
 from model.data.pixels import Pixels, decode_catalogue
@@ -19,7 +20,7 @@ def test_each_record_is_its_pins_picture(walked):
     read = pixels.read(rows)
     assert (read.shape, read.dtype) == ((4, 32, 32, 3), np.uint8)
     for row, record in zip(rows, read, strict=True):
-        assert np.array_equal(record, to_pixels(images[row], 32))
+        assert np.array_equal(record, to_pixels(images[row], 32, PrepareConfig()))
     assert pixels.read([]).shape == (0, 32, 32, 3)
 
 

@@ -58,7 +58,10 @@ def naive_ssd(i: int, shown: list[int], s: np.ndarray, candidates: Candidates, c
     for lambda_k, v_k in zip(mass, spectra.T, strict=True):
         projected = sum(s[i, window] * np.sqrt(a) * v_k)
         if lambda_k > 1e-9:  # else nothing of the window lies there
-            loading, weight = projected / np.sqrt(lambda_k), (1 + config.ridge) * lambda_k / (config.ridge + lambda_k)
+            loading, exposure = projected / np.sqrt(lambda_k), lambda_k
+            if config.exposure == "cumulative":
+                exposure = sum((s[j, window] * np.sqrt(a) * v_k).sum() ** 2 / lambda_k for j in shown)
+            weight = (1 + config.ridge) * exposure / (config.ridge + lambda_k)
             worth -= config.beta * weight * loading**2
     for j, a_j in zip(window, a, strict=True):
         same = np.cumprod(candidates.ids[i] == candidates.ids[j])
@@ -100,6 +103,7 @@ settings = st.builds(
     text=st.floats(0, 1),
     graph=st.floats(0, 1),
     prefix_cost=st.floats(0, 1),
+    exposure=st.sampled_from(["window", "cumulative"]),
     utility=st.sampled_from(["standardized", "raw"]),
 )
 

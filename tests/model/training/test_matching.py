@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model.training.matching import pair_up
+from model.training.matching import near_together, pair_up
 
 
 @given(pins=st.integers(0, 40), seed=st.integers(0, 1000), empty=st.floats(0, 1))
@@ -55,3 +55,28 @@ def test_hardly_anybody_is_left_who_could_stand_beside_a_neighbour(seed):
     missed = np.isin(neighbours[strangers], strangers) & (neighbours[strangers] != strangers[:, None])
     assert missed.any(1).mean() < 0.1 if len(strangers) else True
     assert beside.mean() > 0.8
+
+
+@given(pins=st.integers(2, 60), seed=st.integers(0, 1000), near=st.integers(2, 9))
+def test_near_together_are_the_same_pairs(pins, seed, near):
+    rng = np.random.default_rng(seed)
+    neighbours = rng.integers(-1, pins, size=(pins, 4)).astype(np.int32)
+    pairs = pair_up(neighbours, np.where(neighbours >= 0, 0.25, 0).astype(np.float32), rng)
+    found = near_together(pairs, neighbours, near, rng)
+    assert sorted(map(tuple, found.tolist())) == sorted(map(tuple, pairs.tolist()))
+
+
+def test_near_together_stand_those_of_one_neighbourhood():
+    """Twenty groups of 20 Pins, each Pin with eight of its group: at random, a block of five is rarely of one group."""
+    rng = np.random.default_rng(0)
+    neighbours = (np.arange(400)[:, None] // 20 * 20 + rng.integers(0, 20, size=(400, 8))).astype(np.int32)
+    pairs = pair_up(neighbours, np.full((400, 8), 1 / 8, np.float32), rng)
+
+    def alike(ordered: np.ndarray) -> float:
+        group = (ordered[:, 0] // 20).reshape(-1, 5)
+        return (group == np.median(group, axis=1, keepdims=True)).mean()
+
+    assert alike(pairs) < 0.4
+    assert alike(near_together(pairs, neighbours, 5, rng)) > 0.8
+    first = near_together(pairs, neighbours, 5, np.random.default_rng(1))
+    assert not np.array_equal(first, near_together(pairs, neighbours, 5, np.random.default_rng(2)))

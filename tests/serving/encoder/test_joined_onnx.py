@@ -1,8 +1,11 @@
 """A model with frozen towers and small ones beside them: ONNX Runtime says what PyTorch says."""
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
+from pictures import encoded, noise
+from shipped_model import opened
 from tiny import TINY
 from tiny_towers import CORPUS, write_texts, write_vision
 
@@ -37,11 +40,11 @@ def config(towers):
 
 @pytest.fixture(scope="module")
 def both(tmp_path_factory, config):
-    """(PyTorch, ONNX Runtime) of a network with random weights."""
+    """(PyTorch, ONNX Runtime, model folder) of a network with random weights."""
     folder = tmp_path_factory.mktemp("joined") / "model"
     torch.manual_seed(0)
     save_model(folder, PinEncoder(config), train_tokenizer(CORPUS, config.text))
-    return Embedder(folder), OnnxEncoder(folder, folder.parent / "graphs", threads=1)
+    return Embedder(folder), OnnxEncoder(folder, folder.parent / "graphs", threads=1), folder
 
 
 def test_pin_vectors_are_those_of_pytorch(both):
@@ -60,6 +63,17 @@ def test_padded_sentences_are_those_of_packed_texts(config, pooling):
     ids = PaddedIds.of(encoder.text.words, texts, [0] * len(texts), config.text.context)
     padded = PaddedSentences(encoder)(torch.from_numpy(ids.ids_NL), torch.from_numpy(ids.lengths_N))
     assert torch.allclose(padded, encoder.text.kept(texts), atol=1e-5)
+
+
+def test_the_registered_model_gives_the_same_vectors(both, shipped, tmp_path):
+    folder = both[2]
+    model = opened(shipped, folder, folder.parent / "graphs", tmp_path)
+    image = encoded(noise(40, 50), "PNG")
+    rows = [{"image": image, **TEXTS[0]}, {"query": "a red chair"}, TEXTS[2], {"image": image}]
+    expected = both[0].pins([image, None, image], [TEXTS[0], TEXTS[2], {}])
+    expected = np.insert(expected, 1, both[0].queries(["a red chair"])[0], axis=0)
+    found = np.stack(model.predict(None, pd.DataFrame(rows))["vector"])
+    assert (found * expected).sum(1).min() > 1 - 1e-5
 
 
 def test_query_vectors_are_those_of_pytorch(both):

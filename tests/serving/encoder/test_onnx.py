@@ -7,15 +7,18 @@ import shutil
 from pathlib import Path
 
 import numpy as np
+import onnxruntime
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch import nn
 
 from model.data.catalogue import TEXT_SIGNALS
 from model.embedding.embedder import Embedder
-from model.errors import ModelError
+from model.errors import ExportError, ModelError
 from serving.encoder import open_encoder
-from serving.encoder.export import exported
+from serving.encoder.export import REGISTERED, export_graph, exported
 from serving.encoder.inputs import pin_texts
 from serving.encoder.on_cpu import OnnxEncoder
 
@@ -56,24 +59,16 @@ def test_pin_vectors_are_those_of_pytorch(both, seed, pins):
 
 
 @pytest.mark.parametrize("name", ["pins.onnx", "queries.onnx"])
-def test_a_damaged_graph_is_told_by_its_name_and_exported_again(onnx_model, tmp_path, monkeypatch, caplog, name):
+def test_a_damaged_graph_is_told_by_its_name_and_exported_again(onnx_model, tmp_path, caplog, name):
     folder, whole = onnx_model
     graphs = Path(shutil.copytree(whole, tmp_path / "graphs"))
     data = bytearray((graphs / name).read_bytes())
     data[len(data) // 2 : len(data) // 2 + 64] = bytes(64)
     (graphs / name).write_bytes(data)
-    copied = []  # in place of the exporter, which takes its time
-
-    def copy(graph, example, file):
-        copied.append(shutil.copy(whole / file.name, file))
-
-    monkeypatch.setattr("serving.encoder.export.export_graph", copy)
     with caplog.at_level(logging.WARNING):
-        exported(folder, graphs)
+        assert exported(folder, graphs) == graphs
     assert f"{graphs / name} is damaged and is exported again" in caplog.text
     assert (graphs / name).read_bytes() == (whole / name).read_bytes()
-    exported(folder, graphs)
-    assert len(copied) == 2  # once, both
 
 
 def test_query_vectors_are_those_of_pytorch(both):
@@ -127,6 +122,59 @@ def test_graphs_are_exported_once_for_their_weights(onnx_model, tmp_path, monkey
     (tmp_path / "queries.onnx").write_bytes(b"a grapH")  # one byte has changed on the disk
     exported(folder, tmp_path)
     assert len(written) == 4
+
+
+def test_a_registered_models_own_graphs_are_used_while_they_are_whole(onnx_model, tmp_path):
+    folder = Path(shutil.copytree(onnx_model[0], tmp_path / "model"))
+    shutil.copytree(onnx_model[1], folder / REGISTERED)
+    assert exported(folder, tmp_path / "cache") == folder / REGISTERED
+    assert not (tmp_path / "cache").exists()
+    (folder / REGISTERED / "pins.onnx").write_bytes(b"damaged")
+    assert exported(folder, tmp_path / "cache") == tmp_path / "cache"
+
+
+class Counting(nn.Module):
+    """Tracing takes the number of rows for a constant."""
+
+    def forward(self, ids_NL):
+        return ids_NL.float() * torch.sym_float(ids_NL.shape[0])
+
+
+class Summing(nn.Module):
+    """Tracing does not know the operator."""
+
+    def forward(self, ids_NL):
+        return torch.trapezoid(ids_NL.float())
+
+
+@pytest.mark.parametrize(
+    ("network", "reason"), [(Counting(), "its graph differs from the network"), (Summing(), "'aten::trapezoid'")]
+)
+def test_what_cannot_be_traced_is_exported_by_torch_export(tmp_path, caplog, capfd, network, reason):
+    batches = [{"ids": torch.arange(rows * (rows + 1)).view(rows, -1)} for rows in (4, 6, 9)]
+    with caplog.at_level(logging.INFO, "serving.encoder.export"):
+        export_graph(network, batches[:2], tmp_path / "graph.onnx")
+    assert reason in caplog.text
+    assert capfd.readouterr().out == ""
+    session = onnxruntime.InferenceSession(tmp_path / "graph.onnx")
+    found = session.run(None, {"ids": batches[2]["ids"].numpy()})[0]
+    np.testing.assert_allclose(found, network(batches[2]["ids"]).numpy())
+
+
+class Branching(nn.Module):
+    """What it does depends on the numbers."""
+
+    def forward(self, ids_NL):
+        return ids_NL.float() if ids_NL.sum() > 13 else -ids_NL.float()
+
+
+def test_what_cannot_be_exported_is_one_sentence(tmp_path):
+    batches = [{"ids": torch.ones((rows, 3), dtype=torch.int64)} for rows in (4, 6)]
+    with pytest.raises(
+        ExportError, match=r"^The network cannot be exported as ONNX \(.*\); serve this model on a GPU\.$"
+    ):
+        export_graph(Branching(), batches, tmp_path / "graph.onnx")
+    assert not [*tmp_path.iterdir()]
 
 
 def test_a_folder_without_a_model_is_said(tmp_path):

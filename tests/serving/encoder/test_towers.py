@@ -12,7 +12,7 @@ from model.network.encoder import PinEncoder
 from model.network.towers.words import load_tokenizer
 from serving.encoder.on_cpu import OnnxEncoder
 
-PAIRS = [("dinov2", "roberta")]  # an export takes half a minute; tests/serving/encoder/test_joined_onnx.py has two more
+PAIRS = [("dinov2", "roberta"), ("swin", "mpnet"), ("dinov3_convnext", "modernbert")]
 SENTENCES = [{"title": "a red chair"}, {"title": "tea", "caption": "tea and a cup on a sofa in a room, two cats"}, {}]
 
 

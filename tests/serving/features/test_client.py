@@ -111,7 +111,7 @@ def test_a_malformed_value_is_missing_and_counted_and_the_others_are_read(home, 
 
 def test_a_space_that_was_never_published_is_an_error(home, features):
     with pytest.raises(
-        StoreError, match=f"v99 is retired or was never published; published are: {home.other}, {home.serving}"
+        StoreError, match=f"v99 is retired or was never published; published are: {home.serving}, {home.other}"
     ):
         features.pin_vectors(["p1"], "v99")
 

@@ -53,7 +53,7 @@ def form(*parts: tuple[str, bytes]):
 def test_every_form_is_the_same_pin(fields, image):
     pin = read(**fields, image=image)
     assert pin.texts == {"title": "t\u00e9al", "annotations": "a, b"}
-    assert np.array_equal(pin.pixels_SS3, to_pixels(drawn(4), 32))
+    assert np.array_equal(pin.pixels_SS3, to_pixels(drawn(4), 32, PrepareConfig()))
 
 
 @pytest.mark.parametrize("empty", [None, "", [], [None], ["null", " "]])
@@ -102,7 +102,7 @@ def test_a_form_may_name_annotations_several_times():
     for words in ([("annotations", b"a, b")], [("annotations", word) for word in (b"a", b"b", b"a", b"nan")]):
         pin = form(*parts, *words)
         assert pin.texts == {"title": "t\u00e9al", "annotations": "a, b"}
-        assert np.array_equal(pin.pixels_SS3, to_pixels(drawn(4), 32))
+        assert np.array_equal(pin.pixels_SS3, to_pixels(drawn(4), 32, PrepareConfig()))
     with pytest.raises(RequestRefused, match="The form names title twice; send it once"):
         form(*parts, ("title", b"red"))
 

@@ -13,6 +13,7 @@ from served_pins import IDS, TITLES, drawn
 
 from components.settings import Settings
 from components.tombstones import bury
+from model.config import PrepareConfig
 from model.data.images.decoding import to_pixels
 from model.errors import ModelError, ServerAway, StoreError
 from serving.service.served_spaces import each_alone
@@ -34,7 +35,9 @@ def test_accepted_is_readable_and_found(files):
 
 def test_the_vector_is_that_of_the_model(files):
     expected = served_pins.Embedder(files.model_folder).pins([drawn(7)], [{"title": TITLES[7]}])[0]
-    answer = opened(files).accept([NewPin("same", to_pixels(drawn(7), 32), {"title": TITLES[7]}, NOW)])[0]
+    answer = opened(files).accept(
+        [NewPin("same", to_pixels(drawn(7), 32, PrepareConfig()), {"title": TITLES[7]}, NOW)]
+    )[0]
     assert answer.vector_E @ expected > 0.999  # what rounding to int8 leaves
 
 

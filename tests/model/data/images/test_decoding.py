@@ -149,7 +149,7 @@ def test_an_animation_shows_its_first_frame(format):
 def test_pixels_are_a_squeezed_square():
     left_black = Image.new("RGB", (40, 20), "white")
     left_black.paste("black", (0, 0, 20, 20))
-    pixels = to_pixels(encoded(left_black, "PNG"), 8)
+    pixels = to_pixels(encoded(left_black, "PNG"), 8, LIMITS)
     assert (pixels.shape, pixels.dtype) == ((8, 8, 3), np.uint8)
     assert (pixels[:, :3] == 0).all()
     assert (pixels[:, 5:] == 255).all()
@@ -159,7 +159,7 @@ def test_a_large_jpeg_as_a_draft_is_nearly_the_full_decode():
     smooth = noise(6, 8).resize((1600, 1200), Image.Resampling.BICUBIC)
     data = encoded(smooth, "JPEG", quality=90)
     full = np.asarray(open_image(data).resize((32, 32), Image.Resampling.BILINEAR)).astype(int)
-    assert np.abs(to_pixels(data, 32) - full).mean() < 2
+    assert np.abs(to_pixels(data, 32, LIMITS) - full).mean() < 2
 
 
 def test_brightness_and_contrast_by_hand():

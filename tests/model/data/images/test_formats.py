@@ -43,7 +43,7 @@ def test_endings_are_in_small_letters():
 
 @pytest.mark.skipif(importlib.util.find_spec("pillow_heif") is not None, reason="the optional reader is installed")
 def test_without_the_optional_reader_the_reason_says_what_to_install():
-    with pytest.raises(UnreadableImage, match=r"no reader for HEIF \(pip install 'pinclip\[heic\]'\)"):
+    with pytest.raises(UnreadableImage, match=r"no reader for HEIF \(pip install pillow-heif\)"):
         open_image(HEIC)
 
 

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from pictures import encoded, noise
 from PIL import Image
 
+from model.config import PrepareConfig
 from model.data.images.decoding import UnreadableImage, image_facts, open_image, to_pixels
 from model.data.images.jpeg import closed, lacks_end
 
@@ -33,7 +34,7 @@ def test_without_its_end_marker_it_is_whole(kind, mode, tail):
     data = picture(kind, mode)
     cut = data[:-2] + tail
     assert np.array_equal(open_image(cut), open_image(data))
-    assert np.array_equal(to_pixels(cut, 8), to_pixels(data, 8))
+    assert np.array_equal(to_pixels(cut, 8, PrepareConfig()), to_pixels(data, 8, PrepareConfig()))
     assert image_facts(cut).decodable
 
 

@@ -1,7 +1,8 @@
 """Tiny checkpoints of the families that model/network/towers knows, each as `save_pretrained` leaves it:
 model.safetensors, config.json, preprocessor_config.json and a tokenizer that was really trained.
 
-SigLIP 2 at a fixed resolution is a SigLIP model with a Gemma tokenizer: that is what "siglip" holds here.
+SigLIP 2 at a fixed resolution is a SigLIP model with a Gemma tokenizer: that is what "siglip" holds here. Each has one
+space of images and texts.
 """
 
 import json
@@ -49,7 +50,8 @@ def save(folder: Path, *parts) -> None:
 
 
 def _config(kind, tokenizer, vision: dict):
-    return kind(text_config=TEXT | {"vocab_size": len(tokenizer)}, vision_config=vision)
+    text = TEXT | {"vocab_size": len(tokenizer), "projection_size": vision["hidden_size"]}
+    return kind(text_config=text, vision_config=vision)
 
 
 def _gemma(kind):
