@@ -4,10 +4,12 @@
 import { go, view } from "./address.js";
 import { at, element } from "./dom.js";
 
+const ORDER = ["text", "number", "time"]; // a shopper chooses by category and price before age
 let chips = [];
 
 export function makeFilters(columns) {
-  chips = columns.filter(({ values, low, high }) => values.length > 1 || low !== high).map(chip); // where one can choose
+  const useful = columns.filter(({ values, low, high }) => values.length > 1 || low !== high); // there is a choice
+  chips = useful.sort((a, b) => ORDER.indexOf(a.kind) - ORDER.indexOf(b.kind)).map(chip);
   at("filters").prepend(...chips.map(({ node }) => node));
 }
 
