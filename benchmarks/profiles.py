@@ -30,8 +30,8 @@ from components.studies.trials import Record
 from model.config import Config, load
 from model.config.arms import CLIP, FULL, arms
 from model.embedding.embedder import embed
-from model.evaluation.comparison import difference
 from model.evaluation.evaluate import answers, clip_vectors, figures, pinclip_vectors
+from model.evaluation.paired import difference
 from model.evaluation.questions import questions
 from model.evaluation.tasks import evaluation_scope
 from model.evaluation.trial import recalls
@@ -76,10 +76,10 @@ def differences(out: Path, profile: str, against: str, seeds: Sequence[int]) -> 
     for arm, label in LABELS.items():
         ours, theirs = (_by_query(out, f"{name}-{arm}", seeds) for name in (profile, against))
         for task in (task for task in TASKS if task in ours and task in theirs):
-            found = difference(ours[task], theirs[task], ours[f"{task}_groups"], 0)
+            found = difference(ours[task], theirs[task], ours[f"{task}_groups"], 0, "theirs")
             interval = f"{found['difference']:+.3f} ({found['low']:+.3f} to {found['high']:+.3f})"
-            recall = [f"{found[name]:.3f}" for name in ("ours", "champion")]
-            rows.append([TASKS[task] + label, *recall, interval, f"{found['ours'] / found['champion'] - 1:+.0%}"])
+            recall = [f"{found[name]:.3f}" for name in ("ours", "theirs")]
+            rows.append([TASKS[task] + label, *recall, interval, f"{found['ours'] / found['theirs'] - 1:+.0%}"])
     return markdown(["task", profile, against, "difference", "gain"], rows)
 
 

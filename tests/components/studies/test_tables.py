@@ -64,6 +64,16 @@ def test_one_seed_is_never_sure():
     assert "- no-funnel: no difference beyond the intervals." in page
 
 
+def test_a_foreign_model_is_no_idea_that_was_taken_away():
+    """0.30 over 0.15: PinCLIP finds twice as much."""
+    records = [record("pinclip", 0, 0.30), record("clip, as it is", 0, 0.15), record("no-funnel", 0, 0.16)]
+    page = ablation_page(load("demo"), trials_by_name(records), records)
+    others, ideas = page.split("## Gain of PinCLIP over other models")[1].split("## Change of PinCLIP")
+    assert "| clip, as it is | +100.0% |" in others
+    assert "as it is" not in ideas
+    assert "no-funnel" not in others
+
+
 def test_arms_that_were_not_trained_leave_their_tables_out():
     page = ablation_page(load("demo"), trials_by_name(RECORDS[1:2]), RECORDS[1:2])
     assert "Gain over" not in page
