@@ -66,6 +66,7 @@ def test_help_names_every_command(tmp_path):
         (["forget"], "No Pin is named; give ids, --file with one a line, or --withdrawn."),
         (["forget", "p1", " "], "An id is empty; take it out."),
         (["forget", "p1\np2"], r"The id 'p1\np2' holds a line break or another control character"),
+        (["forget", "x" * 513], "is longer than 512 characters, so it is no Pin's; check it."),
         (["forget", "--file", "nowhere.txt"], "nowhere.txt: No such file or directory"),
         (["generate", "--out", "."], "is no catalogue; choose another --out"),
         (["compile", "--out", "."], "is a folder; name the YAML file to write"),
