@@ -53,7 +53,7 @@ e2e-docker: setup image ## the whole smoke pipeline in containers of that image
 	$(BIN)/python tests/e2e/in_docker.py
 
 e2e-services: setup ## the pipeline against PostgreSQL, S3, MLflow and Redis, all real, started here
-	$(BIN)/python tests/e2e/on_servers.py
+	PYTHONPATH=$(CURDIR):$(CURDIR)/tests $(BIN)/python tests/e2e/on_servers.py
 
 IMAGE ?= pinclip-python:lab
 e2e-cluster: setup ## the whole on your cluster, by KUBECONFIG; IMAGE=… that its nodes have, ARGS=--delete to clean up

@@ -14,7 +14,11 @@ if TYPE_CHECKING:
 
 
 def connect(settings: Settings) -> "MlflowClient":
-    """MLflow's client for the server or database of the settings, without telemetry or chatter."""
+    """MLflow's client for the server or database of the settings, without telemetry or chatter.
+
+    Raises:
+        StoreError: the database cannot be read.
+    """
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     for way in ("DOWNLOAD", "UPLOAD"):  # files go through MLflow's server: nobody but the server has to reach its S3
@@ -25,16 +29,23 @@ def connect(settings: Settings) -> "MlflowClient":
     settings.home.mkdir(parents=True, exist_ok=True)
     mlflow.set_tracking_uri(settings.mlflow_uri)
     mlflow.set_registry_uri(settings.mlflow_uri)
-    return mlflow.MlflowClient()
+    with mlflow_errors():
+        return mlflow.MlflowClient()
 
 
 @contextmanager
 def mlflow_errors() -> Iterator[None]:
     """What MLflow refuses becomes a StoreError; the server's address stays out of it, for it may hold a password."""
     from mlflow.exceptions import MlflowException
+    from sqlalchemy.exc import SQLAlchemyError
 
     try:
         yield
+    except SQLAlchemyError as error:
+        raise StoreError(
+            f"MLflow's database cannot be read ({str(error).splitlines()[0]}); bring it back from a backup, or check "
+            "PINCLIP_MLFLOW_URI."
+        ) from None
     except MlflowException as error:
         raise StoreError(
             f"MLflow refused ({str(error).splitlines()[0]}); check PINCLIP_MLFLOW_URI and that its server answers."

@@ -5,12 +5,15 @@ import json
 import os
 import re
 import shutil
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
 from hashlib import file_digest, sha256
 from pathlib import Path
 
+SCRATCH = re.compile(r"\..+\.([0-9a-f]{8}-)?(\d+)\.partial")  # the names that replaced() writes under
+QUIET = 3600.0  # seconds without a change after which what another machine's process wrote is nobody's
 BOOT, PROCESSES = Path("/proc/sys/kernel/random/boot_id"), Path("/proc/self/ns/pid")
 
 
@@ -99,6 +102,23 @@ def process_namespace() -> str:
     except OSError:
         return ""
     return sha256(said.encode()).hexdigest()[:8] + "-"
+
+
+def is_scratch(path: Path) -> bool:
+    """Whether it is written at present, or was when a process was killed: see replaced()."""
+    return SCRATCH.fullmatch(path.name) is not None
+
+
+def is_abandoned(scratch: Path) -> bool:
+    """Whether the process that wrote it is gone: surely so on this machine, elsewhere by its age."""
+    found, place = SCRATCH.fullmatch(scratch.name), process_namespace()
+    if found and place and found[1] == place:
+        return not _lives(int(found[2]))
+    try:
+        newest = max(path.lstat().st_mtime for path in (scratch, *scratch.rglob("*")))
+    except FileNotFoundError:  # it is at work, or ready
+        return False
+    return time.time() - newest > QUIET
 
 
 def _lives(number: int) -> bool:

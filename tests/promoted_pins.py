@@ -4,6 +4,7 @@ The functions that run in a child are here because a child imports them by name.
 """
 
 import importlib
+import multiprocessing
 import os
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -17,6 +18,7 @@ import served_pins
 from feature_home import Home
 
 from components.configuration import load
+from components.forgetting.forget import Where, forget
 from components.gate import Verdict
 from components.registry.versions import CHAMPION, Registration, log_model
 from components.settings import Settings
@@ -31,6 +33,15 @@ from model.files import write_json
 from serving.features import Features
 
 CONFIG = PromotionConfig()
+FORKED = multiprocessing.get_context("forkserver")  # children of a process that has imported all and started nothing
+FORKED.set_forkserver_preload(
+    [
+        "promoted_pins",
+        "feast.infra.online_stores.sqlite",
+        "mlflow.store.model_registry.sqlalchemy_store",
+        "mlflow.store.tracking.sqlalchemy_store",
+    ]
+)
 
 
 class ModelHome(Home):
@@ -129,10 +140,21 @@ def sync_in_a_child(settings: dict[str, str], point: str) -> None:
         if point and point in message:
             os._exit(9)
 
+    _die_at(point)
+    promote.sync(CONFIG, Settings(**settings), report)
+
+
+def forget_in_a_child(settings: dict[str, str], folder: Path, pin_ids: list[str], point: str) -> None:
+    """A call of `pinclip forget` in `folder` that dies right after the first call of `point`, as sync_in_a_child."""
+    _die_at(point)
+    found = Settings(**settings)
+    forget(pin_ids, Where.of(folder, [], [], found), found)
+
+
+def _die_at(point: str) -> None:
     if ":" in point:
         module, name = point.split(":")
         _dies_after(importlib.import_module(module), name)
-    promote.sync(CONFIG, Settings(**settings), report)
 
 
 def _dies_after(module: object, name: str) -> None:

@@ -30,7 +30,7 @@ from components.spaces.materialize import LOCK, Progress
 from components.tombstones import bury
 from model.data.catalogue import Catalogue
 from model.data.reading import read_table
-from model.files import file_lock
+from model.files import file_lock, is_scratch
 from serving.space import published_manifests
 
 PASSES = 3  # over everything: what was at work beside the first may have written the Pins once more
@@ -47,7 +47,7 @@ class Where:
     @staticmethod
     def of(folder: Path, catalogues: Iterable[Path], outputs: Iterable[Path], settings: Settings) -> "Where":
         """The usual folders below `folder`, those named, and the catalogues of published spaces and versions."""
-        usual = [path.parent for path in (folder / "catalogues").glob("*/pins")]
+        usual = [path.parent for path in (folder / "catalogues").glob("*/pins") if not is_scratch(path.parent)]
         known = [Path(path) for path in _known_catalogues(settings)]
         sources = {path.absolute(): None for path in (*usual, *known, *catalogues) if any(path.glob("pins/*.parquet"))}
         places = (folder / "runs", folder / "monitoring", folder / "studies", *outputs)
@@ -68,20 +68,23 @@ def forget(
     tombstones = bury(ids, settings)
     proof = Proof.open([tombstones.digest(pin_id) for pin_id in ids], settings)
     pins = described(ids, where.catalogues)
-    proof.catalogues = sorted({*proof.catalogues, *_holding(pins, where.catalogues)})
+    holding = _holding(pins, where.catalogues)
+    registered = _registered(settings)
+    proof.note_origin(holding, (number for number, catalogue in registered.items() if catalogue in holding))
     proof.write()
     places, catalogues = _places(proof, where, settings), Folders("catalogues", where.catalogues)
     with file_lock(settings.home / LOCK, wait=True):  # no publication, sync or retirement meanwhile
         for _ in range(PASSES):
             found = [clear(place, pins, proof, report) for place in places]
-            if not proof.left:
+            if all(spot.kind == catalogues.name for spot in proof.left):  # an earlier call may have left those
                 found.append(clear(catalogues, pins, proof, report))
             else:
                 proof.note_found(catalogues.name, catalogues.find(pins))
             if not any(found):
                 break
     proof.ended = now()
-    proof.remains = remains(settings, map(Path, proof.catalogues), where.typed_in, _artifacts(settings))
+    trained = [number for number in proof.versions if number in registered]
+    proof.remains = remains(settings, trained, [where.typed_in, *map(Path, proof.catalogues)], _artifacts(settings))
     proof.write()
     return proof
 
@@ -108,7 +111,7 @@ def _places(proof: Proof, where: Where, settings: Settings) -> list[Place]:
         Artifacts(settings),
         Extracted(settings),
         Folders("runs, looks and studies", where.outputs),
-        Working(settings, where.outputs),
+        Working(settings, where.outputs, where.catalogues),
     ]
 
 
@@ -119,12 +122,16 @@ def _holding(pins: Pins, catalogues: Iterable[Path]) -> list[str]:
 
 def _known_catalogues(settings: Settings) -> list[str]:
     """Those that published spaces and registered versions were made from."""
+    named = [space.lineage.get("catalogue") for space in published_manifests(settings.home / "feast")]
+    return [path for path in dict.fromkeys([*named, *_registered(settings).values()]) if path]
+
+
+def _registered(settings: Settings) -> dict[int, str | None]:
+    """The catalogue of each version in MLflow."""
     client = connect(settings)
     with mlflow_errors():
         versions = client.search_model_versions(f"name = '{settings.model_name}'")
-    spaces = published_manifests(settings.home / "feast")
-    named = [one.lineage.get("catalogue") for one in spaces] + [one.tags.get("pinclip.catalogue") for one in versions]
-    return [path for path in dict.fromkeys(named) if path]
+    return {int(one.version): one.tags.get("pinclip.catalogue") for one in versions}
 
 
 def _artifacts(settings: Settings) -> str:

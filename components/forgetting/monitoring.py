@@ -91,9 +91,10 @@ def _facts(catalogues: Iterable[Path], pins: Pins) -> list[tuple[object, ...]]:
 
 
 def _sampled(source: Catalogue, pins: Pins, out: Path) -> int:
-    count = 0
+    """Without the column of consent: there was one when the facts were kept."""
+    columns, count = [name for name in source.columns("pins") if name != "consent"], 0
     with CatalogueWriter(out) as writer:
-        for rows in table_batches(source, "pins", source.columns("pins"), AT_ONCE):
+        for rows in table_batches(source, "pins", columns, AT_ONCE):
             some = rows.filter(pc.fill_null(pc.is_in(rows["pin_id"], value_set=pa.array(pins.ids)), False))
             if some.num_rows:
                 writer.write("pins", some)

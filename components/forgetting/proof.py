@@ -5,12 +5,13 @@
      "remains": [{"what": …, "owner": …, "how": …}]}
 
 Pins are named by their digest alone (model/data/forgotten.py). It is written after every kind of place. A call that
-was killed is taken up by the next one for the same Pins, with what had been found until then.
+was killed is taken up by the next one for the same Pins, with what had been found until then. Which catalogues held the
+Pins, and which versions were trained on those, is known from earlier proofs too, when no catalogue has them any more.
 """
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,6 +19,7 @@ from typing import Any
 
 from components.forgetting.remains import Remainder
 from components.settings import Settings
+from model.errors import StoreError
 from model.files import write_json
 
 
@@ -37,19 +39,34 @@ class Proof:
     begun: str
     spots: dict[tuple[str, str], Spot] = field(default_factory=dict)
     catalogues: list[str] = field(default_factory=list)  # that held the Pins
+    versions: list[int] = field(default_factory=list)  # that were trained on those
     remains: list[Remainder] = field(default_factory=list)
     ended: str | None = None
 
     @staticmethod
     def open(digests: Sequence[str], settings: Settings) -> "Proof":
-        """The one of a call that was killed, else a new one."""
+        """The one of a call that was killed, else a new one.
+
+        Raises:
+            StoreError: an earlier proof is damaged.
+        """
         folder, pins = settings.home / "forgotten", sorted(digests)
         short = hashlib.sha256(" ".join(pins).encode()).hexdigest()[:12]
-        for file in sorted(folder.glob(f"*-{short}.json")):
-            told = json.loads(file.read_text(encoding="utf-8"))
+        proof = Proof(folder / f"{datetime.now(UTC):%Y%m%dT%H%M%S%f}-{short}.json", pins, now())
+        for file in sorted(folder.glob("*.json")):
+            try:
+                told = json.loads(file.read_text(encoding="utf-8"))
+            except ValueError:
+                raise StoreError(
+                    f"The proof {file} is damaged; bring it back from a backup, or move it away."
+                ) from None
+            if set(pins).isdisjoint(told["pins"]):
+                continue
             if not told["complete"] and told["pins"] == pins:
-                return Proof._of(file, told)
-        return Proof(folder / f"{datetime.now(UTC):%Y%m%dT%H%M%S%f}-{short}.json", pins, now())
+                proof.file, proof.begun = file, told["begun"]
+                proof.spots = {(one["kind"], one["place"]): Spot(**one) for one in told["places"]}
+            proof.note_origin(told["catalogues"], told["versions"])
+        return proof
 
     @property
     def left(self) -> list[Spot]:
@@ -62,6 +79,10 @@ class Proof:
     @property
     def found(self) -> int:
         return sum(spot.found for spot in self.spots.values())
+
+    def note_origin(self, catalogues: Iterable[str], versions: Iterable[int]) -> None:
+        self.catalogues = sorted({*self.catalogues, *catalogues})
+        self.versions = sorted({*self.versions, *versions})
 
     def note_found(self, kind: str, counts: Mapping[str, int]) -> None:
         for place, count in counts.items():
@@ -88,15 +109,10 @@ class Proof:
             "ended": self.ended,
             "complete": self.complete,
             "catalogues": self.catalogues,
+            "versions": self.versions,
             "places": [asdict(spot) for spot in self.spots.values()],
             "remains": [asdict(one) for one in self.remains],
         }
-
-    @staticmethod
-    def _of(file: Path, told: Mapping[str, Any]) -> "Proof":
-        spots = [Spot(**one) for one in told["places"]]
-        by_name = {(spot.kind, spot.place): spot for spot in spots}
-        return Proof(file, told["pins"], told["begun"], by_name, told["catalogues"])
 
 
 def now() -> str:

@@ -5,7 +5,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from components.mlflow_client import connect, mlflow_errors
 from components.settings import Settings
 
 
@@ -16,8 +15,9 @@ class Remainder:
     how: str
 
 
-def remains(settings: Settings, catalogues: Iterable[Path], folder: Path, artifacts: str) -> list[Remainder]:
-    """catalogues: that held the Pins; folder: where the command was typed; artifacts: where MLflow keeps files."""
+def remains(settings: Settings, versions: Iterable[int], folders: Iterable[Path], artifacts: str) -> list[Remainder]:
+    """versions: that were trained on the Pins and are still registered; folders: catalogues that held them, and where
+    the command was typed; artifacts: where MLflow keeps files."""
     found = [
         Remainder(
             f"weights and tokenizer of models:/{settings.model_name}/{version}, trained on a catalogue with the Pins",
@@ -25,9 +25,9 @@ def remains(settings: Settings, catalogues: Iterable[Path], folder: Path, artifa
             "train a new version (`pinclip forget --retrain`, or `pinclip run`), promote it, then delete this one in "
             "MLflow and run `mlflow gc`",
         )
-        for version in _versions(settings, {str(path) for path in catalogues})
+        for version in versions
     ]
-    if any((place / ".dvc").is_dir() for place in (folder, *folder.parents)):
+    if any((place / ".dvc").is_dir() for folder in folders for place in (folder, *folder.parents)):
         found.append(
             Remainder(
                 "DVC's cache and remotes: former contents of catalogues and runs",
@@ -54,11 +54,3 @@ def remains(settings: Settings, catalogues: Iterable[Path], folder: Path, artifa
         Remainder("the tables that catalogues are imported from", "the owner of the tables", source),
         Remainder("backups and snapshots of disks, databases and buckets", "whoever makes them", backups),
     ]
-
-
-def _versions(settings: Settings, catalogues: set[str]) -> list[int]:
-    """Those whose training read one of the catalogues."""
-    client = connect(settings)
-    with mlflow_errors():
-        versions = client.search_model_versions(f"name = '{settings.model_name}'")
-    return sorted(int(one.version) for one in versions if one.tags.get("pinclip.catalogue") in catalogues)

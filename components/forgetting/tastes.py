@@ -20,7 +20,7 @@ from components.registry.artifacts import model_folder
 from components.settings import Settings
 from components.spaces.embed_missing import save_history
 from components.spaces.feature_store import feast_errors, open_store, quiet
-from components.spaces.offline_rows import CREATED, KNOWN, newest, shards
+from components.spaces.offline_rows import CREATED, KNOWN, newest, read_appended, shards
 from components.tombstones import source_catalogue
 from model.config.folder import read_config
 from model.data.catalogue import TIME, Catalogue
@@ -90,7 +90,7 @@ def _corrections(space: SpaceManifest, pins: Pins, settings: Settings) -> Iterat
     saves = _saves(space, pins, settings)
     holders = _vectors_of(space, pins)
     for shard in shards(rows_folder(space.feast_home, f"{USER_TASTE}{space.name}")):
-        rows = pq.read_table(shard)
+        rows = read_appended(shard)
         mine = pc.is_in(rows[USER], value_set=saves.users)
         if saves.boards is None:
             mine = pa.array([_holds(medoids, holders) for medoids in rows["medoids"].to_pylist()], pa.bool_())

@@ -5,22 +5,24 @@
     <volume>/rayjobs/<name>          of a RayJob, the same with its heartbeat
     PINCLIP_PREPARED/<digest>        prepared catalogues; the step that needs one makes it anew
     <temporary folder>/pinclip-…     of a step that was killed; that of one at work ends with it
+    .<name>.….partial                beside catalogues and in what is kept of frozen towers: of a killed import or step
 
-A copy that holds the Pins goes whole.
+A copy that holds the Pins goes whole; one that was being written goes whoever it holds.
 """
 
 import os
 import tempfile
 import time
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from components.forgetting.folders import WORK
 from components.forgetting.pins import Pins
 from components.forgetting.place import Counts
 from components.forgetting.tree import look_into
-from components.settings import Settings
-from model.files import lock_descriptor, remove
+from components.settings import EXTRACTED, Settings
+from model.files import is_abandoned, is_scratch, lock_descriptor, remove
 
 TEMPORARY = "pinclip-"  # what names of temporary folders begin with
 QUIET = 600.0  # seconds without a sign of life after which a RayJob's folder is nobody's
@@ -29,9 +31,11 @@ QUIET = 600.0  # seconds without a sign of life after which a RayJob's folder is
 class Working:
     name = "working copies"
 
-    def __init__(self, settings: Settings, parents: Iterable[Path]) -> None:
+    def __init__(self, settings: Settings, parents: Iterable[Path], catalogues: Iterable[Path] = ()) -> None:
         """parents: folders in which runs and looks lie."""
         self.settings, self.parents = settings, list(parents)
+        kept = (settings.home / EXTRACTED).glob("*/")
+        self.written_in = list(dict.fromkeys([*(path.parent for path in catalogues), *kept]))
 
     def find(self, pins: Pins) -> Counts:
         return {str(folder): _count(folder, pins) for folder in self._copies()}
@@ -41,7 +45,8 @@ class Working:
         counts = self.find(pins)
         for name, found in counts.items():
             if found and not is_held(Path(name)):
-                remove(Path(name))
+                with suppress(FileNotFoundError):  # its owner clears up at this moment
+                    remove(Path(name))
         return counts
 
     def _copies(self) -> Iterator[Path]:
@@ -51,13 +56,21 @@ class Working:
         yield from _folders(self.settings.home / "rayjobs")
         yield from _folders(self.settings.home.parent / "rayjobs")
         yield from _folders(self.settings.prepared) if self.settings.prepared else ()
-        mine = (path for path in _folders(Path(tempfile.gettempdir())) if path.name.startswith(TEMPORARY))
-        yield from (path for path in mine if path.stat().st_uid == os.getuid() and not is_held(path))
+        for parent in self.written_in:
+            yield from filter(is_scratch, _folders(parent))
+        temporary = (path for path in _folders(Path(tempfile.gettempdir())) if path.name.startswith(TEMPORARY))
+        yield from (path for path in temporary if _is_mine(path) and not is_held(path))
 
 
 def is_held(folder: Path) -> bool:
-    """Whether somebody works with it: locked, a sign of life lately, or a process that has it as its folder."""
-    descriptor = os.open(folder, os.O_RDONLY)
+    """Whether somebody works with it: locked, a sign of life lately, or a process that has it as its folder or writes
+    it."""
+    if is_scratch(folder):
+        return not is_abandoned(folder)
+    try:
+        descriptor = os.open(folder, os.O_RDONLY)
+    except FileNotFoundError:
+        return False
     try:
         if not lock_descriptor(descriptor):
             return True
@@ -69,7 +82,16 @@ def is_held(folder: Path) -> bool:
     return folder.name.startswith(TEMPORARY) and any(str(folder).encode() in told for told in _environments())
 
 
+def _is_mine(folder: Path) -> bool:
+    try:
+        return folder.stat().st_uid == os.getuid()
+    except FileNotFoundError:
+        return False
+
+
 def _count(folder: Path, pins: Pins) -> int:
+    if is_scratch(folder) and is_abandoned(folder):
+        return 1
     return sum(found for _, found in look_into(folder, pins))
 
 

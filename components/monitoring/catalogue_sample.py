@@ -84,7 +84,7 @@ def collect(
     there = read_table(source, "pins", ["pin_id"])["pin_id"].drop_null().unique()
     chosen = Chosen.of(there.to_pylist(), set(before.pin_ids.to_pylist()), config.monitoring)
     report(0.1, f"{len(chosen.ids):,} of {len(there):,} Pins are looked at")
-    with tempfile.TemporaryDirectory() as scratch:
+    with tempfile.TemporaryDirectory(prefix="pinclip-") as scratch:
         prepared = _prepared(source, chosen.ids, config.prepare, Path(scratch))
         report(0.4, "images and texts read")
         facts = drift_facts(prepared)

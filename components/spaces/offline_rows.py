@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from model.data.catalogue import TIME
+from model.errors import StoreError
 from model.files import replaced
 
 KNOWN, CREATED = "event_timestamp", "created"
@@ -36,8 +37,18 @@ def append_rows(folder: Path, rows: pa.Table, key: str, now: datetime) -> int:
 
 
 def read_appended(shard: Path, since: datetime | None = None) -> pa.Table:
-    """The rows of a shard that were appended after `since`."""
-    return pq.read_table(shard, filters=None if since is None else pc.field(CREATED) > pa.scalar(since, TIME))
+    """The rows of a shard that were appended after `since`.
+
+    Raises:
+        StoreError: the shard is damaged.
+    """
+    try:
+        return pq.read_table(shard, filters=None if since is None else pc.field(CREATED) > pa.scalar(since, TIME))
+    except (pa.ArrowInvalid, OSError) as error:
+        raise StoreError(
+            f"{shard} is damaged ({str(error).splitlines()[0]}); bring it back from a backup, or remove it and run "
+            "`pinclip sync`, which knows nothing of its past."
+        ) from None
 
 
 def shards(folder: Path) -> list[Path]:

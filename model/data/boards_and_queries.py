@@ -8,7 +8,7 @@ import pyarrow.compute as pc
 
 from model.data.catalogue import REQUIRED, Catalogue
 from model.data.cleaning import REPLACEMENT, clean_column, clean_queries, readable
-from model.data.ids import holds_control
+from model.data.ids import id_refusal
 from model.data.ledger import NO_CONSENT, Ledger
 from model.data.reading import read_table
 
@@ -75,9 +75,9 @@ def _naming_kept_pins(table: str, rows: pa.Table, pins: KnownPins, ledger: Ledge
 
 
 def _unusable(ids: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Where an id is null, blank, was not UTF-8 or holds a control character."""
+    """Where an id is null, blank, was not UTF-8 or is refused (model/data/ids.py)."""
     known = pc.unique(ids)
-    bad = [one is None or not one.strip() or REPLACEMENT in one or holds_control(one) for one in known.to_pylist()]
+    bad = [not one or not one.strip() or REPLACEMENT in one or bool(id_refusal(one)) for one in known.to_pylist()]
     return pc.is_in(ids, value_set=known.filter(pa.array(bad, pa.bool_())))
 
 

@@ -30,7 +30,7 @@ from model.data.boards_and_queries import KnownPins, prepare_boards, prepare_que
 from model.data.catalogue import Catalogue, CatalogueWriter
 from model.data.cleaning import REPLACEMENT, clean_column, readable
 from model.data.facts import pin_facts, with_copies
-from model.data.ids import HOLDS_CONTROL, holds_control
+from model.data.ids import BLANK_ENDS, DOT_PARTS, HOLDS_CONTROL, TOO_LONG, pin_id_refusal
 from model.data.images.decoding import ImageFacts, image_facts
 from model.data.images.formats import FORMATS, HEIF_READER
 from model.data.ledger import NO_CONSENT, Ledger
@@ -49,6 +49,9 @@ _FIXES = {
     NO_CONSENT: "set the consent column to true where it was given, or leave the column out",
     "no usable pin_id": "map pin_id to a column of unique, non-empty text",
     f"pin_id {HOLDS_CONTROL}": "take them out of the ids",
+    f"pin_id {TOO_LONG}": "give shorter ids",
+    f"pin_id {BLANK_ENDS}": "trim the ids",
+    f"pin_id {DOT_PARTS}": "take ./ and ../ out of the ids",
     "too many bytes": "shrink the images or raise prepare.max_image_bytes",
     "too many pixels": "shrink the images or raise prepare.max_image_pixels",
     "too small": "give larger images or lower prepare.min_image_side",
@@ -142,8 +145,8 @@ def _id_refusal(pin_id: str | None, seen: set[str]) -> str | None:
     """Why the row cannot be used, by its id alone; of rows that share an id the first counts."""
     if not pin_id or not pin_id.strip() or REPLACEMENT in pin_id:
         return "no usable pin_id"
-    if holds_control(pin_id):
-        return f"pin_id {HOLDS_CONTROL}"
+    if refused := pin_id_refusal(pin_id):
+        return f"pin_id {refused}"
     if pin_id in seen:
         return "duplicate pin_id"
     seen.add(pin_id)

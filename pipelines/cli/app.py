@@ -3,6 +3,7 @@
 Everything heavier than typer is imported inside the command that needs it.
 """
 
+import errno
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -15,6 +16,8 @@ from pipelines.cli.embed import embed
 from pipelines.cli.forget import forget
 from pipelines.cli.options import DeployProfileOption, Params, ProfileOption, Set
 from pipelines.failure import PipelineFailed
+
+FULL = (errno.ENOSPC, errno.EDQUOT)  # of a file that was open before, so that the error names none
 
 app = typer.Typer(
     help="Pin vectors, learned on a Pin–Board graph and carried into ranking.",
@@ -274,6 +277,9 @@ def main() -> None:
         _say(str(error), error)
         sys.exit(1)
     except OSError as error:
+        if error.filename is None and error.errno in FULL:
+            _say("A disk is full: make room in PINCLIP_HOME, here and in TMPDIR, then give the command again.", error)
+            sys.exit(2)
         if error.filename is None:
             raise
         _say(f"{error.filename}: {error.strerror}; check the path, its permissions and the space on its disk.", error)

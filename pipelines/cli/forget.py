@@ -34,14 +34,14 @@ def forget(
 
     Works while services run; given again after a kill it goes on. What only others can erase is listed with its owner.
     """
-    from model.data.ids import HOLDS_CONTROL, holds_control
+    from model.data.ids import pin_id_refusal
     from model.errors import ConfigError, RunError
 
     ids = [*(pins or []), *(read_ids(file) if file else [])]
     if not all(pin_id.strip() for pin_id in ids):
         raise ConfigError("An id is empty; take it out.")
-    if torn := next(filter(holds_control, ids), None):
-        raise ConfigError(f"The id {torn!r} {HOLDS_CONTROL}, which no Pin's does; give ids one by one, or --file.")
+    if odd := next(filter(pin_id_refusal, ids), None):
+        raise ConfigError(f"The id {odd[:80]!r} {pin_id_refusal(odd)}, so it is no Pin's; check it.")
     if not ids and not withdrawn:
         raise ConfigError("No Pin is named; give ids, --file with one a line, or --withdrawn.")
 
@@ -70,7 +70,8 @@ def forget(
     if proof.left:
         spot = proof.left[0]
         raise RunError(
-            f"{spot.place} still holds {spot.left} of them, for somebody works with it; call again when that has ended."
+            f"{spot.place} still holds {spot.left} of them: somebody works with it, or it is damaged; call again when "
+            "that has ended, or with a whole file."
         )
     if retrain:
         _retrain([Path(path) for path in proof.catalogues], config)

@@ -19,8 +19,8 @@ def sync(
 ) -> None:
     """Serve the version that has the alias `champion` in MLflow.
 
-    Forgets Pins whose consent was withdrawn (see `pinclip forget`), then
-    Brings its embedding space up to date and switches `pin_ranking` when all of it is checked.
+    First it forgets Pins whose consent was withdrawn (see `pinclip forget`). Then it brings the version's embedding
+    space up to date, and switches `pin_ranking` when all of it is checked.
     """
     from components.forgetting.withdrawn import forget_withdrawn
     from components.settings import Settings

@@ -51,7 +51,7 @@ def serve(
         opening = find()
         chosen = ", ".join(one.name for one in opening.spaces)
     console = Console()
-    console.print(f"Opening {chosen}; the first time takes a minute.", highlight=False)
+    console.print(f"Opening {chosen}; the first time its index is built.", highlight=False)
     from serving.service.deployment import serve_until_stopped
 
     with ray_cluster(log=True):

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 from pydantic_core import PydanticCustomError
 
-from model.data.ids import CONTROL
+from model.data.ids import CONTROL, LONGEST_ID, pin_id_refusal
 from model.data.images.formats import FORMATS
 
 READABLE = f"^[^{CONTROL}]+$"
@@ -17,12 +17,14 @@ UTILITY = 1e12  # beyond it and below its negative, sums lose the digits that ma
 
 
 def _reachable(pin_id: str) -> str:
-    if {".", ".."} & set(pin_id.split("/")):
-        raise PydanticCustomError("pin_id", "An id has no part . or .., which clients take out of a path")
+    if refused := pin_id_refusal(pin_id):
+        raise PydanticCustomError("pin_id", "The id {refused}", {"refused": refused})
     return pin_id
 
 
-PinId = Annotated[str, StringConstraints(min_length=1, max_length=512, pattern=READABLE), AfterValidator(_reachable)]
+PinId = Annotated[
+    str, StringConstraints(min_length=1, max_length=LONGEST_ID, pattern=READABLE), AfterValidator(_reachable)
+]
 
 
 def _is_text(value: object) -> object:

@@ -2,7 +2,9 @@
 
 A catalogue goes through a DVC remote on S3; the pipeline reads it and writes to MLflow (records in PostgreSQL, files in
 S3, users with passwords) and to a Redis with a password; the version is promoted and the features read as a ranker
-reads them. One settings file says where all that is. No part of `make test`: it needs postgresql and redis-server.
+reads them. A marked Pin goes through all of it, through a service, monitoring and a study; it is forgotten while the
+service runs, and is then in no file and on no server. One settings file says where all that is. No part of `make test`:
+it needs postgresql and redis-server.
 """
 
 import contextlib
@@ -16,8 +18,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import boto3
+import marked_pin
 import numpy as np
 import pyarrow.parquet as pq
+import requests
 from servers import PROGRAMS, Servers, started
 
 from model.data.catalogue import Catalogue
@@ -27,6 +31,25 @@ from pipelines.lineage import lineage
 from serving.features import Features
 
 PINS, BOARDS = 400, 60
+RUN = "runs/first"
+# The owner's: the repository of the catalogue, caches of DVC. PostgreSQL is asked, its files are not read.
+OTHERS = ["data", "clone/.dvc", "clone/.git", "postgres"]
+# Where the marked Pin is before; names of shards and runs are random.
+HELD = {
+    "clone/catalogue/pins/",
+    "clone/catalogue/boards/",
+    "clone/catalogue/queries/",
+    "home/feast/offline/pin_embedding_v1/",
+    "home/feast/offline/pin_stats/",
+    "home/serving/v1/index/",
+    "home/serving/v1/journal/",
+    "rayjobs/pinclip-killed/",
+    f"{RUN}/neighbours/",
+    f"{RUN}/quantized/",
+    f"{RUN}/vectors/",
+    "studies/",
+    "servers: redis",
+}
 
 
 def main() -> None:
@@ -43,13 +66,15 @@ def main() -> None:
             with _timed("pipeline"):
                 # So small a catalogue says little about quality; its features are to be published all the same.
                 settings = ("--profile", "smoke", "--set", "gate.min_retention=0", "--set", "gate.max_slice_gap=1")
-                _pinclip("run", "--catalogue", str(catalogue), *settings, "--out", str(folder / "run"))
+                _pinclip("run", "--catalogue", str(catalogue), *settings, "--out", str(folder / RUN))
             with _timed("checked"):
                 _check_mlflow(servers)
-                _check_features(folder / "run", folder / "home")
+                _check_features(folder / RUN, folder / "home")
             with _timed("promoted"):
                 _pinclip("promote", "1")
                 print(_pinclip("history"))
+            with _timed("a Pin used by everything, and forgotten"):
+                _forgets(folder, servers, catalogue)
             _check_secrets(folder, servers)
 
 
@@ -58,6 +83,7 @@ def _through_dvc(folder: Path, servers: Servers) -> Path:
     here, there = folder / "data", folder / "clone"
     here.mkdir()
     _pinclip("generate", "--pins", str(PINS), "--boards", str(BOARDS), "--out", str(here / "catalogue"))
+    marked_pin.plant(here / "catalogue")
     _run(("git", "init", "-q"), here)
     _dvc(here, "init", "-q")
     _dvc(here, "remote", "add", "-q", "-d", "s3", "s3://dvc/catalogues")
@@ -117,6 +143,26 @@ def _check_features(run: Path, home: Path) -> None:
     print(f"Redis: {len(vectors)} vectors of the space {space}, all as in the shards")
 
 
+def _forgets(folder: Path, servers: Servers, catalogue: Path) -> None:
+    """With the service running; afterwards nothing holds the Pin, and the service does not know it."""
+    study = ("--arms", "clip", "--seeds", "1", "--set", "train.epochs=1")
+    with marked_pin.service(folder) as address:
+        marked_pin.pushed(address)
+        _pinclip("monitor", "--catalogue", str(catalogue), "--profile", "smoke", at=folder)
+        _pinclip("ablate", "--catalogue", str(catalogue), "--profile", "smoke", *study, at=folder)
+        marked_pin.kept_by_a_rayjob(catalogue, folder / "home")
+        before = marked_pin.places(folder, servers, OTHERS)
+        if missing := {start for start in HELD if not any(path.startswith(start) for path in before)}:
+            raise RunError(f"The marked Pin was never in {missing}; it is in {before}.")
+        print(_pinclip("forget", marked_pin.PIN, at=folder))
+        if requests.get(f"{address}/v1/pins/{marked_pin.PIN}/related", timeout=60).status_code != 404:
+            raise RunError("The service still answers for the forgotten Pin.")
+        left = marked_pin.places(folder, servers, OTHERS)
+    if left := [*left, *marked_pin.places(folder, servers, OTHERS)]:
+        raise RunError(f"The forgotten Pin is still in {left}.")
+    print(f"the marked Pin was in {len(before)} places, and is in none")
+
+
 def _check_secrets(folder: Path, servers: Servers) -> None:
     """No password is in any file that a run left, logs included; the servers' own configuration is theirs."""
     own = {folder / "basic_auth.ini", folder / "redis.conf"}
@@ -129,8 +175,8 @@ def _check_secrets(folder: Path, servers: Servers) -> None:
     print("no password is in any file or log")
 
 
-def _pinclip(*arguments: str) -> str:
-    return _run((str(PROGRAMS / "pinclip"), *arguments), Path.cwd()).stdout
+def _pinclip(*arguments: str, at: Path | None = None) -> str:
+    return _run((str(PROGRAMS / "pinclip"), *arguments), at or Path.cwd()).stdout
 
 
 def _dvc(folder: Path, *arguments: str) -> None:

@@ -60,6 +60,13 @@ class Servers:
             host="127.0.0.1", port=self.postgres, user="pinclip", password=self.secret["postgres"], dbname=database
         )
 
+    def dump(self, database: str) -> bytes:
+        """Everything in it, as SQL."""
+        where = ["-h", "127.0.0.1", "-p", str(self.postgres), "-U", "pinclip", database]
+        environment = os.environ | {"PGPASSWORD": self.secret["postgres"]}
+        command = [str(_newest_postgres() / "pg_dump"), *where]
+        return subprocess.run(command, env=environment, check=True, capture_output=True).stdout
+
     def database(self, name: str) -> str:
         """As MLflow takes it. SQLAlchemy 2.1 takes a bare postgresql:// for another driver, which is not installed."""
         return f"postgresql+psycopg2://pinclip:{self.secret['postgres']}@127.0.0.1:{self.postgres}/{name}"

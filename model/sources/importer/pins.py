@@ -9,6 +9,7 @@ from typing import Any
 import pyarrow as pa
 
 from model.data.catalogue import NUMBER_PREFIX, PINS, SLICE_PREFIX, CatalogueWriter
+from model.data.ids import pin_id_refusal
 from model.errors import CatalogueError
 from model.sources.importer.images import ImageFinder
 from model.sources.importer.lookups import LookupTable
@@ -56,6 +57,8 @@ class PinReader:
         pin_id = named("pin_id", identifier, record[self.pins.pin_id.name])
         if pin_id is None:
             raise BadValue("no pin_id")
+        if refused := pin_id_refusal(self.pins.prefix + pin_id):
+            raise BadValue(f"pin_id {refused}")
         if pin_id in self.taken:
             raise BadValue("duplicate pin_id, the first one is kept")
         column = self.pins.image.column

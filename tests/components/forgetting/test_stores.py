@@ -1,5 +1,10 @@
 """The stores of a published space: one Pin goes from each, and everything of the others is what it was."""
 
+import json
+import os
+import shutil
+
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -8,11 +13,16 @@ from components.forgetting.online import Online
 from components.forgetting.pins import Pins
 from components.forgetting.shards import Shards
 from components.forgetting.tastes import Tastes
+from components.forgetting.working import Working
+from components.settings import Settings
 from components.spaces.feature_store import open_store
 from components.tombstones import bury
+from model.data.catalogue import Catalogue, CatalogueWriter
+from model.files import lock_descriptor
 from serving.features import Features
 from serving.index import IndexConfig, PinIndex
 from serving.online.feast_bytes import entity_keys
+from serving.online.redis import SPACES
 from serving.space import SpaceManifest
 
 PINS = Pins(("p7",))
@@ -26,11 +36,11 @@ def home(request, features_home, tmp_path, monkeypatch):
 
 
 def stored(home):
-    """Everything in the online store, by entity."""
+    """Everything in the online store, by entity; without the copy of the manifests."""
     store = open_store(home.settings)
     if home.settings.redis:
         client = store.provider.online_store._get_client(store.config.online_store)
-        return {key: client.hgetall(key) for key in client.scan_iter(_type="hash")}
+        return {key: client.hgetall(key) for key in client.scan_iter(_type="hash") if key != SPACES.encode()}
     connection = store.provider.online_store._get_conn(store.config)
     tables = [name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
     rows = {table: connection.execute(f'SELECT * FROM "{table}"').fetchall() for table in tables}
@@ -93,3 +103,42 @@ def test_the_command_forgets_in_all_spaces_so_that_a_rollback_brings_nothing_bac
     for space in spaces:
         assert features.pin_vectors(["p7"], space)[1].all()
         assert not features.pin_vectors(["p8"], space)[1].any()
+    if home.settings.redis:  # its copy of the manifests, for readers without Feast
+        store = open_store(home.settings)
+        told = store.provider.online_store._get_client(store.config.online_store).hgetall(SPACES)
+        assert {name.decode(): json.loads(fields)["pins"] for name, fields in told.items()} == dict.fromkeys(
+            spaces, 229
+        )
+
+
+def test_what_a_run_holds_stays_with_the_catalogue_until_the_run_has_ended(features_home, tmp_path):
+    settings = features_home.beside(tmp_path).settings
+    catalogue, work = tmp_path / "catalogues/mine", tmp_path / "runs/.work/now"
+    with CatalogueWriter(catalogue) as writer:
+        writer.write("pins", pa.table({"pin_id": ["p7", "p8"], "image": [b"7", b"8"]}))
+    shutil.copytree(catalogue, work / "catalogue")
+    descriptor = os.open(work, os.O_RDONLY)  # as the process of a run holds it
+    lock_descriptor(descriptor)
+    proof = forget(["p7"], Where.of(tmp_path, [], [], settings), settings)
+    assert [(spot.kind, spot.place) for spot in proof.left if spot.kind != "catalogues"] == [
+        ("working copies", str(work))
+    ]
+    assert not proof.complete
+    assert Catalogue(catalogue).read("pins", ["pin_id"])["pin_id"].to_pylist() == ["p7", "p8"]
+    os.close(descriptor)
+    again = forget(["p7"], Where.of(tmp_path, [], [], settings), settings)
+    assert (again.complete, again.file) == (True, proof.file)
+    assert Catalogue(catalogue).read("pins", ["pin_id"])["pin_id"].to_pylist() == ["p8"]
+    assert not work.exists()
+
+
+def test_a_rayjob_with_a_heartbeat_keeps_its_folder(tmp_path):
+    folder, place = tmp_path / "rayjobs/train", Working(Settings(home=tmp_path / "home"), [])
+    folder.mkdir(parents=True)
+    (folder / "request.json").write_text('{"pin_id": "p7"}')
+    (folder / "followed").write_text("now")
+    assert place.erase(PINS)[str(folder)] == 1
+    assert folder.exists()
+    os.utime(folder / "followed", (0, 0))
+    place.erase(PINS)
+    assert not folder.exists()

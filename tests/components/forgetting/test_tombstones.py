@@ -7,6 +7,7 @@ import pyarrow as pa
 import pytest
 
 from components.forgetting.imported import leave_out_forgotten
+from components.forgetting.proof import Proof
 from components.settings import Settings
 from components.tombstones import bury, read_tombstones, source_catalogue, tombstones_file
 from model.data.catalogue import Catalogue, CatalogueWriter
@@ -61,6 +62,15 @@ def test_a_damaged_line_is_said_and_nothing_comes_back_silently(home):
     file.write_text(file.read_text() + "{nonsense\n")
     with pytest.raises(StoreError, match=r"Line 3 of .*forgotten\.jsonl is damaged"):
         Forgotten.read(file)
+
+
+def test_a_damaged_proof_is_one_sentence(home):
+    Proof.open(["d1"], home).write()
+    (file,) = (home.home / "forgotten").glob("*.json")
+    assert Proof.open(["d1"], home).file == file  # it is not complete
+    file.write_text("{torn")
+    with pytest.raises(StoreError, match="is damaged"):
+        Proof.open(["d2"], home)
 
 
 def test_a_lifted_tombstone_lets_the_pin_come_back(home, catalogue):

@@ -5,6 +5,7 @@ import json
 import pytest
 
 from components.configuration import load
+from components.mlflow_client import connect
 from components.registry.tracking import log_evidence, log_figures, log_report, tracked
 from components.settings import Settings
 from model.errors import StoreError
@@ -121,6 +122,12 @@ def test_what_mlflow_refuses_is_one_sentence(settings, monkeypatch):
     monkeypatch.setenv("MLFLOW_RUN_ID", "0" * 32)
     with pytest.raises(StoreError, match=r"MLflow refused .* check PINCLIP_MLFLOW_URI"), tracked({}, settings):
         pass
+
+
+def test_a_damaged_database_is_one_sentence(tmp_path):
+    (tmp_path / "mlflow.db").write_bytes(b"no database" * 1000)
+    with pytest.raises(StoreError, match=r"MLflow's database cannot be read .*file is not a database"):
+        connect(Settings(home=tmp_path))
 
 
 def test_mlflows_own_variables_of_another_place_change_nothing(settings, monkeypatch, logged):

@@ -3,11 +3,13 @@
 from datetime import UTC, datetime, timedelta
 
 import pyarrow as pa
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from components.spaces.offline_rows import append_rows, newest, read_appended, shards
 from model.data.catalogue import TIME
+from model.errors import StoreError
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 SCHEMA = pa.schema(
@@ -54,3 +56,11 @@ def test_the_first_time_brings_the_history_and_later_times_only_what_is_new(tmp_
     longer = pa.concat_tables([history, table({"a": (7, [0.5])}, START + timedelta(days=4))])
     assert append_rows(tmp_path, longer, "pin_id", later) == 1
     assert held(tmp_path) == {"a": ((7, [0.5]), later)}  # late, so it was not known before
+
+
+def test_a_damaged_shard_is_one_sentence(tmp_path):
+    append_rows(tmp_path, table({"a": (1, [0.5])}, START), "pin_id", START)
+    (shard,) = shards(tmp_path)
+    shard.write_bytes(shard.read_bytes()[:100])
+    with pytest.raises(StoreError, match=r"\.parquet is damaged .* `pinclip sync`"):
+        read_appended(shard)

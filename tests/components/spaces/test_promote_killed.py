@@ -1,6 +1,5 @@
 """A sync that is killed at any step leaves readers with the old space or the new one, and the next call finishes."""
 
-import multiprocessing
 import os
 import sys
 import threading
@@ -8,7 +7,17 @@ import time
 
 import numpy as np
 import pytest
-from promoted_pins import CONFIG, ModelHome, Reader, champion, serving, set_champion, settings_of, sync_in_a_child
+from promoted_pins import (
+    CONFIG,
+    FORKED,
+    ModelHome,
+    Reader,
+    champion,
+    serving,
+    set_champion,
+    settings_of,
+    sync_in_a_child,
+)
 from served_pins import IDS, TITLES, drawn
 
 from components.spaces import serving_history
@@ -34,8 +43,6 @@ POINTS = [
     "components.spaces.serving_history:append_event",
     "serves",
 ]
-FORKED = multiprocessing.get_context("forkserver")  # children of a process that has imported all and started nothing
-FORKED.set_forkserver_preload(["feast", "promoted_pins"])
 
 
 @pytest.fixture(scope="module")

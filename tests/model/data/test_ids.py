@@ -1,4 +1,4 @@
-"""Ids with line breaks or control characters: what they are, and that prepare keeps none."""
+"""What no id may be, and that prepare keeps none of these."""
 
 import unicodedata
 
@@ -10,13 +10,32 @@ from hypothesis import strategies as st
 
 from model.config import PrepareConfig
 from model.data.catalogue import Catalogue, CatalogueWriter
-from model.data.ids import holds_control
+from model.data.ids import BLANK_ENDS, DOT_PARTS, HOLDS_CONTROL, NO_UNICODE, TOO_LONG, id_refusal, pin_id_refusal
 from model.data.preparation import prepare
 
 
-@given(st.text())
-def test_it_is_what_unicode_calls_so(text):
-    assert holds_control(text) == any(unicodedata.category(one) in ("Cc", "Zl", "Zp") for one in text)
+@given(st.text(max_size=520))
+def test_control_characters_are_what_unicode_calls_so(text):
+    assert (id_refusal(text) == HOLDS_CONTROL) == any(unicodedata.category(one) in ("Cc", "Zl", "Zp") for one in text)
+
+
+@pytest.mark.parametrize(
+    ("pin_id", "refused"),
+    [
+        ("a\nb", HOLDS_CONTROL),
+        ("a\udcff", NO_UNICODE),
+        ("x" * 513, TOO_LONG),
+        (" a", BLANK_ENDS),
+        ("a\u3000", BLANK_ENDS),
+        (".", DOT_PARTS),
+        ("..", DOT_PARTS),
+        ("./a", DOT_PARTS),
+        ("a/../b", DOT_PARTS),
+    ],
+)
+def test_each_kind_has_its_reason(pin_id, refused):
+    assert pin_id_refusal(pin_id) == refused
+    assert id_refusal(pin_id) == (None if refused == DOT_PARTS else refused)
 
 
 @pytest.fixture
@@ -38,17 +57,19 @@ def prepared(tmp_path, picture):
 
 
 def test_they_are_quarantined(prepared):
-    odd = ["a\nb", "a\r", "\x00", "a\x85b", "a\u2028b", "\x7f"]
+    torn = ["a\nb", "a\r", "\x00", "a\x85b", "a\u2028b", "\x7f"]
+    odd = [*torn, "x" * 513, " a", "a/../b"]
     boards = [("B", "whole"), ("B\n", "whole"), *(("B", pin_id) for pin_id in odd)]
     kept, summary, quarantine = prepared(["whole", *odd], boards)
     assert kept.read("pins", ["pin_id"])["pin_id"].to_pylist() == ["whole"]
     assert kept.read("boards", ["board_id"])["board_id"].to_pylist() == ["B"]
-    assert summary["pins"]["quarantined"] == {"pin_id holds a line break or another control character": 6}
+    reasons = {HOLDS_CONTROL: 6, TOO_LONG: 1, BLANK_ENDS: 1, DOT_PARTS: 1}
+    assert summary["pins"]["quarantined"] == {f"pin_id {reason}": count for reason, count in reasons.items()}
     assert summary["boards"]["quarantined"] == {"no usable board_id": 1}
-    assert summary["boards"]["dropped"] == {"refused Pin": 6}
-    assert quarantine["key"].to_pylist()[:6] == odd
+    assert summary["boards"]["dropped"] == {"refused Pin": 9}
+    assert quarantine["key"].to_pylist()[:9] == odd
 
 
 def test_ids_of_every_script_are_kept(prepared):
-    ids = ["größe/1", "帽子", "a\u200db", "a b", "\u00a0x", "🙂"]
+    ids = ["größe/1", "帽子", "a\u200db", "a b", "🙂", "e\u0301", "é", "a%2Fb", "/a//b/", "a.b", "...", "x" * 512]
     assert prepared(ids, [])[0].read("pins", ["pin_id"])["pin_id"].to_pylist() == ids

@@ -1,5 +1,6 @@
 """The command line as a person meets it: mistakes get one sentence and exit code 2, never a traceback."""
 
+import errno
 import os
 import re
 import subprocess
@@ -11,6 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
+from pipelines.cli import app
 from pipelines.cli.forget import read_ids
 
 PINCLIP = Path(sys.executable).with_name("pinclip")
@@ -66,6 +68,7 @@ def test_help_names_every_command(tmp_path):
         (["forget"], "No Pin is named; give ids, --file with one a line, or --withdrawn."),
         (["forget", "p1", " "], "An id is empty; take it out."),
         (["forget", "p1\np2"], r"The id 'p1\np2' holds a line break or another control character"),
+        (["forget", "x" * 513], "is longer than 512 characters, so it is no Pin's; check it."),
         (["forget", "--file", "nowhere.txt"], "nowhere.txt: No such file or directory"),
         (["generate", "--out", "."], "is no catalogue; choose another --out"),
         (["compile", "--out", "."], "is a folder; name the YAML file to write"),
@@ -85,6 +88,17 @@ def test_a_mistake_is_one_sentence_and_exit_code_2(tmp_path, arguments, says):
     assert done.stderr.count("\n") == 1
     assert says in done.stderr
     assert sorted(path.name for path in tmp_path.iterdir()) == ["file"]
+
+
+def test_a_full_disk_is_one_sentence_also_where_the_error_names_no_file(monkeypatch, capsys):
+    def full() -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(app, "app", full)
+    with pytest.raises(SystemExit) as ended:
+        app.main()
+    assert ended.value.code == 2
+    assert capsys.readouterr().err.startswith("pinclip: A disk is full: make room in PINCLIP_HOME")
 
 
 def test_a_file_of_ids_has_one_a_line(tmp_path):

@@ -6,6 +6,7 @@ import io
 import json
 import socket
 from concurrent.futures import ThreadPoolExecutor
+from urllib.parse import quote
 
 import numpy as np
 import psutil
@@ -81,6 +82,40 @@ def test_texts_and_pictures_are_read_as_a_catalogues_are(service):
     ]
     assert found[0] == found[1]
     assert service.post("/v1/search", {"text": "nan"}).status_code == 422
+
+
+def test_whatever_id_is_taken_every_route_finds(service):
+    ids = [
+        "größe/1",
+        "e\u0301",
+        "é",
+        "a%2Fb",
+        "a b",
+        "a+b",
+        "a?b#c",
+        "/a//b/",
+        "x/related",
+        "x/image",
+        "...",
+        "y" * 512,
+    ]
+    pins = [{"pin_id": pin_id, "title": "coral circle"} for pin_id in ids]
+    answer = service.post("/v1/pins", {"pins": pins})
+    assert [one["pin_id"] for one in answer.json()["pins"]] == ids
+    asked = service.post("/v1/rerank", {"candidates": [{"pin_id": pin_id, "utility": 1.0} for pin_id in ids]})
+    assert asked.json()["missing"] == []
+    for pin_id in ids:
+        for written in {quote(pin_id, safe=""), quote(pin_id)}:
+            found = service.get(f"/v1/pins/{written}/related?k=40").json()["results"]
+            assert {one["pin_id"] for one in found} >= {*ids} - {pin_id}
+            assert repr(pin_id) in service.get(f"/v1/pins/{written}/image").json()["error"]
+
+
+@pytest.mark.parametrize("pin_id", ["y" * 513, "a/../b", ".", " a", "a\u00a0", "a\nb"])
+def test_an_id_that_no_route_could_name_is_refused(service, pin_id):
+    answer = service.post("/v1/pins", {"pins": [{"pin_id": pin_id, "title": "coral"}]})
+    assert answer.status_code == 422
+    assert "pins.0.pin_id" in answer.json()["error"]
 
 
 def test_an_older_push_is_answered_and_not_stored(service):

@@ -13,7 +13,7 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
-from model.data.ids import HOLDS_CONTROL, holds_control
+from model.data.ids import id_refusal
 
 MISSING = frozenset(("", "nan", "NaN", "\\N", "<NA>"))
 MARKS = MISSING | {
@@ -71,8 +71,8 @@ def identifier(value: Any, marks: bool = False) -> str | None:
     if written is None:
         return None
     written = written.strip(INVISIBLE)
-    if holds_control(written):
-        raise BadValue(HOLDS_CONTROL)
+    if refused := id_refusal(written):
+        raise BadValue(refused)
     whole = WRITTEN_FLOAT.fullmatch(written)
     if whole and int(whole[1]) >= EXACT:
         raise BadValue(TOO_LARGE)

@@ -57,6 +57,8 @@ def test_marks_of_a_missing_value_make_no_board_group_or_query(data):
         (["1", "a\0b"], "pin_id holds a line break or another control character"),
         (["1", "a\nb"], "pin_id holds a line break"),
         (["1", "a\u2028b"], "pin_id holds a line break"),
+        (["1", "x" * 513], "pin_id is longer than 512 characters"),
+        (["1", "./a.jpg"], "pin_id has a part . or .."),
     ],
 )
 def test_ids_that_are_not_one_thing_are_refused(data, ids, reason):

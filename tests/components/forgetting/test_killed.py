@@ -1,0 +1,127 @@
+"""A call that is killed within any place finishes with the next one, and the Pin is in no file and in no store."""
+
+import json
+import os
+import sys
+import time
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import torch
+from promoted_pins import CONFIG, FORKED, ModelHome, forget_in_a_child, set_champion, settings_of
+from searched_files import holding
+from served_pins import IDS
+from tiny import TINY
+
+from components.configuration import load
+from components.forgetting.forget import Where, forget
+from components.forgetting.online import Online
+from components.forgetting.pins import described
+from components.settings import EXTRACTED
+from components.spaces.drift_reference import keep_reference
+from components.spaces.promote import sync
+from model.config import PrepareConfig
+from model.data.catalogue import Catalogue
+from model.data.preparation import prepare
+from model.extraction.records import text_keys, write_part
+from model.graph import neighbourhood
+from serving.features import Features
+from serving.service.journal import Journal
+from serving.space import SpaceManifest
+
+pytestmark = pytest.mark.timeout(900)  # two dozen processes, one after the other
+PIN = IDS[37]  # no other id begins with it, no other Pin has its picture
+
+# Functions whose first call the child does not outlive, in the order in which a call comes by.
+POINTS = [
+    "components.forgetting.forget:bury",
+    "components.forgetting.proof:write_json",
+    "components.forgetting.tastes:erase",  # rows of users are gone online, and not yet there again
+    "components.forgetting.tastes:write_newer",
+    "components.forgetting.tastes:pq.write_table",  # a shard beside its place
+    "components.forgetting.online:erase",
+    "serving.space:write_json",  # the manifest knows of fewer Pins than the shards hold
+    "components.forgetting.formats.parquet:pq.ParquetWriter.write_table",
+    "components.forgetting.indexes:PinIndex.save",
+    "serving.service.journal:write_rows",  # the shard is there, and its journal too
+    "components.forgetting.monitoring:pq.write_table",
+    "components.forgetting.artifacts:formats.look",
+    "mlflow.tracking.client:MlflowClient.log_artifact",
+    "model.extraction.records:remove_from",
+    "components.forgetting.formats:documents.cleaned",
+    "components.forgetting.formats.neighbours:pq.write_table",
+    "components.forgetting.working:remove",
+    "components.forgetting.formats.parquet:pq.ParquetWriter.write_table",  # of the catalogue, the last place
+    "components.forgetting.forget:remains",
+]
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory):
+    """Two spaces, and everything else that may hold a Pin."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", os.pathsep.join(sys.path))  # that server looks at no other
+        patch.setenv("MLFLOW_DISABLE_TELEMETRY", "true")
+        home = ModelHome(tmp_path_factory.mktemp("forgotten"))
+        spaces = [home.published(1 / 100), home.published(1 / 127)]
+        set_champion(home, spaces[-1])
+        sync(CONFIG, home.settings)
+        fill(home, spaces[-1])
+        yield home
+
+
+def fill(home, space: str) -> None:
+    state, manifest = home.settings.home / "serving" / space, SpaceManifest.read(home.settings.home / "feast", space)
+    row = next(rows for rows in manifest.rows()).take(np.array([0]))
+    journal = Journal(state / "journal", manifest.folder, manifest.affine)  # of a service that has ended
+    for pin_id in (PIN, "stays"):
+        journal.append([pin_id], manifest.affine.pack(row.codes_NE), np.array([time.time_ns() // 1000]))
+    journal.opened.close()
+
+    killed, done = home.root / "runs/.work/killed/prepared", home.root / "runs/done"
+    prepare(Catalogue(home.catalogue), killed, PrepareConfig(min_board_pins=1), image_size=16)
+    keep_reference(killed, space, home.settings)
+    neighbourhood.build(killed, done / "neighbours", load("smoke", TINY))
+    pq.write_table(pa.table({"pin_id": IDS, "vector": [[0.0]] * len(IDS)}), done / "vectors.parquet")
+    (done / "examples.json").write_text(json.dumps({"search": [{"results": [{"pin_id": i} for i in IDS[30:40]]}]}))
+    texts = ["other", *sorted(described([PIN], [home.catalogue]).texts)]
+    write_part(home.settings.home / EXTRACTED / "tower", "a", "t", text_keys(texts), torch.zeros(len(texts), 2))
+    experiment = home.client.get_experiment_by_name("models").experiment_id
+    run = home.client.search_runs([experiment])[0].info.run_id
+    home.client.log_artifact(run, str(done / "examples.json"), "evaluation")
+
+
+def child(home, point: str) -> int:
+    process = FORKED.Process(target=forget_in_a_child, args=(settings_of(home), home.root, [PIN], point))
+    process.start()
+    process.join(120)
+    return process.exitcode
+
+
+def test_killed_within_any_place_the_next_call_finishes(home):
+    pins = described([PIN], [home.catalogue])
+    words, contents = [PIN, *pins.texts], [*pins.images]
+    others = [pin_id for pin_id in IDS if pin_id != PIN]
+    features = Features.of(home.configuration)
+    before = {space: features.pin_vectors(others, space)[0].tobytes() for space in ("v1", "v2")}
+    own = ["quantized-1", "quantized-2"]  # what the tests publish from
+    assert len(holding(home.root, words, contents, without=own)) > 12
+
+    assert [(point, code) for point in POINTS if (code := child(home, point)) != 9] == []  # each was met
+    proof = forget([PIN], Where.of(home.root, [], [], home.settings), home.settings)
+    assert proof.complete
+    assert holding(home.root, words, contents, without=own) == []
+    assert not any(Online(home.settings).find(pins).values())
+    assert {spot.kind for spot in proof.spots.values() if spot.erased} == {spot.kind for spot in proof.spots.values()}
+    assert {space: features.pin_vectors(others, space)[0].tobytes() for space in before} == before
+    assert len(list((home.settings.home / "forgotten").glob("*.json"))) == 1
+    assert "stays" in SpaceManifest.read(home.settings.home / "feast", "v2").ids().to_pylist()
+    assert not list(home.root.rglob("*.partial"))
+
+    home.client.delete_model_version("pinclip", "1")  # by its owner
+    again = forget([PIN], Where.of(home.root, [], [], home.settings), home.settings)
+    assert (again.complete, again.found, again.catalogues) == (True, 0, [str(home.catalogue)])
+    trained = [one.what for one in again.remains if "models:/" in one.what]
+    assert len(trained) == 1 and "models:/pinclip/2" in trained[0]
