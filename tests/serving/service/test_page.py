@@ -345,9 +345,8 @@ def test_the_token_is_asked_for_once(page, service, problems):
     page.get_by_label("This service asks for its token").fill("told")
     page.keyboard.press("Enter")
     says(page, "From the catalogue")
-    page.wait_for_function(SHOWN)
+    page.wait_for_function("() => document.querySelector('#grid img').naturalWidth === 96")
     assert page.locator("#grid img").first.get_attribute("src").startswith("blob:")
-    assert page.locator("#grid img").first.evaluate("img => img.naturalWidth") == 96
     page.unroute("**/v1/**")
     page.evaluate("sessionStorage.clear()")
     assert all("401" in problem for problem in problems)
