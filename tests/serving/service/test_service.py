@@ -4,7 +4,10 @@ import base64
 import contextlib
 import io
 import json
+import os
 import socket
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import quote
 
@@ -334,6 +337,23 @@ def test_everything_that_listens_does_so_on_this_machine_alone(service):
     assert {name.partition(":")[0] for name, _, _ in listening} >= {"gcs_server", "raylet", "ray"}
     assert service.address.rpartition(":")[2] in {str(port) for _, _, port in listening}
     assert [one for one in listening if one[1].removeprefix("::ffff:") not in ("127.0.0.1", "::1")] == []
+
+
+def test_ray_answers_nobody_without_its_token(service):
+    """A process of this machine that knows the ports, with no token and with a wrong one."""
+    code = "import sys; from ray._raylet import GcsClient; GcsClient(address=sys.argv[1]).internal_kv_keys(b'', None)"
+    processes = psutil.Process(service.process.pid).children(recursive=True)
+    (gcs,) = [process for process in processes if process.name() == "gcs_server"]
+    ports = {line.laddr.port for line in gcs.net_connections(kind="inet") if line.status == psutil.CONN_LISTEN}
+    bare = {name: value for name, value in os.environ.items() if not name.startswith("RAY_AUTH")}
+    said = []
+    for stranger in (bare, bare | {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": "0" * 64}):
+        for port in ports:
+            command = [sys.executable, "-c", code, f"127.0.0.1:{port}"]
+            done = subprocess.run(command, env=stranger, capture_output=True, text=True, timeout=120, check=False)
+            assert done.returncode != 0
+            said.append("AuthenticationError" in done.stderr)
+    assert said.count(True) == 2  # any other port of it speaks no gRPC
 
 
 def test_images_come_from_the_catalogue(service):
