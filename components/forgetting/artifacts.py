@@ -1,4 +1,4 @@
-"""MLflow's files: examples, report with thumbnails, card, of runs and logged models, deleted ones too.
+"""MLflow's files: examples, report with thumbnails, card, of runs and logged models, deleted ones too; and runs' tags.
 
 Each file is fetched, looked through as a file on disk is, and logged again in its place, so that a bucket on S3 is
 served as a folder is. A bucket with versions keeps the old object: its owner ends those (remains.py). The folders of
@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from components.forgetting import formats
+from components.forgetting.formats import pages
 from components.forgetting.pins import Pins
 from components.forgetting.place import Counts
 from components.mlflow_client import connect, mlflow_errors
@@ -41,9 +42,11 @@ class Artifacts:
     def _each(self, pins: Pins, erase: bool) -> Counts:
         client, counts = connect(self.settings), dict[str, int]()
         with mlflow_errors(), tempfile.TemporaryDirectory(prefix="pinclip-") as scratch:
-            for run in _runs(client):
+            for run, tags in _runs(client):
                 for path in _files(client, run, ""):
                     counts[f"run {run}: {path}"] = _look(client, run, path, Path(scratch), pins, erase)
+                for name, value in tags.items():
+                    counts[f"run {run}: tag {name}"] = _look_at_tag(client, run, name, value, pins, erase)
         return counts
 
 
@@ -57,14 +60,23 @@ def _look(client: "MlflowClient", run: str, path: str, scratch: Path, pins: Pins
     return found
 
 
-def _runs(client: "MlflowClient") -> Iterator[str]:
+def _look_at_tag(client: "MlflowClient", run: str, name: str, value: str, pins: Pins, erase: bool) -> int:
+    """Our own tags alone: a trial's error, a version's reasons."""
+    cleaned, found = pages.cleaned(value, pins) if name.startswith("pinclip.") and pins.may_be_in(value) else ("", 0)
+    if erase and found:
+        client.set_tag(run, name, cleaned)
+    return found
+
+
+def _runs(client: "MlflowClient") -> Iterator[tuple[str, dict[str, str]]]:
+    """(id, tags)"""
     from mlflow.entities import ViewType
 
     experiments = [one.experiment_id for one in client.search_experiments(view_type=ViewType.ALL)]
     token: str | None = ""
     while token is not None and experiments:
         page = client.search_runs(experiments, run_view_type=ViewType.ALL, page_token=token or None)
-        yield from (run.info.run_id for run in page)
+        yield from ((run.info.run_id, run.data.tags) for run in page)
         token = page.token or None
 
 

@@ -85,16 +85,18 @@ class Proof:
         self.versions = sorted({*self.versions, *versions})
 
     def note_found(self, kind: str, counts: Mapping[str, int]) -> None:
+        """Before the erasure: a call that is killed within it has written down what it found."""
         for place, count in counts.items():
             spot = self.spots.setdefault((kind, place), Spot(kind, place, 0))
             spot.found, spot.left = max(spot.found, count), count
+        self.write()
 
     def note_left(self, kind: str, counts: Mapping[str, int]) -> None:
         """After the erasure; a spot that is not there any more holds nothing."""
         for (of, place), spot in self.spots.items():
             if of == kind:
                 before, spot.left = spot.left, counts.get(place, 0)
-                if before and not spot.left:
+                if spot.found and not spot.left and (before or spot.erased is None):
                     spot.erased = now()
         self.write()
 
