@@ -24,7 +24,7 @@ from serving.rows import VectorRows
 
 RESCORED = 3  # candidates that are ranked exactly, for each result
 BLOCK = 64  # queries whose candidates are float32 at once
-SCANNED = 0.1  # share of the rows that may be found, below which all of them are compared
+SCANNED = 0.3  # share of the rows that may be found, below which all are compared (benchmarks/index_questions.py)
 KEPT = 32  # selections
 
 
@@ -77,14 +77,15 @@ class Base:
         """(rows, cosines) (Q, C) of at least the `count` best rows found, in no order; cosine -inf is no row.
 
         share: of the rows, those that the selector lets through. A structure meets all rows on its way and keeps
-        those: the fewer they are, the longer it has to look, until comparing them all is less work.
+        those: the fewer they are, the longer it has to look, until comparing them all is less work. They may lie far
+        from the query, as the Pins of another category do, so it looks longer than their share alone asks for.
         """
         wanted = min(RESCORED * count, len(self.ids))
         rows_QC = np.empty((len(queries_QE), wanted), dtype=np.int64)
         if rows_QC.size and selector is not None and share < SCANNED:
             rows_QC = self.structure.scanned(queries_QE, wanted, selector)
         elif rows_QC.size:
-            rows_QC = self.structure.candidates(queries_QE, wanted, round(effort / share), selector)
+            rows_QC = self.structure.candidates(queries_QE, wanted, round(effort / share**2), selector)
         return rows_QC, self._cosines(queries_QE, rows_QC)
 
     def _cosines(self, queries_QE: np.ndarray, rows_QC: np.ndarray) -> np.ndarray:

@@ -24,6 +24,7 @@ from model.data.catalogue import Catalogue, CatalogueWriter
 from model.errors import RunError
 
 PIN, TITLE, QUERY = "zyxomma-7", "A zyxomma petiolatum at dusk", "zyxomma dragonfly"
+PROJECT = b"pinclip"  # Feast's, right behind the id in a key of Redis
 START = 300  # seconds that the service has to open
 
 
@@ -115,4 +116,4 @@ def _all_of_redis(servers: Servers) -> bytes:
     held = [key for kind in ("hash", "string") for key in client.scan_iter(_type=kind)]
     values = [client.hgetall(key) if client.type(key) == b"hash" else {b"": client.get(key)} for key in held]
     parts = [part for value in values for pair in value.items() for part in pair]
-    return b"\n".join([*held, *parts])
+    return b"\n".join([*(key.removesuffix(PROJECT) for key in held), *parts])
