@@ -47,6 +47,6 @@ def mlflow_errors() -> Iterator[None]:
             "PINCLIP_MLFLOW_URI."
         ) from None
     except MlflowException as error:
-        raise StoreError(
-            f"MLflow refused ({str(error).splitlines()[0]}); check PINCLIP_MLFLOW_URI and that its server answers."
-        ) from error
+        missing = error.error_code == "RESOURCE_DOES_NOT_EXIST"
+        fix = "its page lists what there is" if missing else "check PINCLIP_MLFLOW_URI and that its server answers"
+        raise StoreError(f"MLflow refused ({str(error).splitlines()[0]}); {fix}.") from error

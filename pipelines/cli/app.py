@@ -90,7 +90,9 @@ def run(
 def ablate(
     catalogue: Annotated[Path, typer.Option(help="The catalogue folder to learn from.")],
     seeds: Seeds = 3,
-    arms: Annotated[str, typer.Option(help="Comma-separated, e.g. pinclip,clip,no-funnel. [all]")] = "",
+    arms: Annotated[
+        str, typer.Option(help="Comma-separated, e.g. pinclip,clip,no-funnel; an unknown name lists them. [all]")
+    ] = "",
     against: Annotated[
         list[str] | None,
         typer.Option(metavar="NAME", help="SigLIP 2, SigLIP or CLIP beside them: a folder or a hub name; repeatable."),

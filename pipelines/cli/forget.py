@@ -50,7 +50,7 @@ def forget(
     from components.forgetting.forget import forget as erase
     from components.forgetting.withdrawn import withdrawn as find_withdrawn
     from components.settings import Settings
-    from components.tombstones import bury
+    from components.tombstones import bury, read_tombstones
     from pipelines.configuration import configuration
 
     settings, config = Settings(), configuration(profile, params, set_ or [])
@@ -63,9 +63,12 @@ def forget(
     if not ids:
         typer.echo("No consent was withdrawn, and nothing came back.")
         return
+    known = read_tombstones(settings)
     proof = erase(ids, where, settings, lambda fraction, message: typer.echo(message))
     _say(proof)
-    if not proof.found:
+    if not proof.found and all(pin_id in known for pin_id in ids):
+        typer.echo("They were forgotten before, and nothing of them has come back.")
+    elif not proof.found:
         typer.echo("Nothing of them was found, and they are forgotten from now on; a mistyped id: --lift it.")
     if proof.left:
         spot = proof.left[0]

@@ -67,7 +67,7 @@ class PinsIn(Message):
 
 class PinOut(Message):
     pin_id: str
-    stored: bool = Field(description="False: what is stored is newer, and stays.")
+    stored: bool = Field(description="False: what is stored is newer and stays, or the Pin was forgotten.")
     vector: list[float] = Field(description="Of length 1, as the online store gives it.")
 
 

@@ -144,6 +144,7 @@ def test_killed_after_every_place_it_finishes_and_the_pin_is_in_no_file(promoted
 
     again = promoted.run("pinclip", "forget", pin_id)
     assert "found" in again and " 0 " in again
+    assert "They were forgotten before, and nothing of them has come back." in again
     *_, last = sorted((settings.home / "forgotten").glob("*.json"))
     assert json.loads(last.read_text())["complete"]
     assert not any(spot["found"] for spot in json.loads(last.read_text())["places"])
