@@ -48,5 +48,9 @@ def mlflow_errors() -> Iterator[None]:
         ) from None
     except MlflowException as error:
         missing = error.error_code == "RESOURCE_DOES_NOT_EXIST"
-        fix = "its page lists what there is" if missing else "check PINCLIP_MLFLOW_URI and that its server answers"
+        fix = (
+            "its page lists what there is, if PINCLIP_MLFLOW_URI names the right one"
+            if missing
+            else "check PINCLIP_MLFLOW_URI and that its server answers"
+        )
         raise StoreError(f"MLflow refused ({str(error).splitlines()[0]}); {fix}.") from error
