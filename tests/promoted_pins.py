@@ -6,6 +6,9 @@ The functions that run in a child are here because a child imports them by name.
 import importlib
 import multiprocessing
 import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,6 +17,7 @@ import feature_home
 import mlflow
 import pyarrow as pa
 import pyarrow.parquet as pq
+import pytest
 import served_pins
 from feature_home import Home
 
@@ -128,6 +132,23 @@ class Reader:
     def _vectors(self, service: str) -> list[bytes | None]:
         store = self.features.store
         return store.get_online_features(store.get_feature_service(service), self.rows).to_dict()["vector"]
+
+
+@contextmanager
+def home_of_children(folder: Path) -> Iterator[ModelHome]:
+    """A home for children of FORKED, whose server looks at no other folders than this process."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
+        patch.setenv("MLFLOW_DISABLE_TELEMETRY", "true")
+        yield ModelHome(folder)
+
+
+def exit_code(function: Callable[..., None], *arguments: object) -> int | None:
+    """Of a child that runs the function."""
+    process = FORKED.Process(target=function, args=arguments)
+    process.start()
+    process.join(120)
+    return process.exitcode
 
 
 def sync_in_a_child(settings: dict[str, str], point: str) -> None:

@@ -110,7 +110,9 @@ class State:
 
     def _side_search(self, queries_QE: np.ndarray, count: int, only: Selection | None) -> tuple[np.ndarray, np.ndarray]:
         size = len(self.living_M)
-        found_M = self.living_M & only.mask(as_ids(self.side.ids[:size])) if only and size else self.living_M
+        found_M = (
+            self.living_M & only.mask(as_ids(self.side.ids[:size])) if only is not None and size else self.living_M
+        )
         scores_QM = queries_QE @ self.side.vectors_ME[:size].T
         scores_QM[:, ~found_M] = -np.inf
         rows_QC = np.broadcast_to(np.arange(scores_QM.shape[1]), scores_QM.shape)

@@ -1,8 +1,6 @@
 """A call that is killed within any place finishes with the next one, and the Pin is in no file and in no store."""
 
 import json
-import os
-import sys
 import time
 
 import numpy as np
@@ -10,7 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import torch
-from promoted_pins import CONFIG, FORKED, ModelHome, forget_in_a_child, set_champion, settings_of
+from promoted_pins import CONFIG, exit_code, forget_in_a_child, home_of_children, set_champion, settings_of
 from searched_files import holding
 from served_pins import IDS
 from tiny import TINY
@@ -61,10 +59,7 @@ POINTS = [
 @pytest.fixture(scope="module")
 def home(tmp_path_factory):
     """Two spaces, and everything else that may hold a Pin."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PYTHONPATH", os.pathsep.join(sys.path))  # that server looks at no other
-        patch.setenv("MLFLOW_DISABLE_TELEMETRY", "true")
-        home = ModelHome(tmp_path_factory.mktemp("forgotten"))
+    with home_of_children(tmp_path_factory.mktemp("forgotten")) as home:
         spaces = [home.published(1 / 100), home.published(1 / 127)]
         set_champion(home, spaces[-1])
         sync(CONFIG, home.settings)
@@ -98,10 +93,7 @@ def run_of(home) -> str:
 
 
 def child(home, point: str) -> int:
-    process = FORKED.Process(target=forget_in_a_child, args=(settings_of(home), home.root, [PIN], point))
-    process.start()
-    process.join(120)
-    return process.exitcode
+    return exit_code(forget_in_a_child, settings_of(home), home.root, [PIN], point)
 
 
 def test_killed_within_any_place_the_next_call_finishes(home):

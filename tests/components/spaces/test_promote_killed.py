@@ -1,7 +1,5 @@
 """A sync that is killed at any step leaves readers with the old space or the new one, and the next call finishes."""
 
-import os
-import sys
 import threading
 import time
 
@@ -9,10 +7,10 @@ import numpy as np
 import pytest
 from promoted_pins import (
     CONFIG,
-    FORKED,
-    ModelHome,
     Reader,
     champion,
+    exit_code,
+    home_of_children,
     serving,
     set_champion,
     settings_of,
@@ -47,17 +45,12 @@ POINTS = [
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PYTHONPATH", os.pathsep.join(sys.path))  # that server looks at no other
-        patch.setenv("MLFLOW_DISABLE_TELEMETRY", "true")
-        yield ModelHome(tmp_path_factory.mktemp("kills"))
+    with home_of_children(tmp_path_factory.mktemp("kills")) as home:
+        yield home
 
 
 def child(home, point: str) -> int:
-    process = FORKED.Process(target=sync_in_a_child, args=(settings_of(home), point))
-    process.start()
-    process.join(120)
-    return process.exitcode
+    return exit_code(sync_in_a_child, settings_of(home), point)
 
 
 def test_killed_at_any_step_the_next_call_finishes_and_no_reader_sees_a_mixture(home):
