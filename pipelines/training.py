@@ -99,4 +99,5 @@ def training(
     version = registered.outputs["version"]
     page = report(**data, **evidence, model=ours, baseline=clip, version=version, **everything)
     # The last step moves the alias: a run that fails before has changed nothing that others read.
-    publish(quantized=quantized, prepared=source, version=version, lineage=lineage).after(page)
+    told = {"version": version, "lineage": lineage, "prepare_config": prepare_config}
+    publish(quantized=quantized, prepared=source, **told).after(page)

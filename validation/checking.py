@@ -6,6 +6,7 @@ require(check(prepared, config.prepare, docs))    # pages are in docs/index.html
 from pathlib import Path
 
 from model.config import PrepareConfig
+from model.data.catalogue import SCHEMAS
 from model.files import replaced
 from validation.expectations import check_rules
 from validation.pages import finish
@@ -24,7 +25,7 @@ def check(prepared: Path, config: PrepareConfig, docs: Path) -> ValidationReport
     summary = summary_of(prepared)
     with replaced(docs) as site:
         report = check_rules(prepared_tables(prepared), catalogue_rules(config, summary), site)
-        finish(site, report, {table: summary[table] for table in ("pins", "boards", "queries")})
+        finish(site, report, {table: summary[table] for table in SCHEMAS if table in summary})
     return report
 
 

@@ -75,7 +75,7 @@ def _finding(rule: Rule, result: Any) -> Finding:
 def _expected(rule: Rule) -> str:
     arguments = rule.arguments
     low, high = arguments.get("min_value"), arguments.get("max_value")
-    parts = [f"≥ {low:,}"] if low is not None else []
+    parts = [f"{'>' if arguments.get('strict_min') else '≥'} {low:,}"] if low is not None else []
     parts += [f"≤ {high:,}"] if high is not None else []
     if "value_set" in arguments:
         parts.append(f"in {', '.join(map(str, arguments['value_set']))}")

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from model.config import PrepareConfig
+from model.data.catalogue import SCHEMAS
 from model.data.images.formats import FORMATS
 
 BETWEEN, MAXIMUM = "ExpectColumnValuesToBeBetween", "ExpectColumnMaxToBeBetween"
@@ -32,7 +33,8 @@ class Rule:
 
 def catalogue_rules(config: PrepareConfig, summary: dict[str, Any]) -> list[Rule]:
     """The rules for a prepared catalogue; `summary` is the prepare step's."""
-    return _intake(config, summary) + _pins(config) + _boards(config) + _queries()
+    rules = _intake(config, summary) + _pins(config) + _boards(config) + _queries()
+    return rules + _users(config) + _preferences()
 
 
 def embedding_rules(dim: int, pins: int | None) -> list[Rule]:
@@ -78,7 +80,8 @@ def _intake(config: PrepareConfig, summary: dict[str, Any]) -> list[Rule]:
             told="{} are",
             percent=True,
         )
-        for table in ("pins", "boards", "queries")
+        for table in SCHEMAS
+        if table in summary
     ]
 
 
@@ -130,6 +133,28 @@ def _queries() -> list[Rule]:
         _hard("queries", "Every row has a click", BETWEEN, _AGAIN, column="clicks", min_value=1),
         _hard("queries", "Queries name Pins of the catalogue", IN_SET, _AGAIN, column="known", value_set=[True]),
         _soft("queries", "Queries are short", BETWEEN, look, column="query_length", max_value=100, mostly=0.95),
+    ]
+
+
+def _users(config: PrepareConfig) -> list[Rule]:
+    least, anonymous = config.min_board_pins, f"Every user has {config.min_board_pins} Pins or more (k-anonymity)"
+    own, prefix = "No user has the id of a board that names no user", "give the boards a prefix in the import spec"
+    return [
+        _hard("users", anonymous, BETWEEN, _AGAIN, column="pins", min_value=least),
+        _hard("users", own, IN_SET, prefix, column="is_board", value_set=[False]),
+    ]
+
+
+def _preferences() -> list[Rule]:
+    name_them = "map the preferences' time: without it none fades"
+    return [
+        _hard(
+            "preferences", "Preferences name Pins of the catalogue", IN_SET, _AGAIN, column="known", value_set=[True]
+        ),
+        _hard("preferences", "Weights are finite", IN_SET, _AGAIN, column="finite", value_set=[True]),
+        _hard("preferences", "Weights are above 0", BETWEEN, _AGAIN, column="weight", min_value=0, strict_min=True),
+        _hard("preferences", "No time is in the future", IN_SET, _AGAIN, column="ahead", value_set=[False]),
+        _soft("preferences", "Preferences have a time", PRESENT, name_them, column="time", mostly=0.9),
     ]
 
 

@@ -1,4 +1,4 @@
-"""Forget: Pins are erased from every place, in an order that survives a kill anywhere.
+"""Forget: Pins and users are erased from every place, in an order that survives a kill anywhere.
 
     tombstone -> what is searched for -> online, tastes, shards, indexes … run folders -> catalogues -> looked at again
 
@@ -23,12 +23,14 @@ from components.forgetting.proof import Proof, now
 from components.forgetting.remains import remains
 from components.forgetting.shards import Shards
 from components.forgetting.tastes import Tastes
+from components.forgetting.users import users_in
 from components.forgetting.working import Working
 from components.mlflow_client import connect, mlflow_errors
 from components.settings import Settings
 from components.spaces.materialize import LOCK, Progress
 from components.tombstones import bury
 from model.data.catalogue import Catalogue
+from model.data.forgotten import user_key
 from model.data.reading import read_table
 from model.files import file_lock, is_scratch
 from serving.space import published_manifests
@@ -55,19 +57,28 @@ class Where:
 
 
 def forget(
-    pin_ids: Sequence[str], where: Where, settings: Settings, report: Progress = lambda fraction, message: None
+    pin_ids: Sequence[str],
+    where: Where,
+    settings: Settings,
+    report: Progress = lambda fraction, message: None,
+    user_ids: Sequence[str] = (),
 ) -> Proof:
-    """Erases the Pins; returns the proof, which is kept too. A Pin that is nowhere gets its tombstone all the same.
+    """Erases the Pins and users; returns the proof, which is kept too. Who is nowhere gets a tombstone all the same.
+
+    Of a user all boards, preferences and tastes go; the Pins on those boards stay.
 
     What somebody works with just now stays, and the proof says so: it is not complete until a later call has ended.
 
     Raises:
         StoreError: MLflow or a store does not answer; the next call goes on.
     """
-    ids = list(dict.fromkeys(pin_ids))
-    tombstones = bury(ids, settings)
-    proof = Proof.open([tombstones.digest(pin_id) for pin_id in ids], settings)
-    pins = described(ids, where.catalogues)
+    ids, users = list(dict.fromkeys(pin_ids)), list(dict.fromkeys(user_ids))
+    keys = [user_key(user) for user in users]
+    tombstones = bury([*ids, *keys], settings)
+    proof = Proof.open(
+        [tombstones.digest(pin_id) for pin_id in ids], settings, [tombstones.digest(key) for key in keys]
+    )
+    pins = described(ids, where.catalogues, users)
     holding = _holding(pins, where.catalogues)
     registered = _registered(settings)
     proof.note_origin(holding, (number for number, catalogue in registered.items() if catalogue in holding))
@@ -116,8 +127,11 @@ def _places(proof: Proof, where: Where, settings: Settings) -> list[Place]:
 
 
 def _holding(pins: Pins, catalogues: Iterable[Path]) -> list[str]:
-    sources = ((path, read_table(Catalogue(path), "pins", ["pin_id"])["pin_id"]) for path in catalogues)
-    return [str(path) for path, ids in sources if not pins.id_set.isdisjoint(ids.to_pylist())]
+    def holds(source: Catalogue) -> bool:
+        ids = read_table(source, "pins", ["pin_id"])["pin_id"].to_pylist()
+        return not pins.id_set.isdisjoint(ids) or bool(pins.users and not pins.user_set.isdisjoint(users_in(source)))
+
+    return [str(path) for path in catalogues if holds(Catalogue(path))]
 
 
 def _known_catalogues(settings: Settings) -> list[str]:

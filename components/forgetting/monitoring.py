@@ -95,7 +95,7 @@ def _sampled(source: Catalogue, pins: Pins, out: Path) -> int:
     columns, count = [name for name in source.columns("pins") if name != "consent"], 0
     with CatalogueWriter(out) as writer:
         for rows in table_batches(source, "pins", columns, AT_ONCE):
-            some = rows.filter(pc.fill_null(pc.is_in(rows["pin_id"], value_set=pa.array(pins.ids)), False))
+            some = rows.filter(pc.fill_null(pc.is_in(rows["pin_id"], value_set=pa.array(pins.ids, pa.string())), False))
             if some.num_rows:
                 writer.write("pins", some)
             count += some.num_rows

@@ -1,7 +1,9 @@
-"""What is searched for: the ids of Pins, and what their catalogues say of them: texts and pictures.
+"""What is searched for: the ids of Pins and users, and what their catalogues say of them: texts, pictures, boards.
 
 Logs, pages and documents may hold a text or a thumbnail without the id. A text is theirs where no other Pin of the
-catalogue has it; a query where it led to no other Pin. The catalogues are erased last, so that a call that is
+catalogue has it; a query where it led to no other Pin; a title of a user's board where no other user has such a board
+and nobody else searched for it. A user's id is looked for in columns and keys alone: in texts it may be a word. The
+catalogues are erased last, so that a call that is
 repeated after a kill still knows all of it.
 """
 
@@ -15,6 +17,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from components.forgetting.users import of_users
 from components.report.gallery import shortened, thumbnail
 from model.config import PrepareConfig
 from model.data.catalogue import TEXT_SIGNALS, Catalogue
@@ -33,10 +36,17 @@ class Pins:
     shared: frozenset[str] = frozenset()  # texts that others have as well
     pictures: frozenset[str] = frozenset()  # thumbnails, as the report shows them
     images: tuple[bytes, ...] = field(default=(), repr=False)
+    users: tuple[str, ...] = ()
+    titles: frozenset[str] = frozenset()  # of boards of theirs; among the texts, but searched for as a whole alone
+    boards: frozenset[frozenset[str]] = frozenset()  # the Pins of each board of theirs: tables may hold it by number
 
     @cached_property
     def id_set(self) -> frozenset[str]:
         return frozenset(self.ids)
+
+    @cached_property
+    def user_set(self) -> frozenset[str]:
+        return frozenset(self.users)
 
     @cached_property
     def as_bytes(self) -> tuple[bytes, ...]:
@@ -44,7 +54,7 @@ class Pins:
 
     def may_be_in(self, text: str) -> bool:
         """Whether a closer look is worth it."""
-        marks = (*self.ids, *self.texts, *self._pages, *self.pictures)
+        marks = (*self.ids, *self.users, *self.texts, *self._pages, *self.pictures)
         return any(mark in text for mark in marks)
 
     def shows(self, shown: str) -> bool:
@@ -56,9 +66,8 @@ class Pins:
         """(the text with SCRUBBED for each of their ids and texts, how many there were)"""
         if text in self.texts:
             return SCRUBBED, 1
-        if not (self._escaped_passages if escaped else self._passages):
-            return text, 0
-        return (self._escaped_passages if escaped else self._passages).subn(SCRUBBED, text)
+        passages = self._escaped_passages if escaped else self._passages
+        return passages.subn(SCRUBBED, text) if passages else (text, 0)
 
     @cached_property
     def _spoken(self) -> frozenset[str]:
@@ -70,31 +79,38 @@ class Pins:
         return tuple(one for text in self._spoken for one in (escape(text), shortened(text)))
 
     @cached_property
-    def _passages(self) -> re.Pattern[str]:
-        return _pattern([*self.ids, *(text for text in self.texts if len(text) >= LEAST)])
+    def _marks(self) -> list[str]:
+        return [*self.ids, *(text for text in self.texts - self.titles if len(text) >= LEAST)]
 
     @cached_property
-    def _escaped_passages(self) -> re.Pattern[str]:
-        marks = [*self.ids, *(text for text in self.texts if len(text) >= LEAST)]
+    def _passages(self) -> re.Pattern[str] | None:
+        return _pattern(self._marks)
+
+    @cached_property
+    def _escaped_passages(self) -> re.Pattern[str] | None:
+        marks = self._marks
         return _pattern([*marks, *map(escape, marks), *map(shortened, marks)])
 
 
-def described(ids: Sequence[str], catalogues: Iterable[Path]) -> Pins:
-    """The Pins with what the catalogues say of them.
+def described(ids: Sequence[str], catalogues: Iterable[Path], users: Sequence[str] = ()) -> Pins:
+    """The Pins and users with what the catalogues say of them.
 
     Raises:
         CatalogueError: a catalogue cannot be read.
     """
     texts, shared, pictures, images = set[str](), set[str](), set[str](), list[bytes]()
-    wanted = pa.array(list(ids), pa.string())
+    titles, boards, wanted = set[str](), set[frozenset[str]](), pa.array(list(ids), pa.string())
     for path in catalogues:
         source = Catalogue(path)
-        own, others = _texts(source, wanted, images)
+        own, others = _texts(source, wanted, images) if ids else (set(), set())
         own |= _queries(source, wanted)
+        named, held = of_users(source, users) if users else (set(), set())
+        titles, boards, own = titles | named, boards | held, own | named
         texts, shared = texts | own, shared | (own & others)
     limits = PrepareConfig()
     pictures = {uri for image in images if (uri := thumbnail(image, limits))}
-    return Pins(tuple(ids), frozenset(texts - shared), frozenset(shared), frozenset(pictures), tuple(images))
+    found = frozenset(texts - shared), frozenset(shared), frozenset(pictures), tuple(images)
+    return Pins(tuple(ids), *found, tuple(users), frozenset(titles - shared), frozenset(boards))
 
 
 def _texts(source: Catalogue, wanted: pa.Array, images: list[bytes]) -> tuple[set[str], set[str]]:
@@ -129,7 +145,9 @@ def _queries(source: Catalogue, wanted: pa.Array) -> set[str]:
     return {form for query in queries if query for form in (query, clean_query(query)) if form}
 
 
-def _pattern(marks: Sequence[str]) -> re.Pattern[str]:
-    """Whole words: pin-1 is not found in pin-10."""
+def _pattern(marks: Sequence[str]) -> re.Pattern[str] | None:
+    """Whole words: pin-1 is not found in pin-10. None where there is nothing to look for."""
     longest = sorted({mark for mark in marks if mark}, key=len, reverse=True)
+    if not longest:
+        return None
     return re.compile(rf"(?<![\w-])(?:{'|'.join(map(re.escape, longest))})(?![\w-])")

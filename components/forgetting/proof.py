@@ -1,12 +1,13 @@
 """The proof: what was looked at, what was found there, when it was erased; kept as <home>/forgotten/<name>.json.
 
-    {"pins": ["<digest>"], "begun": …, "ended": …, "complete": true,
+    {"pins": ["<digest>"], "users": [], "begun": …, "ended": …, "complete": true,
      "places": [{"kind": "online store", "place": "sqlite: pin_embedding_v1", "found": 1, "erased": …, "left": 0}],
      "remains": [{"what": …, "owner": …, "how": …}]}
 
-Pins are named by their digest alone (model/data/forgotten.py). It is written after every kind of place. A call that
-was killed is taken up by the next one for the same Pins, with what had been found until then. Which catalogues held the
-Pins, and which versions were trained on those, is known from earlier proofs too, when no catalogue has them any more.
+Pins and users are named by their digest alone (model/data/forgotten.py). It is written after every kind of place. A
+call that was killed is taken up by the next one for the same, with what had been found until then. Which catalogues
+held them, and which versions were trained on those, is known from earlier proofs too, when no catalogue has them any
+more.
 """
 
 import hashlib
@@ -38,21 +39,23 @@ class Proof:
     pins: list[str]
     begun: str
     spots: dict[tuple[str, str], Spot] = field(default_factory=dict)
-    catalogues: list[str] = field(default_factory=list)  # that held the Pins
+    catalogues: list[str] = field(default_factory=list)  # that held them
     versions: list[int] = field(default_factory=list)  # that were trained on those
     remains: list[Remainder] = field(default_factory=list)
     ended: str | None = None
+    users: list[str] = field(default_factory=list)
 
     @staticmethod
-    def open(digests: Sequence[str], settings: Settings) -> "Proof":
+    def open(digests: Sequence[str], settings: Settings, users: Sequence[str] = ()) -> "Proof":
         """The one of a call that was killed, else a new one.
 
         Raises:
             StoreError: an earlier proof is damaged.
         """
-        folder, pins = settings.home / "forgotten", sorted(digests)
-        short = hashlib.sha256(" ".join(pins).encode()).hexdigest()[:12]
-        proof = Proof(folder / f"{datetime.now(UTC):%Y%m%dT%H%M%S%f}-{short}.json", pins, now())
+        folder, asked = settings.home / "forgotten", (sorted(digests), sorted(users))
+        short = hashlib.sha256(" ".join(asked[0] + asked[1]).encode()).hexdigest()[:12]
+        file = folder / f"{datetime.now(UTC):%Y%m%dT%H%M%S%f}-{short}.json"
+        proof = Proof(file, asked[0], now(), users=asked[1])
         for file in sorted(folder.glob("*.json")):
             try:
                 told = json.loads(file.read_text(encoding="utf-8"))
@@ -60,9 +63,10 @@ class Proof:
                 raise StoreError(
                     f"The proof {file} is damaged; bring it back from a backup, or move it away."
                 ) from None
-            if set(pins).isdisjoint(told["pins"]):
+            before = told["pins"], told.get("users", [])
+            if {*asked[0], *asked[1]}.isdisjoint(before[0] + before[1]):
                 continue
-            if not told["complete"] and told["pins"] == pins:
+            if not told["complete"] and before == asked:
                 proof.file, proof.begun = file, told["begun"]
                 proof.spots = {(one["kind"], one["place"]): Spot(**one) for one in told["places"]}
             proof.note_origin(told["catalogues"], told["versions"])
@@ -79,6 +83,11 @@ class Proof:
     @property
     def found(self) -> int:
         return sum(spot.found for spot in self.spots.values())
+
+    @property
+    def said(self) -> str:
+        """Who, for a line of text."""
+        return f"{len(self.pins):,} Pins" + (f" and {len(self.users):,} users" if self.users else "")
 
     def note_origin(self, catalogues: Iterable[str], versions: Iterable[int]) -> None:
         self.catalogues = sorted({*self.catalogues, *catalogues})
@@ -107,6 +116,7 @@ class Proof:
     def fields(self) -> dict[str, Any]:
         return {
             "pins": self.pins,
+            "users": self.users,
             "begun": self.begun,
             "ended": self.ended,
             "complete": self.complete,

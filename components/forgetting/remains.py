@@ -16,11 +16,11 @@ class Remainder:
 
 
 def remains(settings: Settings, versions: Iterable[int], folders: Iterable[Path], artifacts: str) -> list[Remainder]:
-    """versions: that were trained on the Pins and are still registered; folders: catalogues that held them, and where
-    the command was typed; artifacts: where MLflow keeps files."""
+    """versions: that were trained on the Pins or users and are still registered; folders: catalogues that held them,
+    and where the command was typed; artifacts: where MLflow keeps files."""
     found = [
         Remainder(
-            f"weights and tokenizer of models:/{settings.model_name}/{version}, trained on a catalogue with the Pins",
+            f"weights and tokenizer of models:/{settings.model_name}/{version}, trained on a catalogue that held them",
             "the owner of the model",
             "train a new version (`pinclip forget --retrain`, or `pinclip run`), promote it, then delete this one in "
             "MLflow and run `mlflow gc`",
@@ -48,7 +48,7 @@ def remains(settings: Settings, versions: Iterable[int], folders: Iterable[Path]
             Remainder("outputs of steps in KFP's object store, logs of pods", "the owner of Kubeflow Pipelines", how)
         )
     backups = "let them run out within the time that you have promised; after a restore: `pinclip forget --withdrawn`"
-    source = "take the Pins out of the tables and images that `pinclip import` reads"
+    source = "take them out of the tables and images that `pinclip import` reads"
     return [
         *found,
         Remainder("the tables that catalogues are imported from", "the owner of the tables", source),

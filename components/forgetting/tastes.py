@@ -1,12 +1,13 @@
-"""Tastes: users who saved the Pins get what their other saves give, in the log of every space and online.
+"""Tastes: users who like the Pins get what else they like gives, in the log of every space and online; those who are
+to be forgotten lose theirs.
 
 Each row of the log is reckoned again as of its own time, so that training sets of the past lose the Pins too. A user
-without another save loses the row. Where the catalogue of a space is gone, nobody knows the saves: a user whose tastes
-hold the very vector of a Pin loses the row until the next sync.
+who likes nothing else loses the row. Where the catalogue of a space is gone, nobody knows who likes what: a user whose
+tastes hold the very vector of a Pin loses the row until the next sync.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -20,12 +21,13 @@ from components.registry.artifacts import model_folder
 from components.settings import Settings
 from components.spaces.embed_missing import save_history
 from components.spaces.feature_store import feast_errors, open_store, quiet
+from components.spaces.materialize import SaveHistory
 from components.spaces.offline_rows import CREATED, KNOWN, newest, read_appended, shards
 from components.tombstones import source_catalogue
 from model.config.folder import read_config
-from model.data.catalogue import TIME, Catalogue
+from model.data.catalogue import BOARDS, PINS, TIME, Catalogue, owners
 from model.data.reading import read_table
-from model.features.tastes import taste_table
+from model.features.tastes import LIKINGS
 from model.files import remove, replaced
 from serving.online import answering, erase, write_newer
 from serving.online.feast_bytes import entity_keys
@@ -33,6 +35,7 @@ from serving.rows import joined, newest_each
 from serving.space import USER_TASTE, SpaceManifest, published_manifests, rows_folder
 
 USER = "user_id"
+NOTHING = SaveHistory(PINS.empty_table(), BOARDS.empty_table(), LIKINGS.empty_table(), 1.0)
 
 
 @dataclass(frozen=True)
@@ -87,40 +90,46 @@ class Tastes:
 
 def _corrections(space: SpaceManifest, pins: Pins, settings: Settings) -> Iterator[Correction]:
     """One for each shard of the space's log."""
-    saves = _saves(space, pins, settings)
-    holders = _vectors_of(space, pins)
+    left, holders = _left(space, pins, settings), _vectors_of(space, pins)
     for shard in shards(rows_folder(space.feast_home, f"{USER_TASTE}{space.name}")):
         rows = read_appended(shard)
-        mine = pc.is_in(rows[USER], value_set=saves.users)
-        if saves.boards is None:
-            mine = pa.array([_holds(medoids, holders) for medoids in rows["medoids"].to_pylist()], pa.bool_())
+        mine = pc.is_in(rows[USER], value_set=pa.array([*left.users, *pins.users], pa.string()))
+        if left.history is None:
+            held = [_holds(medoids, holders) for medoids in rows["medoids"].to_pylist()]
+            mine = pc.or_(mine, pa.array(held, pa.bool_()))
         old = rows.filter(mine)
-        new = old.slice(0, 0) if saves.boards is None else _reckoned(space, saves.boards, pins, old)
+        new = old.slice(0, 0) if left.history is None else _reckoned(space, left.history, pins, old)
         differing = _differing(old, new)
         merged = pa.concat_tables([rows.filter(pc.invert(mine)), new]).sort_by(USER) if differing else rows
         yield Correction(shard, merged, differing, len(differing))
 
 
 @dataclass(frozen=True)
-class Saves:
-    users: pa.Array  # who saved one of the Pins, string
-    boards: pa.Table | None  # all saves of these without the Pins; None: the catalogue is gone
+class Left:
+    users: list[str]  # who like one of the Pins
+    history: SaveHistory | None  # what these like without the Pins; None: the catalogue is gone
 
 
-def _saves(space: SpaceManifest, pins: Pins, settings: Settings) -> Saves:
+def _left(space: SpaceManifest, pins: Pins, settings: Settings) -> Left:
     path = Path(space.lineage.get("catalogue", ""))
     if not (path / "pins").is_dir():
-        return Saves(pa.array([], pa.string()), None)
-    rows = read_table(Catalogue(path), "boards", ["board_id", "pin_id"])
-    users = rows.filter(pc.is_in(rows["pin_id"], value_set=pa.array(pins.ids)))["board_id"].unique()
-    if not len(users):
-        return Saves(users, pa.table({"board_id": users}))
-    config = read_config(model_folder(space.model, settings))
-    boards = save_history(space, source_catalogue(path, settings), config).boards
-    return Saves(users, boards.filter(pc.is_in(boards["board_id"], value_set=users)))
+        return Left([], None)
+    source, wanted = Catalogue(path), pa.array(pins.ids, pa.string())
+    boards = read_table(source, "boards", ["board_id", "pin_id", "user_id"])
+    others = read_table(source, "preferences", ["user_id", "pin_id"])
+    likes = pa.table({USER: owners(boards), "pin_id": boards["pin_id"]}), others
+    found = (rows.filter(pc.is_in(rows["pin_id"], value_set=wanted))[USER].to_pylist() for rows in likes)
+    users = sorted({user for some in found for user in some if user} - pins.user_set)
+    history = NOTHING
+    if users:
+        config = read_config(model_folder(space.model, settings))
+        whole = save_history(space, source_catalogue(path, settings), config)
+        theirs = pc.is_in(whole.likings[USER], value_set=pa.array(users, pa.string()))
+        history = replace(whole, likings=whole.likings.filter(theirs))
+    return Left(users, history)
 
 
-def _reckoned(space: SpaceManifest, boards: pa.Table, pins: Pins, old: pa.Table) -> pa.Table:
+def _reckoned(space: SpaceManifest, history: SaveHistory, pins: Pins, old: pa.Table) -> pa.Table:
     """The rows `old` as they would be without the Pins, each as of its time."""
     parts = [old.slice(0, 0)]
     for time in pc.unique(old[KNOWN]).to_pylist():
@@ -128,8 +137,7 @@ def _reckoned(space: SpaceManifest, boards: pa.Table, pins: Pins, old: pa.Table)
         then = list(space.rows(pc.field("event_timestamp") <= known))
         vectors = newest_each(joined(then))
         vectors = vectors.take(np.flatnonzero(~np.isin(vectors.ids.to_numpy(zero_copy_only=False), pins.ids)))
-        saved = boards.filter(pc.fill_null(pc.less_equal(boards["saved_at"], known), True))
-        table = taste_table(saved, vectors.ids.cast(pa.string()), vectors.codes_NE, space.affine)
+        table = history.tastes(time, vectors, space.affine)
         at_time = old.filter(pc.equal(old[KNOWN], known))
         place = pc.index_in(at_time[USER], value_set=table[USER].combine_chunks())
         table, at_time = table.take(place.drop_null()), at_time.filter(pc.is_valid(place))
@@ -146,7 +154,7 @@ def _differing(old: pa.Table, new: pa.Table) -> frozenset[str]:
 
 
 def _vectors_of(space: SpaceManifest, pins: Pins) -> set[bytes]:
-    rows = joined(list(space.rows(pc.field("pin_id").isin(pa.array(pins.ids)))))
+    rows = joined(list(space.rows(pc.field("pin_id").isin(pa.array(pins.ids, pa.string())))))
     return {row.tobytes() for row in space.affine.pack(rows.codes_NE)} if len(rows) else set()
 
 

@@ -82,6 +82,7 @@ def _headline(metrics: dict[str, Any], verdict: Verdict, config: Configuration, 
         "facts": [
             ("Pins", f"{catalogue['pins']:,}"),
             ("Boards", f"{catalogue['boards']:,}"),
+            *([("Users", f"{catalogue['users']:,}")] if "users" in catalogue else []),
             ("Saved Pins", f"{catalogue['edges']:,}"),
             ("Catalogue digest", catalogue["digest"][:12]),
             ("Parameters", f"{model['parameters']:,}"),

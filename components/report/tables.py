@@ -51,7 +51,7 @@ class Setting:
 
 @dataclass(frozen=True)
 class Intake:
-    name: str  # pins, boards or queries
+    name: str  # of the table
     read: int
     kept: int
     quarantined: int  # broken rows
@@ -111,7 +111,7 @@ def settings(config: Configuration) -> list[tuple[str, list[Setting]]]:
 def intake(summary: dict[str, Any]) -> tuple[list[Intake], list[Refusal]]:
     """What the preparation (summary.json) did with the rows of each table, and why; the commonest reason first."""
     tables, refusals = [], []
-    for name in SCHEMAS:
+    for name in (table for table in SCHEMAS if table in summary):
         rows = summary[name]
         quarantined, dropped = rows["quarantined"], rows["dropped"]
         tables.append(Intake(name, rows["read"], rows["kept"], sum(quarantined.values()), sum(dropped.values())))

@@ -17,11 +17,12 @@ from components.spaces.materialize import SaveHistory
 from components.spaces.paths import state_folder
 from model.config import Config
 from model.config.folder import read_config
-from model.data.boards_and_queries import KnownPins, prepare_boards
+from model.data.boards_and_queries import KnownPins, prepare_boards, prepare_preferences
 from model.data.catalogue import TIME, Catalogue, CatalogueWriter
 from model.data.ledger import Ledger
 from model.data.preparation import prepare, withheld
 from model.data.reading import read_table, table_batches
+from model.data.users import known_users
 from model.embedding.columns import as_binary
 from model.embedding.quantization import quantize
 from model.embedding.stored import read_vectors
@@ -92,11 +93,13 @@ def save_history(space: SpaceManifest, source: Catalogue, config: Config) -> Sav
     pins = pins.take(first["row_min"].combine_chunks().sort())
     refused = read_table(source, "pins", ["pin_id"])["pin_id"].unique().drop_null()
     refused = refused.filter(pc.invert(pc.is_in(refused, pins["pin_id"].combine_chunks())))
-    known = KnownPins(pins["pin_id"].combine_chunks(), refused, gone)
-    boards, _ = prepare_boards(source, known, config.prepare.min_board_pins, Ledger())
+    known, users = KnownPins(pins["pin_id"].combine_chunks(), refused, gone), known_users(source, Ledger())
+    least, now = config.prepare.min_board_pins, datetime.now(UTC)
+    boards, _ = prepare_boards(source, known, users, least, Ledger())
+    preferences = prepare_preferences(source, known, users, boards, least, now, Ledger())
     if "saved_at" not in boards.column_names:
         boards = boards.append_column("saved_at", pa.nulls(boards.num_rows, TIME))
-    return SaveHistory(pins, boards.select(["board_id", "pin_id", "saved_at"]))
+    return SaveHistory.of(pins, boards, preferences, config.prepare.taste_half_life_days)
 
 
 def _embedded(source: Catalogue, model: Path, scratch: Path) -> tuple[Path, Path]:

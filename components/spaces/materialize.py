@@ -18,10 +18,11 @@ import pyarrow.parquet as pq
 from components.spaces.feature_store import apply_objects, bring_online
 from components.spaces.offline_rows import append_rows, shards
 from model.data.catalogue import TIME
+from model.embedding.affine import Affine
 from model.embedding.columns import as_binary
 from model.errors import StoreError
 from model.features.pin_stats import pin_stats
-from model.features.tastes import taste_table
+from model.features.tastes import likings, taste_table
 from serving.rows import VectorRows, read_rows
 
 if TYPE_CHECKING:
@@ -37,10 +38,23 @@ Progress = Callable[[float, str], None]  # share done, what has been done
 
 @dataclass(frozen=True)
 class SaveHistory:
-    """When the Pins of a space were made and saved, as its catalogue has it."""
+    """When the Pins of a space were made and saved, and who likes them, as its catalogue has it."""
 
     pins: pa.Table  # pin_id · created_at
     boards: pa.Table  # board_id · pin_id · saved_at
+    likings: pa.Table  # model/features/tastes.py: LIKINGS
+    half_life_days: float
+
+    @staticmethod
+    def of(pins: pa.Table, boards: pa.Table, preferences: pa.Table | None, half_life_days: float) -> "SaveHistory":
+        """From the tables of a prepared catalogue."""
+        saves = boards.select(["board_id", "pin_id", "saved_at"])
+        return SaveHistory(pins, saves, likings(boards, preferences), half_life_days)
+
+    def tastes(self, known: datetime, vectors: VectorRows, affine: Affine) -> pa.Table:
+        """As they were at `known`: what has no time counts at once."""
+        then = self.likings.filter(pc.fill_null(pc.less_equal(self.likings["time"], pa.scalar(known, TIME)), True))
+        return taste_table(then, vectors.ids.cast(pa.string()), vectors.codes_NE, affine, self.half_life_days)
 
 
 def materialize(
@@ -109,9 +123,6 @@ def _append(space: "SpaceObjects", history: SaveHistory) -> int:
     stats, tastes = space.rows(space.stats), space.rows(space.taste)
     times = {folder: datetime.now(UTC) if shards(folder) else created for folder in (stats, tastes)}
     appended = append_rows(stats, pin_stats(history.pins, history.boards, times[stats]), "pin_id", times[stats])
-    saved_at = history.boards["saved_at"]
-    boards = history.boards.filter(pc.fill_null(pc.less_equal(saved_at, pa.scalar(times[tastes], TIME)), True))
-    vectors = space.manifest.newest()
-    rows = taste_table(boards, vectors.ids.cast(pa.string()), vectors.codes_NE, space.manifest.affine)
+    rows = history.tastes(times[tastes], space.manifest.newest(), space.manifest.affine)
     rows = rows.append_column("event_timestamp", pa.repeat(pa.scalar(times[tastes], TIME), rows.num_rows))
     return appended + append_rows(tastes, rows, "user_id", times[tastes])

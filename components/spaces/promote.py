@@ -133,8 +133,8 @@ def _warmed(
     try:
         if space is None:
             model = kept_model(registration.space, registration.uri, settings)
-            folders = embed_all(source_catalogue(path, settings), model, work)
-            space, changed, checked = bring_up(store, *folders, registration, chosen.lineage, settings, report)
+            folders, config = embed_all(source_catalogue(path, settings), model, work), read_config(model).prepare
+            space, changed, checked = bring_up(store, *folders, registration, chosen.lineage, settings, report, config)
             return space, space.manifest.pins, changed, checked
         added, history = 0, None
         if (path / "pins").is_dir():

@@ -32,6 +32,7 @@ from components.spaces.query_sample import keep_queries
 from components.spaces.switch import switch
 from components.spaces.told_spaces import tell_spaces
 from components.tombstones import read_tombstones
+from model.config import PrepareConfig
 from model.data.catalogue import Catalogue
 from model.data.forgotten import Forgotten
 from model.embedding.affine import read_affine
@@ -69,8 +70,11 @@ def publish(
     lineage: Mapping[str, str],
     settings: Settings,
     report: Progress = lambda fraction, message: None,
+    config: PrepareConfig = PrepareConfig(),  # noqa: B008 - frozen
 ) -> Publication:
     """Publishes the vectors under the version's space and, when all are readable, moves `challenger`.
+
+    config: says how tastes fade.
 
     Raises:
         StoreError: the shards break their contract, the space holds other vectors already, Feast or Redis does not
@@ -80,7 +84,8 @@ def publish(
         return Publication(registration.space, published=False)
     with feast_errors(settings), file_lock(settings.home / LOCK, wait=True):
         store = open_store(settings)
-        space, changed, checked = bring_up(store, quantized, prepared, registration, lineage, settings, report)
+        folders = quantized, prepared
+        space, changed, checked = bring_up(store, *folders, registration, lineage, settings, report, config)
         serving = switch(store, space, settings, "publish", lambda: _may_serve(space.name, settings))
         tell_spaces(store, settings)
     announce(registration.version, settings)
@@ -100,6 +105,7 @@ def bring_up(
     lineage: Mapping[str, str],
     settings: Settings,
     report: Progress,
+    config: PrepareConfig,
 ) -> "tuple[SpaceObjects, int, int]":
     """The space of these vectors, readable; rows of statistics and tastes that are new; vectors read back.
 
@@ -119,8 +125,10 @@ def bring_up(
     report(0.2, f"{manifest.pins} vectors stored")
     catalogue = Catalogue(prepared / "catalogue", forgotten)
     pins = catalogue.read("pins", ["pin_id", "created_at"])
-    boards = catalogue.read("boards", ["board_id", "pin_id", "saved_at"])
-    changed, checked = materialize(store, space, SaveHistory(pins, boards), report)
+    boards = catalogue.read("boards", ["board_id", "pin_id", "saved_at", "user_id"])
+    preferences = catalogue.read("preferences", ["user_id", "pin_id", "weight", "time"])
+    history = SaveHistory.of(pins, boards, preferences, config.taste_half_life_days)
+    changed, checked = materialize(store, space, history, report)
     keep_reference(prepared, space.name, settings)
     keep_queries(quantized, space.name, settings)
     manifest.write()

@@ -14,6 +14,7 @@ def publish(
     prepared: dsl.Input[dsl.Dataset],
     version: dsl.Input[dsl.Artifact],
     lineage: dict,
+    prepare_config: dict,
     published: dsl.Output[dsl.Artifact],
 ) -> None:
     from components.progress import advance, step
@@ -21,13 +22,16 @@ def publish(
     with step("publish"):
         from pathlib import Path
 
+        from components.configuration import given
         from components.prepared_catalogue import prepared_folder
         from components.registry.versions import Registration
         from components.settings import Settings
         from components.spaces import publish, verdict_log
+        from model.config import Config
 
         registration = Registration.read(Path(version.path))
         folders = Path(quantized.path), prepared_folder(Path(prepared.path))
-        publication = publish.publish(*folders, registration, lineage, Settings(), advance)
+        config = given(Config, locals()).prepare
+        publication = publish.publish(*folders, registration, lineage, Settings(), advance, config)
         publication.write(Path(published.path))
         verdict_log.log_publication(registration, publication, Settings())

@@ -1,4 +1,4 @@
-"""The only step of the sync pipeline: forgets Pins whose consent was withdrawn, then lets the champion serve."""
+"""The only step of the sync pipeline: forgets whose consent was withdrawn, then lets the champion serve."""
 
 from kfp import dsl
 
@@ -20,5 +20,5 @@ def sync(promotion_config: dict, synced: dsl.Output[dsl.Artifact]) -> None:
 
         config = Configuration.of(promotion=promotion_config)
         if proof := forget_withdrawn(Path.cwd(), Settings(), advance):
-            advance(0.0, f"{len(proof.pins):,} Pins without consent are forgotten: {proof.file}")
+            advance(0.0, f"{proof.said} without consent are forgotten: {proof.file}")
         promote.sync(config.promotion, Settings(), advance).write(Path(synced.path))

@@ -4,7 +4,8 @@
     shown = impressions(pins, saves, published, seed=0)
 
 The sources are the Parquet files of a catalogue: pins (title, annotations, created_at) and boards (board_id, pin_id,
-saved_at); a board is a user. A catalogue logs saves, no impressions: what was shown beside a save is drawn here.
+saved_at, user_id); where a board names no user, it is one. A catalogue logs saves, no impressions: what was shown
+beside a save is drawn here.
 
 - Labels are saves made after `published`, the moment whose features the ranker sees. What a user saved before is
   history and is never shown again.
@@ -34,8 +35,13 @@ def read_pins(catalogue: Path) -> pd.DataFrame:
 
 def read_saves(catalogue: Path) -> pd.DataFrame:
     """user_id, pin_id, saved_at; each save once."""
-    boards = _read(catalogue / "boards", ["board_id", "pin_id", "saved_at"]).rename(columns={"board_id": "user_id"})
-    return boards.sort_values("saved_at").drop_duplicates(["user_id", "pin_id"], ignore_index=True)
+    boards = _read(catalogue / "boards", ["board_id", "pin_id", "saved_at", "user_id"])
+    boards["user_id"] = boards["user_id"].fillna(boards.pop("board_id"))
+    return (
+        boards[["user_id", "pin_id", "saved_at"]]
+        .sort_values("saved_at")
+        .drop_duplicates(["user_id", "pin_id"], ignore_index=True)
+    )
 
 
 def impressions(pins: pd.DataFrame, saves: pd.DataFrame, published: datetime, seed: int) -> pd.DataFrame:

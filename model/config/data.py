@@ -14,8 +14,11 @@ class PrepareConfig:
     max_image_bytes: int = Field(default=20_000_000, ge=1, le=1_000_000_000)
     max_image_pixels: int = Field(default=40_000_000, ge=1, le=1_000_000_000)
     min_image_side: int = Field(default=8, ge=1, le=10_000)
-    # k-anonymity: a board with fewer Pins than this says something about a person. 1: boards that are nobody's own
+    # k-anonymity: a board with fewer Pins than this says something about a person, and so do preferences of a user
+    # with fewer in all. 1: boards that are nobody's own
     min_board_pins: int = Field(default=2, ge=1, le=1_000_000)
+    # Of users that the catalogue names: a save or preference older than another by this many days counts half as much.
+    taste_half_life_days: float = Field(default=90, gt=0, le=36_500)
     max_quarantined: float = Field(default=0.05, ge=0, le=1)  # share of Pins; above it the validation step fails
 
 
@@ -33,7 +36,10 @@ class SplitConfig:
 
 @section
 class GraphConfig:
-    """Random walks with restart over the bipartite Pin–Board graph."""
+    """Random walks with restart over the bipartite graph of Pins and boards, or of Pins and users."""
+
+    # users: all boards of a user are one, and so are the preferences; a board without a user stays as it is
+    over: Literal["boards", "users"] = "boards"
 
     walks: int = Field(default=64, ge=1, le=100_000)  # walkers started at every Pin
     steps: int = Field(default=4, ge=1, le=1_000)  # Pin -> board -> Pin hops of one walker

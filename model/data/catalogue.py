@@ -1,15 +1,21 @@
-"""THE data contract: a catalogue is a folder of Parquet shards — pins, boards, queries.
+"""THE data contract: a catalogue is a folder of Parquet shards — pins, boards, queries; users and preferences.
 
     pins/*.parquet     pin_id str · image bytes · title · description · caption · annotations list[str] · group_id
                        created_at timestamp[us, UTC] · consent bool · slice_<name> str · number_<name> double
-    boards/*.parquet   board_id str · pin_id str · title · saved_at timestamp[us, UTC]      (one row a saved Pin)
-    queries/*.parquet  query str · pin_id str · clicks int64                                (one row a clicked Pin)
+    boards/*.parquet   board_id str · pin_id str · title · saved_at timestamp[us, UTC] · user_id str    (a saved Pin)
+    queries/*.parquet  query str · pin_id str · clicks int64                                          (a clicked Pin)
+    users/*.parquet    user_id str · consent bool                                                           (a user)
+    preferences/*.parquet  user_id str · pin_id str · kind str · weight double · time timestamp[us, UTC]   (an event)
 
 Only pin_id and image must be there; every reader says what else it needs. Pins of one group_id are variants of one
 thing and never divided between training and fresh. A slice_<name> column is a slice for the fairness report; filters of
 the service name slices and numbers.
+
+A board belongs to its user_id; where it names none, the board stands for its user, and its board_id is the user's id
+(`owners`). A preference is a save, a like or a purchase that is on no board.
 """
 
+import functools
 import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -52,6 +58,7 @@ BOARDS = pa.schema(
         pa.field("pin_id", pa.string(), nullable=False),
         pa.field("title", pa.string()),
         pa.field("saved_at", TIME),
+        pa.field("user_id", pa.string()),
     ]
 )
 QUERIES = pa.schema(
@@ -61,14 +68,33 @@ QUERIES = pa.schema(
         pa.field("clicks", pa.int64()),
     ]
 )
+USERS = pa.schema([pa.field("user_id", pa.string(), nullable=False), pa.field("consent", pa.bool_())])
+PREFERENCES = pa.schema(
+    [
+        pa.field("user_id", pa.string(), nullable=False),
+        pa.field("pin_id", pa.string(), nullable=False),
+        pa.field("kind", pa.string()),
+        pa.field("weight", pa.float64()),
+        pa.field("time", TIME),
+    ]
+)
 SHARD_BYTES = 256 * 2**20  # of images held before they are written
-SCHEMAS = {"pins": PINS, "boards": BOARDS, "queries": QUERIES}
-REQUIRED = {"pins": ("pin_id", "image"), "boards": ("board_id", "pin_id"), "queries": ("query", "pin_id")}
+SCHEMAS = {"pins": PINS, "boards": BOARDS, "queries": QUERIES, "users": USERS, "preferences": PREFERENCES}
+IDS = ("pin_id", "board_id", "user_id")
+OF_USERS = ("users", "preferences")  # tables that a catalogue without users has no folder of
+REQUIRED = {
+    "pins": ("pin_id", "image"),
+    "boards": ("board_id", "pin_id"),
+    "queries": ("query", "pin_id"),
+    "users": ("user_id",),
+    "preferences": ("user_id", "pin_id"),
+}
 
 
 @dataclass(frozen=True)
 class Catalogue:
-    """A catalogue folder, opened for reading; rows of forgotten Pins are left out of all that is read, not of count().
+    """A catalogue folder, opened for reading; rows of forgotten Pins and users are left out of all that is read, not of
+    count().
 
     Raises:
         CatalogueError: the folder is missing, holds no Pins, or a shard breaks the contract.
@@ -110,10 +136,10 @@ class Catalogue:
         for shard in self.shards(table) if shards is None else shards:
             file = pq.ParquetFile(shard)
             present = [name for name in columns if name in file.schema_arrow.names]
-            asked = [*present, *({"pin_id"} - set(present))] if self.forgotten else present
-            for batch in file.iter_batches(batch_size=rows, columns=asked):
+            ids = [name for name in IDS if self.forgotten and name in file.schema_arrow.names]
+            for batch in file.iter_batches(batch_size=rows, columns=list(dict.fromkeys([*present, *ids]))):
                 if self.forgotten:
-                    batch = batch.filter(pc.invert(self.forgotten.mask(batch.column("pin_id"))))
+                    batch = batch.filter(pc.invert(_forgotten(batch, self.forgotten)))
                 arrays = [
                     batch.column(field.name).cast(field.type)
                     if field.name in present
@@ -157,7 +183,8 @@ class CatalogueWriter:
         self._replacement = replaced(self.out)
         self._scratch = self._replacement.__enter__()
         for table in SCHEMAS:
-            (self._scratch / table).mkdir(parents=True)
+            if table not in OF_USERS:
+                (self._scratch / table).mkdir(parents=True)
         return self
 
     def __exit__(
@@ -184,15 +211,37 @@ class CatalogueWriter:
         rows = pa.concat_tables(self._pending[table], promote_options="default") if self._pending[table] else None
         while rows is not None and rows.num_rows >= least:
             path = self._scratch / table / f"{self._shards[table]:05d}.parquet"
+            path.parent.mkdir(exist_ok=True)
             pq.write_table(rows.slice(0, self.rows_per_shard), path, compression="zstd", row_group_size=1024)
             self._shards[table] += 1
             rows = rows.slice(self.rows_per_shard)
         self._pending[table] = [rows] if rows is not None and rows.num_rows else []
 
 
+def owners(boards: pa.Table | pa.RecordBatch) -> pa.Array | pa.ChunkedArray:
+    """The user of each row of boards: the one that it names, else the board itself."""
+    if "user_id" not in boards.schema.names:
+        return boards.column("board_id")
+    named = boards.column("user_id")
+    named = pc.if_else(pc.equal(named, ""), pa.scalar(None, pa.string()), named)
+    return pc.coalesce(named, boards.column("board_id"))
+
+
 def joined_texts(texts: Sequence[str | list[str] | None]) -> list[str]:
     """A text signal's values as plain strings: a list joined by ", ", null as ""."""
     return [", ".join(t for t in text if t) if isinstance(text, list) else (text or "") for text in texts]
+
+
+def _forgotten(rows: pa.RecordBatch, forgotten: Forgotten) -> pa.Array:
+    """Bool, True where the row's Pin or user is forgotten."""
+    names, masks = rows.schema.names, []
+    if "pin_id" in names:
+        masks.append(forgotten.mask(rows.column("pin_id")))
+    if "board_id" in names:
+        masks.append(forgotten.mask_of_users(owners(rows)))
+    elif "user_id" in names:
+        masks.append(forgotten.mask_of_users(rows.column("user_id")))
+    return functools.reduce(pc.or_, masks, pa.array([False] * rows.num_rows, pa.bool_()))
 
 
 def _field(table: str, name: str) -> pa.Field:

@@ -12,8 +12,10 @@ import unicodedata
 from collections.abc import Mapping, Sequence
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from model.data.catalogue import TEXT_SIGNALS, joined_texts
+from model.data.ids import id_refusal
 
 MAX_CHARACTERS = 2_000  # far beyond the text tower's context; longer texts are cut
 # What data frames and databases write where a value is missing.
@@ -70,6 +72,13 @@ def readable(column: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
         raw = pa.list_(pa.binary()) if pa.types.is_list(column.type) else pa.binary()
         return pa.array([_decoded(value) for value in column.cast(raw).to_pylist()], column.type)
     return column
+
+
+def unusable(ids: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
+    """Where an id is null, blank, was not UTF-8 or is refused (model/data/ids.py)."""
+    known = pc.unique(ids)
+    bad = [not one or not one.strip() or REPLACEMENT in one or bool(id_refusal(one)) for one in known.to_pylist()]
+    return pc.is_in(ids, value_set=known.filter(pa.array(bad, pa.bool_())))
 
 
 def _normalised(text: str | None) -> str:

@@ -1,11 +1,12 @@
-"""Pins that must be forgotten, by the digests of their ids: whoever has an id can ask, nobody reads one here.
+"""Pins and users that must be forgotten, by the digests of their ids: whoever has an id can ask, nobody reads one here.
 
     {"salt": "5f3a…"}                                                      the first line; digest = sha256(salt · id)
     {"digest": "c0ffee…", "time": "2026-11-28T22:00:00+00:00"}             a tombstone
     {"digest": "c0ffee…", "time": "2026-12-01T08:00:00+00:00", "lifted": true}    the Pin may come back
 
-The file is only ever appended to (components/tombstones.py). Whoever reads a catalogue, publishes or takes a push
-leaves these Pins out.
+A user's digest is of another text than that of a Pin with the same id (`user_key`). The file is only ever appended to
+(components/tombstones.py). Whoever reads a catalogue, publishes or takes a push leaves these Pins out; whoever reads a
+catalogue, the rows of these users.
 """
 
 import hashlib
@@ -61,3 +62,14 @@ class Forgotten:
     def mask(self, pin_ids: pa.Array | pa.ChunkedArray) -> pa.Array:
         """Bool, True where the Pin is forgotten; a null is nobody."""
         return pa.array([pin_id is not None and pin_id in self for pin_id in pin_ids.to_pylist()], pa.bool_())
+
+    def mask_of_users(self, user_ids: pa.Array | pa.ChunkedArray) -> pa.Array:
+        """Bool, True where the user is forgotten; a null is nobody."""
+        users = user_ids.to_pylist()
+        known = {user: user is not None and user_key(user) in self for user in set(users)}
+        return pa.array([known[user] for user in users], pa.bool_())
+
+
+def user_key(user_id: str) -> str:
+    """What stands for a user where Pins are named by their ids: no id holds a control character."""
+    return f"user\0{user_id}"

@@ -9,12 +9,18 @@ from collections import Counter
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from model.data.catalogue import SCHEMAS
+from model.data.catalogue import OF_USERS, SCHEMAS
 
 QUARANTINE = pa.schema([("table", pa.string()), ("key", pa.string()), ("reason", pa.string())])
 NO_CONSENT = "no consent"
 # What names a row of each table to the person who fixes it.
-KEYS = {"pins": ("pin_id",), "boards": ("board_id", "pin_id"), "queries": ("query", "pin_id")}
+KEYS = {
+    "pins": ("pin_id",),
+    "boards": ("board_id", "pin_id"),
+    "queries": ("query", "pin_id"),
+    "users": ("user_id",),
+    "preferences": ("user_id", "pin_id"),
+}
 KEY_CHARACTERS, KEY_SEPARATOR = 200, " · "
 
 
@@ -23,9 +29,14 @@ class Ledger:
 
     def __init__(self) -> None:
         self.read = dict.fromkeys(SCHEMAS, 0)
+        self.there = set(SCHEMAS) - set(OF_USERS)  # tables that the source has
         self.quarantined: dict[str, Counter[str]] = {table: Counter() for table in SCHEMAS}
         self.dropped: dict[str, Counter[str]] = {table: Counter() for table in SCHEMAS}
         self._rows: list[pa.Table] = []
+
+    def count_read(self, table: str, rows: int) -> None:
+        self.read[table] = rows
+        self.there.add(table)
 
     def quarantine(self, table: str, keys: pa.Array | pa.ChunkedArray | list[str], reasons: list[str]) -> None:
         """Writes down one row for every key."""
@@ -53,6 +64,10 @@ class Ledger:
     def table(self) -> pa.Table:
         """All quarantined rows: table, key, reason."""
         return pa.concat_tables(self._rows) if self._rows else QUARANTINE.empty_table()
+
+    def summaries(self) -> dict[str, dict]:
+        """By table."""
+        return {table: self.summary(table) for table in SCHEMAS if table in self.there}
 
     def summary(self, table: str) -> dict:
         """Counts of rows; `quarantined_share` leaves out what must not enter at all."""

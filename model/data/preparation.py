@@ -1,6 +1,7 @@
 """Prepare: a catalogue from anywhere becomes one that every later step can trust.
 
-    prepared/catalogue/          consented, decodable, unique Pins, clean texts; boards and queries naming only those
+    prepared/catalogue/          consented, decodable, unique Pins, clean texts; boards, queries and preferences naming
+                                 only those, and users that may be used
     prepared/facts.parquet       one row a consented source Pin, kept or refused (model/data/facts.py)
     prepared/quarantine.parquet  one row a broken source row: table, key, reason
     prepared/pixels.u8           the kept images decoded, where they are asked for (model/data/pixels.py)
@@ -8,15 +9,16 @@
 
 Consent comes first. Without a consent column the owner of the catalogue vouches for all of it; with one, only `true`
 is consent: null is not, and one row without it withholds every row of that pin_id. A withheld Pin is counted and
-leaves no other trace. Boards of fewer than `min_board_pins` Pins are personal and go (k-anonymity), counted after
-refused Pins are gone.
+leaves no other trace; users alike (model/data/users.py). Boards of fewer than `min_board_pins` Pins are personal and go
+(k-anonymity), counted after refused Pins are gone, and so do the preferences of users with fewer Pins in all.
 
-Pins that the import refused are counted too. The bytes of the output depend on nothing but the source
-and the configuration.
+Pins that the import refused are counted too. The bytes of the output depend on nothing but the source, the
+configuration and, where preferences have a time in the future, the day.
 """
 
 from collections.abc import Callable
 from concurrent.futures import Executor, ThreadPoolExecutor
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
@@ -26,7 +28,7 @@ import pyarrow.parquet as pq
 
 from model.config import PrepareConfig
 from model.cpus import cpus
-from model.data.boards_and_queries import KnownPins, prepare_boards, prepare_queries
+from model.data.boards_and_queries import KnownPins, prepare_boards, prepare_preferences, prepare_queries
 from model.data.catalogue import Catalogue, CatalogueWriter
 from model.data.cleaning import REPLACEMENT, clean_column, readable
 from model.data.facts import pin_facts, with_copies
@@ -36,6 +38,7 @@ from model.data.images.formats import FORMATS, HEIF_READER
 from model.data.ledger import NO_CONSENT, Ledger
 from model.data.pixels import decode_catalogue
 from model.data.reading import read_table, refused_by_import, table_batches
+from model.data.users import known_users
 from model.errors import CatalogueError
 from model.files import replaced, write_json
 
@@ -82,10 +85,15 @@ def prepare(
             facts = _prepare_pins(source, writer, config, ledger, report)
             pins = _known(source, facts, ledger)
             writer.rows_per_shard = _LINKS_PER_SHARD
-            boards, board_counts = prepare_boards(source, pins, config.min_board_pins, ledger)
+            users = known_users(source, ledger)
+            boards, board_counts = prepare_boards(source, pins, users, config.min_board_pins, ledger)
             writer.write("boards", boards)
             report(0.95, "boards")
             writer.write("queries", prepare_queries(source, pins, ledger))
+            if source.shards("preferences"):
+                least, now = config.min_board_pins, datetime.now(UTC)
+                rows = prepare_preferences(source, pins, users, boards, least, now, ledger)
+                writer.write("preferences", rows)
         pq.write_table(facts, scratch / "facts.parquet", compression="zstd")
         pq.write_table(ledger.table(), scratch / "quarantine.parquet", compression="zstd")
         summary = _summary(source, facts, ledger, board_counts)
@@ -176,16 +184,13 @@ def _known(source: Catalogue, facts: pa.Table, ledger: Ledger) -> KnownPins:
 
 def _summary(source: Catalogue, facts: pa.Table, ledger: Ledger, boards: dict) -> dict:
     kept = facts.filter(facts["kept"])
-    return {
-        "digest": source.digest(),
-        "pins": ledger.summary("pins")
-        | {
-            "without_text": int(pc.sum(pc.equal(kept["texts"], 0)).as_py() or 0),
-            "same_image": kept.num_rows - pc.count_distinct(kept["sha256"]).as_py(),
-        },
-        "boards": ledger.summary("boards") | boards,
-        "queries": ledger.summary("queries"),
+    tables = ledger.summaries()
+    tables["pins"] |= {
+        "without_text": int(pc.sum(pc.equal(kept["texts"], 0)).as_py() or 0),
+        "same_image": kept.num_rows - pc.count_distinct(kept["sha256"]).as_py(),
     }
+    tables["boards"] |= boards
+    return {"digest": source.digest()} | tables
 
 
 def _nothing_left(source: Catalogue, ledger: Ledger) -> str:

@@ -207,7 +207,8 @@ def _recalls_by_task(metrics: Metrics) -> dict[str, float]:
 def _catalogue_facts(prepared: Path, neighbours: Path) -> dict[str, Any]:
     summary = json.loads((prepared / "summary.json").read_text(encoding="utf-8"))
     stats = json.loads((neighbours / "stats.json").read_text(encoding="utf-8"))
-    facts = {name: stats[name] for name in ("pins", "fresh_pins", "boards", "edges", "queries")}
+    told = ("pins", "fresh_pins", "boards", "users", "edges", "queries")  # users: where the catalogue names them
+    facts = {name: stats[name] for name in told if name in stats}
     return {**facts, "digest": summary["digest"]}
 
 

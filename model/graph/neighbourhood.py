@@ -14,10 +14,11 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from model.config import Config
-from model.data.catalogue import Catalogue
+from model.data.catalogue import Catalogue, owners
 from model.files import replaced, write_json
 from model.graph.splits import Split, held_out, split_pins
 from model.graph.walks import Adjacency, Neighbours, random_walk_neighbours
@@ -26,10 +27,10 @@ from model.parallel import Each, in_threads
 
 @dataclass(frozen=True)
 class Edges:
-    """Edges of a bipartite graph: Pin–board (saves) or Pin–text (queries clicked, titles of the Pin's boards)."""
+    """Edges of a bipartite graph: Pin–board (saves), Pin–user or Pin–text (queries clicked, titles of its boards)."""
 
     pin: np.ndarray  # row of the Pin
-    other: np.ndarray  # board number, or number of the distinct text
+    other: np.ndarray  # number of the board, of the user or of the distinct text
     held_out: np.ndarray  # bool: kept from training, by the draw or because the Pin is not trained on
 
 
@@ -46,12 +47,13 @@ def build(
     split = split_pins(pins, config.split, config.seed)
     report(0.1, "split")
     row = {pin: i for i, pin in enumerate(pins["pin_id"].to_pylist())}
-    boards = catalogue.read("boards", ["board_id", "pin_id", "title"])
+    boards = catalogue.read("boards", ["board_id", "pin_id", "title", "user_id"])
     queries = catalogue.read("queries", ["query", "pin_id"])
     edges = _edges(boards, row, split, config)
     texts, distinct = _texts(boards, queries, row, split, config)
-    training_edges = ~edges.held_out
-    graph = Adjacency.of(edges.pin[training_edges], edges.other[training_edges], len(row))
+    preferences = catalogue.read("preferences", ["user_id", "pin_id"])
+    walked = edges if config.graph.over == "boards" else _edges_of_users(edges, boards, preferences, row, split)
+    graph = Adjacency.of(walked.pin[~walked.held_out], walked.other[~walked.held_out], len(row))
     neighbours = random_walk_neighbours(
         graph, config.graph, config.seed, lambda fraction: report(0.1 + 0.85 * fraction, "random walks"), each
     )
@@ -65,7 +67,7 @@ def build(
         "queries": len(distinct),
         "neighbour_pairs": len(neighbours.pin),
         "pins_with_neighbours": len(np.unique(neighbours.pin)),
-    }
+    } | _counted_users(boards, preferences)
     with replaced(out) as scratch:
         scratch.mkdir()
         _write(scratch, pins["pin_id"], split, edges, texts, distinct, neighbours)
@@ -110,6 +112,27 @@ def _edges(boards: pa.Table, row: dict[str, int], split: Split, config: Config) 
     ]
     board = np.unique(np.asarray(boards["board_id"].to_pylist(), dtype=str), return_inverse=True)[1].astype(np.int32)
     return Edges(pin, board, ~split.training[pin] | held_out(ids, words, config.split.heldout_edges, config.seed))
+
+
+def _edges_of_users(edges: Edges, boards: pa.Table, preferences: pa.Table, row: dict[str, int], split: Split) -> Edges:
+    """Edges between Pins and users, by all of a user's boards (those of `edges`, in their order) and the preferences.
+
+    Where one save of a Pin is held out, nothing else joins it to its user: the other board, or a preference that tells
+    of the same save, would give it away.
+    """
+    users = owners(boards).to_pylist() + preferences["user_id"].to_pylist()
+    pins = np.array([row[i] for i in preferences["pin_id"].to_pylist()], dtype=np.int32)
+    pin = np.concatenate([edges.pin, pins])
+    names, user = np.unique(np.asarray(users, dtype=str), return_inverse=True)
+    hidden = np.concatenate([edges.held_out, ~split.training[pins]])
+    pair = pin.astype(np.int64) * len(names) + user
+    return Edges(pin, user.astype(np.int32), np.isin(pair, pair[hidden]))
+
+
+def _counted_users(boards: pa.Table, preferences: pa.Table) -> dict[str, int]:
+    """How many users the catalogue names; nothing where it names none."""
+    named = pa.chunked_array([*boards["user_id"].chunks, *preferences["user_id"].chunks], pa.string()).drop_null()
+    return {"users": pc.count_distinct(named).as_py()} if len(named) else {}
 
 
 def _texts(

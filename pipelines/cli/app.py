@@ -60,12 +60,13 @@ def generate(
     out: Annotated[Path, typer.Option(help="The catalogue folder to write.")],
     pins: Annotated[int, typer.Option(help="Pins to draw.")] = 2000,
     boards: Annotated[int, typer.Option(help="Boards to fill.")] = 200,
+    users: Annotated[int, typer.Option(help="Users to name, each with boards and preferences; 0 names none.")] = 0,
     seed: Annotated[int, typer.Option(help="The same seed gives the same catalogue.")] = 0,
 ) -> None:
     """Generate a synthetic catalogue whose true neighbours are known."""
     from pipelines.cli.catalogues import generate_catalogue
 
-    generate_catalogue(pins, boards, seed, out)
+    generate_catalogue(pins, boards, users, seed, out)
 
 
 @app.command()

@@ -55,11 +55,11 @@ def import_tables(spec: Path | None, out: Path | None, root: Path | None, tables
     if result.quarantined:
         console.print(f"{result.quarantined:,} refused rows, each with its reason: {out}/quarantine.parquet")
     if gone:
-        console.print(f"{gone:,} forgotten Pins were left out (pinclip forget)")
+        console.print(f"{gone:,} forgotten Pins and users were left out (pinclip forget)")
     console.print(f"Wrote {out}; next: pinclip run --catalogue {out}", highlight=False, soft_wrap=True)
 
 
-def generate_catalogue(pins: int, boards: int, seed: int, out: Path) -> None:
+def generate_catalogue(pins: int, boards: int, users: int, seed: int, out: Path) -> None:
     from components.forgetting.imported import leave_out_forgotten
     from components.settings import Settings
     from model.sources.synthetic.generate import SyntheticConfig, generate
@@ -68,7 +68,7 @@ def generate_catalogue(pins: int, boards: int, seed: int, out: Path) -> None:
     if out.exists() and not any((out / "pins").glob("*.parquet")) and not (out.is_dir() and not any(out.iterdir())):
         raise CatalogueError(f"{out} exists and is no catalogue; choose another --out, or move it away.")
     with _progress(console, "generate") as report:
-        counts = generate(SyntheticConfig(pins=pins, boards=boards, seed=seed), out, report)
+        counts = generate(SyntheticConfig(pins=pins, boards=boards, users=users, seed=seed), out, report)
     leave_out_forgotten(out, Settings())
     console.print(", ".join(f"{count:,} {name}" for name, count in counts.items()), highlight=False)
     console.print(f"Wrote {out}; next: pinclip run --catalogue {out}", highlight=False, soft_wrap=True)

@@ -1,4 +1,4 @@
-"""`pinclip forget`: erases Pins from every place and prints the proof; pipelines/cli/app.py registers it."""
+"""`pinclip forget`: erases Pins and users from every place and prints the proof; pipelines/cli/app.py registers it."""
 
 from collections import Counter
 from pathlib import Path
@@ -12,6 +12,10 @@ from pipelines.cli.options import Params, ProfileOption, Set
 def forget(
     pins: Annotated[list[str] | None, typer.Argument(metavar="PIN…", help="Ids.")] = None,
     file: Annotated[Path | None, typer.Option(help="Ids too, one a line.")] = None,
+    user: Annotated[
+        list[str] | None, typer.Option(help="A user's id: all boards, preferences and tastes go; repeatable.")
+    ] = None,
+    users: Annotated[Path | None, typer.Option(help="A file of users' ids, one a line.")] = None,
     withdrawn: Annotated[
         bool,
         typer.Option("--withdrawn", help="Those of a space whose consent is gone, or that a backup brought back."),
@@ -24,26 +28,30 @@ def forget(
     ] = None,
     retrain: Annotated[bool, typer.Option("--retrain", help="Then train a version that never saw them.")] = False,
     lift: Annotated[
-        bool, typer.Option("--lift", help="Erase nothing: let these Pins come back with the next catalogue.")
+        bool, typer.Option("--lift", help="Erase nothing: let these come back with the next catalogue.")
     ] = False,
     profile: ProfileOption = None,
     set_: Set = None,
     params: Params = None,
 ) -> None:
-    """Erase Pins from everything that is kept, and prove it.
+    """Erase Pins and users from everything that is kept, and prove it.
 
     Works while services run; given again after a kill it goes on. What only others can erase is listed with its owner.
     """
-    from model.data.ids import pin_id_refusal
+    from model.data.forgotten import user_key
+    from model.data.ids import id_refusal, pin_id_refusal
     from model.errors import ConfigError, RunError
 
     ids = [*(pins or []), *(read_ids(file) if file else [])]
-    if not all(pin_id.strip() for pin_id in ids):
+    people = [*(user or []), *(read_ids(users) if users else [])]
+    if not all(one.strip() for one in [*ids, *people]):
         raise ConfigError("An id is empty; take it out.")
     if odd := next(filter(pin_id_refusal, ids), None):
         raise ConfigError(f"The id {odd[:80]!r} {pin_id_refusal(odd)}, so it is no Pin's; check it.")
-    if not ids and not withdrawn:
-        raise ConfigError("No Pin is named; give ids, --file with one a line, or --withdrawn.")
+    if odd := next(filter(id_refusal, people), None):
+        raise ConfigError(f"The id {odd[:80]!r} {id_refusal(odd)}, so it is no user's; check it.")
+    if not ids and not people and not withdrawn:
+        raise ConfigError("No Pin and no user is named; give ids, --file with one a line, --user, or --withdrawn.")
 
     # After the checks: these import Feast and MLflow.
     from components.forgetting.forget import Where
@@ -55,18 +63,20 @@ def forget(
 
     settings, config = Settings(), configuration(profile, params, set_ or [])
     if lift:
-        bury(ids, settings, lifted=True)
-        typer.echo(f"{len(ids):,} may come back with the next catalogue that holds them.")
+        bury([*ids, *map(user_key, people)], settings, lifted=True)
+        typer.echo(f"{len(ids) + len(people):,} may come back with the next catalogue that holds them.")
         return
     where = Where.of(Path.cwd(), catalogue or [], folder or [], settings)
-    ids += find_withdrawn(where.catalogues, settings) if withdrawn else []
-    if not ids:
+    if withdrawn:
+        found = find_withdrawn(where.catalogues, settings)
+        ids, people = ids + found.pins, people + found.users
+    if not ids and not people:
         typer.echo("No consent was withdrawn, and nothing came back.")
         return
     known = read_tombstones(settings)
-    proof = erase(ids, where, settings, lambda fraction, message: typer.echo(message))
+    proof = erase(ids, where, settings, lambda fraction, message: typer.echo(message), people)
     _say(proof)
-    if not proof.found and all(pin_id in known for pin_id in ids):
+    if not proof.found and all(one in known for one in [*ids, *map(user_key, people)]):
         typer.echo("They were forgotten before, and nothing of them has come back.")
     elif not proof.found:
         typer.echo("Nothing of them was found, and they are forgotten from now on; a mistyped id: --lift it.")

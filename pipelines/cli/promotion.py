@@ -19,8 +19,8 @@ def sync(
 ) -> None:
     """Serve the version that has the alias `champion` in MLflow.
 
-    First it forgets Pins whose consent was withdrawn (see `pinclip forget`). Then it brings the version's embedding
-    space up to date, and switches `pin_ranking` when all of it is checked.
+    First it forgets Pins and users whose consent was withdrawn (see `pinclip forget`). Then it brings the version's
+    embedding space up to date, and switches `pin_ranking` when all of it is checked.
     """
     from components.forgetting.withdrawn import forget_withdrawn
     from components.settings import Settings
@@ -31,7 +31,7 @@ def sync(
 
     def once() -> None:
         if proof := forget_withdrawn(Path.cwd(), settings, _report):
-            typer.echo(f"{len(proof.pins):,} Pins without consent are forgotten: {proof.file}")
+            typer.echo(f"{proof.said} without consent are forgotten: {proof.file}")
         _say(promote.sync(config, settings, _report))
 
     if listen is None:

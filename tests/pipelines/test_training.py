@@ -88,7 +88,7 @@ def test_each_step_is_given_the_sections_that_it_reads(compiled):
         "compare": {"seed", "prepare_config", "quantization_config", "evaluation_config"},
         "register": everything | {"run", "lineage"},
         "report": everything,
-        "publish": {"lineage"},
+        "publish": {"lineage", "prepare_config"},  # prepare: how tastes fade
     }
 
 

@@ -57,7 +57,9 @@ def look(file: Path, pins: Pins, erase: bool = False) -> int:
 
 
 def _in_binary(file: Path, pins: Pins) -> int:
-    """How often it holds an id. It may be larger than memory: decoded pixels, vectors."""
+    """How often it holds an id of a Pin. It may be larger than memory: decoded pixels, vectors."""
+    if not pins.ids:
+        return 0
     marks = re.compile(b"|".join(map(re.escape, sorted(pins.as_bytes, key=len, reverse=True))))
     with file.open("rb") as opened, mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ) as data:
         return sum(1 for _ in marks.finditer(data))

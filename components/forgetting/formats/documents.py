@@ -59,4 +59,5 @@ def _is_theirs(value: Any, pins: Pins) -> bool:
     if not isinstance(value, dict):
         return False
     text = value.get("text")
-    return value.get("pin_id") in pins.id_set or (isinstance(text, str) and text in pins.texts)
+    ids = value.get("pin_id") in pins.id_set or value.get("user_id") in pins.user_set
+    return ids or (isinstance(text, str) and text in pins.texts)

@@ -3,7 +3,7 @@
     report = import_catalogue(load_spec(Path("specs/emoji.yaml"), root), Path("catalogues/emoji"))
     report.rows()
 
-Beside pins/, boards/ and queries/ the catalogue gets `import.json` (the report) and `quarantine.parquet` (table, key,
+Beside the folders of its tables the catalogue gets `import.json` (the report) and `quarantine.parquet` (table, key,
 reason, place: one row a refused row).
 """
 
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from model.config import PrepareConfig
-from model.data.catalogue import SCHEMAS, CatalogueWriter
+from model.data.catalogue import CatalogueWriter
 from model.errors import CatalogueError, SpecError
 from model.files import replaced
 from model.sources.importer.edges import BoardImporter, PinRows, import_queries
@@ -27,6 +27,7 @@ from model.sources.importer.spec.checks import Column
 from model.sources.importer.spec.definition import Annotations, BoardTitles, Lookup, Rows, Spec, Table
 from model.sources.importer.tables.stream import Source, open_source, require_rows
 from model.sources.importer.tables.table_files import check_name
+from model.sources.importer.users import ListedUsers, import_preferences
 from model.sources.importer.values.id_spellings import Spellings
 
 Progress = Callable[[float, str], None]
@@ -42,13 +43,15 @@ class _Plan:
 
     pins: Source
     lookups: dict[str, tuple[Lookup, Source]]
+    users: list[tuple[Rows, Source]]
     boards: list[tuple[Rows, Source]]
+    preferences: list[tuple[Rows, Source]]
     queries: list[tuple[Rows, Source]]
     titles: BoardTitles | None
 
     def sources(self) -> Iterator[Source]:
         yield self.pins
-        for _, source in (*self.lookups.values(), *self.boards, *self.queries):
+        for _, source in (*self.lookups.values(), *self.users, *self.boards, *self.preferences, *self.queries):
             yield source
 
 
@@ -81,8 +84,8 @@ def _write(spec: Spec, plan: _Plan, out: Path, report: Progress) -> ImportReport
             scratch(folder / "scratch.sqlite") as db,
         ):
             tallies = _import(spec, plan, writer, quarantine, db, report)
-        for table in SCHEMAS:
-            (folder / "tables" / table).replace(folder / table)
+        for table in (folder / "tables").iterdir():
+            table.replace(folder / table.name)
         (folder / "tables").rmdir()
         result = ImportReport(spec.path.name, tuple(tallies), quarantine.count)
         result.save(folder / "import.json")
@@ -97,7 +100,7 @@ def _import(
     db: sqlite3.Connection,
     report: Progress,
 ) -> list[Tally]:
-    """The tables in order: children of Pins, Pins, boards, queries."""
+    """The tables in order: children of Pins, Pins, users, boards, preferences, queries."""
 
     def part(start: float, end: float) -> Progress:
         return lambda done, message: report(start + (end - start) * done, message)
@@ -115,9 +118,14 @@ def _import(
         table.settle(known)
         require_rows(table.source)
     clicks = QueryClicks(db, "pins")
-    boards = BoardImporter(pins, plan.titles, clicks, db)
+    users = ListedUsers(db)
+    for rows, source in plan.users:
+        users.run(rows, source, writer, quarantine, part(0.8, 0.8))
+    boards = BoardImporter(pins, users.usable, plan.titles, clicks, db)
     for rows, source in plan.boards:
         boards.run(rows, source, writer, quarantine, part(0.8, 0.9))
+    for rows, source in plan.preferences:
+        import_preferences(rows, source, pins, writer, quarantine, part(0.9, 0.9))
     for rows, source in plan.queries:
         import_queries(rows, source, pins, clicks, quarantine, part(0.9, 1.0))
     written = clicks.write(writer, spec.pins.prefix)
@@ -145,7 +153,9 @@ def _plan(spec: Spec) -> _Plan:
     plan = _Plan(
         opened(pins.table, columns),
         {name: (lookup, opened(lookup.table, lookup.columns())) for name, lookup in lookups.items()},
+        [(rows, opened(rows.table, rows.columns.values())) for rows in spec.users],
         [(rows, opened(rows.table, [*rows.columns.values(), *asked])) for rows in spec.boards],
+        [(rows, opened(rows.table, rows.columns.values())) for rows in spec.preferences],
         [(rows, opened(rows.table, rows.columns.values())) for rows in spec.queries if isinstance(rows, Rows)],
         titles,
     )

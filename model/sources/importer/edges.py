@@ -2,7 +2,7 @@
 
 import sqlite3
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any, NamedTuple
 
 import pyarrow as pa
@@ -11,11 +11,12 @@ from model.data.catalogue import BOARDS, CatalogueWriter
 from model.errors import SpecError
 from model.sources.importer.pairs import QueryClicks, Seen
 from model.sources.importer.report import Quarantine, Tally
+from model.sources.importer.row_values import ids, optional_values, required_values, row_key
 from model.sources.importer.scratch import Names
 from model.sources.importer.spec.definition import BoardTitles, Rows
 from model.sources.importer.tables.stream import Source, TableBatch, require_rows, scan
-from model.sources.importer.values.cells import BadValue, count, identifier, named, text, word
-from model.sources.importer.values.id_spellings import Spellings, plain_key
+from model.sources.importer.values.cells import BadValue, count, identifier, named, word
+from model.sources.importer.values.id_spellings import Spellings, plain_key, user_name
 from model.sources.importer.values.times import time_reader
 
 ROWS = 16_384
@@ -30,7 +31,7 @@ class PinRows:
 
     def find(self, cells: Sequence[Any], refused: dict[int, str], tally: Tally) -> list[tuple[int, str]]:
         """(number, id) for each cell; the row of a cell that names none gets its reason in `refused`."""
-        keys = _names("pin_id", identifier, cells, refused)
+        keys = ids("pin_id", identifier, cells, refused)
         found = self._known.find([key for key in dict.fromkeys(keys) if key])
         named = {key: (number, self._prefix + name) for key, (number, name) in found.items()}
         for row, key in enumerate(keys):
@@ -43,10 +44,19 @@ class PinRows:
 class BoardImporter:
     """Writes one row a (board, Pin) and, where the spec asks for it, collects the titles as queries."""
 
-    def __init__(self, pins: PinRows, titles: BoardTitles | None, clicks: QueryClicks, db: sqlite3.Connection) -> None:
-        self.pins, self.titles, self.clicks = pins, titles, clicks
+    def __init__(
+        self,
+        pins: PinRows,
+        usable_users: Callable[[Collection[str]], set[str]],
+        titles: BoardTitles | None,
+        clicks: QueryClicks,
+        db: sqlite3.Connection,
+    ) -> None:
+        """usable_users: which of these users gave consent."""
+        self.pins, self.usable_users, self.titles, self.clicks = pins, usable_users, titles, clicks
         self.kept = self.titled = 0  # board rows, and those that became query rows
-        self._boards, self._seen = Names(db, "boards"), Seen(db)
+        self._boards, self._seen = Names(db, "boards"), Seen(db, "seen")
+        self._askers, self._asked, self._not_asked = Names(db, "askers"), Seen(db, "asked"), Counter[str]()
         self._repeated = Names(db, "repeated_boards")  # of an earlier table, met again in the present one
 
     def run(
@@ -67,8 +77,9 @@ class BoardImporter:
             kept = {
                 "board_id": [edge.board for edge in edges],
                 "pin_id": [edge.pin for edge in edges],
-                "title": _optional("title", word, cells.get("title", ()), tally),
-                "saved_at": _optional("saved_at", read_time, cells.get("saved_at", ()), tally),
+                "title": optional_values("title", word, cells.get("title", ()), tally),
+                "saved_at": optional_values("saved_at", read_time, cells.get("saved_at", ()), tally),
+                "user_id": [edge.user for edge in edges],
             }
             if edges:
                 writer.write("boards", pa.table([kept[name] for name in schema.names], schema=schema))
@@ -90,8 +101,9 @@ class BoardImporter:
         if self.kept and not self.titled:
             where = f" and fits where {self.titles.where.text}" if self.titles and self.titles.where else ""
             raise SpecError(f"queries from board_titles gave nothing: no board row has a title{where}; check both.")
-        left = self.kept - self.titled
-        dropped = Counter({"not chosen, or without a title": left}) if left else Counter[str]()
+        dropped = self._not_asked.copy()
+        left = self.kept - self.titled - dropped.total()
+        dropped |= Counter({"not chosen, or without a title": left})
         return Tally("queries from board_titles", self.kept, self.titled, dropped)
 
     def _edges(
@@ -100,8 +112,9 @@ class BoardImporter:
         """The kept rows; refused rows go to quarantine in order. `earlier`: boards of earlier tables."""
         board_cells, pin_cells = (batch.columns[spec.columns[name].name] for name in ("board_id", "pin_id"))
         refused = dict[int, str]()
-        written = _names("board_id", _board, board_cells, refused)
+        written = ids("board_id", _board, board_cells, refused)
         names = {name: spec.prefix + plain_key(name) for name in dict.fromkeys(written) if name}
+        users = self._users(spec, batch, refused)
         numbers = self._boards.add(list(names.values()))
         self._repeated.add([name for name, number in numbers.items() if number < earlier])
         pins = self.pins.find(pin_cells, refused, tally)
@@ -111,12 +124,18 @@ class BoardImporter:
         edges = list[_Edge]()
         for row, board, new in zip(rows, boards, is_new.tolist(), strict=True):
             if new:
-                edges.append(_Edge(row, board, *pins[row]))
+                edges.append(_Edge(row, board, *pins[row], users[row]))
             else:
                 refused[row] = "the Pin is on this board already"
         for row in sorted(refused):
-            quarantine.refuse(tally, _key(board_cells[row], pin_cells[row]), refused[row], batch.place(row))
+            quarantine.refuse(tally, row_key(board_cells[row], pin_cells[row]), refused[row], batch.place(row))
         return edges
+
+    def _users(self, spec: Rows, batch: TableBatch, refused: dict[int, str]) -> list[str | None]:
+        """The user of each row, None where it names none; one that is no id gets its reason in `refused`."""
+        if "user_id" not in spec.columns:
+            return [None] * len(batch.numbers)
+        return required_values("user_id", user_name, batch.columns[spec.columns["user_id"].name], refused)
 
     def _ask(self, batch: TableBatch, edges: Sequence["_Edge"], titles: Sequence[str | None]) -> None:
         """Writes queries from the titles of those kept rows that the spec selects."""
@@ -124,13 +143,27 @@ class BoardImporter:
             return
         where = self.titles.where
         asked = where.keep(batch.columns) if where else [True] * len(batch.numbers)
-        chosen = Counter(
-            (title, edge.number, edge.pin)
-            for edge, title in zip(edges, titles, strict=True)
-            if title and asked[edge.row]
-        )
+        pairs = [(title, edge) for edge, title in zip(edges, titles, strict=True) if title and asked[edge.row]]
+        if any(edge.user for edge in edges):
+            pairs = self._once_a_user(pairs)
+        chosen = Counter((title, edge.number, edge.pin) for title, edge in pairs)
         self.clicks.add(chosen)
         self.titled += chosen.total()
+
+    def _once_a_user(self, pairs: list[tuple[str, "_Edge"]]) -> list[tuple[str, "_Edge"]]:
+        """Those of users that gave consent; the same title of a user's other board is no further click on a Pin."""
+        usable = self.usable_users({edge.user for _, edge in pairs if edge.user})
+        allowed = [(title, edge) for title, edge in pairs if edge.user is None or edge.user in usable]
+        askers = [f"{title}\n{edge.user}" if edge.user else f"{title}\nboard\n{edge.board}" for title, edge in allowed]
+        numbers = self._askers.add(askers)
+        is_new = self._asked.new([numbers[one] for one in askers], [edge.number for _, edge in allowed])
+        kept = [pair for pair, new in zip(allowed, is_new.tolist(), strict=True) if new]
+        told = {
+            "of a user without consent": len(pairs) - len(allowed),
+            "asked by the user before": len(allowed) - len(kept),
+        }
+        self._not_asked.update({reason: count for reason, count in told.items() if count})
+        return kept
 
 
 class _Edge(NamedTuple):
@@ -138,6 +171,7 @@ class _Edge(NamedTuple):
     board: str  # ids as in the catalogue
     number: int  # of the Pin
     pin: str
+    user: str | None
 
 
 def import_queries(
@@ -152,7 +186,7 @@ def import_queries(
     for batch in scan(source, quarantine, ROWS):
         columns = {name: batch.columns[column.name] for name, column in spec.columns.items()}
         refused = dict[int, str]()
-        queries = _names("query", lambda cell: word(cell, marks=False), columns["query"], refused)
+        queries = ids("query", lambda cell: word(cell, marks=False), columns["query"], refused)
         found = pins.find(columns["pin_id"], refused, tally)
         counts = columns.get("clicks", [1] * len(queries))
         summed = Counter[tuple[str, int, str]]()
@@ -164,7 +198,7 @@ def import_queries(
             except BadValue as bad:
                 refused[row] = str(bad)
         for row in sorted(refused):
-            key = _key(columns["query"][row], columns["pin_id"][row])
+            key = row_key(columns["query"][row], columns["pin_id"][row])
             quarantine.refuse(tally, key, refused[row], batch.place(row))
         clicks.add(summed)
         tally.kept += len(queries) - len(refused)
@@ -174,51 +208,3 @@ def import_queries(
 
 def _board(cell: Any) -> str | None:
     return word(identifier(cell, marks=True))
-
-
-def _names(name: str, read: Callable[[Any], str | None], cells: Sequence[Any], refused: dict[int, str]) -> list[str]:
-    """The cells as texts; an empty or invalid one becomes "" and its row gets a reason in `refused`."""
-    known = dict[str, str]()  # neighbouring rows name the same boards and Pins
-    names = []
-    for row, cell in enumerate(cells):
-        written = known.get(cell) if type(cell) is str else None
-        if written is None:
-            try:
-                written = named(name, read, cell)
-                if written is None:
-                    raise BadValue(f"no {name}")
-            except BadValue as bad:
-                refused.setdefault(row, str(bad))
-                written = ""
-            else:
-                if type(cell) is str:
-                    known[cell] = written
-        names.append(written)
-    return names
-
-
-def _optional(name: str, read: Callable[[Any], Any], cells: Iterable[Any], tally: Tally) -> list[Any]:
-    """Values; one that cannot be read is None and counted."""
-    known = dict[str, Any]()  # the rows of a board repeat its title
-    values = []
-    for cell in cells:
-        value = known.get(cell) if type(cell) is str else None
-        if value is None:
-            try:
-                value = read(cell)
-            except BadValue as bad:
-                tally.left_empty[f"{name} {bad}"] += 1
-            else:
-                if type(cell) is str:
-                    known[cell] = value
-        values.append(value)
-    return values
-
-
-def _key(end_cell: Any, pin_cell: Any) -> str | None:
-    """`board → pin` or `query → pin`; empty if a row lacks one of them."""
-    try:
-        end, pin_id = text(end_cell), text(pin_cell)
-    except BadValue:
-        return None
-    return f"{end} → {pin_id}" if end and pin_id else None

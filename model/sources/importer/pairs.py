@@ -18,15 +18,15 @@ ROWS_HELD = 2**19  # summed before they go to the database: most clicks repeat
 class Seen:
     """A set of pairs of numbers below 2^31."""
 
-    def __init__(self, db: sqlite3.Connection) -> None:
-        self._db = db
-        db.execute("CREATE TABLE seen (pair INTEGER PRIMARY KEY)")
+    def __init__(self, db: sqlite3.Connection, table: str) -> None:
+        self._db, self._table = db, table
+        db.execute(f"CREATE TABLE {table} (pair INTEGER PRIMARY KEY)")
 
     def new(self, left: Sequence[int], right: Sequence[int]) -> np.ndarray:
         """Adds pairs; bool (N,): True where the pair is new."""
         pairs = np.asarray(left, dtype=np.int64) << 32 | np.asarray(right, dtype=np.int64)
         distinct, first = np.unique(pairs, return_index=True)
-        write = "INSERT OR IGNORE INTO seen SELECT value FROM json_each(?) RETURNING pair"
+        write = f"INSERT OR IGNORE INTO {self._table} SELECT value FROM json_each(?) RETURNING pair"
         added = np.array(self._db.execute(write, (json.dumps(distinct.tolist()),)).fetchall(), dtype=np.int64)
         is_new = np.zeros(len(pairs), dtype=bool)
         is_new[first[np.isin(distinct, added)]] = True

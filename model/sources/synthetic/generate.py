@@ -16,10 +16,21 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from model.data.catalogue import SCHEMAS, TEXT_SIGNALS, TIME, CatalogueWriter
+from model.data.catalogue import OF_USERS, SCHEMAS, TEXT_SIGNALS, TIME, CatalogueWriter
 from model.errors import ConfigError
 from model.sources.synthetic.phrases import board_title, pin_texts
-from model.sources.synthetic.planting import REGION_NAMES, Board, Plan, Query, boards, plant, queries
+from model.sources.synthetic.planting import (
+    REGION_NAMES,
+    Board,
+    Plan,
+    Query,
+    board_users,
+    boards,
+    plant,
+    preferences,
+    queries,
+    user_consent,
+)
 from model.sources.synthetic.scenes import render_scene
 from model.sources.synthetic.themes import BOARDS, PINS, stream
 
@@ -42,11 +53,13 @@ class SyntheticConfig:
     image_size: int = 64  # pixels a side
     saves_per_pin: float = 3.0  # on average, less where boards run out of what they look for
     queries_per_pin: float = 0.2  # fewer where a large catalogue runs out of different ones
+    users: int = 0  # 0: the catalogue names none
 
     def __post_init__(self) -> None:
         checks = (
             (2 <= self.pins <= 10_000_000, "pins", "at least 2 and at most 10,000,000"),
             (1 <= self.boards <= self.pins, "boards", f"at least 1 and at most one a Pin ({self.pins})"),
+            (0 <= self.users <= self.boards, "users", f"0 for none, and at most one a board ({self.boards})"),
             (0 <= self.seed < 2**63, "seed", "a number from 0 to 2**63 - 1"),
             (0 <= self.fresh_share < 0.9, "fresh_share", "a share in [0, 0.9)"),
             (16 <= self.image_size <= 1024, "image_size", "16 to 1024 pixels"),
@@ -67,10 +80,12 @@ def generate(
         report: called with the fraction done and a line of text after each block.
 
     Returns:
-        Counts: pins, groups, fresh (Pins), boards, edges, queries, clicked (query-Pin pairs).
+        Counts: pins, groups, fresh (Pins), boards, edges, queries, clicked (query-Pin pairs); users and preferences
+        where they are asked for.
     """
     plan = plant(config.pins, config.seed, config.fresh_share)
-    items, rows_of = dict.fromkeys(SCHEMAS, 0), dict.fromkeys(SCHEMAS, 0)
+    items = {table: 0 for table in SCHEMAS if config.users or table not in OF_USERS}
+    rows_of = dict(items)
     with CatalogueWriter(out) as writer:
         for table, rows, count, fraction in _tables(plan, config):
             writer.write(table, rows)
@@ -88,9 +103,21 @@ def _tables(plan: Plan, config: SyntheticConfig) -> Iterator[tuple[str, pa.Table
         stop = min(start + BLOCK, config.pins)
         rows = _pin_rows(plan, range(start, stop), config.image_size)
         yield "pins", rows, stop - start, DRAWN * stop / config.pins
+    owner = board_users(plan, config.boards, config.users)
     for block in _blocks(enumerate(boards(plan, config.boards, config.saves_per_pin)), 64):
         share = (block[-1][0] + 1) / config.boards
-        yield "boards", _board_rows(plan.seed, block), len(block), DRAWN + (FILLED - DRAWN) * share
+        rows, done = _board_rows(plan.seed, block), DRAWN + (FILLED - DRAWN) * share
+        if config.users:
+            repeats = [len(board.pins) for _, board in block]
+            users = np.repeat([_user_id(owner[number]) for number, _ in block], repeats)
+            rows = rows.append_column("user_id", pa.array(users, pa.string()))
+            likes = _preference_rows(plan, block, owner)
+            yield "preferences", likes, likes.num_rows, done
+        yield "boards", rows, len(block), done
+    if config.users:
+        names = [_user_id(number) for number in range(config.users)]
+        consent = user_consent(plan, config.users)
+        yield "users", pa.table({"user_id": names, "consent": consent}), config.users, FILLED
     wanted = round(config.queries_per_pin * config.pins)
     for number, asked in enumerate(_blocks(queries(plan, wanted), 64)):
         share = min(1.0, 64 * (number + 1) / wanted)
@@ -125,6 +152,24 @@ def _board_rows(seed: int, block: list[tuple[int, Board]]) -> pa.Table:
             "saved_at": pa.array(np.concatenate([board.saved for _, board in block]), pa.int64()).cast(TIME),
         }
     )
+
+
+def _preference_rows(plan: Plan, block: list[tuple[int, Board]], owner: np.ndarray) -> pa.Table:
+    """What the users of some boards liked or bought of the Pins on them."""
+    drawn = [(owner[number], *one) for number, board in block for one in preferences(plan, number, board)]
+    users, pins, bought, times = (list(column) for column in zip(*drawn, strict=True)) if drawn else ([], [], [], [])
+    columns = {
+        "user_id": pa.array([_user_id(user) for user in users], pa.string()),
+        "pin_id": pa.array([_pin_id(pin) for pin in pins], pa.string()),
+        "kind": pa.array(["purchase" if one else "like" for one in bought], pa.string()),
+        "weight": pa.array([5.0 if one else 1.0 for one in bought], pa.float64()),
+        "time": pa.array(times, pa.int64()).cast(TIME),
+    }
+    return pa.table(columns)
+
+
+def _user_id(number: int) -> str:
+    return f"user-{number:06d}"
 
 
 def _query_rows(block: list[Query]) -> pa.Table:

@@ -20,6 +20,7 @@ from model.sources.synthetic.themes import (
     REGIONS,
     TEXTURES,
     THEMES,
+    USERS,
     Scene,
     pick,
     stream,
@@ -37,6 +38,7 @@ THEME_PULL, STYLE_PULL, COLOUR_PULL = 90.0, 36.0, 4.0
 # What a query says (theme, object, colour of the object), and the odds of each kind summed up.
 SAID = ((True, False, False), (False, True, False), (False, True, True), (True, True, False), (True, True, True))
 SAID_ODDS = (0.15, 0.3, 0.6, 0.85)
+LIKED, BOUGHT = 0.3, 0.2  # share of a board's Pins that its user likes or buys, and of these those bought
 MAIN_FIRST = np.array([4, 1, 1, 1], dtype=np.float32)  # a large object in the middle is what people click
 
 
@@ -143,6 +145,31 @@ def boards(plan: Plan, count: int, saves_per_pin: float) -> Iterator[Board]:
         order = np.argsort(saved, kind="stable")
         theme, colour = THEME_NAMES[plan.theme[founder]], COLOUR_NAMES[plan.colours[founder, 0]]
         yield Board(theme, colour, chosen[order], saved[order])
+
+
+def board_users(plan: Plan, boards: int, users: int) -> np.ndarray:
+    """int64 (boards,): whose each board is; every user has one at least, some have many. Empty without users."""
+    if not users:
+        return np.zeros(0, dtype=np.int64)
+    rng = stream(plan.seed, USERS)
+    popularity = rng.lognormal(0, 1, users)
+    drawn = rng.choice(users, boards - users, p=popularity / popularity.sum())
+    return rng.permutation(np.concatenate([np.arange(users), drawn]))
+
+
+def user_consent(plan: Plan, users: int) -> np.ndarray:
+    """Bool (users,): two of a hundred give none."""
+    return stream(plan.seed, USERS, 1).random(users) >= 0.02
+
+
+def preferences(plan: Plan, number: int, board: Board) -> Iterator[tuple[int, bool, int]]:
+    """(Pin, bought or liked, time) of some of the Pins on a board, up to 30 days after they were saved."""
+    rng = stream(plan.seed, USERS, 2 + number)
+    some = rng.random(len(board.pins)) < LIKED
+    times = np.minimum(board.saved + (rng.random(len(board.pins)) * 30 * 86_400 * SECOND).astype(np.int64), END)
+    bought = rng.random(len(board.pins)) < BOUGHT
+    for place in np.flatnonzero(some):
+        yield int(board.pins[place]), bool(bought[place]), int(times[place])
 
 
 def queries(plan: Plan, count: int) -> Iterator[Query]:

@@ -11,7 +11,7 @@ import numpy as np
 
 Item = TypeVar("Item")
 # Which part of the world a stream draws; streams of one seed never overlap.
-GROUPS, PINS, PIXELS, BOARDS, QUERIES = range(5)
+GROUPS, PINS, PIXELS, BOARDS, QUERIES, USERS = range(6)
 
 
 @dataclass(frozen=True)

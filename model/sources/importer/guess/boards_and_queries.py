@@ -45,6 +45,8 @@ def table_lines(sample: Sample, known: Spellings, pin_id: str) -> tuple[str, lis
     lines = [*opening, f"    board_id: {quoted(board)}  # the things that hold several Pins", reference]
     title = roles.by_name([name for name in rest if name != board], roles.BOARD_TITLES)
     lines += [f"    title: {quoted(title)}"] if title else []
+    user = roles.by_name([name for name in rest if name != board], roles.USERS)
+    lines += [f"    user_id: {quoted(user)}  # whose boards these are, by its name"] if user else []
     return "boards", lines + [f"  {line}" for line in time_lines("saved_at", sample.columns, rest, roles.SAVED)]
 
 

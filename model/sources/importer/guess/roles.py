@@ -17,6 +17,7 @@ Cells = Sequence[Any]
 PIN_IDS = ("pin_id", "pin", "item_id", "item", "product_id", "photo_id", "image_id", "sku", "asin", "id", "uuid", "key")
 BOARD_IDS = ("board_id", "board", "collection_id", "collection", "list_id", "list", "album_id", "cart_id", "order_id",
              "basket_id", "session_id", "user_id", "customer_id")  # fmt: skip
+USERS = ("user_id", "customer_id", "owner_id", "member_id", "shopper_id", "owner")
 BOARD_TITLES = ("board_title", "board_name", "collection_title", "collection_name", "list_name", "title", "name")
 TITLES = ("title", "name", "product_name", "item_name", "product_title", "headline", "label")
 DESCRIPTIONS = ("description", "desc", "body", "body_html", "summary", "details", "text")

@@ -60,7 +60,7 @@ class Pins:
 
 @dataclass(frozen=True)
 class Rows:
-    """Boards, or queries of a table: catalogue column -> the table's column."""
+    """Boards, queries, users or preferences of a table: catalogue column -> the table's column."""
 
     table: Table
     columns: Mapping[str, Column]
@@ -82,3 +82,5 @@ class Spec:
     pins: Pins
     boards: tuple[Rows, ...]
     queries: tuple[Rows | BoardTitles, ...]
+    users: tuple[Rows, ...] = ()
+    preferences: tuple[Rows, ...] = ()

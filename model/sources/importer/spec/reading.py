@@ -1,4 +1,4 @@
-"""An import spec: a YAML file that says which tables hold Pins, boards and queries, and what their columns mean.
+"""An import spec: a YAML file that says which tables hold Pins, boards, queries and users, and what their columns mean.
 
 docs/specs.md explains every key, with an example each; in short:
 
@@ -17,9 +17,13 @@ docs/specs.md explains every key, with an example each; in short:
                                         #   {table: keywords.csv, key: id, value: keyword, by: confidence}
       slices: {vendor: vendor}          # for the fairness report: a column, or a {table: …} as above: its first value
     boards:                             # one mapping, or a list of them
-      {table: boards.csv, board_id: board, pin_id: item, title: name, saved_at: time}
+      {table: boards.csv, board_id: board, pin_id: item, title: name, saved_at: time, user_id: owner}
     queries:                            # likewise; from: board_titles asks every board's title
       {table: clicks.csv, query: keyword, pin_id: item, clicks: clicks}
+    users:                              # likewise: who there is, and who gave consent
+      {table: profiles.csv, user_id: id, consent: opt_in}
+    preferences:                        # likewise: saves, likes, purchases
+      {table: events.csv, user_id: user, pin_id: item, kind: event, weight: value, time: at}
 
 A column written `name?` may be absent. `optional: true` lets a whole table be absent or give nothing. `prefix:` goes
 before a table's ids. How its files are written (delimiter, quotes, escape, missing): dialect.py.
@@ -41,7 +45,7 @@ from model.sources.importer.values.lists import LIST_FORMATS
 from model.sources.importer.values.times import check_time_format
 
 PIN_COLUMNS = ("title", "description", "caption", "group_id", "created_at", "consent")
-TIMES = ("created_at", "saved_at")
+TIMES = ("created_at", "saved_at", "time")
 TABLE_KEYS = ("table", "where", *DIALECT_KEYS)
 ROW_KEYS = (*TABLE_KEYS, "optional")
 
@@ -66,7 +70,8 @@ def _spec(tree: Any, path: Path, root: Path) -> Spec:
     if not isinstance(tree, dict):
         what = "is empty" if tree is None else f"is a {type(tree).__name__}"
         raise SpecError(f"the spec {what}; begin it with `pins:`, its table and its columns (docs/specs.md).")
-    top = mapping(tree, "the spec", ("pins", "boards", "queries", *DIALECT_KEYS), required=("pins",))
+    known = ("pins", "boards", "queries", "users", "preferences", *DIALECT_KEYS)
+    top = mapping(tree, "the spec", known, required=("pins",))
     base = read_dialect(top, "the spec", Dialect())
     boards = tuple(_boards(section, label, base) for label, section in _sections(top, "boards"))
     queries = tuple(_queries(section, label, base) for label, section in _sections(top, "queries"))
@@ -75,7 +80,9 @@ def _spec(tree: Any, path: Path, root: Path) -> Spec:
         raise SpecError("queries: `from: board_titles` appears twice; join the filters with `or`.")
     if from_titles and not any("title" in board.columns for board in boards):
         raise SpecError("queries from board_titles need boards with a title; add `title:` to boards.")
-    return Spec(path, root, _pins(top["pins"], base), boards, queries)
+    users = tuple(_users(section, label, base) for label, section in _sections(top, "users"))
+    preferences = tuple(_preferences(section, label, base) for label, section in _sections(top, "preferences"))
+    return Spec(path, root, _pins(top["pins"], base), boards, queries, users, preferences)
 
 
 def _pins(value: Any, base: Dialect) -> Pins:
@@ -144,10 +151,22 @@ def _lookup(value: Any, label: str, base: Dialect) -> Lookup:
 
 
 def _boards(value: Any, label: str, base: Dialect) -> Rows:
-    known = (*ROW_KEYS, "board_id", "prefix", "pin_id", "title", "saved_at")
+    known = (*ROW_KEYS, "board_id", "prefix", "pin_id", "title", "saved_at", "user_id")
     section = mapping(value, label, known, required=("table", "board_id", "pin_id"))
-    columns, formats = _columns(section, label, ("board_id", "pin_id", "title", "saved_at"))
+    columns, formats = _columns(section, label, ("board_id", "pin_id", "title", "saved_at", "user_id"))
     return Rows(_table(section, label, base), columns, formats, _prefix(section, label))
+
+
+def _users(value: Any, label: str, base: Dialect) -> Rows:
+    """It cannot be `optional`: without the list everybody's consent is taken as given."""
+    section = mapping(value, label, (*TABLE_KEYS, "user_id", "consent"), required=("table", "user_id"))
+    return Rows(_table(section, label, base), _columns(section, label, ("user_id", "consent"))[0])
+
+
+def _preferences(value: Any, label: str, base: Dialect) -> Rows:
+    names = ("user_id", "pin_id", "kind", "weight", "time")
+    section = mapping(value, label, (*ROW_KEYS, *names), required=("table", "user_id", "pin_id"))
+    return Rows(_table(section, label, base), *_columns(section, label, names))
 
 
 def _queries(value: Any, label: str, base: Dialect) -> Rows | BoardTitles:

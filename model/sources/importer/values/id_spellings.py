@@ -4,8 +4,10 @@ import re
 import sqlite3
 import unicodedata
 from collections.abc import Collection, Iterable
+from typing import Any
 
 from model.sources.importer.scratch import Names, select
+from model.sources.importer.values.cells import identifier, word
 
 WHOLE = re.compile(r"(-?\d+)\.0+")
 
@@ -16,6 +18,12 @@ def plain_key(key: str) -> str:
     if whole:
         return whole[1]
     return key if key.isascii() else unicodedata.normalize("NFC", key)
+
+
+def user_name(cell: Any) -> str | None:
+    """A user's id in its one spelling, the same in every table."""
+    written = word(identifier(cell, marks=True))
+    return plain_key(written) if written else None
 
 
 class Spellings:

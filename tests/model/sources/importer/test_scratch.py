@@ -43,7 +43,7 @@ def test_ids_in_two_spellings_whatever_is_in_memory(db):
 
 
 def test_pairs_are_new_once(db):
-    seen, expected = Seen(db), set[tuple[int, int]]()
+    seen, expected = Seen(db, "seen"), set[tuple[int, int]]()
     rng = random.Random(1)
     for _ in range(50):
         left, right = ([rng.randrange(40) << 25 for _ in range(100)] for _ in "ab")
