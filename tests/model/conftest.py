@@ -69,11 +69,11 @@ def checkpoints(tmp_path_factory):
 
 @pytest.fixture
 def catalogue_of(tmp_path, config):
-    """Call with rows of pins, boards and queries: the folders (prepared, neighbours) of that catalogue."""
+    """Call with rows of pins, boards, queries, …: the folders (prepared, neighbours) of that catalogue."""
 
-    def build(pins: list[dict], boards: list[dict] = (), queries: list[dict] = (), config=config, name="by-hand"):
+    def build(pins: list[dict], boards: list[dict] = (), queries: list[dict] = (), config=config, name="by-hand", **of):
         with CatalogueWriter(tmp_path / name / "catalogue") as writer:
-            for table, rows in (("pins", pins), ("boards", boards), ("queries", queries)):
+            for table, rows in {"pins": pins, "boards": boards, "queries": queries, **of}.items():
                 if rows:
                     writer.write(table, _table(table, rows))
         return walked_catalogue(tmp_path / name, config, tmp_path / name / "catalogue")

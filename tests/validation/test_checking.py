@@ -3,6 +3,7 @@
 import io
 import json
 import re
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -214,3 +215,75 @@ def test_collapsed_vectors_are_told(tmp_path):
 def test_an_unfinished_embed_step_is_one_sentence(tmp_path):
     with pytest.raises(ModelError, match="run the embed step again"):
         check_embeddings(tmp_path, tmp_path / "docs")
+
+
+def with_users(folder: Path, **columns) -> Path:
+    """40 Pins, saved by four users, with a preference each; `columns` replace those of the preferences."""
+    ids = [f"p{i}" for i in range(40)]
+    with CatalogueWriter(folder / "source") as writer:
+        writer.write("pins", pa.table({"pin_id": ids, "image": [picture(i) for i in range(40)], "title": ["Tea"] * 40}))
+        owners = [f"u{i % 4}" for i in range(40)]
+        writer.write(
+            "boards", pa.table({"board_id": [f"b{i % 8}" for i in range(40)], "pin_id": ids, "user_id": owners})
+        )
+        likes = {
+            "user_id": owners,
+            "pin_id": ids,
+            "weight": [2.0] * 40,
+            "time": [datetime(2026, 1, 1, tzinfo=UTC)] * 40,
+        }
+        writer.write("preferences", pa.table(likes | columns))
+    prepare(Catalogue(folder / "source"), folder / "prepared", CONFIG)
+    return folder / "prepared"
+
+
+def test_users_and_preferences_are_checked_where_they_are_there(tmp_path):
+    report = check(with_users(tmp_path), CONFIG, tmp_path / "docs")
+    assert report.success
+    told = {one.table for one in report.expectations}
+    assert {"users", "preferences"} <= told
+    assert any("Every user has 2 Pins or more (k-anonymity)" in one.says for one in report.expectations)
+
+
+@pytest.mark.parametrize(
+    ("columns", "reason"),
+    [
+        ({"time": [datetime(2999, 1, 1, tzinfo=UTC)] * 40}, "time in the future (40)"),
+        ({"user_id": ["phantom"] * 40}, "unknown user (40)"),
+    ],
+)
+def test_preferences_that_are_wrong_as_a_whole_are_one_sentence(tmp_path, columns, reason):
+    report = check(with_users(tmp_path, **columns), CONFIG, tmp_path / "docs")
+    assert report.failures == [
+        f"At most 5% of the rows of preferences may be quarantined, but 100.0% are; mostly for: {reason}; "
+        "fix the rows listed in quarantine.parquet, or raise prepare.max_quarantined."
+    ]
+
+
+def test_a_user_with_the_id_of_a_board_that_names_none_stops_the_run(tmp_path):
+    prepared = with_users(tmp_path)
+    boards = prepared / "catalogue/boards/00000.parquet"
+    rows = pq.read_table(boards)
+    users = ["b0" if user == "u1" else None for user in rows["user_id"].to_pylist()]
+    pq.write_table(rows.set_column(2, "user_id", pa.array(users, pa.string())), boards)
+    report = check(prepared, CONFIG, tmp_path / "docs")
+    (sentence,) = report.failures
+    assert sentence.startswith("No user has the id of a board that names no user, but ")
+    assert sentence.endswith("give the boards a prefix in the import spec.")
+
+
+def test_a_prepared_folder_with_preferences_that_were_changed_is_stopped(tmp_path):
+    prepared = with_users(tmp_path)
+    file = prepared / "catalogue/preferences/00000.parquet"
+    rows = pq.read_table(file).slice(0, 1)
+    bad = {"pin_id": "ghost", "weight": float("inf"), "time": datetime(2999, 1, 1, tzinfo=UTC), "user_id": "u7"}
+    zero = {"pin_id": "p1", "weight": 0.0, "time": None, "user_id": "u0"}
+    pq.write_table(pa.Table.from_pylist([*rows.to_pylist(), bad, zero], rows.schema), file)
+    report = check(prepared, CONFIG, tmp_path / "docs")
+    assert failed(report) == {
+        *(("preferences", name, "hard") for name in ("known", "finite", "weight", "ahead")),
+        ("preferences", "time", "soft"),
+        ("users", "pins", "hard"),
+        ("boards", "title_length", "soft"),
+        ("queries", None, "soft"),
+    }

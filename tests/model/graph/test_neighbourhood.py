@@ -164,3 +164,72 @@ def test_pins_that_are_left_out_are_in_no_walk_and_not_judged(tmp_path, walked, 
     assert training[pairs.neighbour].all()
     learnt = load_training_set(walked[0], tmp_path / "half", half)[0]
     assert np.array_equal(learnt.rows, np.flatnonzero(training))
+
+
+def of_users(picture) -> tuple[list[dict], list[dict]]:
+    """60 Pins on twelve boards of five Pins; each of four users has three boards."""
+    pins = [{"pin_id": f"p{i:02d}", "image": picture(i)} for i in range(60)]
+    boards = [{"board_id": f"b{i // 5:02d}", "pin_id": f"p{i:02d}", "user_id": f"u{i // 15}"} for i in range(60)]
+    return pins, boards
+
+
+def walks(config):
+    return {over: override(config, {"graph": {"over": over}}) for over in ("boards", "users")}
+
+
+def pairs_by_id(prepared, folder) -> set[tuple[str, str]]:
+    ids = Catalogue(prepared / "catalogue").read("pins", ["pin_id"])["pin_id"].to_pylist()
+    pairs = read_pairs(folder)
+    return {(ids[a], ids[b]) for a, b in zip(pairs.pin, pairs.neighbour, strict=True)}
+
+
+def joins(pairs, size: int) -> bool:
+    """Whether a pair of Pins goes from one group of `size` to another."""
+    return any(int(a[1:]) // size != int(b[1:]) // size for a, b in pairs)
+
+
+def test_over_users_a_walk_goes_from_board_to_board_of_one_user(catalogue_of, picture, config):
+    pins, boards = of_users(picture)
+    found = {over: catalogue_of(pins, boards, config=one, name=over) for over, one in walks(config).items()}
+    by_boards, by_users = (pairs_by_id(*found[over]) for over in ("boards", "users"))
+    assert not joins(by_boards, 5)
+    assert joins(by_users, 5) and not joins(by_users, 15)
+    # What is judged, and which pairs of a batch are no negatives, are boards all the same.
+    for name in ("edges", "texts", "split"):
+        assert (found["users"][1] / f"{name}.parquet").read_bytes() == (
+            found["boards"][1] / f"{name}.parquet"
+        ).read_bytes()
+    assert json.loads((found["users"][1] / "stats.json").read_text())["users"] == 4
+
+
+def test_where_no_user_is_named_walks_over_users_are_walks_over_boards(tmp_path, walked, config):
+    neighbourhood.build(walked[0], tmp_path / "users", walks(config)["users"])
+    for path in walked[1].iterdir():
+        assert (tmp_path / "users" / path.name).read_bytes() == path.read_bytes()
+
+
+def test_a_held_out_save_is_not_given_away_by_another_board_or_a_preference(catalogue_of, picture, config):
+    config = override(walks(config)["users"], {"split": {"heldout_edges": 0.5}})
+    pins, boards = of_users(picture)
+    twice = boards + [row | {"board_id": f"again-{row['board_id']}"} for row in boards]
+    likes = [{"user_id": row["user_id"], "pin_id": row["pin_id"]} for row in boards]
+    _, folder = catalogue_of(pins, twice, config=config, preferences=likes)
+    edges, fresh = read_edges(folder), read_fresh(folder)
+    hidden = set(edges.pin[edges.held_out].tolist())
+    assert len(hidden) > fresh.sum() + 10
+    pairs = read_pairs(folder)
+    assert len(pairs.pin) > 0
+    assert not hidden & {*pairs.pin.tolist(), *pairs.neighbour.tolist()}
+
+
+def test_a_preference_is_walked_and_one_of_a_user_without_consent_is_not(catalogue_of, picture, config):
+    config = override(walks(config)["users"], {"split": {"heldout_edges": 0.0}})
+    pins, boards = of_users(picture)
+    boards = [row for row in boards if row["user_id"] != "u3"]
+    likes = [{"user_id": user, "pin_id": f"p{i:02d}"} for user, i in [("u0", i) for i in range(15, 30)]]
+    likes += [{"user_id": "u9", "pin_id": f"p{i:02d}"} for i in range(45, 60)]
+    listed = [{"user_id": f"u{n}", "consent": n != 9} for n in (0, 1, 2, 9)]
+    prepared, folder = catalogue_of(pins, boards, config=config, preferences=likes, users=listed)
+    pairs = pairs_by_id(prepared, folder)
+    assert joins({pair for pair in pairs if max(pair) < "p30"}, 15)
+    assert not any(pin >= "p45" for pair in pairs for pin in pair)
