@@ -233,6 +233,7 @@ def with_users(folder: Path, **columns) -> Path:
             "time": [datetime(2026, 1, 1, tzinfo=UTC)] * 40,
         }
         writer.write("preferences", pa.table(likes | columns))
+        writer.write("users", pa.table({"user_id": [f"u{i}" for i in range(4)], "consent": [True] * 4}))
     prepare(Catalogue(folder / "source"), folder / "prepared", CONFIG)
     return folder / "prepared"
 

@@ -78,7 +78,7 @@ def test_without_a_list_every_user_counts(shop):
 
 def test_preferences_without_any_usable_row_are_one_sentence(shop):
     (shop / "events.csv").write_text("who,item,what,value,at\n7,ghost,like,1,\n")
-    with pytest.raises(SpecError, match="preferences: none of the 1 rows of events.csv was kept"):
+    with pytest.raises(SpecError, match=r"preferences: none of the 1 rows of events\.csv was kept"):
         run(shop, USERS)
 
 
