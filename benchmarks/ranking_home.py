@@ -51,7 +51,7 @@ def with_times(prepared: Path, neighbours: Path, published: datetime, out: Path)
             pins = pa.Table.from_batches([batch])
             writer.write("pins", pins.append_column("created_at", made.slice(done, pins.num_rows)))
             done += pins.num_rows
-        boards = source.read("boards", ["board_id", "pin_id", "title"])
+        boards = source.read("boards", ["board_id", "pin_id", "title", "user_id"])
         writer.write("boards", boards.append_column("saved_at", saved))
 
 

@@ -165,11 +165,11 @@ def sync_in_a_child(settings: dict[str, str], point: str) -> None:
     promote.sync(CONFIG, Settings(**settings), report)
 
 
-def forget_in_a_child(settings: dict[str, str], folder: Path, pin_ids: list[str], point: str) -> None:
+def forget_in_a_child(settings: dict[str, str], folder: Path, pin_ids: list[str], users: list[str], point: str) -> None:
     """A call of `pinclip forget` in `folder` that dies right after the first call of `point`, as sync_in_a_child."""
     _die_at(point)
     found = Settings(**settings)
-    forget(pin_ids, Where.of(folder, [], [], found), found)
+    forget(pin_ids, Where.of(folder, [], [], found), found, user_ids=users)
 
 
 def _die_at(point: str) -> None:

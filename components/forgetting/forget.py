@@ -23,12 +23,12 @@ from components.forgetting.proof import Proof, now
 from components.forgetting.remains import remains
 from components.forgetting.shards import Shards
 from components.forgetting.tastes import Tastes
-from components.forgetting.users import users_in
 from components.forgetting.working import Working
 from components.mlflow_client import connect, mlflow_errors
 from components.settings import Settings
 from components.spaces.materialize import LOCK, Progress
 from components.tombstones import bury
+from model.data.board_titles import users_in
 from model.data.catalogue import Catalogue
 from model.data.forgotten import user_key
 from model.data.reading import read_table

@@ -4,9 +4,9 @@ from pathlib import Path
 
 from components.forgetting.pins import described
 from components.forgetting.tree import look_into
-from components.forgetting.users import users_in
 from components.settings import Settings
 from components.tombstones import read_tombstones
+from model.data.board_titles import users_in
 from model.data.catalogue import SCHEMAS, Catalogue
 from model.data.forgotten import user_key
 from model.data.reading import read_table

@@ -17,11 +17,11 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from components.forgetting.users import of_users
 from components.report.gallery import shortened, thumbnail
 from model.config import PrepareConfig
-from model.data.catalogue import TEXT_SIGNALS, Catalogue
-from model.data.cleaning import clean_query, clean_texts
+from model.data.board_titles import titles_of
+from model.data.catalogue import TEXT_SIGNALS, Catalogue, owners
+from model.data.cleaning import clean, clean_query, clean_texts
 from model.data.reading import read_table, table_batches
 
 SCRUBBED = "[forgotten]"
@@ -104,8 +104,10 @@ def described(ids: Sequence[str], catalogues: Iterable[Path], users: Sequence[st
         source = Catalogue(path)
         own, others = _texts(source, wanted, images) if ids else (set(), set())
         own |= _queries(source, wanted)
-        named, held = of_users(source, users) if users else (set(), set())
-        titles, boards, own = titles | named, boards | held, own | named
+        if users:
+            forms = ((title, clean(title), clean_query(title)) for title in titles_of(source, users))
+            named = {form for one in forms for form in one if form}
+            titles, boards, own = titles | named, boards | _boards(source, users), own | named
         texts, shared = texts | own, shared | (own & others)
     limits = PrepareConfig()
     pictures = {uri for image in images if (uri := thumbnail(image, limits))}
@@ -132,6 +134,16 @@ def _forms(named: dict[str, str | list[str] | None]) -> set[str]:
     """A Pin's texts as written, joined and cleaned."""
     parts = {one for value in named.values() for one in (value if isinstance(value, list) else [value]) if one}
     return parts | set(clean_texts(named).values())
+
+
+def _boards(source: Catalogue, users: Sequence[str]) -> set[frozenset[str]]:
+    """The Pins of each board of the users."""
+    rows = read_table(source, "boards", ["board_id", "pin_id", "user_id"])
+    rows = rows.filter(pc.fill_null(pc.is_in(owners(rows), value_set=pa.array(users, pa.string())), False))
+    pins: dict[str, set[str]] = {}
+    for board, pin in zip(rows["board_id"].to_pylist(), rows["pin_id"].to_pylist(), strict=True):
+        pins.setdefault(board, set()).add(pin)
+    return set(map(frozenset, pins.values()))
 
 
 def _queries(source: Catalogue, wanted: pa.Array) -> set[str]:

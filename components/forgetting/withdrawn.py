@@ -14,12 +14,12 @@ import pyarrow.parquet as pq
 
 from components.forgetting.forget import Where, forget
 from components.forgetting.proof import Proof
-from components.forgetting.users import users_in
 from components.retries import with_retries
 from components.settings import Settings
 from components.spaces.materialize import Progress
 from components.spaces.offline_rows import shards
 from components.tombstones import read_tombstones
+from model.data.board_titles import users_in
 from model.data.catalogue import Catalogue
 from model.data.forgotten import Forgotten, user_key
 from model.data.preparation import withheld

@@ -84,7 +84,7 @@ def _begins_with(key: str, users: frozenset[str]) -> bool:
 
 def _by_id(column: pa.ChunkedArray, pins: Pins) -> pa.Array:
     wanted = pa.array(pins.ids, pa.string())
-    return pa.array(pc.fill_null(pc.is_in(column.cast(pa.string()), value_set=wanted), False))
+    return pa.array(pc.fill_null(pc.is_in(column.cast(pa.string()), value_set=wanted), False), pa.bool_())
 
 
 def _by_key(column: pa.ChunkedArray, pins: Pins) -> pa.Array:

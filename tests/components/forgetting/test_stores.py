@@ -13,14 +13,17 @@ from components.forgetting.online import Online
 from components.forgetting.pins import Pins
 from components.forgetting.shards import Shards
 from components.forgetting.tastes import Tastes
+from components.forgetting.withdrawn import forget_withdrawn, withdrawn
 from components.forgetting.working import Working
 from components.settings import Settings
 from components.spaces.feature_store import open_store
 from components.tombstones import bury
 from model.data.catalogue import Catalogue, CatalogueWriter
+from model.data.forgotten import user_key
 from model.files import lock_descriptor
 from serving.features import Features
 from serving.index import IndexConfig, PinIndex
+from serving.online import held
 from serving.online.feast_bytes import entity_keys
 from serving.online.redis import SPACES
 from serving.space import SpaceManifest
@@ -84,6 +87,41 @@ def test_a_run_that_read_its_catalogue_before_publishes_without_the_pin(home):
     assert (manifest.pins, "p7" in manifest.ids().to_pylist()) == (229, False)
     assert Features.of(home.configuration).pin_vectors(["p7"], space)[1].all()
     assert not any(Online(home.settings).find(PINS).values())
+
+
+def test_a_forgotten_user_has_no_tastes_and_all_others_are_what_they_were(home, tmp_path):
+    space, _ = home.new_space(seed=6)
+    (key,) = entity_keys("user_id", ["b1"])
+    before, log = stored(home), home.settings.home / "feast/offline" / f"user_taste_{space}"
+    rows = [row for shard in sorted(log.glob("*.parquet")) for row in pq.read_table(shard).to_pylist()]
+    store = open_store(home.settings)
+    assert held(store, [log.name], [key]) == 1
+    proof = forget([], Where.of(tmp_path, [], [], home.settings), home.settings, user_ids=["b1"])
+    assert (proof.complete, proof.pins, len(proof.users)) == (True, [], 1)
+    assert held(store, [log.name], [key]) == 0
+    others = [{name: one[name] for name in one if key not in _bytes_of(name)} for one in (before, stored(home))]
+    assert others[0] == others[1]
+    left = [row for shard in sorted(log.glob("*.parquet")) for row in pq.read_table(shard).to_pylist()]
+    assert left == [row for row in rows if row["user_id"] != "b1"] != rows
+    if not home.settings.redis:
+        assert key not in (home.settings.home / "feast/online.db").read_bytes()
+    again = forget([], Where.of(tmp_path, [], [], home.settings), home.settings, user_ids=["b1"])
+    assert (again.complete, again.found) == (True, 0)
+
+
+def test_a_user_whose_consent_is_gone_is_found_where_there_are_tastes(features_home, tmp_path):
+    home = features_home.beside(tmp_path)
+    home.new_space(seed=7)
+    with CatalogueWriter(tmp_path / "catalogues/now") as writer:
+        writer.write("pins", pa.table({"pin_id": ["p1"], "image": [b"1"]}))
+        writer.write("users", pa.table({"user_id": ["b1", "b2", "never-had"], "consent": [False, True, False]}))
+    catalogues = [tmp_path / "catalogues/now"]
+    assert withdrawn(catalogues, home.settings) == ([], ["b1"])
+    proof = forget_withdrawn(tmp_path, home.settings, lambda fraction, message: None)
+    assert (proof.complete, proof.said) == (True, "0 Pins and 1 users")
+    assert withdrawn(catalogues, home.settings) == ([], [])
+    bury([user_key("b2")], home.settings)  # and came back from a backup
+    assert withdrawn(catalogues, home.settings) == ([], ["b2"])
 
 
 def test_without_its_catalogue_a_user_who_holds_the_very_vector_loses_the_row(home):

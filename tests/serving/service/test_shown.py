@@ -6,7 +6,7 @@ import pyarrow as pa
 import pytest
 
 from model.data.catalogue import TIME, CatalogueWriter
-from model.data.forgotten import Forgotten
+from model.data.forgotten import Forgotten, user_key
 from serving.service.columns import Columns
 from serving.service.messages import FilterIn
 from serving.service.popular import PopularQueries
@@ -36,8 +36,8 @@ def found(columns: Columns, wanted: dict) -> list[str]:
     return pa.array(IDS).filter(pa.array(columns.selection(asked).mask(pa.array(IDS, pa.large_string())))).to_pylist()
 
 
-def forgotten(pin_id: str) -> Forgotten:
-    return Forgotten("salt", {Forgotten("salt").digest(pin_id): "2026-11-29T00:00:00+00:00"})
+def forgotten(*ids: str) -> Forgotten:
+    return Forgotten("salt", {Forgotten("salt").digest(one): "2026-11-29T00:00:00+00:00" for one in ids})
 
 
 def test_texts_numbers_and_times(catalogue):
@@ -66,6 +66,22 @@ def test_what_is_forgotten_leaves_no_value_behind(catalogue):
     described = {one.name: one for one in columns.described()}
     assert (described["kind"].values, described["price"].high) == (["hat"], 1.0)
     assert popular.queries == ["hats", "once"]
+
+
+def test_the_title_of_a_forgotten_users_board_is_no_query_to_begin_with(tmp_path):
+    titles = {"b1": "For Ann", "b2": "hats", "b3": "hats", "b4": "For Bob"}
+    owners = {"b1": "ann", "b2": "ann", "b3": "bob", "b4": "bob"}
+    with CatalogueWriter(tmp_path / "c") as writer:
+        writer.write("pins", pa.table({"pin_id": ["a"], "image": [b"-"]}))
+        boards = {"board_id": list(titles), "pin_id": ["a"] * 4, "title": list(titles.values())}
+        writer.write("boards", pa.table(boards | {"user_id": list(owners.values())}))
+        clicks = {"query": ["For Ann", "hats", "For Bob"], "pin_id": ["a"] * 3, "clicks": [1, 2, 5]}
+        writer.write("queries", pa.table(clicks))  # somebody else searched for the last one
+    popular = PopularQueries(tmp_path / "c")
+    popular.forget(forgotten(user_key("ann")))
+    assert popular.queries == ["For Bob", "hats"]
+    popular.forget(forgotten(user_key("ann"), user_key("bob")))
+    assert popular.queries == ["For Bob"]  # both had the other
 
 
 def test_without_a_catalogue_there_is_nothing_to_name():

@@ -57,5 +57,10 @@ def test_every_key_has_an_example():
         "from",
         "slices",
         "caption",
+        "user_id",
+        "consent",
+        "kind",
+        "weight",
+        "time",
     )
     assert [key for key in keys if not re.search(rf"\b{key}\b", specs)] == []

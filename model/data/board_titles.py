@@ -1,4 +1,4 @@
-"""Users in a catalogue: who there is, the titles of their boards that nobody else uses, and the Pins of each board."""
+"""Titles of boards by their users: one that a single user has, and that nobody else searched for, is the user's own."""
 
 from collections.abc import Sequence
 
@@ -6,7 +6,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from model.data.catalogue import OF_USERS, TEXT_SIGNALS, Catalogue, owners
-from model.data.cleaning import clean, clean_query
 from model.data.reading import read_table
 
 
@@ -21,8 +20,8 @@ def users_in(source: Catalogue) -> set[str]:
     return {user for ids in (owners(boards), *others) for user in ids.unique().to_pylist() if user}
 
 
-def of_users(source: Catalogue, users: Sequence[str]) -> tuple[set[str], set[frozenset[str]]]:
-    """(titles as written and as cleaned, the Pins of each board)
+def titles_of(source: Catalogue, users: Sequence[str]) -> set[str]:
+    """Titles of the users' boards, as written, that are nobody else's and no text of a Pin.
 
     Raises:
         CatalogueError: the catalogue cannot be read.
@@ -30,14 +29,9 @@ def of_users(source: Catalogue, users: Sequence[str]) -> tuple[set[str], set[fro
     rows = read_table(source, "boards", ["board_id", "pin_id", "title", "user_id"])
     theirs = pc.fill_null(pc.is_in(owners(rows), value_set=pa.array(users, pa.string())), False)
     mine, others = rows.filter(theirs), rows.filter(pc.invert(theirs))
-    pins: dict[str, set[str]] = {}
-    for board, pin in zip(mine["board_id"].to_pylist(), mine["pin_id"].to_pylist(), strict=True):
-        pins.setdefault(board, set()).add(pin)
     titles = {title for title in mine["title"].to_pylist() if title} - set(others["title"].to_pylist())
-    titles -= _searched(source, mine) | _words_of_pins(source, titles)
-    return {form for title in titles for form in (title, clean(title), clean_query(title)) if form}, set(
-        map(frozenset, pins.values())
-    )
+    titles -= _searched(source, mine)
+    return titles - _words_of_pins(source, titles)
 
 
 def _searched(source: Catalogue, boards: pa.Table) -> set[str]:
