@@ -69,6 +69,75 @@ def test_a_quarantined_row_is_known_by_its_key_even_where_that_is_cut_off(tmp_pa
     assert pq.read_table(tmp_path / "quarantine.parquet")["key"].to_pylist() == ["board · pin-10", "row 7"]
 
 
+USERS = Pins((), frozenset({"Ann's attic"}), users=("ann",), titles=frozenset({"Ann's attic"}))
+
+
+@pytest.mark.parametrize(
+    ("rows", "left"),
+    [
+        ({"board_id": ["b", "ann", "ann"], "pin_id": ["p", "p", "q"], "user_id": ["ann", "bob", None]}, [1]),
+        ({"board_id": ["b", "ann"], "pin_id": ["p", "p"]}, [0]),
+        ({"user_id": ["ann", "anna"], "pin_id": ["p", "ann"]}, [1]),
+        ({"user_id": ["ann", None], "consent": [True, None]}, [1]),
+        ({"query": ["Ann's attic", "attic"], "pin_id": ["p", "p"], "clicks": [1, 1]}, [1]),
+        ({"query": ["Ann's attic", "attic"], "vector": [[0.0], [1.0]]}, [1]),
+        ({"pin_id": ["ann", "p"], "vector": [b"1", b"2"]}, [0, 1]),  # a Pin of that name
+    ],
+)
+def test_rows_of_a_user(tmp_path, rows, left):
+    file = tmp_path / "rows.parquet"
+    pq.write_table(pa.table(rows), file)
+    assert erased(file, USERS) == len(next(iter(rows.values()))) - len(left)
+    assert pq.read_table(file).equals(pa.table(rows).take(left))
+
+
+def test_a_quarantined_row_begins_with_its_user_in_tables_of_users_alone(tmp_path):
+    told = [("boards", "ann · p"), ("preferences", "ann → p"), ("users", "ann"), ("boards", "anna · p")]
+    told += [("pins", "ann"), ("preferences", "bob · ann"), ("preferences", "x" * 200)]
+    pq.write_table(pa.table({"table": [t for t, _ in told], "key": [k for _, k in told]}), tmp_path / "q.parquet")
+    assert erased(tmp_path / "q.parquet", Pins((), users=("ann", "x" * 300))) == 4
+    assert pq.read_table(tmp_path / "q.parquet")["key"].to_pylist() == ["anna · p", "ann", "bob · ann"]
+
+
+def test_a_key_of_an_import_names_its_pin_too(tmp_path):
+    pq.write_table(pa.table({"table": ["boards"] * 2, "key": ["b → pin-1", "b → pin-10"]}), tmp_path / "q.parquet")
+    assert erased(tmp_path / "q.parquet") == 1
+
+
+def test_documents_lose_a_users_entries_and_titles_and_no_word_of_another(tmp_path):
+    file = tmp_path / "examples.json"
+    kept = [{"query": {"text": "anna"}, "results": [{"pin_id": "ann", "text": "ann and Ann's attic room"}]}]
+    file.write_text(json.dumps([{"user_id": "ann", "score": 1}, {"query": {"text": "Ann's attic"}}, *kept]))
+    assert erased(file, USERS) == 2
+    assert json.loads(file.read_text()) == kept
+    (tmp_path / "log.txt").write_text("ann asked\n")
+    assert erased(tmp_path / "log.txt", USERS) == 0
+    (tmp_path / "pixels.u8").write_bytes(b"\0ann")
+    assert erased(tmp_path / "pixels.u8", USERS) == 0
+
+
+def test_a_graph_loses_the_boards_and_titles_of_a_user(tmp_path):
+    folder, ids = tmp_path / "neighbours", ["p0", "p1", "p2", "p3"]
+    folder.mkdir()
+    edges = [(0, 0), (1, 0), (1, 1), (2, 1), (3, 1), (0, 2), (1, 2), (2, 2)]
+    columns = {"pin": pa.array([pin for pin, _ in edges], pa.int32())}
+    whole = {
+        "split.parquet": pa.table({"pin_id": ids, "fresh": [False] * 4}),
+        "edges.parquet": pa.table(columns | {"board": pa.array([board for _, board in edges], pa.int32())}),
+        "texts.parquet": pa.table({"pin": pa.array([0, 1], pa.int32()), "text": ["Ann's attic", "attic"]}),
+        "neighbours.parquet": pa.table(dict.fromkeys(("pin", "neighbour"), pa.array([0, 1], pa.int32()))),
+    }
+    for name, table in whole.items():
+        pq.write_table(table, folder / name)
+    held = frozenset({frozenset({"p1", "p2", "p3", "gone"}), frozenset({"p0", "p2"})})
+    pins = Pins((), users=("ann",), titles=frozenset({"Ann's attic"}), boards=held)
+    assert neighbours.look(folder, pins, erase=True) == 4
+    assert neighbours.look(folder, pins) == 0
+    assert pq.read_table(folder / "edges.parquet")["board"].to_pylist() == [0, 0, 2, 2, 2]
+    assert pq.read_table(folder / "texts.parquet")["text"].to_pylist() == ["attic"]
+    assert pq.read_table(folder / "neighbours.parquet").equals(whole["neighbours.parquet"])
+
+
 def test_of_queries_only_those_that_led_to_the_pin_alone_go(tmp_path):
     pq.write_table(pa.table({"query": ["A zyzzogeton & friend", "A dog"]}), tmp_path / "queries.parquet")
     assert erased(tmp_path / "queries.parquet") == 1

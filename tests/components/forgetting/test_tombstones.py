@@ -11,7 +11,7 @@ from components.forgetting.proof import Proof
 from components.settings import Settings
 from components.tombstones import bury, read_tombstones, source_catalogue, tombstones_file
 from model.data.catalogue import Catalogue, CatalogueWriter
-from model.data.forgotten import Forgotten
+from model.data.forgotten import Forgotten, user_key
 from model.errors import StoreError
 
 
@@ -94,3 +94,39 @@ def test_an_import_of_the_old_tables_leaves_them_out(home, catalogue):
     left = Catalogue(catalogue)
     assert left.read("pins", ["pin_id"])["pin_id"].to_pylist() == ["a", "c"]
     assert left.read("queries", ["pin_id"])["pin_id"].to_pylist() == ["c"]
+
+
+def test_a_user_is_no_pin_of_the_same_id_and_is_left_out_of_an_import(home, catalogue):
+    with CatalogueWriter(catalogue) as writer:
+        writer.write("pins", pa.table({"pin_id": ["a", "ann"], "image": [b"1", b"2"]}))
+        boards = {
+            "board_id": ["m", "m", "n"],
+            "pin_id": ["a", "ann", "a"],
+            "title": ["Ann's attic", "Ann's attic", "x"],
+        }
+        writer.write("boards", pa.table(boards | {"user_id": ["ann", "ann", "bob"]}))
+        writer.write("queries", pa.table({"query": ["Ann's attic", "x"], "pin_id": ["a", "a"], "clicks": [1, 1]}))
+        writer.write("preferences", pa.table({"user_id": ["ann", "bob"], "pin_id": ["a", "a"]}))
+        writer.write("users", pa.table({"user_id": ["ann", "bob"]}))
+    found = bury([user_key("ann")], home)
+    assert "ann" not in found
+    assert source_catalogue(catalogue, home).read("boards", ["board_id"])["board_id"].to_pylist() == ["n"]
+    assert leave_out_forgotten(catalogue, home) == 1
+    left = Catalogue(catalogue)
+    assert left.read("pins", ["pin_id"])["pin_id"].to_pylist() == ["a", "ann"]
+    assert {table: left.count(table) for table in ("boards", "queries", "preferences", "users")} == {
+        **dict.fromkeys(("boards", "queries", "preferences", "users"), 1)
+    }
+    bury([user_key("ann")], home, lifted=True)
+    assert leave_out_forgotten(catalogue, home) == 0
+
+
+def test_a_proof_is_taken_up_for_the_same_users_alone(home):
+    Proof.open(["d1"], home, ["u1"]).write()
+    (file,) = (home.home / "forgotten").glob("*.json")
+    assert Proof.open(["d1"], home, ["u1"]).file == file
+    assert Proof.open(["d1"], home).file != file
+    other = Proof.open([], home, ["u1"])
+    other.note_origin(["c"], [3])
+    other.write()
+    assert Proof.open([], home, ["u1", "u2"]).versions == [3]

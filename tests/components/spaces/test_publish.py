@@ -5,13 +5,18 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+from datetime import timedelta
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 from feature_home import CREATED, environment, quantized
 
 from components.spaces.feature_store import open_store
 from components.spaces.materialize import read_back
+from components.spaces.publish import publish
+from model.config import PrepareConfig
+from model.data.catalogue import CatalogueWriter
 from model.errors import StoreError
 from serving.space import manifest_file
 
@@ -79,6 +84,27 @@ def test_the_view_says_how_to_read_its_bytes(home, tmp_path):
         assert definition.description, definition.name
         assert definition.owner, definition.name
         assert definition.tags, definition.name
+
+
+def test_tastes_are_of_users_over_all_their_boards_and_preferences(home, tmp_path):
+    home, registration = home.beside(tmp_path), home.registered()
+    folder, vectors = quantized(tmp_path / "q", seed=8)
+    rows = {"board_id": ["b0", "b1", "b2", "b3"], "pin_id": ["p0", "p1", "p2", "p3"], "title": [None] * 4}
+    times = {"saved_at": [CREATED - timedelta(days=n) for n in (20, 10, 5, -5)], "user_id": ["ann", "ann", None, "ann"]}
+    likes = {"user_id": ["ann", "bob", "bob"], "pin_id": ["p1", "p4", "p5"], "weight": [2.0, 1.0, 1.0]}
+    later = {"time": [CREATED - timedelta(days=10), CREATED - timedelta(days=1), CREATED + timedelta(days=1)]}
+    with CatalogueWriter(tmp_path / "users/catalogue") as writer:
+        writer.write("pins", pa.table({"pin_id": list(vectors), "image": [b"-"] * len(vectors)}))
+        writer.write("boards", pa.table(rows | times))
+        writer.write("preferences", pa.table(likes | later))
+    home.prepared = tmp_path / "users"
+    publish(folder, home.prepared, registration, {}, home.settings, config=PrepareConfig(taste_half_life_days=10))
+    store = open_store(home.settings)
+    asked = [{"user_id": user} for user in ("ann", "b0", "b2", "bob")]
+    names = [f"user_taste_{registration.space}:{name}" for name in ("medoids", "weights")]
+    found = store.get_online_features(names, asked).to_dict()
+    assert found["medoids"] == [vectors["p1"] + vectors["p0"], None, vectors["p2"], vectors["p4"]]  # known at CREATED
+    assert found["weights"][0] == pytest.approx([6 / 7, 1 / 7])  # 1 + 2, and a half
 
 
 def test_two_spaces_live_side_by_side_and_the_later_one_waits_for_a_promotion(home, tmp_path):

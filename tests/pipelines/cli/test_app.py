@@ -65,7 +65,12 @@ def test_help_names_every_command(tmp_path):
         (["import", "--spec", "nowhere.yaml", "--out", "catalogue"], "nowhere.yaml"),
         (["import", "--spec", "s.yaml", "--guess", "t.csv"], "take --spec s.yaml away, or --guess"),
         (["generate", "--pins", "1", "--out", "catalogue"], "Cannot generate a catalogue with pins 1"),
-        (["forget"], "No Pin is named; give ids, --file with one a line, or --withdrawn."),
+        (["forget"], "No Pin and no user is named; give ids, --file with one a line, --user, or --withdrawn."),
+        (
+            ["forget", "--user", "a\tb"],
+            "another control character, so it is no user's; check it.",
+        ),
+        (["generate", "--boards", "2", "--users", "3", "--out", "catalogue"], "with users 3; choose 0 for none"),
         (["forget", "p1", " "], "An id is empty; take it out."),
         (["forget", "p1\np2"], r"The id 'p1\np2' holds a line break or another control character"),
         (["forget", "x" * 513], "is longer than 512 characters, so it is no Pin's; check it."),

@@ -155,6 +155,25 @@ def test_any_small_catalogue_is_whole(tmp_path, pins, boards, seed, fresh_share,
     assert all(row["clicks"] >= 1 for row in clicks)
 
 
+def test_users_are_named_when_asked_for_and_nothing_else_changes(tmp_path, catalogue):
+    config = SyntheticConfig(pins=200, boards=60, users=20, seed=7)
+    counts = generate(config, tmp_path / "named")
+    generate(SyntheticConfig(pins=200, boards=60, seed=7), tmp_path / "plain")
+    named, plain = Catalogue(tmp_path / "named"), Catalogue(tmp_path / "plain")
+    for table in ("pins", "boards", "queries"):
+        assert named.read(table, plain.columns(table)).equals(plain.read(table, plain.columns(table)))
+    assert sorted(path.name for path in plain.root.iterdir()) == ["boards", "pins", "queries"]
+    users = named.read("users", ["user_id", "consent"])["user_id"].to_pylist()
+    boards = named.read("boards", ["board_id", "user_id"]).group_by(["board_id", "user_id"]).aggregate([]).to_pylist()
+    assert len(boards) == 60
+    assert {row["user_id"] for row in boards} == {*users}
+    assert len(users) == counts["users"] == 20
+    likes = named.read("preferences", ["user_id", "pin_id", "weight", "time"]).to_pylist()
+    saved = {(row["user_id"], row["pin_id"]) for row in named.read("boards", ["user_id", "pin_id"]).to_pylist()}
+    assert 0 < len(likes) == counts["preferences"]
+    assert {(row["user_id"], row["pin_id"]) for row in likes} <= saved
+
+
 def test_no_text_says_a_style(catalogue):
     pins = catalogue.read("pins", list(TEXT_SIGNALS))
     texts = [text for signal in TEXT_SIGNALS for text in joined_texts(pins.column(signal).to_pylist())]
