@@ -3,8 +3,7 @@
 Logs, pages and documents may hold a text or a thumbnail without the id. A text is theirs where no other Pin of the
 catalogue has it; a query where it led to no other Pin; a title of a user's board where no other user has such a board
 and nobody else searched for it. A user's id is looked for in columns and keys alone: in texts it may be a word. The
-catalogues are erased last, so that a call that is
-repeated after a kill still knows all of it.
+catalogues are erased last, so that a call that is repeated after a kill still knows all of it.
 """
 
 import re
@@ -13,6 +12,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from html import escape
 from pathlib import Path
+from typing import NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -29,6 +29,14 @@ LEAST = 6  # characters of a text that is searched for within others
 PINS_AT_ONCE = 256
 
 
+class Board(NamedTuple):
+    """A board with rows of a user: tables may hold it by a number, and are told which it is by its Pins."""
+
+    board_id: str
+    pins: frozenset[str]  # all of it
+    theirs: frozenset[str]  # saved by the user
+
+
 @dataclass(frozen=True)
 class Pins:
     ids: tuple[str, ...]
@@ -38,7 +46,7 @@ class Pins:
     images: tuple[bytes, ...] = field(default=(), repr=False)
     users: tuple[str, ...] = ()
     titles: frozenset[str] = frozenset()  # of boards of theirs; among the texts, but searched for as a whole alone
-    boards: frozenset[frozenset[str]] = frozenset()  # the Pins of each board of theirs: tables may hold it by number
+    boards: frozenset["Board"] = frozenset()  # of theirs
 
     @cached_property
     def id_set(self) -> frozenset[str]:
@@ -99,7 +107,7 @@ def described(ids: Sequence[str], catalogues: Iterable[Path], users: Sequence[st
         CatalogueError: a catalogue cannot be read.
     """
     texts, shared, pictures, images = set[str](), set[str](), set[str](), list[bytes]()
-    titles, boards, wanted = set[str](), set[frozenset[str]](), pa.array(list(ids), pa.string())
+    titles, boards, wanted = set[str](), set[Board](), pa.array(list(ids), pa.string())
     for path in catalogues:
         source = Catalogue(path)
         own, others = _texts(source, wanted, images) if ids else (set(), set())
@@ -136,14 +144,16 @@ def _forms(named: dict[str, str | list[str] | None]) -> set[str]:
     return parts | set(clean_texts(named).values())
 
 
-def _boards(source: Catalogue, users: Sequence[str]) -> set[frozenset[str]]:
-    """The Pins of each board of the users."""
+def _boards(source: Catalogue, users: Sequence[str]) -> set[Board]:
+    """Boards that hold rows of the users."""
     rows = read_table(source, "boards", ["board_id", "pin_id", "user_id"])
-    rows = rows.filter(pc.fill_null(pc.is_in(owners(rows), value_set=pa.array(users, pa.string())), False))
-    pins: dict[str, set[str]] = {}
-    for board, pin in zip(rows["board_id"].to_pylist(), rows["pin_id"].to_pylist(), strict=True):
-        pins.setdefault(board, set()).add(pin)
-    return set(map(frozenset, pins.values()))
+    whole, theirs = dict[str, set[str]](), dict[str, set[str]]()
+    told = zip(rows["board_id"].to_pylist(), rows["pin_id"].to_pylist(), owners(rows).to_pylist(), strict=True)
+    for board, pin, owner in told:
+        whole.setdefault(board, set()).add(pin)
+        if owner in users:
+            theirs.setdefault(board, set()).add(pin)
+    return {Board(board, frozenset(whole[board]), frozenset(pins)) for board, pins in theirs.items()}
 
 
 def _queries(source: Catalogue, wanted: pa.Array) -> set[str]:

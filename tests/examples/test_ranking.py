@@ -81,6 +81,13 @@ def silent_home(features_home, ranking_home, tmp_path_factory):
     return published(features_home, ranking_home, tmp_path_factory.mktemp("silent"), silent())
 
 
+def test_a_user_is_whom_the_board_names_else_the_board(tmp_path):
+    with CatalogueWriter(tmp_path / "c") as writer:
+        saves = {"board_id": ["b1", "b2", "b3"], "pin_id": ["p", "p", "p"], "user_id": ["ann", "ann", None]}
+        writer.write("boards", pa.table(saves))
+    assert read_saves(tmp_path / "c")["user_id"].tolist() == ["ann", "b3"]
+
+
 def opened(home, catalogue):
     store = Features.of(home / "feast" / "feature_store.yaml").store
     return store, read_pins(catalogue), read_saves(catalogue), published_at(store)

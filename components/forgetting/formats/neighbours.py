@@ -1,7 +1,7 @@
 """A graph's folder (model/graph/neighbourhood.py): its tables name Pins by their row in split.parquet.
 
 The rows of the Pins go from all four, and the numbers after them move up. A user's boards are known by their Pins, and
-by titles that nobody else uses; a board with the very same Pins goes with them.
+by titles that nobody else uses; what is on a board with the very same Pins goes with them.
 """
 
 from pathlib import Path
@@ -60,6 +60,9 @@ def _of_users(name: str, rows: pa.Table, ids: list[str], pins: Pins) -> np.ndarr
     held: dict[int, set[str]] = {}
     for pin, board in zip(rows["pin"].to_pylist(), rows["board"].to_pylist(), strict=True):
         held.setdefault(board, set()).add(ids[pin])
-    known = frozenset(ids)
-    theirs = {board & known for board in pins.boards}
-    return np.isin(rows["board"].to_numpy(), [board for board, found in held.items() if found in theirs])
+    known, theirs = frozenset(ids), dict[frozenset[str], set[str]]()
+    for board in pins.boards:
+        theirs.setdefault(board.pins & known, set()).update(board.theirs)
+    gone = {(number, pin) for number, found in held.items() for pin in theirs.get(frozenset(found), ())}
+    edges = zip(rows["board"].to_pylist(), rows["pin"].to_pylist(), strict=True)
+    return np.array([(board, ids[pin]) in gone for board, pin in edges], dtype=bool)

@@ -60,7 +60,8 @@ def _mask(rows: pa.Table, pins: Pins) -> pa.ChunkedArray:
 
 
 def _of_users(rows: pa.Table, pins: Pins) -> pa.Array:
-    """By the user, by the key of a quarantined row, by a query that is the title of a board of theirs."""
+    """By the user; by the key of a quarantined row, which begins with user or board; by a query that is the title of a
+    board of theirs."""
     names, users = rows.column_names, pins.user_set
     if "board_id" in names:
         theirs = [user in users for user in owners(rows).to_pylist()]
@@ -68,7 +69,8 @@ def _of_users(rows: pa.Table, pins: Pins) -> pa.Array:
         theirs = [user in users for user in rows["user_id"].to_pylist()]
     elif "key" in names and "table" in names:
         told = zip(rows["table"].to_pylist(), rows["key"].to_pylist(), strict=True)
-        theirs = [table in TOLD_OF_USERS and _begins_with(key or "", users) for table, key in told]
+        named = {"boards": users | {board.board_id for board in pins.boards}, "users": users, "preferences": users}
+        theirs = [_begins_with(key or "", named.get(table, frozenset())) for table, key in told]
     elif "query" in names:
         theirs = [query in pins.titles for query in rows["query"].to_pylist()]
     else:
@@ -76,10 +78,10 @@ def _of_users(rows: pa.Table, pins: Pins) -> pa.Array:
     return pa.array(theirs, pa.bool_())
 
 
-def _begins_with(key: str, users: frozenset[str]) -> bool:
-    """A key is `user · pin`, cut off after KEY_CHARACTERS."""
-    cut = len(key) == KEY_CHARACTERS and any(user.startswith(key) for user in users)
-    return cut or SEPARATORS.split(key)[0] in users
+def _begins_with(key: str, ids: frozenset[str]) -> bool:
+    """A key is `id · pin`, cut off after KEY_CHARACTERS."""
+    cut = len(key) == KEY_CHARACTERS and any(one.startswith(key) for one in ids)
+    return cut or SEPARATORS.split(key)[0] in ids
 
 
 def _by_id(column: pa.ChunkedArray, pins: Pins) -> pa.Array:
@@ -105,4 +107,3 @@ def _by_text(column: pa.ChunkedArray, pins: Pins) -> pa.Array:
 # By the column that says whose the row is, the surest first.
 MASKS = {"pin_id": _by_id, "key": _by_key, "query": _by_text}
 OF_USERS = ("user_id", "board_id", "table")
-TOLD_OF_USERS = ("boards", "users", "preferences")  # tables of quarantined rows whose keys begin with the user

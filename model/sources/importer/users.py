@@ -37,7 +37,9 @@ class ListedUsers:
             columns = _cells(spec, batch)
             refused = dict[int, str]()
             users = ids("user_id", user_name, columns["user_id"], refused)
-            consents = required_values("consent", flag, columns.get("consent", [True] * len(users)), refused)
+            consents = required_values(
+                "consent", flag, columns["consent"] if "consent" in schema.names else [True] * len(users), refused
+            )
             rows = [row for row in range(len(users)) if row not in refused]
             kept = {"user_id": [users[row] for row in rows], "consent": [consents[row] for row in rows]}
             if rows:

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from components.forgetting.formats import look, neighbours
-from components.forgetting.pins import SCRUBBED, Pins
+from components.forgetting.pins import SCRUBBED, Board, Pins
 
 PINS = Pins(
     ("pin-1",), frozenset({"A zyzzogeton & friend"}), frozenset({"A dog"}), frozenset({"data:image/webp;base64,AAAA"})
@@ -93,9 +93,10 @@ def test_rows_of_a_user(tmp_path, rows, left):
 
 def test_a_quarantined_row_begins_with_its_user_in_tables_of_users_alone(tmp_path):
     told = [("boards", "ann · p"), ("preferences", "ann → p"), ("users", "ann"), ("boards", "anna · p")]
-    told += [("pins", "ann"), ("preferences", "bob · ann"), ("preferences", "x" * 200)]
+    told += [("pins", "ann"), ("preferences", "bob · ann"), ("preferences", "x" * 200), ("boards", "b1 · p")]
     pq.write_table(pa.table({"table": [t for t, _ in told], "key": [k for _, k in told]}), tmp_path / "q.parquet")
-    assert erased(tmp_path / "q.parquet", Pins((), users=("ann", "x" * 300))) == 4
+    board = Board("b1", frozenset({"q"}), frozenset({"q"}))  # a row of hers that was refused
+    assert erased(tmp_path / "q.parquet", Pins((), users=("ann", "x" * 300), boards=frozenset({board}))) == 5
     assert pq.read_table(tmp_path / "q.parquet")["key"].to_pylist() == ["anna · p", "ann", "bob · ann"]
 
 
@@ -129,11 +130,22 @@ def test_a_graph_loses_the_boards_and_titles_of_a_user(tmp_path):
     }
     for name, table in whole.items():
         pq.write_table(table, folder / name)
-    held = frozenset({frozenset({"p1", "p2", "p3", "gone"}), frozenset({"p0", "p2"})})
-    pins = Pins((), users=("ann",), titles=frozenset({"Ann's attic"}), boards=held)
-    assert neighbours.look(folder, pins, erase=True) == 4
+    whole_board, shared = frozenset({"p1", "p2", "p3", "gone"}), frozenset({"p0", "p1", "p2"})
+    held = {
+        Board("b1", whole_board, whole_board),
+        Board("b2", shared, frozenset({"p2"})),
+        Board("b7", *[frozenset({"p0", "p2"})] * 2),
+    }
+    pins = Pins((), users=("ann",), titles=frozenset({"Ann's attic"}), boards=frozenset(held))
+    assert neighbours.look(folder, pins, erase=True) == 5
     assert neighbours.look(folder, pins) == 0
-    assert pq.read_table(folder / "edges.parquet")["board"].to_pylist() == [0, 0, 2, 2, 2]
+    edges = pq.read_table(folder / "edges.parquet")
+    assert list(zip(*(edges[name].to_pylist() for name in ("pin", "board")), strict=True)) == [
+        (0, 0),
+        (1, 0),
+        (0, 2),
+        (1, 2),
+    ]
     assert pq.read_table(folder / "texts.parquet")["text"].to_pylist() == ["attic"]
     assert pq.read_table(folder / "neighbours.parquet").equals(whole["neighbours.parquet"])
 

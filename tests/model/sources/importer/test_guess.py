@@ -81,6 +81,14 @@ def test_a_shop_of_text_files(shop):
     assert "stores.csv is not used" in guess([shop / "products.csv", shop / "stores.csv"], shop)
 
 
+def test_whose_boards_they_are(shop):
+    rows = "".join(f"{n // 2},customer-{n % 2},{n + 100}\n" for n in range(4))
+    (shop / "carts.csv").write_text(f"cart_id,customer_id,sku\n{rows}")
+    tree, catalogue = imported(shop, [shop / "products.csv", shop / "carts.csv"])
+    assert tree["boards"] == [{"table": "carts.csv", "board_id": "cart_id", "pin_id": "sku", "user_id": "customer_id"}]
+    assert set(catalogue.read("boards", ["user_id"])["user_id"].to_pylist()) == {"customer-0", "customer-1"}
+
+
 def test_pictures_named_by_the_pin_and_a_table_of_words(tmp_path):
     root = tmp_path / "photos"
     (root / "images").mkdir(parents=True)
