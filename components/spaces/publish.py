@@ -70,7 +70,7 @@ def publish(
     lineage: Mapping[str, str],
     settings: Settings,
     report: Progress = lambda fraction, message: None,
-    config: PrepareConfig = PrepareConfig(),  # noqa: B008 - frozen
+    config: PrepareConfig = PrepareConfig(),  # noqa: B008 - it is frozen
 ) -> Publication:
     """Publishes the vectors under the version's space and, when all are readable, moves `challenger`.
 
