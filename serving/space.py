@@ -52,7 +52,7 @@ class SpaceManifest:
     model: str  # MLflow's address of the version
     model_version: int
     mlflow_run: str
-    lineage: Mapping[str, str]  # catalogue, catalogue_digest, git_rev, …: what is known of them
+    lineage: Mapping[str, str]  # catalogue, catalogue_digest, git_rev, compatible_with, …: what is known of them
 
     @staticmethod
     def read(feast_home: Path, name: str) -> "SpaceManifest":

@@ -66,17 +66,31 @@ class PinVectors:
             raise VectorsError("No space serves from this Redis; with PINCLIP_REDIS set to it, call `pinclip sync`.")
         return str(name.decode())
 
-    def read(self, pin_ids: Sequence[str], space: str | None = None) -> tuple[np.ndarray, np.ndarray]:
+    def comparable(self, space: str, other: str) -> bool:
+        """Whether vectors of the two may be compared: they are one space, or one was made to be compatible with the
+        other, which may be retired since."""
+        spaces = self.spaces()
+        made_for = {name: fields.get("compatible_with") for name, fields in spaces.items()}
+        return space == other or made_for.get(space) == other or made_for.get(other) == space
+
+    def read(
+        self, pin_ids: Sequence[str], space: str | None = None, beside: str | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Vectors float32 (N, E) of length 1 in the order asked, and where there is none, bool (N,): zeros there.
 
         `space`: without it the one that serves. Vectors of two spaces cannot be compared, so keep it with what you
-        compute from them. A Pin that is unknown is missing, and so is one whose value is no vector of the space
-        (`malformed` counts those).
+        compute from them, and name it as `beside` when you compare that with what you read here. A Pin that is unknown
+        is missing, and so is one whose value is no vector of the space (`malformed` counts those).
 
         Raises:
-            VectorsError: the space is not published, or Redis does not answer.
+            VectorsError: the space is not published, or not comparable with `beside`, or Redis does not answer.
         """
         name = space or self.serving()
+        if beside and not self.comparable(name, beside):
+            raise VectorsError(
+                f"Vectors of {name} cannot be compared with those of {beside}; read both from one space, or from "
+                "one that was made to be compatible."
+            )
         codes, stored = self._codes(name), field(f"pin_embedding_{name}", "vector")
         vectors, missing = np.zeros((len(pin_ids), codes.dim), np.float32), np.ones(len(pin_ids), bool)
         start = header(codes.size)

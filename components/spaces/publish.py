@@ -134,6 +134,7 @@ def _manifest(
     files, file = sorted((quantized / "pins").glob("*.parquet")), quantized / "quantization.json"
     if not files or not file.is_file():
         raise StoreError(f"There are no quantized vectors in {quantized}; run the quantize step before this one.")
+    lineage = {**lineage, "compatible_with": registration.compatible_with}
     digest = hashlib.sha256(file.read_bytes())
     for shard in files:
         digest.update(shard.read_bytes())

@@ -120,7 +120,7 @@ def clip_baseline(config: Config) -> Config:
         "image_texts": ("long", "short"),
         "image_text_loss": "softmax",
     }
-    return override(config, {"objective": clip})
+    return override(config, {"objective": clip, "train": {"compatible_with": ""}})
 
 
 def _located(config: Tree) -> Tree:

@@ -146,6 +146,8 @@ def _space(version: Any, settings: Settings) -> Iterator[Line]:
         return
     by = "pin_ranking" if serving == name else f"{PIN_RANKING}{name}"
     yield "FeatureView", f"{PIN_EMBEDDING}{name}, {manifest.pins:,} Pins, {manifest.affine.bits} bits; `{by}` serves it"
+    if compatible := version.tags.get("pinclip.compatible_with"):
+        yield "compatible", f"with {compatible}: their vectors may be compared"
     yield "index", _index(state_folder(name, settings) / "index" / "manifest.json")
 
 

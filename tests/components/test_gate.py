@@ -21,6 +21,7 @@ ALONE = {
     "unread": None,
     "seen": None,
     "tasks": {},
+    "compatible": None,
     "cost": {
         "latency_ms": {"ours": 5.0, "champion": None},
         "weights_bytes": {"ours": 6_000_000, "champion": None},
