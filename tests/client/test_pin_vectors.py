@@ -30,6 +30,7 @@ def home(redis, features_home, tmp_path_factory):
     home = features_home.beside(tmp_path_factory.mktemp("light"), f"{redis.address},db=0")
     home.serving, home.serving_vectors = home.new_space(seed=2, bits=4)
     home.other, home.other_vectors = home.new_space(seed=1)
+    home.compatible, _ = home.new_space(seed=3, compatible_with=home.serving)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PINCLIP_REDIS", redis.address)
         yield home
@@ -43,7 +44,8 @@ def vectors(redis, home):
 def test_the_same_vectors_as_the_client_of_the_pipeline(home, vectors):
     features = Features.of(home.configuration)
     assert vectors.serving() == home.serving
-    assert {name: fields["bits"] for name, fields in vectors.spaces().items()} == {home.other: 8, home.serving: 4}
+    bits = {name: fields["bits"] for name, fields in vectors.spaces().items()}
+    assert bits == {home.other: 8, home.serving: 4, home.compatible: 8}
     for space, stored in ((home.other, home.other_vectors), (home.serving, home.serving_vectors)):
         ids = [*list(stored)[::-1], "who", "p1"]
         expected, unknown = features.pin_vectors(ids, space)
@@ -52,6 +54,23 @@ def test_the_same_vectors_as_the_client_of_the_pipeline(home, vectors):
         assert np.array_equal(found, expected)
         assert np.array_equal(missing, unknown)
     assert np.array_equal(vectors.read(["p1"])[0], vectors.read(["p1"], home.serving)[0])
+
+
+def test_only_spaces_that_were_made_for_each_other_are_read_beside_each_other(home, vectors):
+    features = Features.of(home.configuration)
+    for client in (vectors, features):
+        assert client.comparable(home.serving, home.serving)
+        assert client.comparable(home.compatible, home.serving)
+        assert client.comparable(home.serving, home.compatible)
+        assert not client.comparable(home.other, home.serving)
+        assert not client.comparable(home.compatible, home.other)
+    assert np.array_equal(
+        vectors.read(["p1"], home.compatible, beside=home.serving)[0], vectors.read(["p1"], home.compatible)[0]
+    )
+    assert not vectors.read(["p1"], beside=home.serving)[1].any()
+    refusal = f"Vectors of {home.other} cannot be compared with those of {home.serving}; read both from one space"
+    with pytest.raises(VectorsError, match=refusal):
+        vectors.read(["p1"], home.other, beside=home.serving)
 
 
 def test_more_than_one_pipeline_takes_and_none(home, vectors, monkeypatch):
