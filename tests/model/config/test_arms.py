@@ -19,7 +19,8 @@ CHANGES = {
     "one-text": {"objective.image_texts"},
     "no-funnel": {"vision.depths"},
     "no-stem": {"vision.join"},
-    "no-words": {"text.join"},
+    "no-words": set(),
+    "words": {"text.join"},
     "no-image-tower": {"vision.pretrained", "vision.join", "vision.image_size"},
     "no-text-tower": {"text.pretrained", "text.join"},
     "no-prefixes": {"fusion.prefixes"},
@@ -38,7 +39,7 @@ def flat(config) -> dict:
     }
 
 
-OF_KEPT_TOWERS = ("no-stem", "no-words", "no-image-tower", "no-text-tower")
+OF_KEPT_TOWERS = ("no-stem", "words", "no-image-tower", "no-text-tower")
 
 
 @pytest.fixture(params=["smoke", "demo", "pilot", "full"])
