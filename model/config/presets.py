@@ -23,9 +23,9 @@ PROFILES: dict[str, dict[str, Any]] = {
     },
     # Fusion on the level of tokens found no more with small towers and took a quarter of the time (docs/results.md).
     "demo": {"fusion": {"token_level": False}},
-    # Frozen pretrained towers that pip installs, what they give kept, and a small image tower of our own beside them: on
-    # validation Pins twice as many layers and four times as many tokens found no more (docs/experiments.md). Words of our
-    # own beside the text tower did not pay (docs/results.md).
+    # Frozen pretrained towers that pip installs, what they give kept, and a small image tower of our own beside them.
+    # On validation Pins twice as many layers and four times as many tokens found no more (docs/experiments.md); words
+    # of our own beside the text tower did not pay (docs/results.md).
     "pilot": {
         "profile": "pilot",
         "vision": {

@@ -75,7 +75,7 @@ def test_without_the_funnel_a_pretrained_tower_stands_alone():
 
 
 def test_all_arms_that_change_something_where_none_is_named_else_those_in_order(config):
-    unchanged = {"hybrid-fusion", *(() if config.vision.kept else OF_KEPT_TOWERS)}
+    unchanged = {"hybrid-fusion", "no-words", *(() if config.vision.kept else OF_KEPT_TOWERS)}
     assert list(arms([], config)) == [name for name in ARMS if name not in unchanged]
     assert {"hybrid-fusion", "no-skip"} & set(arms([], load("demo"))) == {"hybrid-fusion"}
     assert list(arms(["clip", "pinclip"], config)) == ["clip", "pinclip"]
