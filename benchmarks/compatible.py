@@ -22,6 +22,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 import torch
 
 from benchmarks.ranking_home import with_times
@@ -44,6 +45,7 @@ from model.evaluation.questions import K, questions
 from model.evaluation.tasks import evaluation_scope
 from model.features.tastes import medoids
 from model.graph.neighbourhood import read_training
+from model.training.anchors import write_anchors
 from model.training.loop import fit
 
 PUBLISHED = datetime(2026, 1, 1, tzinfo=UTC)
@@ -60,6 +62,17 @@ def trained(data: StudyData, out: Path, name: str, config: Config, seed: int, an
         fit(prepared, neighbours, out / name / "model", asked, lambda point: None, None, extracted, anchors)
         embed(prepared, out / name / "model", vectors, extracted=extracted)
     return vectors
+
+
+def published(vectors: Path, training: np.ndarray, config: Config) -> Path:
+    """The model's Pin vectors as its space would give them back: quantized."""
+    quantized, anchors = vectors.with_name("quantized"), vectors.with_name("anchors.parquet")
+    if not anchors.is_file():
+        affine = quantize(vectors, training, quantized, config)
+        table = pq.read_table(quantized / "pins")
+        packed_NB = np.frombuffer(b"".join(table["vector"].to_pylist()), np.uint8).reshape(-1, affine.bytes_per_pin)
+        write_anchors(anchors, table["pin_id"].combine_chunks(), affine.vectors(affine.unpack(packed_NB)))
+    return anchors
 
 
 def turned(vectors: ModelVectors, here_NE: np.ndarray, former_NE: np.ndarray) -> ModelVectors:
@@ -169,9 +182,7 @@ def main() -> None:
     earlier = override(load(args.former or args.profile), {"split": {"train_share": 0.75}})
     prepared, neighbours = data.prepared(config), data.neighbours(config)
     folder = trained(data, args.out, f"{FORMER}-{args.former or args.profile}", earlier, 0)
-    anchors = folder.with_name("quantized")
-    if not anchors.is_dir():
-        quantize(folder, read_training(data.neighbours(earlier)), anchors, earlier)
+    anchors = published(folder, read_training(data.neighbours(earlier)), earlier)
     asked = override(config, {"train": {"compatible_with": "1"}})
     folders = {
         FORMER: folder,

@@ -7,18 +7,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
 from components.registry.candidates import champion
 from components.registry.versions import CHAMPION
 from components.settings import Settings
 from model.config import Config
 from model.config.overrides import override
-from model.embedding.columns import as_column
 from model.errors import StoreError
-from model.files import remove, replaced
-from model.training.anchors import check_dimension
+from model.files import remove
+from model.training.anchors import check_dimension, write_anchors
 from serving.space import SpaceManifest, manifest_file
 
 C = TypeVar("C", bound=Config)
@@ -52,10 +48,8 @@ def anchors(config: Config, settings: Settings, model: Path) -> Iterator[Path | 
         return
     space, file = _published(int(config.train.compatible_with), settings), model.with_name(f".{model.name}.anchors")
     rows = space.newest()
-    vectors = as_column(space.affine.vectors(rows.codes_NE))
     try:
-        with replaced(file) as scratch:
-            pq.write_table(pa.table({"pin_id": rows.ids.cast(pa.string()), "vector": vectors}), scratch)
+        write_anchors(file, rows.ids, space.affine.vectors(rows.codes_NE))
         yield file
     finally:
         remove(file)

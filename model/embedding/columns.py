@@ -85,12 +85,6 @@ def as_matrix(column: pa.FixedSizeListArray) -> np.ndarray:
     return column.flatten().to_numpy(zero_copy_only=False).reshape(len(column), column.type.list_size)
 
 
-def as_column(matrix: np.ndarray) -> pa.FixedSizeListArray:
-    """The rows of a matrix as fixed-size lists of float32."""
-    values = pa.array(np.ascontiguousarray(matrix, dtype=np.float32).ravel())
-    return pa.FixedSizeListArray.from_arrays(values, matrix.shape[1])
-
-
 def as_binary(packed_NB: np.ndarray) -> pa.BinaryArray:
     """The rows of a matrix of bytes, uint8, one value each."""
     offsets = np.arange(len(packed_NB) + 1, dtype=np.int32) * packed_NB.shape[1]

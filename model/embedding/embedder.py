@@ -24,7 +24,6 @@ from model.data.catalogue import TEXT_SIGNALS, TEXT_TYPES, Catalogue, joined_tex
 from model.data.cleaning import RawTexts, clean_query, clean_texts
 from model.data.images.decoding import UnreadableImage, to_pixels
 from model.data.pixels import Pixels
-from model.embedding.columns import as_column
 from model.embedding.kernel_cache import keep_few_kernels
 from model.extraction.reading import Extraction
 from model.files import remove, replaced, write_json
@@ -221,7 +220,7 @@ class ShardEmbedder:
         with replaced(self.out / "queries.parquet") as scratch, pq.ParquetWriter(scratch, schema) as writer:
             for start in range(0, len(queries), QUERIES):
                 asked = queries[start : start + QUERIES]
-                writer.write_table(pa.table({"query": asked, "vector": as_column(self.embedder.queries(asked))}))
+                writer.write_table(pa.table({"query": asked, "vector": _as_column(self.embedder.queries(asked))}))
         prefixes = list(self.embedder.config.fusion.prefixes)
         write_json(self.out / "embedding.json", {"dim": self.embedder.dim, "prefixes": prefixes})
         return 0
@@ -233,6 +232,11 @@ def _shards(catalogue: Catalogue) -> list[Shard]:
     return [Shard(path.absolute(), int(end)) for path, end in zip(paths, [0, *ends], strict=False)]
 
 
+def _as_column(matrix: np.ndarray) -> pa.FixedSizeListArray:
+    values = pa.array(np.ascontiguousarray(matrix, dtype=np.float32).ravel())
+    return pa.FixedSizeListArray.from_arrays(values, matrix.shape[1])
+
+
 def _table(ids: pa.Array, vectors: tuple[np.ndarray, np.ndarray, np.ndarray]) -> pa.Table:
-    columns = {name: as_column(v) for name, v in zip(("pin", "image", "text"), vectors, strict=True)}
+    columns = {name: _as_column(v) for name, v in zip(("pin", "image", "text"), vectors, strict=True)}
     return pa.table({"pin_id": ids, **columns})

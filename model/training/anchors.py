@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from model.errors import TrainingError
+from model.files import replaced
 
 PART = 65_536  # Pins read at once
 
@@ -41,6 +42,14 @@ def read_anchors(file: Path, pin_ids: pa.Array, dim: int) -> np.ndarray:
                 f"{len(pin_ids):,} training Pins; train on the catalogue that it serves, or leave the key out."
             )
     return anchors_NE
+
+
+def write_anchors(file: Path, pin_ids: pa.Array, vectors_NE: np.ndarray) -> None:
+    """The file above, written beside and moved into its place."""
+    values = pa.array(np.ascontiguousarray(vectors_NE, dtype=np.float32).ravel())
+    vectors = pa.FixedSizeListArray.from_arrays(values, vectors_NE.shape[1])
+    with replaced(file) as scratch:
+        pq.write_table(pa.table({"pin_id": pin_ids.cast(pa.string()), "vector": vectors}), scratch)
 
 
 def check_dimension(former: int, dim: int) -> None:

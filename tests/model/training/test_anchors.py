@@ -2,20 +2,17 @@
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 
-from model.embedding.columns import as_column
 from model.errors import TrainingError
 from model.training import anchors
-from model.training.anchors import read_anchors
+from model.training.anchors import read_anchors, write_anchors
 
 
 @pytest.fixture
 def file(tmp_path):
     """Vectors of a, b, c, d and e, not in the order of any catalogue."""
-    vectors = as_column(np.eye(5, 4, dtype=np.float32) + 0.25)
-    pq.write_table(pa.table({"pin_id": list("ebdac"), "vector": vectors}), tmp_path / "anchors.parquet")
+    write_anchors(tmp_path / "anchors.parquet", pa.array(list("ebdac")), np.eye(5, 4) + 0.25)
     return tmp_path / "anchors.parquet"
 
 
