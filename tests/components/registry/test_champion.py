@@ -138,9 +138,12 @@ def test_queries_of_the_new_version_ask_vectors_of_the_former_one(compatible):
 
 def test_a_champion_that_is_the_former_version_too_is_embedded_once(champion, compatible, monkeypatch):
     embedded = []
-    monkeypatch.setattr(
-        "model.evaluation.comparison.embed", lambda *a, **k: embedded.append(a) or embedder.embed(*a, **k)
-    )
+
+    def counted(*told, **named):
+        embedded.append(told)
+        return embedder.embed(*told, **named)
+
+    monkeypatch.setattr("model.evaluation.comparison.embed", counted)
     found = compatible("1")
     assert len(embedded) == 1
     assert found["tasks"]["search"]["champion"] == pytest.approx(found["compatible"]["tasks"]["search"]["former"])

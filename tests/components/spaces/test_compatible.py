@@ -1,4 +1,4 @@
-"""The version that a new one stays comparable with: named, refused where it cannot be, its newest vectors handed over."""
+"""The version that a new one stays comparable with: named, refused where it cannot be, its vectors handed over."""
 
 import numpy as np
 import pyarrow.parquet as pq
