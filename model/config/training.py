@@ -1,5 +1,6 @@
 """The sections of the training: what is minimised, and how."""
 
+import re
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -58,7 +59,7 @@ class TrainConfig:
     micro_batch: int = Field(default=0, ge=0, le=10_000_000)
     # A version of the registered model, "champion" or its number, that the new vectors stay comparable with
     # (model/training/anchors.py); empty: the space is free
-    compatible_with: Annotated[str, Field(pattern=r"^(champion|[1-9][0-9]{0,8})?$")] = ""
+    compatible_with: str = ""
     optimizer: Literal["muon", "adamw"] = "muon"
     learning_rate: float = Field(default=1e-3, gt=0, le=100)
     weight_decay: float = Field(default=0.05, ge=0, le=100)
@@ -79,4 +80,8 @@ class TrainConfig:
         refuse_unless(
             self.hide_image + self.hide_text <= 1,
             "train.hide_image and train.hide_text are shares that add up to at most 1: fusion must see something.",
+        )
+        refuse_unless(
+            re.fullmatch(r"(champion|[1-9][0-9]{0,8})?", self.compatible_with) is not None,
+            f"train.compatible_with is {self.compatible_with!r}; write champion, or the number of a version.",
         )
