@@ -10,7 +10,7 @@ from typing import Any
 from feast import FeatureService, FeatureView, Project
 
 from feature_repo.feature_files import OWNER, RANKING, serving_space
-from feature_repo.pin_features import embedding_view, pin, stats_view
+from feature_repo.pin_features import embedding_view, pin, semantic_id_view, stats_view
 from feature_repo.request_features import age_view, similarity_view
 from feature_repo.user_features import taste_view, user
 from serving.space import PIN_RANKING, SpaceManifest, published_manifests, rows_folder
@@ -29,6 +29,7 @@ class SpaceObjects:
     def __init__(self, manifest: SpaceManifest) -> None:
         self.name, self.manifest = manifest.name, manifest
         self.embedding, self.taste = embedding_view(manifest), taste_view(manifest)
+        self.semantic_id = semantic_id_view(manifest)
         self.similarity = similarity_view(manifest, self.embedding, self.taste)
         self.stats = stats_view(manifest.feast_home)
         self.age = age_view(self.stats)
@@ -40,12 +41,17 @@ class SpaceObjects:
     @property
     def views(self) -> list[Any]:
         """Views that belong to the space alone; the on-demand view, which reads the others, comes last."""
-        return [self.embedding, self.taste, self.similarity]
+        return [*self.stored, self.similarity]
+
+    @property
+    def stored(self) -> list[FeatureView]:
+        """Those whose rows lie on disk."""
+        return [self.embedding, self.taste, *([self.semantic_id] if self.semantic_id else [])]
 
     @property
     def names(self) -> list[str]:
         """The names of everything in the registry that belongs to the space alone."""
-        sources = [s for view in (self.embedding, self.taste) for s in (view.stream_source, view.batch_source)]
+        sources = [s for view in self.stored for s in (view.stream_source, view.batch_source)]
         return [one.name for one in (self.service(), *self.views, *sources)]
 
     @property
@@ -64,7 +70,7 @@ class SpaceObjects:
         return self._service(RANKING, description)
 
     def _service(self, name: str, description: str) -> FeatureService:
-        features = [self.embedding, self.stats, self.taste, self.similarity, self.age]
+        features = [*self.stored, self.stats, self.similarity, self.age]
         return FeatureService(
             name=name, features=features, description=description, owner=OWNER, tags={"space": self.name}
         )
