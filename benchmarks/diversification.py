@@ -114,7 +114,8 @@ def served(
     signals = CatalogueSignal.words(catalogue), CatalogueSignal.boards(catalogue)
 
     def look_up(rows: np.ndarray) -> list[np.ndarray]:
-        return [signal.vectors([ids[row] for row in rows], least=2) for signal in signals]
+        found = signals[0].pins.rows([ids[row] for row in rows])
+        return [signal.of_rows(found, least=2) for signal in signals]
 
     pool = Pool(pin_NE, pin_NE, *look_up(np.arange(len(ids))), _ids(pin_NE, read_training(neighbours)))
     return pool, look_up, ids

@@ -32,6 +32,7 @@ class PinRows:
             CatalogueError: Parquet cannot read the catalogue, or it breaks its contract.
         """
         table = read_table(catalogue, "pins", ["pin_id", *columns])
+        table = table.filter(pc.is_valid(table["pin_id"]))
         ids = table["pin_id"].combine_chunks()
         first = np.sort(np.unique(ids.dictionary_encode().indices, return_index=True)[1])
         table = table.take(first).filter(pc.invert(pc.is_in(ids.take(first), value_set=withheld(catalogue))))

@@ -79,7 +79,10 @@ class CatalogueSignal:
         return CatalogueSignal(pins, self.found_NF[kept], self.are_words)
 
     def vectors(self, ids: Sequence[str], least: int) -> np.ndarray:
-        rows_n = self.pins.rows(ids)
+        return self.of_rows(self.pins.rows(ids), least)
+
+    def of_rows(self, rows_n: np.ndarray, least: int) -> np.ndarray:
+        """The same of Pins by their rows in `pins`, which all signals of a catalogue share; -1: not there."""
         known = np.flatnonzero(rows_n >= 0)
         own = self.found_NF[rows_n[known]]
         counts = self.counts_F[own.indices]

@@ -29,6 +29,6 @@ class Signals:
 
         least: Pins that must have a word, and be on a board, for it to count.
         """
-        return {
-            name: signal.vectors(ids, least) for name, signal in zip(("text", "graph"), self._signals, strict=False)
-        }
+        signals = dict(zip(("text", "graph"), self._signals, strict=False))
+        rows_N = self._signals[0].pins.rows(ids) if signals else np.zeros(0, np.int64)
+        return {name: signal.of_rows(rows_N, least) for name, signal in signals.items()}

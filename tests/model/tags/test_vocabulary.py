@@ -1,6 +1,7 @@
 """The words of a catalogue: whose they are, and what goes with Pins that are withheld or forgotten."""
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from model.data.catalogue import Catalogue, CatalogueWriter
@@ -60,6 +61,13 @@ def test_a_forgotten_pin_takes_its_words_along(words):
     assert carried(left) == expected
     assert left.pins.rows(["d"]).tolist() == [-1]
     assert left.counts_T.sum() == 3
+
+
+def test_a_row_without_an_id_is_nobodys(tmp_path):
+    (tmp_path / "pins").mkdir()
+    rows = {"pin_id": ["a", None], "image": [b"-"] * 2, "slice_kind": ["hat", "shoe"]}
+    pq.write_table(pa.table(rows), tmp_path / "pins" / "00000.parquet")
+    assert carried(PinWords.read(Catalogue(tmp_path))) == {("slice_kind", "hat"): ["a"]}
 
 
 def test_a_catalogue_of_pins_alone_has_no_words(tmp_path):
