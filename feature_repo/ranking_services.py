@@ -15,6 +15,8 @@ from feature_repo.request_features import age_view, similarity_view
 from feature_repo.user_features import taste_view, user
 from serving.space import PIN_RANKING, SpaceManifest, published_manifests, rows_folder
 
+SEMANTIC_IDS = "pin_semantic_ids_"  # and the name of the space: a service
+
 project = Project(
     name="pinclip",  # as in feature_store.yaml
     description="Pin vectors and what goes with them, as features for ranking.",
@@ -52,11 +54,20 @@ class SpaceObjects:
     def names(self) -> list[str]:
         """The names of everything in the registry that belongs to the space alone."""
         sources = [s for view in self.stored for s in (view.stream_source, view.batch_source)]
-        return [one.name for one in (self.service(), *self.views, *sources)]
+        return [one.name for one in (*self.services, *self.views, *sources)]
 
     @property
     def shared(self) -> list[Any]:
         return [project, pin, user, self.stats, self.age]
+
+    @property
+    def services(self) -> list[FeatureService]:
+        """Those that live as long as the space. Semantic IDs are a service of their own: beside the vectors they gain a
+        ranker little, and reading them takes a third more time."""
+        if self.semantic_id is None:
+            return [self.service()]
+        description = f"Semantic IDs of the space {self.name}."
+        return [self.service(), self._of(f"{SEMANTIC_IDS}{self.name}", [self.semantic_id], description)]
 
     def service(self) -> FeatureService:
         """For a ranker that stays with one space until it is retired."""
@@ -70,7 +81,10 @@ class SpaceObjects:
         return self._service(RANKING, description)
 
     def _service(self, name: str, description: str) -> FeatureService:
-        features = [*self.stored, self.stats, self.similarity, self.age]
+        features = [self.embedding, self.stats, self.taste, self.similarity, self.age]
+        return self._of(name, features, description)
+
+    def _of(self, name: str, features: list[Any], description: str) -> FeatureService:
         return FeatureService(
             name=name, features=features, description=description, owner=OWNER, tags={"space": self.name}
         )
@@ -82,6 +96,6 @@ def feast_objects(feast_home: Path) -> list[Any]:
     serving = serving_space(feast_home)
     objects = [*spaces[0].shared] if spaces else [project, pin, user]
     for space in spaces:
-        objects += [*space.views, space.service()]
+        objects += [*space.views, *space.services]
         objects += [space.moving_service()] if space.name == serving else []
     return objects

@@ -129,7 +129,7 @@ def bring_up(
     keep_queries(quantized, space.name, settings)
     keep_tag_calibration(quantized, catalogue, space.name, settings)
     manifest.write()
-    apply_objects(store, [space.service()])
+    apply_objects(store, space.services)
     return space, changed, checked
 
 

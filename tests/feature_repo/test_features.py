@@ -71,14 +71,15 @@ def test_statistics_and_tastes_are_those_of_the_catalogue(home):
 
 
 def test_semantic_ids_are_those_of_the_codebook_and_of_the_vectors(home):
-    rows = online(home, ENTITIES).set_index(["pin_id", "user_id"])
-    space = published_space(home.space, home.settings)
-    ids = read_semantic_ids(space.manifest.semantic_ids_file)
-    assert ids.centroids_LKE.shape == (3, 11, DIM)  # twenty Pins a centroid at least
-    for pin_id in ("p0", "p3", "p200"):
-        codes = rows.loc[pin_id, "b0"]["codes"]
-        assert codes == ids.encode(decoded(home.vectors[pin_id]))[0].tolist()
-    assert rows.loc["unknown", "b0"]["codes"] is None
+    ids = read_semantic_ids(published_space(home.space, home.settings).manifest.semantic_ids_file)
+    assert ids.centroids_LKE.shape == (3, 11, DIM)  # twenty Pins a centroid
+    store, service = open_store(home.settings), f"pin_semantic_ids_{home.space}"
+    asked = [{"pin_id": pin_id} for pin_id in PINS]
+    codes = store.get_online_features(store.get_feature_service(service), asked).to_dict()["codes"]
+    assert codes[:-1] == [ids.encode(decoded(home.vectors[pin_id]))[0].tolist() for pin_id in PINS[:-1]]
+    assert codes[-1] is None
+    found = skew(store, service, asked, datetime.now(UTC))
+    assert found == {f"pin_semantic_id_{home.space}__codes": 0}
 
 
 def test_a_pin_that_is_pushed_has_its_semantic_id_with_the_next_sync(features_home, tmp_path):
@@ -195,7 +196,7 @@ def test_offline_and_online_agree_bit_for_bit_on_every_feature(home):
     found = skew(open_store(home.settings), "pin_ranking", ENTITIES, datetime.now(UTC))
     views = {name.split("__")[0] for name in found}
     assert views == {
-        *(f"pin_embedding_{home.space}", f"pin_semantic_id_{home.space}", "pin_stats", f"user_taste_{home.space}"),
+        *(f"pin_embedding_{home.space}", "pin_stats", f"user_taste_{home.space}"),
         *(f"user_pin_similarity_{home.space}", "pin_age"),
     }
     assert found == dict.fromkeys(found, 0)
