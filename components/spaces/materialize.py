@@ -1,4 +1,4 @@
-"""Brings everything of a space online: its vectors, and the statistics and tastes that its catalogue gives.
+"""Brings everything of a space online: its vectors, their semantic IDs, and the statistics and tastes of its catalogue.
 
     the catalogue's statistics and tastes -> views registered -> rows online -> vectors read back
 
