@@ -161,6 +161,9 @@ def test_feast_serve_answers_every_service_in_json(home):
                 assert told.status_code == 200, told.text
                 names = told.json()["metadata"]["feature_names"]
                 values = dict(zip(names, (one["values"] for one in told.json()["results"]), strict=True))
+                if service.name == f"pin_semantic_ids_{home.space}":
+                    assert (len(values["codes"][0]), values["codes"][1]) == (3, None)
+                    continue
                 assert values["age_days"] == [pytest.approx(20 + 3 / 24), None]
                 assert values["saves"] == [2, None]
                 assert values["nearest_taste"][0] == nearest
