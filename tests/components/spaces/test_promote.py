@@ -385,7 +385,8 @@ def test_a_publication_never_loses_what_another_writer_of_the_registry_did(home,
 
     home.publish(folder, registration, meanwhile)
     names = {one.name for one in open_store(home.settings).list_feature_services()}
-    assert names == {f"pin_ranking_{registration.space}", "pin_ranking"}
+    of_ids = {f"pin_semantic_ids_{space}" for space in (first, registration.space)}
+    assert names == {f"pin_ranking_{registration.space}", "pin_ranking"} | of_ids
 
 
 def test_settings_that_do_not_fit_are_said():
