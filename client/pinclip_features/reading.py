@@ -1,4 +1,4 @@
-"""Reads many Pin vectors at once.
+"""Reads many Pin vectors, or semantic IDs, at once.
 
 Publishing tells Redis which spaces there are and which one `pin_ranking` serves:
 
@@ -17,7 +17,7 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from pinclip_features.codes import Codes
-from pinclip_features.keys import entity_key, field, header
+from pinclip_features.keys import entity_key, field, header, whole_numbers
 
 SPACES, SERVING = "pinclip:spaces", "pinclip:serving"
 AT_ONCE = 10_000  # Pins of one pipeline
@@ -103,6 +103,23 @@ class PinVectors:
             vectors[rows] = codes.vectors(packed[:, len(start) :])
             missing[rows] = False
         return vectors, missing
+
+    def semantic_ids(self, pin_ids: Sequence[str], space: str | None = None) -> list[tuple[int, ...] | None]:
+        """The semantic ID of each Pin, coarse to fine; None where there is none, or no such value (`malformed`).
+
+        A space of few Pins, or one published before there were any, has none at all.
+
+        Raises:
+            VectorsError: the space is not published, or Redis does not answer.
+        """
+        name = space or self.serving()
+        self._codes(name)  # the space is there
+        found, stored = list[tuple[int, ...] | None](), field(f"pin_semantic_id_{name}", "codes")
+        for first in range(0, len(pin_ids), AT_ONCE):
+            values = self._values(pin_ids[first : first + AT_ONCE], stored)
+            found += [whole_numbers(value) if value else None for value in values]
+            self.malformed += len(values) - values.count(None) - sum(one is not None for one in found[first:])
+        return found
 
     def _codes(self, space: str) -> Codes:
         fields = self._ask(lambda: self.redis.hget(SPACES, space))

@@ -13,7 +13,7 @@ from feature_home import DIM, quantized
 from hypothesis import given
 from hypothesis import strategies as st
 from pinclip_features import Codes, PinVectors, VectorsError
-from pinclip_features.keys import entity_key, field, header, murmur3
+from pinclip_features.keys import entity_key, field, header, murmur3, whole_numbers
 
 from components.spaces.feature_store import open_store
 from components.spaces.retire import retire
@@ -89,6 +89,27 @@ def test_a_malformed_value_is_missing_and_counted(home, vectors):
     assert missing.tolist() == [True, False, True]
     assert not found[missing].any()
     assert vectors.malformed == 1
+
+
+def test_semantic_ids_are_those_that_feast_gives(home, vectors):
+    ids = ["p1", "who", *list(home.other_vectors)[100:120]]
+    for space in (home.other, home.serving):
+        asked = [{"pin_id": pin_id} for pin_id in ids]
+        told = open_store(home.settings).get_online_features([f"pin_semantic_id_{space}:codes"], asked).to_dict()
+        assert vectors.semantic_ids(ids, space) == [codes and tuple(codes) for codes in told["codes"]]
+    assert vectors.semantic_ids(["p1"]) == vectors.semantic_ids(["p1"], home.serving)
+    with pytest.raises(VectorsError, match="The space v0 is retired or was never published"):
+        vectors.semantic_ids(["p1"], "v0")
+
+
+@given(st.lists(st.integers(0, 2**16), min_size=1, max_size=8))
+def test_lists_of_whole_numbers_are_read_as_protobuf_writes_them(numbers):
+    from feast.protos.feast.types.Value_pb2 import Int64List, Value
+
+    written = Value(int64_list_val=Int64List(val=numbers)).SerializeToString()
+    assert whole_numbers(written) == tuple(numbers)
+    for wrong in (written[:-1], written + b"\0", b"", b"\x0a" + written[1:]):
+        assert whole_numbers(wrong) is None
 
 
 def test_node_reads_the_same(redis, home, vectors):
