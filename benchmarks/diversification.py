@@ -3,10 +3,13 @@
     export OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1                    # the promise is for one core
     python benchmarks/diversification.py --out /tmp/diversification    # generated Pins
     python benchmarks/diversification.py --out DIR --vectors RUN/vectors --neighbours RUN/neighbours
+    python benchmarks/diversification.py --out DIR --vectors RUN/vectors --neighbours RUN/neighbours --catalogue FOLDER
 
 A request is a person with three Pins drawn by seed. Candidates are the Pins most like any of the three, and that
 likeness is their utility. Visual, text and graph likeness are the vectors of image and text and the walks'
-neighbours; semantic IDs are learned from the Pin vectors of training Pins. Fresh Pins have no neighbours.
+neighbours; semantic IDs are learned from the Pin vectors of training Pins. Fresh Pins have no neighbours. With
+--catalogue the signals are those of the service: Pin vectors, words and boards in common; "signals" is the time that it
+takes to look the latter two up. pyversity (PyPI) reorders the same rows, of the same likeness, with its own SSD.
 --out gets diversification.json and diversification.png. Every method reorders the same requests over the same
 likeness; each point of a curve is one beta. Milliseconds are medians over whole calls from arrays to order, on the
 default settings; core milliseconds do not grow when other work shares the machine as much as those of the wall do.
@@ -15,21 +18,26 @@ default settings; core milliseconds do not grow when other work shares the machi
 import argparse
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import fmean, median
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pyarrow.parquet as pq
+from pyversity import diversify
 
 from components.report.loss_curves import CLIP, OURS, RULE, STYLE
 from model.config import GraphConfig
+from model.data.catalogue import Catalogue
 from model.diversification import dpp, mmr, ssd
 from model.diversification.candidates import Candidates
+from model.diversification.catalogue_signals import CatalogueSignal
 from model.diversification.config import DiversificationConfig
 from model.diversification.graph_signal import graph_vectors
+from model.diversification.similarity import Similarity
 from model.diversification.slate import slate_figures
 from model.embedding.affine import unit_length
 from model.embedding.stored import read_vectors
@@ -41,14 +49,23 @@ from model.graph.walks import Adjacency, random_walk_neighbours
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+
+def _pyversity(candidates: Candidates, slots: int, config: DiversificationConfig) -> np.ndarray:
+    """Its trade-off d stands for β / (1 + β): of utility in standard deviations and volume both weigh 1 at β = 1."""
+    features_ND = Similarity.of(candidates, config).features_ND
+    share = config.beta / (1 + config.beta)
+    return diversify(features_ND, candidates.utility, slots, "ssd", share, window=config.window).indices
+
+
 BETAS = (0.0, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4)
-ALIKE = DiversificationConfig(prefix_cost=0.0)  # what the three can be compared on
-ARMS: dict[str, tuple[ModuleType, DiversificationConfig]] = {
+ALIKE = DiversificationConfig()  # what the three can be compared on
+ARMS: dict[str, tuple[ModuleType | SimpleNamespace, DiversificationConfig]] = {
     "SSD": (ssd, ALIKE),
-    "SSD with IDs": (ssd, DiversificationConfig()),
+    "SSD with IDs": (ssd, replace(ALIKE, prefix_cost=0.25)),
     "cumulative SSD": (ssd, replace(ALIKE, exposure="cumulative")),
     "MMR": (mmr, ALIKE),
     "DPP": (dpp, ALIKE),
+    "pyversity SSD": (SimpleNamespace(rerank=_pyversity), ALIKE),
 }
 LOOKS = {
     "SSD": {"color": OURS, "marker": "o", "mfc": OURS},
@@ -56,12 +73,14 @@ LOOKS = {
     "cumulative SSD": {"color": OURS, "marker": "D", "mfc": "white"},
     "MMR": {"color": "#b4572a", "marker": "s", "mfc": "white"},
     "DPP": {"color": CLIP, "marker": "^", "mfc": "white"},
+    "pyversity SSD": {"color": "#5d8a4e", "marker": "v", "mfc": "white"},
 }
 PANELS = {
     "window_similarity": "likeness within a window of 10",
     "list_similarity": "likeness within the list",
     "prefixes": "distinct first codes of IDs",
 }
+COMPARED = (0.99, 0.97, 0.95)  # utilities that are kept, at which the methods are compared
 TASTES = 3  # Pins that stand for a person
 HIDDEN = 0.3  # share of the Pins whose text and neighbours are hidden
 
@@ -84,6 +103,22 @@ class Pool:
         rows = np.argsort(-utility_N, kind="stable")[: min(count, len(utility_N) - TASTES)]
         signals = [x[rows] for x in (self.visual_NE, self.text_NE, self.graph_NG)]
         return Candidates(utility_N[rows], *signals, ids=self.ids_NL[rows]), ~self.graph_NG[rows].any(1)
+
+
+def served(
+    vectors: Path, neighbours: Path, catalogue: Catalogue
+) -> tuple[Pool, Callable[[np.ndarray], Any], list[str]]:
+    """(the Pins with the signals that the service has of them, what looks two of these up, the Pins' ids)"""
+    pin_NE, shards = read_vectors(vectors, "pin"), sorted((vectors / "pins").glob("*.parquet"))
+    ids = [one for shard in shards for one in pq.read_table(shard, columns=["pin_id"])["pin_id"].to_pylist()]
+    signals = CatalogueSignal.words(catalogue), CatalogueSignal.boards(catalogue)
+
+    def look_up(rows: np.ndarray) -> list[np.ndarray]:
+        found = signals[0].pins.rows([ids[row] for row in rows])
+        return [signal.of_rows(found, least=2) for signal in signals]
+
+    pool = Pool(pin_NE, pin_NE, *look_up(np.arange(len(ids))), _ids(pin_NE, read_training(neighbours)))
+    return pool, look_up, ids
 
 
 def stored(vectors: Path, neighbours: Path) -> Pool:
@@ -216,6 +251,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--vectors", type=Path, help="a run's vectors; without them Pins are generated")
     parser.add_argument("--neighbours", type=Path, help="the run's neighbours")
+    parser.add_argument("--catalogue", type=Path, help="the run's catalogue: the signals of the service")
     parser.add_argument("--pins", type=int, default=20_000, help="generated Pins")
     parser.add_argument("--dim", type=int, default=256, help="of generated vectors")
     parser.add_argument("--requests", type=int, default=30)
@@ -223,9 +259,13 @@ def main() -> None:
     parser.add_argument("--slots", type=int, default=100)
     parser.add_argument("--repeats", type=int, default=100, help="timed calls of each method")
     args = parser.parse_args()
-    if bool(args.vectors) != bool(args.neighbours):
-        parser.error("--vectors and --neighbours go together.")
-    pool = stored(args.vectors, args.neighbours) if args.vectors else generated(args.pins, args.dim)
+    if bool(args.vectors) != bool(args.neighbours) or (args.catalogue and not args.vectors):
+        parser.error("--vectors and --neighbours go together, and with --catalogue.")
+    look_up: Callable[[np.ndarray], Any] | None = None
+    if args.catalogue:
+        pool, look_up, _ = served(args.vectors, args.neighbours, Catalogue(args.catalogue))
+    else:
+        pool = stored(args.vectors, args.neighbours) if args.vectors else generated(args.pins, args.dim)
     requests = list(_requests(pool, args.requests, args.candidates))
     curves = {name: curve(name, requests, args.slots) for name in ARMS}
     taken, unknown = timing(requests, args.slots, args.repeats), hidden(requests, args.slots)
@@ -236,6 +276,11 @@ def main() -> None:
     plot(curves, args.out / "diversification.png")
     print(", ".join(f"{key} {value}" for key, value in facts.items()))
     show(taken, unknown, curves)
+    if look_up:
+        rows, start = np.random.default_rng(0).permutation(len(pool.pin_NE))[: args.candidates], time.process_time()
+        for _ in range(args.repeats):
+            look_up(rows)
+        print(f"signals       {1000 * (time.process_time() - start) / args.repeats:25.2f} core ms")
 
 
 def show(taken: dict[str, dict], unknown: dict[str, dict], curves: dict[str, list[dict]]) -> None:
@@ -247,6 +292,15 @@ def show(taken: dict[str, dict], unknown: dict[str, dict], curves: dict[str, lis
     for name, points in curves.items():
         for point in points:
             print(f"{name:<14}" + "  ".join(f"{key} {value:.3f}" for key, value in point.items()))
+    for utility in COMPARED:
+        for name, points in curves.items():
+            found = {key: at_utility(points, utility, key) for key in ("window_similarity", "list_similarity")}
+            print(f"utility {utility}  {name:<14}" + "  ".join(f"{key} {value:.3f}" for key, value in found.items()))
+
+
+def at_utility(points: list[dict[str, float]], utility: float, key: str) -> float:
+    """The figure where the curve crosses this utility, between two betas."""
+    return float(np.interp(-utility, [-point["utility"] for point in points], [point[key] for point in points]))
 
 
 if __name__ == "__main__":

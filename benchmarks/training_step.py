@@ -59,6 +59,7 @@ def batch_of(lengths: list[int]) -> Batch:
     ids = [rng.integers(1, 4096, size=length).astype(np.int32) for length in lengths]
     return Batch(
         pixels_bSS3=torch.from_numpy(rng.integers(0, 256, (size, 64, 64, 3), dtype=np.uint8)),
+        kept_bLH=None,
         texts=pack_texts(ids, [0] * size),
         owner_N=torch.arange(size),
         slot={role: torch.arange(size) if role == "long" else torch.full((size,), -1) for role in ROLES},
@@ -68,6 +69,7 @@ def batch_of(lengths: list[int]) -> Batch:
         has_image_b=torch.ones(size, dtype=torch.bool),
         has_text_b=has_text,
         has_text_B=has_text,
+        anchor_bE=None,
     )
 
 

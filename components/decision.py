@@ -19,7 +19,7 @@ def decision(metrics: Mapping[str, Any], comparison: Mapping[str, Any], verdict:
     return (
         _sides(tasks, other) if tasks else "Nothing was compared: no task could be measured.",
         " ".join((*_weakest_task(tasks, key), *_weakest_slice(metrics))) or "No weakest task: nothing was measured.",
-        _decided(verdict),
+        _decided(verdict) + _comparable(comparison["compatible"]),
     )
 
 
@@ -52,6 +52,18 @@ def _decided(verdict: Verdict) -> str:
     if verdict.passed:
         return f"Gate {verdict.said}: this version becomes the challenger, and a person decides whether it serves."
     return f"Gate {verdict.said}: this version stays as it is. {verdict.reasons[0]}"
+
+
+def _comparable(compatible: Found | None) -> str:
+    """The share of the former version's recall that this version's queries keep on its vectors."""
+    if not compatible or not compatible["tasks"]:
+        return ""
+    kept = [
+        f"{task_name(task)} {found['ours'] / found['former']:.0%}"
+        for task, found in compatible["tasks"].items()
+        if found["former"]
+    ]
+    return f" On vectors of version {compatible['version']} its queries keep, of the recall there: {', '.join(kept)}."
 
 
 def _names(tasks: list[str]) -> str:

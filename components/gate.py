@@ -35,6 +35,9 @@ class GateConfig:
         0.9  # how far a slice's recall@10 may surely lie below that of all (model/evaluation/slices.py)
     )
     max_regression: Share = 0.02  # share of the champion's recall@10 on fresh Pins that may surely be lost, any task
+    # Share of the former version's recall@10 on its own vectors that queries of a version compatible with it must find
+    # there (train.compatible_with); less must be sure.
+    min_compatibility: Share = 0.97
     # Milliseconds to encode one Pin, measured where the step compare runs.
     max_latency_ms: float = Field(default=2000.0, gt=0, le=1_000_000_000)
     max_latency_growth: Growth = 3.0
@@ -78,6 +81,7 @@ def gate_verdict(metrics: Mapping[str, Any], comparison: Mapping[str, Any], gate
         _check_slices(metrics, gate.max_slice_gap),
         *(_check_task(one, "clip", gate.max_loss_to_clip) for one in metrics.get("over_clip", {}).items()),
         *(_check_task(one, "champion", gate.max_regression) for one in comparison["tasks"].items()),
+        *_check_compatible(comparison["compatible"], gate.min_compatibility),
         *_check_cost(comparison["cost"], gate),
     ]
     compared, who = _compared(comparison)
@@ -85,6 +89,13 @@ def gate_verdict(metrics: Mapping[str, Any], comparison: Mapping[str, Any], gate
     unmeasured = [sentence for kept, sentence in checks if kept is None]
     reasons = (sentence for kept, sentence in checks if kept is passed)
     return Verdict(passed, (*reasons, who, *unmeasured), len(unmeasured))
+
+
+def compatible_space(comparison: Mapping[str, Any], gate: GateConfig) -> str:
+    """The space, "v3", whose vectors were measured to be comparable with the new ones; "" without."""
+    compatible = comparison["compatible"]
+    kept = [kept for kept, _ in _check_compatible(compatible, gate.min_compatibility)]
+    return f"v{compatible['version']}" if kept and all(kept) else ""
 
 
 def _check(name: str, value: float | None, floor: float, no_floor: float) -> Check:
@@ -137,6 +148,23 @@ def _check_task(compared: tuple[str, Mapping[str, Any]], other: str, margin: flo
     if found["high"] < -lost:
         return False, f"{said}, surely more than the {lost:.3f} ({margin:.1%}) that may be lost."
     return True, f"{said}; {lost:.3f} ({margin:.1%}) may be lost."
+
+
+def _check_compatible(compatible: Mapping[str, Any] | None, floor: float) -> Iterator[Check]:
+    """A version that shall be compatible with a former one and is surely not is refused: readers would mix the two."""
+    if not compatible:
+        return
+    name = f"version {compatible['version']}"
+    if compatible["unread"]:
+        yield False, f"Whether its vectors are comparable with those of {name} is unknown: {compatible['unread']}"
+    for task, found in compatible["tasks"].items():
+        asked, best = floor * found["former"], found["former"] + found["high"]
+        share = found["ours"] / found["former"] if found["former"] else 1.0
+        yield (
+            best >= asked or found["groups"] < LEAST,
+            f"{task_name(task)} recall@10 on fresh Pins with vectors of {name}: {found['ours']:.3f} by this version's "
+            f"queries, {found['former']:.3f} by its own, {share:.1%}; the floor is {floor:.1%}.",
+        )
 
 
 def _check_cost(cost: Mapping[str, Any], gate: GateConfig) -> Iterator[tuple[bool, str]]:

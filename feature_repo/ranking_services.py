@@ -10,10 +10,12 @@ from typing import Any
 from feast import FeatureService, FeatureView, Project
 
 from feature_repo.feature_files import OWNER, RANKING, serving_space
-from feature_repo.pin_features import embedding_view, pin, stats_view
+from feature_repo.pin_features import embedding_view, pin, semantic_id_view, stats_view
 from feature_repo.request_features import age_view, similarity_view
 from feature_repo.user_features import taste_view, user
 from serving.space import PIN_RANKING, SpaceManifest, published_manifests, rows_folder
+
+SEMANTIC_IDS = "pin_semantic_ids_"  # and the name of the space: a service
 
 project = Project(
     name="pinclip",  # as in feature_store.yaml
@@ -29,6 +31,7 @@ class SpaceObjects:
     def __init__(self, manifest: SpaceManifest) -> None:
         self.name, self.manifest = manifest.name, manifest
         self.embedding, self.taste = embedding_view(manifest), taste_view(manifest)
+        self.semantic_id = semantic_id_view(manifest)
         self.similarity = similarity_view(manifest, self.embedding, self.taste)
         self.stats = stats_view(manifest.feast_home)
         self.age = age_view(self.stats)
@@ -40,17 +43,31 @@ class SpaceObjects:
     @property
     def views(self) -> list[Any]:
         """Views that belong to the space alone; the on-demand view, which reads the others, comes last."""
-        return [self.embedding, self.taste, self.similarity]
+        return [*self.stored, self.similarity]
+
+    @property
+    def stored(self) -> list[FeatureView]:
+        """Those whose rows lie on disk."""
+        return [self.embedding, self.taste, *([self.semantic_id] if self.semantic_id else [])]
 
     @property
     def names(self) -> list[str]:
         """The names of everything in the registry that belongs to the space alone."""
-        sources = [s for view in (self.embedding, self.taste) for s in (view.stream_source, view.batch_source)]
-        return [one.name for one in (self.service(), *self.views, *sources)]
+        sources = [s for view in self.stored for s in (view.stream_source, view.batch_source)]
+        return [one.name for one in (*self.services, *self.views, *sources)]
 
     @property
     def shared(self) -> list[Any]:
         return [project, pin, user, self.stats, self.age]
+
+    @property
+    def services(self) -> list[FeatureService]:
+        """Those that live as long as the space. Semantic IDs are a service of their own: beside the vectors they gain a
+        ranker little, and reading them takes a third more time."""
+        if self.semantic_id is None:
+            return [self.service()]
+        description = f"Semantic IDs of the space {self.name}."
+        return [self.service(), self._of(f"{SEMANTIC_IDS}{self.name}", [self.semantic_id], description)]
 
     def service(self) -> FeatureService:
         """For a ranker that stays with one space until it is retired."""
@@ -65,6 +82,9 @@ class SpaceObjects:
 
     def _service(self, name: str, description: str) -> FeatureService:
         features = [self.embedding, self.stats, self.taste, self.similarity, self.age]
+        return self._of(name, features, description)
+
+    def _of(self, name: str, features: list[Any], description: str) -> FeatureService:
         return FeatureService(
             name=name, features=features, description=description, owner=OWNER, tags={"space": self.name}
         )
@@ -76,6 +96,6 @@ def feast_objects(feast_home: Path) -> list[Any]:
     serving = serving_space(feast_home)
     objects = [*spaces[0].shared] if spaces else [project, pin, user]
     for space in spaces:
-        objects += [*space.views, space.service()]
+        objects += [*space.views, *space.services]
         objects += [space.moving_service()] if space.name == serving else []
     return objects

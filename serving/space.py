@@ -2,6 +2,7 @@
 
     <feast_home>/offline/pin_embedding_v7.json        the manifest, written last: with it the space is published
     <feast_home>/offline/pin_embedding_v7/*.parquet   its vectors (serving/rows.py), of the publication and pushed since
+    <feast_home>/offline/pin_semantic_id_v7.safetensors    the codebook of its semantic IDs; none in a very small space
 
 Shape legend: N rows · E vector dimension
 """
@@ -23,6 +24,7 @@ from serving.rows import VectorRows, joined, newest_each, read_ids, read_rows
 
 # The names of a space's objects in Feast: one of these and the name of the space.
 PIN_EMBEDDING, USER_TASTE, PIN_RANKING = "pin_embedding_", "user_taste_", "pin_ranking_"
+PIN_SEMANTIC_ID = "pin_semantic_id_"
 
 
 def rows_folder(feast_home: Path, view: str) -> Path:
@@ -32,6 +34,11 @@ def rows_folder(feast_home: Path, view: str) -> Path:
 
 def manifest_file(feast_home: Path, name: str) -> Path:
     return feast_home / "offline" / f"{PIN_EMBEDDING}{name}.json"
+
+
+def semantic_ids_file(feast_home: Path, name: str) -> Path:
+    """The codebook of a space's semantic IDs; a very small space has none."""
+    return feast_home / "offline" / f"{PIN_SEMANTIC_ID}{name}.safetensors"
 
 
 def forgotten_file(feast_home: Path) -> Path:
@@ -52,7 +59,7 @@ class SpaceManifest:
     model: str  # MLflow's address of the version
     model_version: int
     mlflow_run: str
-    lineage: Mapping[str, str]  # catalogue, catalogue_digest, git_rev, …: what is known of them
+    lineage: Mapping[str, str]  # catalogue, catalogue_digest, git_rev, compatible_with, …: what is known of them
 
     @staticmethod
     def read(feast_home: Path, name: str) -> "SpaceManifest":
@@ -98,6 +105,10 @@ class SpaceManifest:
     def folder(self) -> Path:
         """Of its vectors."""
         return rows_folder(self.feast_home, f"{PIN_EMBEDDING}{self.name}")
+
+    @property
+    def semantic_ids_file(self) -> Path:
+        return semantic_ids_file(self.feast_home, self.name)
 
     @property
     def shards(self) -> list[Path]:

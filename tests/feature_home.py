@@ -89,19 +89,19 @@ class Home:
     def configuration(self) -> Path:
         return self.settings.home / "feast" / "feature_store.yaml"
 
-    def registered(self, passed: bool = True, created: datetime = CREATED) -> Registration:
+    def registered(self, passed: bool = True, created: datetime = CREATED, compatible_with: str = "") -> Registration:
         """A new version, its gate passed or not; no model is needed to publish vectors."""
         tags = {"pinclip.gate": "passed" if passed else "failed"}
         version = int(self.client.create_model_version("pinclip", "s3://nowhere/model", tags=tags).version)
         verdict = Verdict(passed, ("A reason.",))
-        return Registration(version, verdict, "run", f"models:/pinclip/{version}", created.isoformat())
+        return Registration(version, verdict, "run", f"models:/pinclip/{version}", created.isoformat(), compatible_with)
 
     def publish(self, folder: Path, registration: Registration, report=lambda fraction, message: None):
         return publish(folder, self.prepared, registration, LINEAGE, self.settings, report)
 
-    def new_space(self, seed: int, **options) -> tuple[str, dict[str, bytes]]:
+    def new_space(self, seed: int, compatible_with: str = "", **options) -> tuple[str, dict[str, bytes]]:
         """Publishes a version; returns its space and its vectors as stored."""
-        registration = self.registered()
+        registration = self.registered(compatible_with=compatible_with)
         folder, vectors = quantized(self.root / f"quantized-{registration.version}", seed, **options)
         self.publish(folder, registration)
         return registration.space, vectors

@@ -26,10 +26,12 @@ from components.configuration import load
 from model.data.catalogue import Catalogue, CatalogueWriter
 from model.embedding.affine import Affine
 from model.embedding.embedder import Embedder
+from model.embedding.held_out import MODES
 from model.files import write_json
 from model.network.checkpoint import save_model
 from model.network.encoder import PinEncoder
 from model.network.text import tokenizer_for
+from model.tags.calibration import TAGS_FILE, TagCalibration
 from serving.service.config import Opening, ServiceConfig, SpaceFiles
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -38,6 +40,7 @@ SHAPES = ("circle", "square", "triangle")
 PINS = 60
 TITLES = [f"{list(COLOURS)[i % 5]} {SHAPES[i % 3]} {i}" for i in range(PINS)]
 IDS = [f"pin-{i}" for i in range(PINS)]
+BY_SHARE = [0.0, 1.0, 0.0, 0.0, 0.0]  # a tag's score is about its share among the very nearest Pins
 
 
 def drawn(index: int) -> bytes:
@@ -99,8 +102,12 @@ def publish(home, model_folder: Path, name: str) -> SpaceFiles:
     write_json(folder / "quantization.json", asdict(affine))
     registration = home.registered()
     home.publish(folder, registration)
-    feast = home.settings.home / "feast"
-    return SpaceFiles(registration.space, feast, model_folder, home.root / "state" / registration.space)
+    files = SpaceFiles(
+        registration.space, home.settings.home / "feast", model_folder, home.root / "state" / registration.space
+    )
+    kinds = {"query": BY_SHARE, "slice_colour": BY_SHARE}
+    TagCalibration(dict.fromkeys(MODES, kinds), 2, {}).write(files.state / TAGS_FILE)
+    return files
 
 
 class Process:

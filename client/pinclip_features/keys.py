@@ -26,6 +26,25 @@ def header(size: int) -> bytes:
     return bytes([*start, size])
 
 
+def whole_numbers(value: bytes) -> tuple[int, ...] | None:
+    """A list of whole numbers from 0 on: protobuf's tags of `int64_list_val` and its values, packed; None: no such."""
+    if (
+        len(value) < 4
+        or value[0] != 0x72
+        or value[2] != 0x0A
+        or value[1] != len(value) - 2
+        or value[3] != len(value) - 4
+    ):
+        return None  # the lengths are one byte each: a semantic ID is short
+    numbers, number, shift = list[int](), 0, 0
+    for byte in value[4:]:
+        number, shift = number | (byte & 0x7F) << shift, shift + 7
+        if byte < 0x80:
+            numbers.append(number)
+            number, shift = 0, 0
+    return tuple(numbers) if shift == 0 else None
+
+
 def murmur3(data: bytes) -> int:
     """MurmurHash3_x86_32 with seed 0 (Austin Appleby, public domain), unsigned."""
     mask, state = 0xFFFFFFFF, 0

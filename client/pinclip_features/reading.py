@@ -1,4 +1,4 @@
-"""Reads many Pin vectors at once.
+"""Reads many Pin vectors, or semantic IDs, at once.
 
 Publishing tells Redis which spaces there are and which one `pin_ranking` serves:
 
@@ -17,7 +17,7 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from pinclip_features.codes import Codes
-from pinclip_features.keys import entity_key, field, header
+from pinclip_features.keys import entity_key, field, header, whole_numbers
 
 SPACES, SERVING = "pinclip:spaces", "pinclip:serving"
 AT_ONCE = 10_000  # Pins of one pipeline
@@ -66,17 +66,31 @@ class PinVectors:
             raise VectorsError("No space serves from this Redis; with PINCLIP_REDIS set to it, call `pinclip sync`.")
         return str(name.decode())
 
-    def read(self, pin_ids: Sequence[str], space: str | None = None) -> tuple[np.ndarray, np.ndarray]:
+    def comparable(self, space: str, other: str) -> bool:
+        """Whether vectors of the two may be compared: they are one space, or one was made to be compatible with the
+        other, which may be retired since."""
+        spaces = self.spaces()
+        made_for = {name: fields.get("compatible_with") for name, fields in spaces.items()}
+        return space == other or made_for.get(space) == other or made_for.get(other) == space
+
+    def read(
+        self, pin_ids: Sequence[str], space: str | None = None, beside: str | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Vectors float32 (N, E) of length 1 in the order asked, and where there is none, bool (N,): zeros there.
 
         `space`: without it the one that serves. Vectors of two spaces cannot be compared, so keep it with what you
-        compute from them. A Pin that is unknown is missing, and so is one whose value is no vector of the space
-        (`malformed` counts those).
+        compute from them, and name it as `beside` when you compare that with what you read here. A Pin that is unknown
+        is missing, and so is one whose value is no vector of the space (`malformed` counts those).
 
         Raises:
-            VectorsError: the space is not published, or Redis does not answer.
+            VectorsError: the space is not published, or not comparable with `beside`, or Redis does not answer.
         """
         name = space or self.serving()
+        if beside and not self.comparable(name, beside):
+            raise VectorsError(
+                f"Vectors of {name} cannot be compared with those of {beside}; read both from one space, or from "
+                "one that was made to be compatible."
+            )
         codes, stored = self._codes(name), field(f"pin_embedding_{name}", "vector")
         vectors, missing = np.zeros((len(pin_ids), codes.dim), np.float32), np.ones(len(pin_ids), bool)
         start = header(codes.size)
@@ -89,6 +103,23 @@ class PinVectors:
             vectors[rows] = codes.vectors(packed[:, len(start) :])
             missing[rows] = False
         return vectors, missing
+
+    def semantic_ids(self, pin_ids: Sequence[str], space: str | None = None) -> list[tuple[int, ...] | None]:
+        """The semantic ID of each Pin, coarse to fine; None where there is none, or no such value (`malformed`).
+
+        A space of few Pins, or one published before there were any, has none at all.
+
+        Raises:
+            VectorsError: the space is not published, or Redis does not answer.
+        """
+        name = space or self.serving()
+        self._codes(name)  # the space is there
+        found, stored = list[tuple[int, ...] | None](), field(f"pin_semantic_id_{name}", "codes")
+        for first in range(0, len(pin_ids), AT_ONCE):
+            values = self._values(pin_ids[first : first + AT_ONCE], stored)
+            found += [whole_numbers(value) if value else None for value in values]
+            self.malformed += len(values) - values.count(None) - sum(one is not None for one in found[first:])
+        return found
 
     def _codes(self, space: str) -> Codes:
         fields = self._ask(lambda: self.redis.hget(SPACES, space))

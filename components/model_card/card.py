@@ -58,7 +58,7 @@ def model_card(
         "refusals": refusals,
         "has_consent": "consent" in Catalogue(prepared / "catalogue").columns("pins"),
         "towers": sorted({tower for tower in (config.vision.pretrained, config.text.pretrained) if tower}),
-        "losses": ", ".join(f"{LOSSES[name][0]} {weight}" for name, weight in config.objective.weights.items()),
+        "losses": ", ".join(f"{LOSSES[name][0]} {weight}" for name, weight in _weights(config).items()),
         "changed": _changed(config),
         "last": _last(model_folder / "curves.jsonl"),
         "figures": [
@@ -96,6 +96,12 @@ def _lowest(slices: dict[str, Any]) -> Iterator[dict[str, Any]]:
             if table["slices"]:
                 row = min(table["slices"], key=lambda row: row["recall@10"])
                 yield {"label": tables.LABELS[task], "column": column, "all": measured["recall@10"], **row}
+
+
+def _weights(config: Configuration) -> dict[str, float]:
+    """Of the losses that this version was trained with."""
+    unused = () if config.train.compatible_with else ("compatible",)
+    return {name: weight for name, weight in config.objective.weights.items() if name not in unused}
 
 
 def _changed(config: Configuration) -> list[str]:

@@ -37,6 +37,7 @@ class WorkerInput:
     events: str | None
     snapshot: Path | None
     extracted: Path | None
+    anchors: Path | None
 
 
 def train(
@@ -47,10 +48,11 @@ def train(
     report: ReportStep,
     snapshot: Path | None = None,
     extracted: Path | None = None,
+    anchors: Path | None = None,
 ) -> dict[str, Any]:
     """Trains with config.train.workers Ray Train workers; `report` is called in the first worker.
 
-    `snapshot` and `extracted` are those of model.training.loop.fit.
+    `snapshot`, `extracted` and `anchors` are those of model.training.loop.fit.
 
     Raises:
         PinclipError: what model.training.loop.fit raises.
@@ -65,7 +67,7 @@ def train(
     needed = cpus_needed(config)
     folders = prepared.absolute(), neighbours.absolute(), out.absolute()
     events = os.environ.get(progress.EVENTS)
-    work = WorkerInput(*folders, config, report, progress.current_step(), events, snapshot, extracted)
+    work = WorkerInput(*folders, config, report, progress.current_step(), events, snapshot, extracted, anchors)
     with (
         ray_cluster(max(cpus(), needed), log=True),
         ray_train_folder(out.absolute()) as scratch,
@@ -113,7 +115,7 @@ def _worker(settings: dict[str, WorkerInput]) -> dict[str, Any]:
     torch.set_num_threads(_threads())
     try:
         folders = work.prepared, work.neighbours, work.out
-        return fit(*folders, work.config, work.report, work.snapshot, work.extracted)
+        return fit(*folders, work.config, work.report, work.snapshot, work.extracted, work.anchors)
     except PinclipError as error:
         return {"refusal": error}
 

@@ -58,7 +58,8 @@ def candidate(version: int, settings: Settings, reason: str = "") -> RegisteredC
         )
     created = datetime.fromtimestamp(found.creation_timestamp / 1000, tz=UTC).isoformat()
     uri = f"models:/{settings.model_name}/{version}"
-    registration = Registration(version, Verdict(passed, reasons), found.run_id or "", uri, created)
+    compatible = tags.get("pinclip.compatible_with", "")
+    registration = Registration(version, Verdict(passed, reasons), found.run_id or "", uri, created, compatible)
     return RegisteredCandidate(
         registration, {name: tags[f"pinclip.{name}"] for name in LINEAGE if f"pinclip.{name}" in tags}
     )

@@ -1,7 +1,7 @@
-"""Loads the champion from MLflow for model/evaluation/comparison.py.
+"""Loads the champion from MLflow for model/evaluation/comparison.py, and the version that the model stays comparable
+with for model/evaluation/compatibility.py.
 
-A champion that cannot be read does not fail the run: the comparison says why in `unread`, and the gate refuses the
-version.
+One that cannot be read does not fail the run: the comparison says why in `unread`, and the gate refuses the version.
 """
 
 from collections.abc import Callable
@@ -16,8 +16,12 @@ from components.registry.versions import CHAMPION, version_of
 from components.retries import with_retries
 from components.settings import Settings
 from model.config import Config
+from model.config.folder import read_config
 from model.errors import PinclipError
-from model.evaluation.comparison import Champion, compare, without_champion
+from model.evaluation.comparison import VECTORS, Champion, compare, embed_fresh, without_champion
+from model.evaluation.compatibility import compatibility
+from model.evaluation.evaluate import pinclip_vectors
+from model.evaluation.tasks import evaluation_scope
 from model.parallel import Each, in_turn
 
 
@@ -42,19 +46,50 @@ def compare_with_champion(
         StoreError: MLflow does not answer.
         ModelError: the folder `model` cannot be read.
     """
-    version = version_of(CHAMPION, settings)
-    if version is None:
-        return without_champion(prepared, neighbours, model, config)
+    version, former = version_of(CHAMPION, settings), read_config(model).train.compatible_with
+    data = prepared, neighbours
     work.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(prefix=".champion-", dir=work) as scratch:
-        try:
-            champion = _champion(version, settings, Path(scratch))
-            return compare(prepared, neighbours, model, vectors, champion, Path(scratch), config, report, each)
-        except PinclipError as error:
-            said = str(error).split("; ")[0].rstrip(".").replace(f"{scratch}/", "")
-            fix = "restore its files in MLflow, or take the alias off it, and run again."
-            compared = without_champion(prepared, neighbours, model, config)
-            return compared | {"champion": {"version": version}, "unread": f"{said}; {fix}"}
+    with TemporaryDirectory(prefix=".champion-", dir=work) as folder:
+        compared = without_champion(*data, model, config)
+        if version is not None:
+            scratch = Path(folder) / str(version)
+            try:
+                champion = _champion(version, settings, scratch)
+                compared = compare(*data, model, vectors, champion, scratch, config, report, each)
+            except PinclipError as error:
+                unread = _unread(error, scratch, "take the alias off it")
+                compared |= {"champion": {"version": version}, "unread": unread}
+        if former:
+            scratch = Path(folder) / former
+            compared["compatible"] = _compatible(*data, vectors, int(former), scratch, config, settings, each)
+        return compared
+
+
+def _compatible(
+    prepared: Path,
+    neighbours: Path,
+    vectors: Path,
+    version: int,
+    scratch: Path,
+    config: Config,
+    settings: Settings,
+    each: Each,
+) -> dict[str, Any]:
+    """How well `vectors` and those of the former version answer each other; the champion's lie in `scratch` already."""
+    try:
+        if not (scratch / VECTORS).is_dir():
+            embed_fresh(prepared, neighbours, _champion(version, settings, scratch).folder, scratch, config, each=each)
+    except PinclipError as error:
+        unread = _unread(error, scratch, "take train.compatible_with out")
+        return {"version": version, "unread": unread, "tasks": {}}
+    fresh = evaluation_scope(prepared, neighbours, only_fresh=True)
+    tasks = compatibility(fresh, pinclip_vectors(vectors), pinclip_vectors(scratch / VECTORS), config)
+    return {"version": version, "unread": None, "tasks": tasks}
+
+
+def _unread(error: PinclipError, scratch: Path, otherwise: str) -> str:
+    said = str(error).split("; ")[0].rstrip(".").replace(f"{scratch}/", "")
+    return f"{said}; restore its files in MLflow, or {otherwise}, and run again."
 
 
 def _champion(version: int, settings: Settings, scratch: Path) -> Champion:

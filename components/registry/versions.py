@@ -19,7 +19,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from components.configuration import Configuration
-from components.gate import Verdict, gate_verdict
+from components.gate import Verdict, compatible_space, gate_verdict
 from components.mlflow_client import connect, mlflow_errors
 from components.model_card.card import described
 from components.registry.one_file import one_file
@@ -49,6 +49,7 @@ class Registration:
     mlflow_run_id: str
     uri: str  # models:/pinclip/7
     created: str
+    compatible_with: str = ""  # the space, v6, whose vectors may be compared with this version's
 
     @property
     def space(self) -> str:
@@ -104,6 +105,8 @@ def register(
         "pinclip.gate.reasons": "\n".join(verdict.reasons),
         "pinclip.champion": str(compared["champion"]["version"]) if compared["champion"] else "none",
     }
+    compatible = compatible_space(compared, config.gate)
+    judged |= {"pinclip.compatible_with": compatible} if compatible else {}
     tags = identity | judged | {f"pinclip.{name}": value for name, value in lineage.items() if value}
     with tracked(identity, settings) as (client, run):
         figures = metrics | {"comparison": compared}
@@ -122,7 +125,7 @@ def register(
             client.set_model_version_tag(settings.model_name, str(version.version), name, value)
     created = datetime.fromtimestamp(version.creation_timestamp / 1000, tz=UTC).isoformat()
     uri = f"models:/{settings.model_name}/{version.version}"
-    return Registration(int(version.version), verdict, run, uri, created)
+    return Registration(int(version.version), verdict, run, uri, created, compatible)
 
 
 def version_of(alias: str, settings: Settings) -> int | None:

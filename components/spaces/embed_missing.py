@@ -66,7 +66,7 @@ def embed_missing(space: SpaceManifest, source: Catalogue, model: Path, scratch:
         for rows in table_batches(source, "pins", source.columns("pins"), AT_ONCE):
             writer.write("pins", rows.filter(pc.is_in(rows["pin_id"], missing)))
     try:
-        prepared, vectors = _embedded(Catalogue(scratch / "missing"), model, scratch)
+        prepared, vectors = _embedded(Catalogue(scratch / "missing"), model, scratch, held_out=False)
     except CatalogueError:  # none of them can be used: each sync looks again, for the catalogue may be fixed
         return 0
     ids, now = Catalogue(prepared / "catalogue").read("pins", ["pin_id"])["pin_id"], datetime.now(UTC)
@@ -78,7 +78,7 @@ def embed_missing(space: SpaceManifest, source: Catalogue, model: Path, scratch:
 def embed_all(source: Catalogue, model: Path, scratch: Path) -> tuple[Path, Path]:
     """(quantized, prepared), as the training pipeline makes them, of a version whose space is not there."""
     config = read_config(model)
-    prepared, vectors = _embedded(source, model, scratch)
+    prepared, vectors = _embedded(source, model, scratch, held_out=True)
     pins = Catalogue(prepared / "catalogue").read("pins", ["pin_id", "group_id", "created_at"])
     split = split_pins(pins, config.split, config.seed)
     quantize(vectors, split.training, scratch / "quantized", config)
@@ -102,11 +102,11 @@ def save_history(space: SpaceManifest, source: Catalogue, config: Config) -> Sav
     return SaveHistory.of(pins, boards, preferences, config.prepare.taste_half_life_days)
 
 
-def _embedded(source: Catalogue, model: Path, scratch: Path) -> tuple[Path, Path]:
+def _embedded(source: Catalogue, model: Path, scratch: Path, held_out: bool) -> tuple[Path, Path]:
     """(prepared, vectors)"""
     from model.embedding.embedder import embed  # torch: only where there is something to embed
 
     config, prepared, vectors = read_config(model), scratch / "prepared", scratch / "vectors"
     prepare(source, prepared, config.prepare, image_size=config.vision.image_size)
-    embed(prepared, model, vectors)
+    embed(prepared, model, vectors, held_out=held_out)
     return prepared, vectors

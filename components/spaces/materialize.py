@@ -1,4 +1,4 @@
-"""Brings everything of a space online: its vectors, and the statistics and tastes that its catalogue gives.
+"""Brings everything of a space online: its vectors, their semantic IDs, and the statistics and tastes of its catalogue.
 
     the catalogue's statistics and tastes -> views registered -> rows online -> vectors read back
 
@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 
 from components.spaces.feature_store import apply_objects, bring_online
 from components.spaces.offline_rows import append_rows, shards
+from components.spaces.semantic_ids import append_semantic_ids
 from model.data.catalogue import TIME
 from model.embedding.affine import Affine
 from model.embedding.columns import as_binary
@@ -66,9 +67,10 @@ def materialize(
         StoreError: a vector read back differs from its file.
     """
     changed = 0 if history is None else _append(space, history)
+    append_semantic_ids(space)
     report(0.3, f"{changed} rows of statistics and tastes are new")
     apply_objects(store, [*space.shared, *space.views])
-    for view in (space.embedding, space.stats, space.taste):
+    for view in (*space.stored, space.stats):
         bring_online(store, view.name, space.rows(view), datetime.now(UTC))
     report(0.5, "vectors in the online store")
     checked = read_back(store, space)

@@ -6,6 +6,7 @@
 <home>/serving/<space>/model    its model folder, once a Pin had to be embedded
 <home>/serving/<space>/reference    what it was trained on, for monitoring (components/spaces/drift_reference.py)
 <home>/serving/<space>/queries.npy    vectors of searches, to check the index with (components/spaces/query_sample.py)
+<home>/serving/<space>/tags.json    what the scores of tags are worth (components/spaces/tag_calibration.py)
 <home>/sync.lock                held by the sync that is at work
 """
 

@@ -145,7 +145,7 @@ def _warmed(
         here = f"{added} Pins had no vector" if history else f"the catalogue {path} is not here, so no Pin was added"
         report(0.2, here)
         changed, checked = materialize(store, space, history, report)
-        apply_objects(store, [space.service()])  # a publication may have been killed right before
+        apply_objects(store, space.services)  # a publication may have been killed right before
         return space, added, changed, checked
     finally:
         remove(work)

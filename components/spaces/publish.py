@@ -29,7 +29,9 @@ from components.spaces.materialize import LOCK, Progress, SaveHistory, materiali
 from components.spaces.paths import state_folder
 from components.spaces.published_spaces import serving_space
 from components.spaces.query_sample import keep_queries
+from components.spaces.semantic_ids import learn_semantic_ids
 from components.spaces.switch import switch
+from components.spaces.tag_calibration import keep_tag_calibration
 from components.spaces.told_spaces import tell_spaces
 from components.tombstones import read_tombstones
 from model.config import PrepareConfig
@@ -116,12 +118,14 @@ def bring_up(
 
     forgotten = read_tombstones(settings)
     manifest = _manifest(quantized, registration, lineage, settings.home / "feast", forgotten)
-    space = SpaceObjects(manifest)
     if not _is_published(manifest):
-        delete(store, space.names)
-        for left in (space.rows(space.taste), state_folder(space.name, settings)):
-            remove(left)
+        left = SpaceObjects(manifest)
+        delete(store, left.names)
+        for path in (*map(left.rows, left.stored), manifest.semantic_ids_file, state_folder(manifest.name, settings)):
+            remove(path)
         _store_vectors(quantized, manifest, forgotten)
+        learn_semantic_ids(manifest)
+    space = SpaceObjects(manifest)
     report(0.2, f"{manifest.pins} vectors stored")
     catalogue = Catalogue(prepared / "catalogue", forgotten)
     pins = catalogue.read("pins", ["pin_id", "created_at"])
@@ -131,8 +135,9 @@ def bring_up(
     changed, checked = materialize(store, space, history, report)
     keep_reference(prepared, space.name, settings)
     keep_queries(quantized, space.name, settings)
+    keep_tag_calibration(quantized, catalogue, space.name, settings)
     manifest.write()
-    apply_objects(store, [space.service()])
+    apply_objects(store, space.services)
     return space, changed, checked
 
 
@@ -142,6 +147,7 @@ def _manifest(
     files, file = sorted((quantized / "pins").glob("*.parquet")), quantized / "quantization.json"
     if not files or not file.is_file():
         raise StoreError(f"There are no quantized vectors in {quantized}; run the quantize step before this one.")
+    lineage = {**lineage, "compatible_with": registration.compatible_with}
     digest = hashlib.sha256(file.read_bytes())
     for shard in files:
         digest.update(shard.read_bytes())

@@ -32,9 +32,9 @@ def retire(name: str, settings: Settings, even_rollback: bool = False) -> None:
             raise StoreError(f"`pin_ranking` serves the space {name}; promote another version before it goes.")
         if served[-2:-1] == [name] and not even_rollback:
             raise StoreError(f"`pinclip rollback` would go back to {name}; say --even-rollback if it may go.")
-        delete(store, [space.service().name])  # from now on readers are refused
+        delete(store, [service.name for service in space.services])  # from now on readers are refused
         delete(store, space.names)
-        for path in (space.rows(space.embedding), space.rows(space.taste), state_folder(name, settings)):
+        for path in (*map(space.rows, space.stored), state_folder(name, settings), space.manifest.semantic_ids_file):
             remove(path)
         with writing(store):
             time, version = datetime.now(UTC).isoformat(timespec="seconds"), space.manifest.model_version

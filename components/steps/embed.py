@@ -16,7 +16,7 @@ def embed(
     vectors: dsl.Output[dsl.Dataset],
     baseline: bool = False,
 ) -> None:
-    """`baseline` only tells the display which of the two models this is."""
+    """`baseline`: of the two models the one that nobody will serve."""
     from components.progress import advance, step
 
     with step("embed-baseline" if baseline else "embed"):
@@ -28,4 +28,5 @@ def embed(
         from model.parallel import in_turn
 
         folders = prepared_folder(Path(prepared.path)), Path(model.path), Path(vectors.path)
-        vectors.metadata["pins"] = embedder.embed(*folders, advance, spread(in_turn, gpu=True), Path(extracted.path))
+        spreading, kept = spread(in_turn, gpu=True), Path(extracted.path)
+        vectors.metadata["pins"] = embedder.embed(*folders, advance, spreading, kept, held_out=not baseline)

@@ -43,12 +43,14 @@ def train(
         from components.ray.rayjob.settings import is_asked
         from components.ray.snapshots import snapshot_file
         from components.settings import Settings
+        from components.spaces.compatible import anchors, named
         from model.config import Config, clip_baseline
 
         config = given(Config, locals())
-        config = clip_baseline(config) if baseline else config
+        config = clip_baseline(config) if baseline else named(config, Settings())
         folders = prepared_folder(Path(prepared.path)), Path(neighbours.path), Path(model.path)
         snapshot = snapshot_file(name, config, prepared.metadata, Settings())
         where = rayjob_training if is_asked() else training
         kept = Path(extracted.path)
-        model.metadata.update(where.train(*folders, config, advance_training, snapshot, kept))
+        with anchors(config, Settings(), Path(model.path)) as former:
+            model.metadata.update(where.train(*folders, config, advance_training, snapshot, kept, former))

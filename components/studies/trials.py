@@ -69,7 +69,8 @@ def run_trials(
 ) -> list[Record]:
     """The records of all trials, in their order; those of failed trials carry `error` and are not kept."""
     tasks = [_task_of(trial, data, out, git_rev) for trial in trials]
-    records = {task.record: _read(task.record) for task in tasks if task.record.is_file()}
+    # The same settings may have had another name when they were tried: a default that has changed since.
+    records = {task.record: _read(task.record) | {"name": task.trial.name} for task in tasks if task.record.is_file()}
     waiting = [task for task in tasks if task.record not in records]
     clock = Clock(len(tasks), len(records))
     for record in list(records.values()):

@@ -15,7 +15,18 @@ import lightgbm as lgb
 import numpy as np
 import pandas as pd
 
-from examples.ranking.features import EMBEDDING, STATISTICS, WORDS, SharedWords, historical, online, published_at
+from examples.ranking.features import (
+    EMBEDDING,
+    IDS,
+    STATISTICS,
+    WORDS,
+    SharedIds,
+    SharedWords,
+    historical,
+    online,
+    published_at,
+    semantic_ids,
+)
 from examples.ranking.latency import CANDIDATES, latency
 from examples.ranking.log import impressions, read_pins, read_saves
 from examples.ranking.metrics import Bootstrap, K, by_user
@@ -27,11 +38,15 @@ if TYPE_CHECKING:
     from feast import FeatureStore
 
 WITHOUT, WITH = "statistics, words", "with embeddings"  # the gain is of the second over the first
+WITH_IDS, BOTH = "with semantic IDs", "with both"
 RANKERS = {
     "statistics": STATISTICS,
     WITHOUT: STATISTICS + WORDS,
+    WITH_IDS: STATISTICS + WORDS + IDS,
     WITH: STATISTICS + WORDS + EMBEDDING,
+    BOTH: STATISTICS + WORDS + EMBEDDING + IDS,
 }
+GAINS = {"gain": (WITH, WITHOUT), "gain of IDs": (WITH_IDS, WITHOUT), "gain of IDs beside embeddings": (BOTH, WITH)}
 SCOPES, FIGURES = ("all", "fresh"), {"ndcg": f"NDCG@{K}", "saves": f"saves@{K}"}
 
 
@@ -46,8 +61,9 @@ def main(arguments: list[str] | None = None) -> None:
     store = Features.of(args.home / "feast" / "feature_store.yaml").store
     pins, saves, published = read_pins(args.catalogue), read_saves(args.catalogue), published_at(store)
     shown = impressions(pins, saves, published, args.seed)
-    words = SharedWords(pins, saves[saves["saved_at"] <= published])
-    train, test = training_rows(store, words, shown), served_rows(store, words, shown)
+    history = saves[saves["saved_at"] <= published]
+    words, ids = SharedWords(pins, history), SharedIds(semantic_ids(store, pins["pin_id"].tolist()), history)
+    train, test = training_rows(store, words, ids, shown), served_rows(store, words, ids, shown)
     print(_counts(train, test), flush=True)
     rankers = {name: fit(train, features, args.seed) for name, features in RANKERS.items()}
     results = judged(rankers, test, args.seed)
@@ -59,21 +75,21 @@ def main(arguments: list[str] | None = None) -> None:
     plot(results, args.out / "gains.png")
 
 
-def training_rows(store: "FeatureStore", words: SharedWords, shown: pd.DataFrame) -> pd.DataFrame:
+def training_rows(store: "FeatureStore", words: SharedWords, ids: SharedIds, shown: pd.DataFrame) -> pd.DataFrame:
     rows = shown[shown["train"]].reset_index(drop=True)
-    return pd.concat([rows, historical(store, rows)], axis=1).assign(shared_words=_shared(words, rows))
+    return pd.concat([rows, historical(store, rows), _shared(words, ids, rows)], axis=1)
 
 
-def served_rows(store: "FeatureStore", words: SharedWords, shown: pd.DataFrame) -> pd.DataFrame:
+def served_rows(store: "FeatureStore", words: SharedWords, ids: SharedIds, shown: pd.DataFrame) -> pd.DataFrame:
     """The lists to be judged, their features by the online store: a request a user."""
     rows, values = shown[~shown["train"]].reset_index(drop=True), []
     for user, asked in rows.groupby("user_id", sort=False):
         values.append(online(store, user, asked["pin_id"].tolist(), asked["shown_at"].iloc[0].to_pydatetime()))
-    return pd.concat([rows, pd.concat(values, ignore_index=True)], axis=1).assign(shared_words=_shared(words, rows))
+    return pd.concat([rows, pd.concat(values, ignore_index=True), _shared(words, ids, rows)], axis=1)
 
 
 def judged(rankers: Mapping[str, lgb.Booster], test: pd.DataFrame, seed: int) -> dict[str, Any]:
-    """{scope: {"users": …, ranker: {figure: interval}, "gain": {figure: interval}}}.
+    """{scope: {"users": …, ranker: {figure: interval}, gain: {figure: interval}}}.
 
     Scope `fresh`: the fresh Pins of each list alone, of users who saved one of them.
     """
@@ -85,8 +101,8 @@ def judged(rankers: Mapping[str, lgb.Booster], test: pd.DataFrame, seed: int) ->
         found: dict[str, Any] = {"users": len(figures[WITH])}
         for name, table in figures.items():
             found[name] = {figure: draws.mean(table[figure].to_numpy()) for figure in FIGURES}
-        ours, theirs = figures[WITH], figures[WITHOUT]
-        found["gain"] = {f: draws.gain(ours[f].to_numpy(), theirs[f].to_numpy()) for f in FIGURES}
+        for name, (ours, theirs) in GAINS.items():
+            found[name] = {f: draws.gain(figures[ours][f].to_numpy(), figures[theirs][f].to_numpy()) for f in FIGURES}
         results[scope] = found
     return results
 
@@ -96,9 +112,11 @@ def _has_saved(test: pd.DataFrame, scope: str) -> pd.Series:
     return saved.groupby(test["user_id"]).transform("any")
 
 
-def _shared(words: SharedWords, rows: pd.DataFrame) -> np.ndarray:
-    lists = [words.of(user, asked["pin_id"].tolist()) for user, asked in rows.groupby("user_id", sort=False)]
-    return np.concatenate(lists)
+def _shared(words: SharedWords, ids: SharedIds, rows: pd.DataFrame) -> pd.DataFrame:
+    lists = [(user, asked["pin_id"].tolist()) for user, asked in rows.groupby("user_id", sort=False)]
+    shared = np.concatenate([words.of(user, pins) for user, pins in lists])
+    begun = np.concatenate([ids.of(user, pins) for user, pins in lists])
+    return pd.DataFrame(np.column_stack([shared, begun]), columns=WORDS + IDS)
 
 
 def _counts(train: pd.DataFrame, test: pd.DataFrame) -> str:
@@ -110,13 +128,13 @@ def _counts(train: pd.DataFrame, test: pd.DataFrame) -> str:
 
 
 def _table(results: Mapping[str, Any]) -> str:
-    lines = ["", "| Pins | figure | " + " | ".join(RANKERS) + " | gain |"]
-    lines.append("| --- " * 2 + "| ---: " * (len(RANKERS) + 1) + "|")
+    lines = ["", "| Pins | figure | " + " | ".join([*RANKERS, *GAINS]) + " |"]
+    lines.append("| --- " * 2 + "| ---: " * (len(RANKERS) + len(GAINS)) + "|")
     for scope in SCOPES:
         for figure, label in FIGURES.items():
             values = [_interval(results[scope][name][figure], "{:.3f}") for name in RANKERS]
-            gain = _interval(results[scope]["gain"][figure], "{:+.1%}")
-            lines.append(f"| {scope} | {label} | {' | '.join(values)} | {gain} |")
+            values += [_interval(results[scope][name][figure], "{:+.1%}") for name in GAINS]
+            lines.append(f"| {scope} | {label} | {' | '.join(values)} |")
     users = ", ".join(f"{scope} {results[scope]['users']}" for scope in SCOPES)
     return "\n".join([*lines, "", f"95 % intervals, bootstrap over users in pairs; users: {users}."])
 

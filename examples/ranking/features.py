@@ -1,4 +1,4 @@
-"""Features of impressions: most of them by Feast's service `pin_ranking`, one of our own from the words of Pins.
+"""Features of impressions: most by Feast's service `pin_ranking`, others of our own from words and semantic IDs.
 
     historical(store, shown)        as they were when each Pin was shown, to train on
     online(store, user, pins, now)  as they are served
@@ -10,7 +10,7 @@ import math
 import re
 import warnings
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -24,6 +24,8 @@ SERVICE = "pin_ranking"
 STATISTICS = ["saves", "boards", "age_days"]
 WORDS = ["shared_words"]
 EMBEDDING = ["nearest_taste", "mean_taste"]
+IDS = ["shared_id_1", "shared_id_2", "shared_id_3"]
+AT_ONCE = 1_000  # Pins of one request
 
 
 def published_at(store: "FeatureStore") -> datetime:
@@ -70,6 +72,35 @@ class SharedWords:
     def _shares(self, saved: pd.Series) -> dict[str, float]:
         uses = Counter(word for pin in saved for word in self.words[pin])
         return {word: count / len(saved) for word, count in uses.items()}
+
+
+class SharedIds:
+    """What a ranker can make of semantic IDs: shares of the user's saved Pins whose ID begins with the same one, two,
+    three codes as the Pin's. Zeros for a Pin without an ID."""
+
+    def __init__(self, codes: Mapping[str, Sequence[int]], history: pd.DataFrame) -> None:
+        """codes: of semantic_ids()."""
+        self.begins = {pin_id: [tuple(code[:level]) for level in (1, 2, 3)] for pin_id, code in codes.items()}
+        self.share = {user: self._shares(saved) for user, saved in history.groupby("user_id")["pin_id"]}
+
+    def of(self, user_id: str, pin_ids: Sequence[str]) -> list[list[float]]:
+        share = self.share.get(user_id, {})
+        return [[share.get(one, 0.0) for one in self.begins.get(pin, [()] * len(IDS))] for pin in pin_ids]
+
+    def _shares(self, saved: pd.Series) -> dict[tuple[int, ...], float]:
+        uses = Counter(one for pin in saved for one in self.begins.get(pin, ()))
+        return {one: count / len(saved) for one, count in uses.items()}
+
+
+def semantic_ids(store: "FeatureStore", pin_ids: Sequence[str]) -> dict[str, list[int]]:
+    """The ID of each Pin that has one, coarse to fine, in the space of the service."""
+    name, found = f"pin_semantic_ids_{store.get_feature_service(SERVICE).tags['space']}", dict[str, list[int]]()
+    services = [service for service in store.list_feature_services() if service.name == name]  # a small space has none
+    for start in range(0, len(pin_ids) if services else 0, AT_ONCE):
+        asked = [{"pin_id": pin_id} for pin_id in pin_ids[start : start + AT_ONCE]]
+        values = store.get_online_features(services[0], asked).to_dict()
+        found.update((pin, codes) for pin, codes in zip(values["pin_id"], values["codes"], strict=True) if codes)
+    return found
 
 
 def _words(title: str | None, annotations: Sequence[str] | None) -> set[str]:

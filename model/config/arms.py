@@ -23,9 +23,9 @@ def _no_funnel(config: Config) -> Config:
     return override(config, {"vision": {"depths": depths}})
 
 
-def _alone(section: str) -> Callable[[Config], Config]:
-    """A frozen tower without the small one of ours beside it."""
-    return lambda config: override(config, {section: {"join": "alone"}}) if getattr(config, section).kept else config
+def _joined(section: str, join: str) -> Callable[[Config], Config]:
+    """A frozen tower with the small one of ours beside it, or alone."""
+    return lambda config: override(config, {section: {"join": join}}) if getattr(config, section).kept else config
 
 
 def _without_tower(section: str) -> Callable[[Config], Config]:
@@ -52,8 +52,9 @@ ARMS: dict[str, Callable[[Config], Config]] = {
     "no-skip": _with("fusion", skip=False),
     "one-text": _with("objective", image_texts=("long",)),
     "no-funnel": _no_funnel,
-    "no-stem": _alone("vision"),
-    "no-words": _alone("text"),
+    "no-stem": _joined("vision", "alone"),
+    "no-words": _joined("text", "alone"),
+    "words": _joined("text", "beside"),
     "no-image-tower": _without_tower("vision"),
     "no-text-tower": _without_tower("text"),
     "no-prefixes": _no_prefixes,

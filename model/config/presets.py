@@ -23,8 +23,9 @@ PROFILES: dict[str, dict[str, Any]] = {
     },
     # Fusion on the level of tokens found no more with small towers and took a quarter of the time (docs/results.md).
     "demo": {"fusion": {"token_level": False}},
-    # Frozen pretrained towers that pip installs, what they give kept, and small towers of our own beside them: on
-    # validation Pins twice as many layers and four times as many tokens found no more (docs/experiments.md).
+    # Frozen pretrained towers that pip installs, what they give kept, and a small image tower of our own beside them.
+    # On validation Pins twice as many layers and four times as many tokens found no more (docs/experiments.md); words
+    # of our own beside the text tower did not pay (docs/results.md).
     "pilot": {
         "profile": "pilot",
         "vision": {
@@ -36,7 +37,7 @@ PROFILES: dict[str, dict[str, Any]] = {
             "patch": 16,
             "depths": (1, 1),
         },
-        "text": {"pretrained": "all-minilm-l6-v2", "trainable": "frozen", "join": "beside", "layers": 1},
+        "text": {"pretrained": "all-minilm-l6-v2", "trainable": "frozen", "join": "alone", "layers": 1},
         "fusion": {"token_level": False, "skip": True},
         # At width 128 fp32 takes less time than bf16 even where the processor has it.
         "train": {"epochs": 12, "precision": "fp32"},
@@ -120,7 +121,7 @@ def clip_baseline(config: Config) -> Config:
         "image_texts": ("long", "short"),
         "image_text_loss": "softmax",
     }
-    return override(config, {"objective": clip})
+    return override(config, {"objective": clip, "train": {"compatible_with": ""}})
 
 
 def _located(config: Tree) -> Tree:

@@ -1,5 +1,6 @@
 """The sections of the training: what is minimised, and how."""
 
+import re
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -15,6 +16,7 @@ LOSSES = {
     "image_text": ("Image – text", "pulls a Pin's image and its text together"),
     "neighbour": ("Neighbour", "pulls Pins together that share boards"),
     "text_fused": ("Text – Pin vector", "pulls a text and the fused vector together"),
+    "compatible": ("Compatible", "keeps vectors comparable with those of train.compatible_with"),
 }
 
 
@@ -25,6 +27,7 @@ class ObjectiveConfig:
     image_text: Weight = 10.0
     neighbour: Weight = 1.0
     text_fused: Weight = 1.0
+    compatible: Weight = 1.0  # counts where train.compatible_with names a version
     # The kinds of text that images are aligned with.
     image_texts: Annotated[tuple[Literal["long", "short", "query"], ...], Field(min_length=1)] = ("long", "short")
     mask_neighbours: bool = True  # true neighbours in the batch are no negatives
@@ -42,8 +45,8 @@ class ObjectiveConfig:
 
     @property
     def trains_fusion(self) -> bool:
-        """Whether any loss but image–text, which compares the towers, is there."""
-        return any(weight for name, weight in self.weights.items() if name != "image_text")
+        """Whether a loss of the fused vector is there; image–text compares the towers."""
+        return bool(self.neighbour or self.text_fused)
 
 
 @section
@@ -54,6 +57,9 @@ class TrainConfig:
     near_pairs: int = Field(default=1, ge=1, le=10_000_000)
     # Pins of a worker that pass the network at once (model/training/gradient_cache.py); 0: its whole batch
     micro_batch: int = Field(default=0, ge=0, le=10_000_000)
+    # A version of the registered model, "champion" or its number, that the new vectors stay comparable with
+    # (model/training/anchors.py); empty: the space is free
+    compatible_with: str = ""
     optimizer: Literal["muon", "adamw"] = "muon"
     learning_rate: float = Field(default=1e-3, gt=0, le=100)
     weight_decay: float = Field(default=0.05, ge=0, le=100)
@@ -74,4 +80,8 @@ class TrainConfig:
         refuse_unless(
             self.hide_image + self.hide_text <= 1,
             "train.hide_image and train.hide_text are shares that add up to at most 1: fusion must see something.",
+        )
+        refuse_unless(
+            re.fullmatch(r"(champion|[1-9][0-9]{0,8})?", self.compatible_with) is not None,
+            f"train.compatible_with is {self.compatible_with!r}; write champion, or the number of a version.",
         )

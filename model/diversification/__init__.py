@@ -9,5 +9,6 @@ similarity.py   likeness of one candidate to all, over the signals that both hav
 ssd.py          Sliding Spectrum Decomposition, as the Home Feed Blender penalizes
 mmr.py dpp.py   what it is compared with
 graph_signal.py vectors of Pins from their neighbours in the walks
+catalogue_signals.py    the same of their words, and of their boards alone, as a service has them
 slate.py        what an order is worth: utility, likeness, distinct semantic IDs
 """

@@ -21,10 +21,12 @@ class DiversificationConfig:
     # What a direction has been shown: in the window, as much as its share there, or in all slots so far.
     exposure: Literal["window", "cumulative"] = "window"
     ridge: float = 1.0  # ε: small, all that was shown costs alike; large, what was shown often costs more
-    visual: float = 0.5  # share of each signal in likeness, in any unit
-    text: float = 0.25
-    graph: float = 0.25
-    prefix_cost: float = 0.25  # of a Pin in the last slot with the same whole semantic ID; 0: IDs are not looked at
+    # Share of each signal in likeness, in any unit. Equal ones repeat least for the same utility, and IDs on top of
+    # them repeat more (benchmarks/rerank_weights.py).
+    visual: float = 1.0
+    text: float = 1.0
+    graph: float = 1.0
+    prefix_cost: float = 0.0  # of a Pin in the last slot with the same whole semantic ID; 0: IDs are not looked at
     utility: Literal["standardized", "raw"] = "standardized"  # f(r): in standard deviations of the candidates, or as is
 
     def __post_init__(self) -> None:

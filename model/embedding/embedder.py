@@ -3,6 +3,7 @@
     vectors/  pins/*.parquet   pin_id · pin · image · text        fixed-size lists of float32, L2-normalised; shard by
                                                                   shard those of the catalogue
               queries.parquet  query · vector                     every distinct query of the catalogue
+              held_out.parquet fresh Pins by their picture or texts alone (model/embedding/held_out.py), where asked for
               embedding.json   dim, prefixes
 
 `text` is the vector of the Pin's first text in the contract's order, zeros where it has none.
@@ -24,6 +25,7 @@ from model.data.catalogue import TEXT_SIGNALS, TEXT_TYPES, Catalogue, joined_tex
 from model.data.cleaning import RawTexts, clean_query, clean_texts
 from model.data.images.decoding import UnreadableImage, to_pixels
 from model.data.pixels import Pixels
+from model.embedding.held_out import HELD_OUT_FILE, held_out_rows, write_held_out
 from model.embedding.kernel_cache import keep_few_kernels
 from model.extraction.reading import Extraction
 from model.files import remove, replaced, write_json
@@ -147,17 +149,19 @@ def embed(
     report: Callable[[float, str], None] = lambda fraction, message: None,
     each: Each = in_turn,
     extracted: Path | None = None,
+    held_out: bool = False,
 ) -> int:
     """Embeds every Pin and query of a prepared catalogue into the folder above; returns the number of Pins.
 
     `extracted`: extraction.json of this catalogue; without it frozen towers compute again what they gave.
+    `held_out`: the fresh Pins once more, by picture and by texts alone.
     `each` works on the shards (model/parallel.py): whoever does must see the three folders.
     """
     catalogue, done = Catalogue(prepared / "catalogue"), 0
     shards, total = _shards(catalogue), catalogue.count("pins")
     with replaced(out.absolute()) as scratch:
         (scratch / "pins").mkdir(parents=True)
-        work = ShardEmbedder(prepared.absolute(), model_folder.absolute(), scratch, extracted)
+        work = ShardEmbedder(prepared.absolute(), model_folder.absolute(), scratch, extracted, held_out)
         for pins in each(work, [*shards, None]):
             done += pins
             report(done / total, f"{done} Pins")
@@ -167,17 +171,25 @@ def embed(
 
 
 class ShardEmbedder:
-    """work(shard) writes the vectors of a shard, work(None) those of the queries and embedding.json.
+    """work(shard) writes the vectors of a shard, work(None) those of the queries, the held-out Pins and embedding.json.
 
     It is pickled as its paths; each process opens model and catalogue once, with its first shard.
     """
 
-    def __init__(self, prepared: Path, model_folder: Path, out: Path, extracted: Path | None = None) -> None:
+    def __init__(
+        self,
+        prepared: Path,
+        model_folder: Path,
+        out: Path,
+        extracted: Path | None = None,
+        held_out: bool = False,
+    ) -> None:
         self.prepared, self.model_folder, self.out, self.extracted = prepared, model_folder, out, extracted
+        self.held_out = held_out
 
     def __call__(self, shard: Shard | None) -> int:
         """Returns the number of Pins."""
-        return self._queries() if shard is None else self._pins(shard)
+        return self._pins(shard) if shard else self._rest()
 
     @cached_property
     def embedder(self) -> Embedder:
@@ -210,20 +222,31 @@ class ShardEmbedder:
             pq.write_table(pa.concat_tables(blocks), scratch)
         return row - shard.first
 
-    def _kept_images(self, rows: range) -> Tensor | None:
+    def _kept_images(self, rows: range | np.ndarray) -> Tensor | None:
         records = self.embedder.extraction.images
         return None if records is None or self.image_records is None else records.read(self.image_records[rows])
 
-    def _queries(self) -> int:
+    def _rest(self) -> int:
+        self._queries()
+        if self.held_out:
+            config = self.embedder.config
+            rows = held_out_rows(self.catalogue, config)
+            write_held_out(self.catalogue, rows, config, self._alone, BLOCK, self.out / HELD_OUT_FILE)
+        prefixes = list(self.embedder.config.fusion.prefixes)
+        write_json(self.out / "embedding.json", {"dim": self.embedder.dim, "prefixes": prefixes})
+        return 0
+
+    def _alone(self, rows: np.ndarray, has_image: bool, texts: Sequence[RawTexts]) -> np.ndarray:
+        present = np.full(len(rows), has_image)
+        return self.embedder.block(self.pixels.read(rows), present, texts, self._kept_images(rows))[0]
+
+    def _queries(self) -> None:
         queries = sorted(set(self.catalogue.read("queries", ["query"])["query"].to_pylist()))
         schema = pa.schema({"query": pa.string(), "vector": pa.list_(pa.float32(), self.embedder.dim)})
         with replaced(self.out / "queries.parquet") as scratch, pq.ParquetWriter(scratch, schema) as writer:
             for start in range(0, len(queries), QUERIES):
                 asked = queries[start : start + QUERIES]
                 writer.write_table(pa.table({"query": asked, "vector": _as_column(self.embedder.queries(asked))}))
-        prefixes = list(self.embedder.config.fusion.prefixes)
-        write_json(self.out / "embedding.json", {"dim": self.embedder.dim, "prefixes": prefixes})
-        return 0
 
 
 def _shards(catalogue: Catalogue) -> list[Shard]:

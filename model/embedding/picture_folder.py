@@ -20,28 +20,50 @@ from model.embedding.embedder import BLOCK, Embedder
 from model.errors import CatalogueError
 from model.files import replaced
 
+Report = Callable[[float, str], None]  # share done in [0, 1], what is being done
 REFUSED = pa.schema([("file", pa.string()), ("reason", pa.string())])
 
 
 def embed_pictures(
-    folder: Path, embedder: Embedder, out: Path, report: Callable[[float, str], None] = lambda fraction, message: None
+    folder: Path, embedder: Embedder, out: Path, report: Report = lambda fraction, message: None
 ) -> tuple[int, int]:
     """(pictures embedded, pictures refused). Both files are written whole or not at all.
 
     Raises:
         CatalogueError: the folder has no picture, or none that can be read.
     """
+    schema = pa.schema([("file", pa.string()), ("vector", pa.list_(pa.float32(), embedder.dim))])
+
+    def rows(names: list[str], vectors_nE: np.ndarray) -> pa.Table:
+        column = pa.FixedSizeListArray.from_arrays(pa.array(vectors_nE.ravel()), embedder.dim)
+        return pa.table([pa.array(names, pa.string()), column], schema=schema)
+
+    return write_rows_of_pictures(folder, embedder, out, schema, rows, report)
+
+
+def write_rows_of_pictures(
+    folder: Path,
+    embedder: Embedder,
+    out: Path,
+    schema: pa.Schema,
+    rows: Callable[[list[str], np.ndarray], pa.Table],
+    report: Report,
+) -> tuple[int, int]:
+    """As embed_pictures; rows(files, vectors (n, E)) makes those of a block.
+
+    Raises:
+        CatalogueError: as embed_pictures.
+    """
     files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in ENDINGS and path.is_file())
     if not files:
         raise CatalogueError(f"{folder} holds no picture; its files would end in {', '.join(ENDINGS[:5])} or the like.")
-    schema = pa.schema([("file", pa.string()), ("vector", pa.list_(pa.float32(), embedder.dim))])
     embedded, refused = 0, list[dict[str, str]]()
     with replaced(out) as scratch:
         with pq.ParquetWriter(scratch, schema) as writer:
             for start in range(0, len(files), BLOCK):
                 block = list(_read(files[start : start + BLOCK], folder, embedder, refused))
                 if block:
-                    writer.write_table(_embedded(block, embedder, schema))
+                    writer.write_table(rows([name for name, _ in block], _vectors(block, embedder)))
                 embedded += len(block)
                 done = min(start + BLOCK, len(files))
                 report(done / len(files), f"{done:,} of {len(files):,} pictures, {len(refused):,} refused")
@@ -74,8 +96,7 @@ def _read(
             refused.append({"file": name, "reason": error.strerror or type(error).__name__})
 
 
-def _embedded(block: list[tuple[str, np.ndarray]], embedder: Embedder, schema: pa.Schema) -> pa.Table:
-    names, pixels = zip(*block, strict=True)
-    vectors_nE, _, _ = embedder.block(np.stack(pixels), np.ones(len(block), dtype=bool), [{}] * len(block))
-    column = pa.FixedSizeListArray.from_arrays(pa.array(vectors_nE.ravel()), embedder.dim)
-    return pa.table([pa.array(names, pa.string()), column], schema=schema)
+def _vectors(block: list[tuple[str, np.ndarray]], embedder: Embedder) -> np.ndarray:
+    """float32 (n, E)"""
+    pixels_nSS3 = np.stack([pixels for _, pixels in block])
+    return embedder.block(pixels_nSS3, np.ones(len(block), dtype=bool), [{}] * len(block))[0]

@@ -6,10 +6,12 @@ the one whose vectors keep most of the float vectors' own nearest neighbours is 
     quantized/  pins/*.parquet     pin_id · vector            binary: E int8 codes, or E/2 bytes of two 4-bit codes
                 quantization.json  scale, zero_point, bits, dim
                 queries.npy        float32 (Q, E): some queries' vectors, to ask an index with; none is compared by code
+                held_out.parquet   as it is beside the vectors
 
 Shape legend: N vectors · Q queries · E vector dimension · B bytes of a stored vector
 """
 
+import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -23,6 +25,7 @@ from model.blas import threads
 from model.config import Config
 from model.embedding.affine import Affine, read_affine
 from model.embedding.columns import as_binary, as_matrix
+from model.embedding.held_out import HELD_OUT_FILE
 from model.embedding.retrieval import shared, top_k
 from model.embedding.stored import query_column, vector_column
 from model.files import replaced, write_json
@@ -77,6 +80,8 @@ def quantize(vectors: Path, training: np.ndarray, out: Path, config: Config) -> 
         queries = query_column(vectors)
         rows = np.random.default_rng(config.seed).permutation(len(queries))[:KEPT_QUERIES]
         np.save(scratch / QUERIES_FILE, queries[np.sort(rows)])
+        if (vectors / HELD_OUT_FILE).is_file():
+            shutil.copyfile(vectors / HELD_OUT_FILE, scratch / HELD_OUT_FILE)
     return affine
 
 

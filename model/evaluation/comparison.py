@@ -5,6 +5,7 @@
      "seen":      {"share", "exactly"}: share of fresh Pins that the champion was trained on; at most so, if not exactly
      "intervals": how they are made
      "tasks":     by task: queries, groups, ours, champion, difference, low, high (recall@10, fresh Pins)
+     "compatible": {"version", "unread", "tasks"} (model/evaluation/compatibility.py), null where none is asked for
      "cost":      of both (model/evaluation/cost.py)}
 
 The champion may read images of another size and give longer vectors: it embeds the fresh Pins anew.
@@ -23,6 +24,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from model.config import Config
+from model.config.folder import read_config
 from model.data.catalogue import TIME, Catalogue, CatalogueWriter
 from model.data.pixels import decode_catalogue
 from model.embedding.embedder import embed
@@ -36,9 +38,17 @@ from model.graph.splits import fresh_pins, split_pins
 from model.network.checkpoint import load_model
 from model.parallel import Each, in_turn
 
+FRESH, VECTORS = "fresh", "vectors"  # of the champion, in its scratch folder
 TIMED = 50  # Pins whose encoding is timed
 INTERVALS = "95 %, percentile bootstrap over the groups that ask, 1,000 draws, the same for both"
-NOTHING: dict[str, Any] = {"champion": None, "unread": None, "seen": None, "intervals": INTERVALS, "tasks": {}}
+NOTHING: dict[str, Any] = {
+    "champion": None,
+    "unread": None,
+    "seen": None,
+    "intervals": INTERVALS,
+    "tasks": {},
+    "compatible": None,
+}
 
 
 @dataclass(frozen=True)
@@ -67,12 +77,10 @@ def compare(
     Raises:
         ModelError: the champion's folder cannot be read.
     """
-    its, part = load_model(champion.folder)[0].config, scratch / "fresh"
-    fresh_part(prepared, neighbours, Config.of(prepare=asdict(config.prepare), vision=asdict(its.vision)), part)
-    report(0.1, "fresh Pins decoded")
-    embed(part, champion.folder, scratch / "vectors", lambda f, m: report(0.1 + 0.6 * f, m), each)
+    its, part = read_config(champion.folder), scratch / FRESH
+    embed_fresh(prepared, neighbours, champion.folder, scratch, config, lambda f, m: report(0.7 * f, m), each)
     fresh = evaluation_scope(prepared, neighbours, only_fresh=True)
-    tasks = differences(fresh, pinclip_vectors(vectors), pinclip_vectors(scratch / "vectors"), config)
+    tasks = differences(fresh, pinclip_vectors(vectors), pinclip_vectors(scratch / VECTORS), config)
     report(0.8, "judged")
     timed = _drawn(len(fresh.pins), config)
     pins = Catalogue(prepared / "catalogue").read("pins", ["pin_id", "group_id", "created_at"])
@@ -87,6 +95,26 @@ def compare(
             TimedModel(champion.folder, part, timed, its.quantization.bits),
         ),
     }
+
+
+def embed_fresh(
+    prepared: Path,
+    neighbours: Path,
+    model: Path,
+    out: Path,
+    config: Config,
+    report: Callable[[float, str], None] = lambda fraction, message: None,
+    each: Each = in_turn,
+) -> None:
+    """The fresh Pins as the model reads them in out/FRESH, their vectors and those of all queries in out/VECTORS.
+
+    Raises:
+        ModelError: the model's folder cannot be read.
+    """
+    its, part = load_model(model)[0].config, out / FRESH
+    fresh_part(prepared, neighbours, Config.of(prepare=asdict(config.prepare), vision=asdict(its.vision)), part)
+    report(0.15, "fresh Pins decoded")
+    embed(part, model, out / VECTORS, lambda f, m: report(0.15 + 0.85 * f, m), each)
 
 
 def without_champion(prepared: Path, neighbours: Path, model: Path, config: Config) -> dict[str, Any]:

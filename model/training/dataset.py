@@ -16,6 +16,7 @@ from model.data.pixels import Pixels
 from model.extraction.reading import NONE_KEPT, Extraction
 from model.graph.neighbourhood import Edges, read_edges, read_pairs, read_texts, read_training
 from model.network.text import encode_texts, tokenizer_for
+from model.training.anchors import read_anchors
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,7 @@ class TrainingSet:
     weights: np.ndarray  # (N, T) float32 shares of visits, 0 where padded
     extraction: Extraction  # what is kept of frozen towers
     image_record: np.ndarray  # (N,) int64: number of the image's record, -1 where no image tower is kept
+    anchors: np.ndarray | None  # (N, E) vectors of the version that the new ones stay comparable with, zeros without
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -52,18 +54,24 @@ class TrainingSet:
 
 
 def load_training_set(
-    prepared: Path, neighbours: Path, config: Config, extraction: Extraction = NONE_KEPT
+    prepared: Path,
+    neighbours: Path,
+    config: Config,
+    extraction: Extraction = NONE_KEPT,
+    anchors: Path | None = None,
 ) -> tuple[TrainingSet, Tokenizer]:
     """Reads what the steps before left, trains the tokenizer, if any, on training texts only, and encodes them.
 
     Raises:
         ModelError: `extraction` lacks a record of these Pins and texts.
+        TrainingError: `anchors` are of another dimension or of other Pins.
     """
     catalogue = Catalogue(prepared / "catalogue")
     rows = np.flatnonzero(read_training(neighbours))
     total = catalogue.count("pins")
     place = np.full(total, -1, dtype=np.int64)  # row of the catalogue -> training Pin
     place[rows] = np.arange(len(rows))
+    pin_ids = catalogue.read("pins", ["pin_id"])["pin_id"].combine_chunks()
     texts = {name: _signal_texts(catalogue, name, rows) for name in TEXT_SIGNALS}
     texts = {name: values for name, values in texts.items() if any(values)}
     facts, words = read_texts(neighbours)
@@ -80,6 +88,7 @@ def load_training_set(
         boards_of_pin=_membership(read_edges(neighbours), place, len(rows)),
         extraction=extraction,
         image_record=extraction.of_pins(prepared)[rows] if extraction.images else np.full(len(rows), -1),
+        anchors=read_anchors(anchors, pin_ids.take(rows), config.fusion.dim) if anchors else None,
         **_padded_neighbours(neighbours, place, len(rows)),
     )
     return training_set, tokenizer

@@ -44,23 +44,26 @@ def fit(
     report: ReportStep,
     snapshot_file: Path | None = None,
     extracted: Path | None = None,
+    anchors: Path | None = None,
 ) -> dict[str, Any]:
     """Trains on the training Pins and writes the model folder `out`: weights, config, tokenizer, curves.jsonl.
 
     Without any neighbours only images and texts are aligned.
     A fit that was killed goes on from its last snapshot, on the same batches; it is kept in `snapshot_file`, left out:
-    beside `out`. `extracted`: extraction.json of frozen towers (model/extraction/extract.py).
+    beside `out`. `extracted`: extraction.json of frozen towers (model/extraction/extract.py). `anchors`: the vectors of
+    the version that train.compatible_with names (model/training/anchors.py).
 
     Raises:
         ModelError: a pretrained tower cannot be used, or what is kept of it is not there.
         TrainingError: the batch is larger than the data, workers do not divide it or do not see the same snapshot, or
-            a loss is not finite.
+            a loss is not finite, or train.compatible_with is asked for without anchors or without fusion.
     """
     rank, workers = world()
     torch.manual_seed(config.seed)
     extraction = Extraction.read(extracted)
-    training_set, tokenizer = load_training_set(prepared, neighbours, config, extraction)
+    training_set, tokenizer = load_training_set(prepared, neighbours, config, extraction, anchors)
     _check(training_set, config, workers)
+    _check_compatible(training_set, config)
     if not training_set.has_neighbours():  # images and texts alone; the validation page says that boards are missing
         config = override(config, {"objective": {"neighbour": 0.0}})
     device = torch.device("cuda", torch.cuda.current_device()) if torch.cuda.is_available() else torch.device("cpu")
@@ -125,6 +128,19 @@ def _check(training_set: TrainingSet, config: Config, workers: int) -> None:
         )
     if size % (2 * workers):
         raise TrainingError(f"train.batch_size {size} does not divide by 2 x {workers} workers; choose a multiple.")
+
+
+def _check_compatible(training_set: TrainingSet, config: Config) -> None:
+    version = config.train.compatible_with
+    if version and training_set.anchors is None:
+        raise TrainingError(
+            f"train.compatible_with is {version}, and only `pinclip run`, `submit` and schedules know the vectors of "
+            "versions; leave the key out here."
+        )
+    if version and not config.objective.trains_fusion:
+        raise TrainingError(
+            "train.compatible_with needs a fused vector, which no loss trains; set objective.text_fused above 0."
+        )
 
 
 def check_same_start(first: int, workers: int, snapshot: Snapshot) -> None:

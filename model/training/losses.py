@@ -59,6 +59,18 @@ def softmax_loss(x_bE: Tensor, y_bE: Tensor, labels_bB: Tensor, temperature: Tem
     return -(log_p.sum(1) / positive[rows].sum(1)).sum() / x_bE.shape[0]
 
 
+def pair_loss(
+    loss: str, x_bE: Tensor, y_bE: Tensor, labels_bB: Tensor, back_bB: Tensor, temperature: Temperature
+) -> Tensor:
+    """The named loss of the pairs; softmax reads them from both sides.
+
+    labels_bB: rows x against the columns y of all workers; back_bB: rows y against the columns x.
+    """
+    if loss == "sigmoid":
+        return sigmoid_loss(x_bE, y_bE, labels_bB, temperature)
+    return (softmax_loss(x_bE, y_bE, labels_bB, temperature) + softmax_loss(y_bE, x_bE, back_bB, temperature)) / 2
+
+
 def _sigmoid_block(x_bE: Tensor, y_cE: Tensor, labels_bc: Tensor, temperature: Temperature) -> Tensor:
     labels = labels_bc.to(x_bE.dtype)
     return -(F.logsigmoid(labels * temperature(x_bE @ y_cE.T)) * labels.abs()).sum()

@@ -1,4 +1,4 @@
-"""PinCLIP's task: the network and its three alignment losses. The training loop knows neither images nor texts.
+"""PinCLIP's task: the network and its alignment losses. The training loop knows neither images nor texts.
 
 Shape legend: b Pins of this worker · B Pins of all workers · N texts · E vector dimension
 """
@@ -11,8 +11,10 @@ from torch import Tensor, nn
 
 from model.config import Config
 from model.network.encoder import PinEncoder, prefixes
-from model.training.losses import Temperature, sigmoid_loss, softmax_loss
+from model.training.losses import Temperature, pair_loss
 from model.training.sampling import ROLES, Batch
+
+NEARNESS = 10.0  # weight of 1 - cosine to the anchor beside the contrastive parts
 
 
 class PinClip(nn.Module):
@@ -24,10 +26,14 @@ class PinClip(nn.Module):
         self.image_text_temperature = Temperature(config.train.batch_size)
         self.neighbour_temperature = Temperature(config.train.batch_size)
         self.text_fused_temperature = Temperature(config.train.batch_size)
+        self.anchor_pin_temperature = Temperature(config.train.batch_size)
+        self.anchor_text_temperature = Temperature(config.train.batch_size)
         if not self.config.trains_fusion:  # parameters that no loss uses must not wait for a gradient
             self.encoder.fusion.requires_grad_(False)
         self.neighbour_temperature.requires_grad_(bool(self.config.neighbour))
         self.text_fused_temperature.requires_grad_(bool(self.config.text_fused))
+        for temperature in (self.anchor_pin_temperature, self.anchor_text_temperature):
+            temperature.requires_grad_(bool(config.train.compatible_with and self.config.compatible))
 
     def forward(self, batch: Batch) -> dict[str, Tensor]:
         """The losses by name and their weighted sum as "loss", each the mean over this worker's rows."""
@@ -51,6 +57,8 @@ class PinClip(nn.Module):
             losses["neighbour"] = self._nested(pin_bE, pin_bE, *labels, self.neighbour_temperature)
         if self.config.text_fused:
             losses["text_fused"] = self._text_fused(vectors["pin"], text_bE, batch)
+        if self.config.compatible and batch.anchor_bE is not None:
+            losses["compatible"] = self._compatible(vectors["pin"], text_bE, batch.anchor_bE, batch)
         losses["loss"] = torch.stack([getattr(self.config, name) * loss for name, loss in losses.items()]).sum()
         return losses
 
@@ -61,7 +69,7 @@ class PinClip(nn.Module):
         roles = self.config.image_texts
         shown = [role for role in roles if role in batch.shown] or roles  # without any text a loss of 0, with gradients
         parts = [
-            _pairs(loss, image_bE, text_bE[role], batch.labels[role], batch.labels_back[role], temperature)
+            pair_loss(loss, image_bE, text_bE[role], batch.labels[role], batch.labels_back[role], temperature)
             for role in shown
         ]
         return torch.stack(parts).mean()
@@ -76,6 +84,20 @@ class PinClip(nn.Module):
             parts.append(self._nested(pin_bE, text_bE[role], labels, back, self.text_fused_temperature))
         return torch.stack(parts).sum()
 
+    def _compatible(self, pin_bE: Tensor, text_bE: dict[str, Tensor], anchor_bE: Tensor, batch: Batch) -> Tensor:
+        """New Pins and texts find former Pins, as they find new ones, and each Pin comes near its own former vector.
+
+        The first two are the influence loss of backward-compatible training (Shen 2020); the last keeps the cosines
+        that a ranker has learned from.
+        """
+        temperature = self.anchor_text_temperature
+        parts = [
+            self._nested(anchor_bE, text_bE[role], *_anchored(batch, f"anchor_{role}"), temperature) for role in ROLES
+        ]
+        parts.append(self._nested(pin_bE, anchor_bE, *_anchored(batch, "anchor"), self.anchor_pin_temperature))
+        away_b = (1 - (pin_bE * anchor_bE).sum(1)) * (anchor_bE != 0).any(1)
+        return torch.stack(parts).sum() + NEARNESS * away_b.mean()
+
     def _fuse(self, image_tokens: Tensor, text_tokens: Tensor, batch: Batch) -> Tensor:
         owner_N = batch.owner_N
         visible_N = (owner_N >= 0) & batch.has_text_b[owner_N.clamp(min=0)]
@@ -85,14 +107,11 @@ class PinClip(nn.Module):
     def _nested(self, x_bE: Tensor, y_bE: Tensor, labels_bB: Tensor, back_bB: Tensor, t: Temperature) -> Tensor:
         """Mean of the loss over the nested prefixes."""
         nested = zip(prefixes(x_bE, self.prefixes), prefixes(y_bE, self.prefixes), strict=True)
-        return torch.stack([_pairs(self.config.fused_loss, x, y, labels_bB, back_bB, t) for x, y in nested]).mean()
+        return torch.stack([pair_loss(self.config.fused_loss, x, y, labels_bB, back_bB, t) for x, y in nested]).mean()
 
 
-def _pairs(loss: str, x_bE: Tensor, y_bE: Tensor, labels_bB: Tensor, back_bB: Tensor, t: Temperature) -> Tensor:
-    """The named loss of the pairs; softmax reads them from both sides."""
-    if loss == "sigmoid":
-        return sigmoid_loss(x_bE, y_bE, labels_bB, t)
-    return (softmax_loss(x_bE, y_bE, labels_bB, t) + softmax_loss(y_bE, x_bE, back_bB, t)) / 2
+def _anchored(batch: Batch, name: str) -> tuple[Tensor, Tensor]:
+    return batch.labels[name], batch.labels_back[name]
 
 
 def _by_pin(text_NE: Tensor, slot_b: Tensor) -> Tensor:
@@ -114,4 +133,5 @@ def on(device: torch.device, batch: Batch) -> Batch:
         has_image_b=batch.has_image_b.to(device),
         has_text_b=batch.has_text_b.to(device),
         has_text_B=batch.has_text_B.to(device),
+        anchor_bE=None if batch.anchor_bE is None else batch.anchor_bE.to(device),
     )

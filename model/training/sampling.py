@@ -43,6 +43,7 @@ class Batch:
     has_image_b: Tensor  # False: this step hides the Pin's image from fusion
     has_text_b: Tensor  # False: this step hides the Pin's texts from fusion
     has_text_B: Tensor  # the same of the Pins of all workers
+    anchor_bE: Tensor | None  # the Pins' vectors of a former version, zeros without (model/training/anchors.py)
 
 
 def steps_per_epoch(training_set: TrainingSet, config: Config) -> int:
@@ -133,17 +134,35 @@ def _assemble(
         has_image_b=torch.from_numpy(hidden[mine] >= config.train.hide_image),
         has_text_b=has_text[mine],
         has_text_B=has_text,
+        anchor_bE=_anchors(training_set, pins[mine]),
     )
+
+
+def _anchors(training_set: TrainingSet, pins: np.ndarray) -> Tensor | None:
+    anchors = training_set.anchors
+    return None if anchors is None else torch.from_numpy(anchors[pins].astype(np.float32))
 
 
 def _labels(
     training_set: TrainingSet, config: Config, pins: np.ndarray, texts: dict[str, list[tuple[int, int]]]
 ) -> dict[str, np.ndarray]:
-    """int8 (B, B) for each role's texts (column = the text shown by a Pin) and for neighbours (column = a Pin)."""
+    """int8 (B, B) for each role's texts (column = the text shown by a Pin) and for neighbours (column = a Pin); with
+    anchors for these too (row = an anchor for texts, column = an anchor for Pins)."""
     labels = {role: _own_text_labels(pins, texts[role]) for role in ("long", "short")}
     labels["query"] = _query_labels(training_set, pins, np.array([number for _, number in texts["query"]]))
     labels["neighbour"] = _neighbour_labels(training_set, config, pins)
+    if training_set.anchors is not None:
+        labels |= _anchor_labels(labels, training_set.anchors[pins].any(1))
     return labels
+
+
+def _anchor_labels(labels: dict[str, np.ndarray], anchored: np.ndarray) -> dict[str, np.ndarray]:
+    """A Pin's anchor matches the texts that match the Pin, the Pin itself and its neighbour; Pins without one are left
+    out."""
+    texts = {f"anchor_{role}": labels[role] * anchored[:, None] for role in ROLES}
+    pins = labels["neighbour"].copy()
+    np.fill_diagonal(pins, 1)
+    return texts | {"anchor": pins * anchored}
 
 
 def _own_text_labels(pins: np.ndarray, texts: list[tuple[int, int]]) -> np.ndarray:

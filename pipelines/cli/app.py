@@ -15,6 +15,7 @@ from pipelines.cli import cluster, promotion
 from pipelines.cli.embed import embed
 from pipelines.cli.forget import forget
 from pipelines.cli.options import DeployProfileOption, Params, ProfileOption, Set
+from pipelines.cli.tag import tag
 from pipelines.failure import PipelineFailed
 
 FULL = (errno.ENOSPC, errno.EDQUOT)  # of a file that was open before, so that the error names none
@@ -92,7 +93,12 @@ def ablate(
     catalogue: Annotated[Path, typer.Option(help="The catalogue folder to learn from.")],
     seeds: Seeds = 3,
     arms: Annotated[
-        str, typer.Option(help="Comma-separated, e.g. pinclip,clip,no-funnel; an unknown name lists them. [all]")
+        str,
+        typer.Option(
+            help="Comma-separated [all]: pinclip, clip, no-neighbour, hybrid-fusion, global-fusion, token-fusion, "
+            "no-skip, one-text, no-funnel, no-stem, no-words, no-image-tower, no-text-tower, no-prefixes, no-masking, "
+            "hard-negatives, sigmoid, softmax, adamw."
+        ),
     ] = "",
     against: Annotated[
         list[str] | None,
@@ -213,6 +219,7 @@ for decides in (
     app.command()(decides)
 app.command()(embed)
 app.command()(forget)
+app.command()(tag)
 
 
 @app.command()

@@ -145,7 +145,12 @@ def _space(version: Any, settings: Settings) -> Iterator[Line]:
         yield "FeatureView", f"the space {name} in {settings.home} is of another MLflow run, {manifest.mlflow_run}"
         return
     by = "pin_ranking" if serving == name else f"{PIN_RANKING}{name}"
-    yield "FeatureView", f"{PIN_EMBEDDING}{name}, {manifest.pins:,} Pins, {manifest.affine.bits} bits; `{by}` serves it"
+    counts = (
+        f"{manifest.pins:,} Pins when published, {len(manifest.ids().unique()):,} now"  # pushed and forgotten since
+    )
+    yield "FeatureView", f"{PIN_EMBEDDING}{name}, {counts}, {manifest.affine.bits} bits; `{by}` serves it"
+    if compatible := version.tags.get("pinclip.compatible_with"):
+        yield "compatible", f"with {compatible}: their vectors may be compared"
     yield "index", _index(state_folder(name, settings) / "index" / "manifest.json")
 
 

@@ -10,6 +10,7 @@ from rich.console import Console
 from components.configuration import Configuration
 from components.server_checks import check_servers
 from components.settings import Settings
+from components.spaces.compatible import named
 from model.data.catalogue import Catalogue
 from model.errors import PinclipError
 from pipelines.failure import PipelineFailed
@@ -35,6 +36,7 @@ def run_training(catalogue: Path, config: Configuration, out: Path | None) -> No
     console, started = Console(), time.time()
     check_servers(Settings())
     check_towers(config)
+    config = named(config, Settings())
     out = (out or fresh_name(RUNS)).absolute()
     origin = lineage(Catalogue(catalogue.absolute()))
     run = run_identity(config, origin)

@@ -79,6 +79,18 @@ class Features:
         vectors[~missing] = affine.vectors(affine.unpack(packed_FB))
         return vectors, missing
 
+    def comparable(self, space: str, other: str) -> bool:
+        """Whether vectors of the two may be compared: they are one space, or one was made to be compatible with the
+        other.
+
+        Raises:
+            StoreError: one is retired or was never published, or the store does not answer.
+        """
+        tags = {name: self._view(name).tags for name in (space, other)}
+        return (
+            space == other or tags[space].get("compatible_with") == other or tags[other].get("compatible_with") == space
+        )
+
     def serving_space(self) -> str:
         """The space that the FeatureService `pin_ranking` serves."""
         from feast.errors import FeatureServiceNotFoundException

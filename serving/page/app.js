@@ -6,8 +6,9 @@ import { at } from "./dom.js";
 import { makeFilters, showFilters } from "./filters.js";
 import { addPicture, pictureOf } from "./picture.js";
 import { columns, spaces } from "./service.js";
+import { showTags } from "./tags.js";
 import { firstTile } from "./tiles.js";
-import { say, views } from "./views.js";
+import { refuse, say, views } from "./views.js";
 
 const WAIT = 300; // ms between the last key and a search
 const [words, space, weight] = ["words", "space", "weight"].map(at);
@@ -24,6 +25,7 @@ function follow() {
   at("weigh").hidden = !(name === "found" && view.q && image);
   showBasket();
   showFilters(name !== "start");
+  showTags(space.value, view.picture, name === "found" && image);
 
   const { q, pin, picture, filter, basket } = view;
   const question = JSON.stringify([name, space.value, q, pin, picture, weight.value, filter, name === "look" && basket]);
@@ -47,8 +49,13 @@ async function searchLike(file) {
   try {
     go({ picture: await addPicture(file), q: words.value.trim(), pin: "", look: false });
   } catch (error) {
-    say(error.message, "wrong");
+    refusePicture(error.message);
   }
+}
+
+function refusePicture(sentence) {
+  refuse(sentence);
+  asked = "[]"; // what was shown is asked again
 }
 
 let waiting;
@@ -74,7 +81,7 @@ addEventListener("drop", (event) => {
   document.body.classList.remove("over");
   const [file] = event.dataTransfer.files;
   if (file) searchLike(file);
-  else say("That is no picture.", "wrong");
+  else refusePicture("That is no picture.");
 });
 addEventListener("keydown", (event) => {
   if (event.key === "/" && !(document.activeElement instanceof HTMLInputElement)) { event.preventDefault(); words.focus(); }

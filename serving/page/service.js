@@ -9,6 +9,7 @@ export const spaces = () => json("v1/spaces");
 export const columns = () => json("v1/columns");
 export const start = (space) => json(`v1/start?${new URLSearchParams({ space })}`);
 export const search = (space, asked) => json(`v1/search?${new URLSearchParams({ space })}`, { ...asked, k: COUNT });
+export const tags = (space, image) => json(`v1/tags?${new URLSearchParams({ space })}`, { image });
 export const complete = (space, pins, filter) =>
   json(`v1/complete?${new URLSearchParams({ space })}`, { pins, filter, k: COUNT });
 export const related = (space, pin, filter) =>

@@ -55,6 +55,15 @@ export function say(text, kind = "") {
   at("status").className = kind;
 }
 
+/** A sentence about what cannot be searched for, without Pins of what was asked before. */
+export function refuse(sentence) {
+  newest++;
+  at("grid").ariaBusy = "false";
+  head({});
+  fill([]);
+  say(sentence, "wrong");
+}
+
 /** Shows the Pins of an answer and what `says` makes of it. `stay`: where it is scrolled to, and the focus. */
 async function show(question, says, stay = false) {
   const number = ++newest;

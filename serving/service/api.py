@@ -10,7 +10,7 @@ from fastapi.responses import JSONResponse, PlainTextResponse
 from starlette.exceptions import HTTPException
 
 from model.errors import PinclipError, RerankError, ServerAway, StoreError
-from serving.service.messages import CompleteIn, Health, PinIn, PinsIn, Problem, Readiness, RerankIn, SearchIn
+from serving.service.messages import CompleteIn, Health, PinIn, PinsIn, Problem, Readiness, RerankIn, SearchIn, TagsIn
 from serving.service.reading import RequestRefused
 from serving.service.routes import Routes
 from serving.service.served_spaces import ServedSpaces
@@ -32,6 +32,7 @@ def api(served: ServedSpaces, is_ready: Callable[[], bool], overdue: Callable[[]
     app.get("/v1/pins/{pin_id:path}/image", response_class=Response)(routes.image)
     app.post("/v1/search", openapi_extra=_body(SearchIn))(routes.search)
     app.post("/v1/complete", openapi_extra=_body(CompleteIn))(routes.complete)
+    app.post("/v1/tags", openapi_extra=_body(TagsIn))(routes.tags)
     app.post("/v1/rerank", openapi_extra=_body(RerankIn))(routes.rerank)
     for path, route in (("spaces", routes.spaces), ("columns", routes.columns), ("start", routes.start)):
         app.get(f"/v1/{path}")(route)

@@ -11,7 +11,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import lru_cache, partial
+from functools import cache, lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -49,15 +49,16 @@ class Columns:
     def _use(self, table: pa.Table) -> None:
         self._table = table
         self._selected = lru_cache(KEPT)(lambda text: _selection(table, json.loads(text)))
+        # Counted once: values of a million rows take a moment.
+        self.described = cache(
+            lambda: [_described(name, table[name]) for name in table.column_names if name != "pin_id"]
+        )
 
     def forget(self, forgotten: Forgotten) -> None:
         """Leaves these Pins out, and values that no other Pin has."""
         if forgotten != self._forgotten:
             self._forgotten = forgotten
             self._use(self._table.filter(pc.invert(forgotten.mask(self._table["pin_id"]))))
-
-    def described(self) -> list[ColumnOut]:
-        return [_described(name, self._table[name]) for name in self._table.column_names if name != "pin_id"]
 
     def selection(self, asked: Filter | None) -> PinSelection | None:
         """None where nothing is filtered.

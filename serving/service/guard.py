@@ -22,7 +22,7 @@ from serving.service.metrics import ServiceMetrics
 
 Send = Callable[[AsgiMessage], Awaitable[None]]
 PROTECTED = "/v1/"  # the page, health and metrics need no token
-WITH_PICTURES = ("/v1/pins", "/v1/search")
+WITH_PICTURES = ("/v1/pins", "/v1/search", "/v1/tags")
 
 
 class Guard:

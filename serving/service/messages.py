@@ -3,15 +3,25 @@
 from datetime import datetime
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    model_validator,
+)
 from pydantic_core import PydanticCustomError
 
 from model.data.ids import CONTROL, LONGEST_ID, pin_id_refusal
 from model.data.images.formats import FORMATS
+from model.diversification.config import DiversificationConfig
 
 READABLE = f"^[^{CONTROL}]+$"
 ANNOTATIONS = 1_000  # of a Pin, at most
 BASKET = 200  # Pins
+MOST_TAGS = 50
 VALUE = 512  # characters of a filter's text
 UTILITY = 1e12  # beyond it and below its negative, sums lose the digits that matter
 
@@ -41,6 +51,8 @@ def _is_whole(value: object) -> object:
 
 Whole = BeforeValidator(_is_whole)
 Number = Annotated[float, Field(allow_inf_nan=False, strict=True)]
+Weight = Annotated[float, Field(ge=0, le=1_000, allow_inf_nan=False, strict=True)]
+DEFAULTS = DiversificationConfig()  # of a rerank
 
 
 class Message(BaseModel):
@@ -111,6 +123,31 @@ class CompleteIn(Message):
     filter: Filter | None = Field(None, description="As of a search.")
 
 
+class TagsIn(Message):
+    """A picture, texts, or both."""
+
+    image: str | None = Field(None, description="Base64.")
+    title: str | None = None
+    description: str | None = None
+    caption: str | None = None
+    k: Annotated[int, Field(ge=1, le=MOST_TAGS, strict=True), Whole] = 10
+
+
+class TagOut(Message):
+    """A word of the catalogue: an annotation, a query, or a value of a slice, whose column a filter names."""
+
+    tag: str
+    kind: Literal["annotation", "query", "slice"]
+    column: str | None = Field(None, description="Of a slice.")
+    score: float = Field(description="The probability that it fits, measured on Pins that no training saw.")
+
+
+class TagsOut(Message):
+    space: str
+    tags: list[TagOut] = Field(description="The best first; none whose score is below 0.3.")
+    why: str | None = Field(None, description="Where there is none: a sentence.")
+
+
 class Shown(Message):
     pin_id: str
     title: str | None = Field(None, description="From the catalogue.")
@@ -168,21 +205,38 @@ class Spaced(Message):
     )
 
 
+class Weights(Message):
+    """What likeness is made of, in any unit: vectors, words and boards of the catalogue; and what it costs, in standard
+    deviations of utility, to have the semantic ID of the Pin before."""
+
+    visual: Weight = DEFAULTS.visual
+    text: Weight = DEFAULTS.text
+    graph: Weight = DEFAULTS.graph
+    semantic_id: Weight = DEFAULTS.prefix_cost
+
+    @model_validator(mode="after")
+    def _has_likeness(self) -> "Weights":
+        if not self.visual + self.text + self.graph:
+            raise PydanticCustomError("weights", "One of visual, text and graph must be above 0")
+        return self
+
+
 class RerankIn(Message):
-    """Sliding Spectrum Decomposition over the Pins' vectors; model/diversification/config.py explains the settings."""
+    """Sliding Spectrum Decomposition over the Pins' likeness; model/diversification/config.py explains the settings."""
 
     candidates: Annotated[list[Candidate], Field(min_length=1)]
     slots: Annotated[int, Field(ge=1, strict=True), Whole] | None = Field(None, description="[all candidates]")
-    beta: Annotated[float, Field(ge=0, le=1e6, allow_inf_nan=False, strict=True)] = 1.0
-    window: Annotated[int, Field(ge=1, le=100, strict=True), Whole] = 10
-    exposure: Literal["window", "cumulative"] = "window"
+    beta: Annotated[float, Field(ge=0, le=1e6, allow_inf_nan=False, strict=True)] = DEFAULTS.beta
+    window: Annotated[int, Field(ge=1, le=100, strict=True), Whole] = DEFAULTS.window
+    exposure: Literal["window", "cumulative"] = DEFAULTS.exposure
+    weights: Weights = Weights()
     spaced: Annotated[list[Spaced], Field(max_length=10)] = Field(default=[], description="Sets of Pins.")
 
 
 class RerankOut(Message):
     space: str
     results: list[Candidate]
-    missing: list[str] = Field(description="Candidates without a vector: put in order by utility alone.")
+    missing: list[str] = Field(description="Candidates without a vector: put in order by what else is known of them.")
 
 
 class SpaceOut(Message):

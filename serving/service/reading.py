@@ -1,22 +1,23 @@
 """Turns requests into Pins and pictures. Every mistake raises RequestRefused: a status and one sentence."""
 
 import base64
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
 import numpy as np
 from pydantic import ValidationError
 
-from model.data.catalogue import TEXT_SIGNALS
+from model.data.catalogue import LONG_SIGNALS, TEXT_SIGNALS
 from model.data.cleaning import clean_query, clean_texts
 from model.data.images.base64_images import decoded
 from model.data.images.decoding import UnreadableImage, to_pixels
 from serving.encoder import Encoder
+from serving.encoder.inputs import PinTexts
 from serving.service.config import ServiceConfig
 from serving.service.forms import BadForm, parts
 from serving.service.json_size import has_more
-from serving.service.messages import Message, PinIn, PinsIn
+from serving.service.messages import Message, PinIn, PinsIn, TagsIn
 from serving.service.space import NewPin
 
 M = TypeVar("M", bound=Message)
@@ -82,6 +83,36 @@ def new_pin(pin: PinIn, encoder: Encoder, config: ServiceConfig) -> NewPin:
         raise RequestRefused(422, f"Pin {pin.pin_id!r} has neither image nor text; send one of them.")
     pixels_SS3 = request_pixels(pin.image, f"Pin {pin.pin_id!r}", encoder, config) if pin.image else None
     return NewPin(pin.pin_id, pixels_SS3, texts, _time(pin))
+
+
+@dataclass(frozen=True)
+class Given:
+    """A picture, texts, or both, of no Pin."""
+
+    pixels_SS3: np.ndarray | None
+    texts: PinTexts
+
+    @property
+    def what(self) -> str:
+        """One of model.embedding.held_out.MODES."""
+        if self.pixels_SS3 is None:
+            return "texts"
+        return "both" if self.texts else "picture"
+
+
+def given_of(asked: TagsIn, encoder: Encoder, config: ServiceConfig) -> Given:
+    """Decodes the picture: work for a thread.
+
+    Raises:
+        RequestRefused: 422, there is nothing, or a picture that cannot be read; or 413, one or a text is too large.
+    """
+    texts = {name: getattr(asked, name) for name in LONG_SIGNALS}
+    for name, value in texts.items():
+        _check_length(name, value or "", config)
+    clean = clean_texts(texts)
+    if not asked.image and not clean:
+        raise RequestRefused(422, "Give a picture, texts, or both.")
+    return Given(request_pixels(asked.image, "the request", encoder, config) if asked.image else None, clean)
 
 
 def request_pixels(image: str, whose: str, encoder: Encoder, config: ServiceConfig) -> np.ndarray:

@@ -12,9 +12,10 @@ from fastapi import Query, Request, Response
 from pydantic_core import from_json
 
 from model.diversification import ssd
-from model.diversification.candidates import Candidates
+from model.diversification.candidates import SIGNALS, Candidates
 from model.diversification.config import DiversificationConfig
 from model.embedding.affine import unit_length
+from model.tags.evidence import NEIGHBOURS
 from serving.service.messages import (
     ColumnsOut,
     Completed,
@@ -34,8 +35,20 @@ from serving.service.messages import (
     SpaceOut,
     SpacesOut,
     StartOut,
+    TagsIn,
+    TagsOut,
 )
-from serving.service.reading import RequestRefused, message_of, new_pin, parsed, pins_of, request_pixels, words
+from serving.service.reading import (
+    Given,
+    RequestRefused,
+    given_of,
+    message_of,
+    new_pin,
+    parsed,
+    pins_of,
+    request_pixels,
+    words,
+)
 from serving.service.served_spaces import ServedSpace, ServedSpaces
 
 R = TypeVar("R")
@@ -100,21 +113,42 @@ class Routes:
         found = await self._found(chosen, await self._vector(chosen, asked), asked.k, (), asked.filter)
         return Results(space=chosen.space.name, results=found)
 
+    async def tags(self, request: Request, space: SpaceName = None) -> TagsOut:
+        """The catalogue's own words that fit a picture, texts, or both."""
+        chosen = self.served.space(space)
+        asked = await self._read(message_of, TagsIn, await request.body(), self.config)
+        given = await self._read(given_of, asked, chosen.space.encoder, self.config)
+        nearest = await chosen.nearest(await chosen.given(given), NEIGHBOURS)
+        fitting, name = self.served.tags.fitting, chosen.space.name
+        found, why = await asyncio.to_thread(fitting, name, chosen.tag_calibration, given.what, nearest, asked.k)
+        return TagsOut(space=name, tags=found, why=why)
+
     async def rerank(self, request: Request, space: SpaceName = None) -> RerankOut:
         """Puts candidates in an order that does not repeat itself."""
         chosen = self.served.space(space)
         asked = await self._read(message_of, RerankIn, await request.body(), self.config)
         if len(asked.candidates) > self.config.max_candidates:
             raise RequestRefused(413, f"Send at most {self.config.max_candidates:,} candidates.")
-        ids = [candidate.pin_id for candidate in asked.candidates]
-        vectors_NE, missing_N = chosen.space.index.vectors(ids)
-        spaced_NR = await asyncio.to_thread(self._spaced, ids, asked.spaced)
-        utility_N = np.array([c.utility for c in asked.candidates])
-        candidates = Candidates(utility_N, visual=vectors_NE, spaced=spaced_NR)
-        settings = DiversificationConfig(asked.beta, asked.window, exposure=asked.exposure)
-        order = await asyncio.to_thread(ssd.rerank, candidates, asked.slots or len(ids), settings)
-        missing = [pin_id for pin_id, gone in zip(ids, missing_N, strict=True) if gone]
+        order, missing = await asyncio.to_thread(self._reranked, chosen, asked)
         return RerankOut(space=chosen.space.name, results=[asked.candidates[i] for i in order], missing=missing)
+
+    def _reranked(self, chosen: ServedSpace, asked: RerankIn) -> tuple[np.ndarray, list[str]]:
+        """(candidates by number, first slot first; ids of those without a vector)"""
+        ids, weights = [candidate.pin_id for candidate in asked.candidates], asked.weights
+        vectors_NE, missing_N = chosen.space.index.vectors(ids)
+        candidates = Candidates(
+            np.array([one.utility for one in asked.candidates]),
+            visual=vectors_NE,
+            **self.served.signals.of(ids, chosen.space.encoder.limits.min_board_pins),
+            ids=_semantic_ids(chosen, vectors_NE, missing_N) if weights.semantic_id else None,
+            spaced=self._spaced(ids, asked.spaced),
+        )
+        shares = {name: getattr(weights, name) for name in SIGNALS}
+        settings = DiversificationConfig(
+            asked.beta, asked.window, exposure=asked.exposure, prefix_cost=weights.semantic_id, **shares
+        )
+        order = ssd.rerank(candidates, asked.slots or len(ids), settings)
+        return order, [pin_id for pin_id, gone in zip(ids, missing_N, strict=True) if gone]
 
     def _spaced(self, ids: list[str], sets: Sequence[Spaced]) -> np.ndarray:
         """float64 (N, R): what a Pin of each set costs, 0 where it is not in the set."""
@@ -165,7 +199,7 @@ class Routes:
         if not asked.image:
             return await chosen.words(text)
         pixels_SS3 = await self._read(request_pixels, asked.image, "the search", chosen.space.encoder, self.config)
-        seen_E = await chosen.picture(pixels_SS3)
+        seen_E = await chosen.given(Given(pixels_SS3, {}))
         if not text:
             return seen_E
         return unit_length((weight * seen_E + (1 - weight) * await chosen.words(text))[None])[0]
@@ -182,6 +216,15 @@ class Routes:
     def _shown(self, pin_id: str) -> Shown:
         shown = self.served.pictures
         return Shown(pin_id=pin_id, title=shown.title(pin_id), has_image=pin_id in shown)
+
+
+def _semantic_ids(chosen: ServedSpace, vectors_NE: np.ndarray, missing_N: np.ndarray) -> np.ndarray | None:
+    """int64 (N, L); a candidate without a vector shares no code with another. None where the space has no IDs."""
+    if chosen.semantic_ids is None:
+        return None
+    codes_NL = chosen.semantic_ids.encode(vectors_NE).astype(np.int64)
+    codes_NL[missing_N, 0] = codes_NL.max() + 1 + np.arange(missing_N.sum())
+    return codes_NL
 
 
 def _filter(text: str | None) -> Filter | None:

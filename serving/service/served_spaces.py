@@ -11,7 +11,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -19,7 +19,8 @@ import numpy as np
 from ray import serve
 
 from model.errors import PinclipError, StoreError
-from serving.encoder.inputs import PinTexts
+from model.features.semantic_ids import SemanticIds, read_semantic_ids
+from model.tags.calibration import TAGS_FILE, TagCalibration
 from serving.index.selection import Selection
 from serving.service.columns import Columns
 from serving.service.config import Find, Opening, ServiceConfig, SpaceFiles
@@ -27,9 +28,12 @@ from serving.service.metrics import ServiceMetrics
 from serving.service.pictures import Pictures
 from serving.service.popular import PopularQueries
 from serving.service.ranking import Ranking
-from serving.service.reading import RequestRefused
+from serving.service.reading import Given, RequestRefused
+from serving.service.signals import Signals
 from serving.service.space import Accepted, NewPin, PinSpace
+from serving.service.tags import Tags
 from serving.service.upkeep import each
+from serving.space import semantic_ids_file
 
 R = TypeVar("R")
 
@@ -41,7 +45,7 @@ class ServedSpace:
         # One decorated function for each space: Ray keeps one queue a function, not one an object.
         self._one: Callable[[NewPin], Any] = batched(self._accept)
         self.words: Callable[[str], Any] = batched(self._words)
-        self.picture: Callable[[np.ndarray], Any] = batched(self._picture)
+        self.given: Callable[[Given], Any] = batched(self._given)
         self._threads = ThreadPoolExecutor(3)  # one for each kind of batch: of each kind one is at work at a time
 
     async def accept(self, pin: NewPin) -> Accepted:
@@ -54,6 +58,24 @@ class ServedSpace:
             raise answer
         accepted: Accepted = answer
         return accepted
+
+    @cached_property
+    def tag_calibration(self) -> TagCalibration | None:
+        """
+        Raises:
+            StoreError: its file is damaged.
+        """
+        return TagCalibration.read(self.space.files.state / TAGS_FILE)
+
+    @cached_property
+    def semantic_ids(self) -> SemanticIds | None:
+        """None where the space has none.
+
+        Raises:
+            ModelError: the codebook is damaged.
+        """
+        file = semantic_ids_file(self.space.files.feast_home, self.space.name)
+        return read_semantic_ids(file) if file.is_file() else None
 
     async def nearest(
         self, vector_E: np.ndarray, k: int, without: Sequence[str] = (), only: Selection | None = None
@@ -70,9 +92,11 @@ class ServedSpace:
     async def _words(self, texts: list[str]) -> list[np.ndarray]:
         return list(await self._in_thread(self.space.encoder.queries, texts))
 
-    async def _picture(self, pixels: list[np.ndarray]) -> list[np.ndarray]:
-        has_image_N, no_texts = np.ones(len(pixels), dtype=bool), [PinTexts() for _ in pixels]
-        return list(await self._in_thread(self.space.encoder.pins, np.stack(pixels), has_image_N, no_texts))
+    async def _given(self, given: list[Given]) -> list[np.ndarray]:
+        """Vectors of what belongs to no Pin."""
+        return list(
+            await self._in_thread(self.space.encoded, [one.pixels_SS3 for one in given], [one.texts for one in given])
+        )
 
     async def _in_thread(self, function: Callable[..., R], *arguments: Any) -> R:
         return await asyncio.get_running_loop().run_in_executor(self._threads, function, *arguments)
@@ -116,9 +140,9 @@ class ServedSpaces:
         self.waits_for = ""
 
     def _show(self, catalogue: Path | None) -> None:
-        """What is shown of the catalogue: pictures and titles, the columns of filters, queries to begin with."""
+        """What requests need of the catalogue: pictures and titles, columns of filters, words, queries, boards."""
         self.pictures, self.columns = Pictures(catalogue), Columns(catalogue)
-        self.popular = PopularQueries(catalogue)
+        self.popular, self.tags, self.signals = PopularQueries(catalogue), Tags(catalogue), Signals(catalogue)
 
     def _opened(self, files: SpaceFiles) -> PinSpace:
         return PinSpace.open(files, self.metrics, self.config.threads, self.config.without_damaged)
@@ -162,7 +186,7 @@ class ServedSpaces:
 
     def _follow(self, served: ServedSpace) -> None:
         served.space.follow()
-        for shown in (self.pictures, self.columns, self.popular):
+        for shown in (self.pictures, self.columns, self.popular, self.tags, self.signals):
             shown.forget(served.space.tombstones.now)
 
     def _follow_ranking(self) -> None:

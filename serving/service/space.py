@@ -95,7 +95,7 @@ class PinSpace:
             ModelError: the model gives no vectors of this space; nothing was stored.
         """
         with self.metrics.stage(self.name, "encode"):
-            codes_NE = self.affine.quantize(self._encoded(pins))
+            codes_NE = self.affine.quantize(self.encoded([pin.pixels_SS3 for pin in pins], [pin.texts for pin in pins]))
         self.forget()
         with self._writing:
             stored = self._store([pin.pin_id for pin in pins], codes_NE, _microseconds(pins))
@@ -144,13 +144,17 @@ class PinSpace:
     def affine(self) -> Affine:
         return self.index.affine
 
-    def _encoded(self, pins: Sequence[NewPin]) -> np.ndarray:
+    def encoded(self, pixels: Sequence[np.ndarray | None], texts: Sequence[PinTexts]) -> np.ndarray:
+        """float32 (N, E) of length 1; pixels are uint8 (S, S, 3), None where there is no image.
+
+        Raises:
+            ModelError: the model gives no vectors of this space.
+        """
         size = self.encoder.image_size
         blank_SS3 = np.zeros((size, size, 3), dtype=np.uint8)
-        pixels_NSS3 = np.stack([blank_SS3 if pin.pixels_SS3 is None else pin.pixels_SS3 for pin in pins])
-        has_image_N = np.array([pin.pixels_SS3 is not None for pin in pins])
-        vectors_NE = self.encoder.pins(pixels_NSS3, has_image_N, [pin.texts for pin in pins])
-        if vectors_NE.shape != (len(pins), self.affine.dim) or not np.isfinite(vectors_NE).all():
+        pixels_NSS3 = np.stack([blank_SS3 if one is None else one for one in pixels])
+        vectors_NE = self.encoder.pins(pixels_NSS3, np.array([one is not None for one in pixels]), texts)
+        if vectors_NE.shape != (len(texts), self.affine.dim) or not np.isfinite(vectors_NE).all():
             raise ModelError(f"The model in {self.files.model_folder} gives no vectors of this space; serve another.")
         return vectors_NE
 

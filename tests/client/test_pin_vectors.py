@@ -13,7 +13,7 @@ from feature_home import DIM, quantized
 from hypothesis import given
 from hypothesis import strategies as st
 from pinclip_features import Codes, PinVectors, VectorsError
-from pinclip_features.keys import entity_key, field, header, murmur3
+from pinclip_features.keys import entity_key, field, header, murmur3, whole_numbers
 
 from components.spaces.feature_store import open_store
 from components.spaces.retire import retire
@@ -30,6 +30,7 @@ def home(redis, features_home, tmp_path_factory):
     home = features_home.beside(tmp_path_factory.mktemp("light"), f"{redis.address},db=0")
     home.serving, home.serving_vectors = home.new_space(seed=2, bits=4)
     home.other, home.other_vectors = home.new_space(seed=1)
+    home.compatible, _ = home.new_space(seed=3, compatible_with=home.serving)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PINCLIP_REDIS", redis.address)
         yield home
@@ -43,7 +44,8 @@ def vectors(redis, home):
 def test_the_same_vectors_as_the_client_of_the_pipeline(home, vectors):
     features = Features.of(home.configuration)
     assert vectors.serving() == home.serving
-    assert {name: fields["bits"] for name, fields in vectors.spaces().items()} == {home.other: 8, home.serving: 4}
+    bits = {name: fields["bits"] for name, fields in vectors.spaces().items()}
+    assert bits == {home.other: 8, home.serving: 4, home.compatible: 8}
     for space, stored in ((home.other, home.other_vectors), (home.serving, home.serving_vectors)):
         ids = [*list(stored)[::-1], "who", "p1"]
         expected, unknown = features.pin_vectors(ids, space)
@@ -52,6 +54,23 @@ def test_the_same_vectors_as_the_client_of_the_pipeline(home, vectors):
         assert np.array_equal(found, expected)
         assert np.array_equal(missing, unknown)
     assert np.array_equal(vectors.read(["p1"])[0], vectors.read(["p1"], home.serving)[0])
+
+
+def test_only_spaces_that_were_made_for_each_other_are_read_beside_each_other(home, vectors):
+    features = Features.of(home.configuration)
+    for client in (vectors, features):
+        assert client.comparable(home.serving, home.serving)
+        assert client.comparable(home.compatible, home.serving)
+        assert client.comparable(home.serving, home.compatible)
+        assert not client.comparable(home.other, home.serving)
+        assert not client.comparable(home.compatible, home.other)
+    assert np.array_equal(
+        vectors.read(["p1"], home.compatible, beside=home.serving)[0], vectors.read(["p1"], home.compatible)[0]
+    )
+    assert not vectors.read(["p1"], beside=home.serving)[1].any()
+    refusal = f"Vectors of {home.other} cannot be compared with those of {home.serving}; read both from one space"
+    with pytest.raises(VectorsError, match=refusal):
+        vectors.read(["p1"], home.other, beside=home.serving)
 
 
 def test_more_than_one_pipeline_takes_and_none(home, vectors, monkeypatch):
@@ -70,6 +89,27 @@ def test_a_malformed_value_is_missing_and_counted(home, vectors):
     assert missing.tolist() == [True, False, True]
     assert not found[missing].any()
     assert vectors.malformed == 1
+
+
+def test_semantic_ids_are_those_that_feast_gives(home, vectors):
+    ids = ["p1", "who", *list(home.other_vectors)[100:120]]
+    for space in (home.other, home.serving):
+        asked = [{"pin_id": pin_id} for pin_id in ids]
+        told = open_store(home.settings).get_online_features([f"pin_semantic_id_{space}:codes"], asked).to_dict()
+        assert vectors.semantic_ids(ids, space) == [codes and tuple(codes) for codes in told["codes"]]
+    assert vectors.semantic_ids(["p1"]) == vectors.semantic_ids(["p1"], home.serving)
+    with pytest.raises(VectorsError, match="The space v0 is retired or was never published"):
+        vectors.semantic_ids(["p1"], "v0")
+
+
+@given(st.lists(st.integers(0, 2**16), min_size=1, max_size=8))
+def test_lists_of_whole_numbers_are_read_as_protobuf_writes_them(numbers):
+    from feast.protos.feast.types.Value_pb2 import Int64List, Value
+
+    written = Value(int64_list_val=Int64List(val=numbers)).SerializeToString()
+    assert whole_numbers(written) == tuple(numbers)
+    for wrong in (written[:-1], written + b"\0", b"", b"\x0a" + written[1:]):
+        assert whole_numbers(wrong) is None
 
 
 def test_node_reads_the_same(redis, home, vectors):

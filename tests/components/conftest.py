@@ -139,6 +139,7 @@ def comparison() -> dict:
         "seen": {"share": 0.0, "exactly": True},
         "intervals": "95 %",
         "tasks": {"search": found(0.315, 0.01), "text_to_image": found(0.54, -0.006)},
+        "compatible": None,
         "cost": {"latency_ms": latency, "weights_bytes": size, "vector_bytes": size},
     }
 

@@ -8,7 +8,7 @@ def found(difference, low, high, groups=60, **other):
     return {"groups": groups, "ours": 0.3, "difference": difference, "low": low, "high": high, **other}
 
 
-ALONE = {"champion": None, "tasks": {}}
+ALONE = {"champion": None, "tasks": {}, "compatible": None}
 SLICE = {"scope": "fresh", "task": "search", "column": "region", "slice": "north", "recall@10": 0.1, "all": 0.4}
 OVER_CLIP = {
     "related_pins": found(0.1, 0.05, 0.15, clip=0.2),
@@ -30,7 +30,7 @@ def test_without_a_champion_it_is_the_clip_objective():
 
 
 def test_the_champion_comes_first():
-    champion = {"champion": {"version": 3}, "tasks": {"search": found(0.1, 0.05, 0.15, champion=0.2)}}
+    champion = ALONE | {"champion": {"version": 3}, "tasks": {"search": found(0.1, 0.05, 0.15, champion=0.2)}}
     lines = decision({"over_clip": OVER_CLIP}, champion, Verdict(True, (), 1))
     assert lines[0] == "Against the champion, version 3, recall@10 on fresh Pins: better on Search."
     assert lines[1] == "Weakest task: Search, 0.300 against 0.200 (+0.100, +0.050 to +0.150)."

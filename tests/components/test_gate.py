@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from components.configuration import load
-from components.gate import LEAST, GateConfig, gate_verdict
+from components.gate import LEAST, GateConfig, compatible_space, gate_verdict
 from model.errors import ConfigError
 
 METRICS = {
@@ -21,6 +21,7 @@ ALONE = {
     "unread": None,
     "seen": None,
     "tasks": {},
+    "compatible": None,
     "cost": {
         "latency_ms": {"ours": 5.0, "champion": None},
         "weights_bytes": {"ours": 6_000_000, "champion": None},
@@ -253,3 +254,45 @@ def test_too_slow_or_too_large_is_refused(ceiling, sentence):
 def test_ceilings_that_make_no_sense_are_refused(wrong):
     with pytest.raises(ConfigError, match=r"gate\.max_"):
         load("demo", [f"gate.{key}={value}" for key, value in wrong.items()])
+
+
+def compatible(**changes):
+    task = {"queries": 90, "groups": 60, "ours": 0.50, "former": 0.50, "difference": 0, "low": -0.01, "high": 0.01}
+    return ALONE | {"compatible": {"version": 3, "unread": None, "tasks": {"search": task | changes}}}
+
+
+def test_a_version_that_keeps_what_queries_find_in_the_former_space_is_compatible_with_it():
+    verdict = gate_verdict(METRICS, compatible(), GATE)
+    assert verdict.passed
+    assert (
+        "Search recall@10 on fresh Pins with vectors of version 3: 0.500 by this version's queries, 0.500 by its own, "
+        "100.0%; the floor is 97.0%."
+    ) in verdict.reasons
+    assert compatible_space(compatible(), GATE) == "v3"
+    assert compatible_space(ALONE, GATE) == ""
+
+
+@pytest.mark.parametrize(
+    ("changes", "passed"),
+    [
+        ({"ours": 0.45, "difference": -0.05, "low": -0.07, "high": -0.03}, False),  # 0.47 at most, asked 0.485
+        ({"ours": 0.48, "difference": -0.02, "low": -0.04, "high": -0.01}, True),  # 0.49 is possible
+        ({"ours": 0.45, "difference": -0.05, "low": -0.07, "high": -0.03, "groups": LEAST - 1}, True),
+        ({"ours": 0.0, "former": 0.0, "difference": 0, "low": 0, "high": 0}, True),
+    ],
+)
+def test_one_that_surely_finds_less_there_is_refused(changes, passed):
+    found = compatible(**changes)
+    assert gate_verdict(METRICS, found, GATE).passed is passed
+    assert compatible_space(found, GATE) == ("v3" if passed else "")
+    assert gate_verdict(METRICS, found, replace(GATE, min_compatibility=0.0)).passed
+
+
+def test_a_former_version_that_cannot_be_read_refuses_the_new_one():
+    unread = ALONE | {"compatible": {"version": 3, "unread": "Its files are gone; restore them.", "tasks": {}}}
+    verdict = gate_verdict(METRICS, unread, GATE)
+    assert not verdict.passed
+    assert verdict.reasons[0] == (
+        "Whether its vectors are comparable with those of version 3 is unknown: Its files are gone; restore them."
+    )
+    assert compatible_space(unread, GATE) == ""

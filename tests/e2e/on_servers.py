@@ -40,6 +40,7 @@ HELD = {
     "clone/catalogue/boards/",
     "clone/catalogue/queries/",
     "home/feast/offline/pin_embedding_v1/",
+    "home/feast/offline/pin_semantic_id_v1/",
     "home/feast/offline/pin_stats/",
     "home/serving/v1/index/",
     "home/serving/v1/journal/",

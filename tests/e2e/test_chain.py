@@ -128,6 +128,11 @@ def test_a_folder_of_pictures_is_embedded_as_the_registered_model_does_it(projec
     cosines = (np.array(table["vector"]) * np.stack(answer["vector"].tolist())).sum(axis=1)
     assert cosines.min() > 0.999
 
+    said = project.run("pinclip", "tag", str(tmp_path), "--out", str(tmp_path / "tags.parquet"))
+    assert "40 pictures tagged by version 1: " in said
+    for row in pq.read_table(tmp_path / "tags.parquet").to_pylist():
+        assert bool(row["tags"]) == (row["why"] is None), row
+
 
 def test_every_feature_is_the_same_in_training_and_serving(project):
     from components.spaces.feature_store import open_store

@@ -21,6 +21,7 @@ pytestmark = pytest.mark.timeout(900)
 OTHERS = (".dvc/cache", ".git")
 HELD = {  # of where the Pin is before; the names of runs and shards are random
     ".pinclip/feast/offline/pin_embedding_v1/",
+    ".pinclip/feast/offline/pin_semantic_id_v1/",
     ".pinclip/feast/offline/pin_stats/",
     ".pinclip/feast/online.db",
     ".pinclip/mlartifacts/",

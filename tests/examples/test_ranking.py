@@ -13,7 +13,7 @@ import pytest
 from feature_home import DIM
 
 from examples.ranking.__main__ import main
-from examples.ranking.features import historical, online, published_at
+from examples.ranking.features import SharedIds, historical, online, published_at
 from examples.ranking.log import OTHERS, impressions, read_pins, read_saves
 from examples.ranking.metrics import Bootstrap, by_user
 from model.config import load
@@ -107,6 +107,7 @@ def test_vectors_that_tell_the_theme_gain_and_the_report_is_whole(telling_home, 
     results = results_of(telling_home, tmp_path / "out")
     assert gain(results, "fresh")["low"] > 0.5
     assert gain(results, "all")["low"] > 0.5
+    assert results["fresh"]["gain of IDs"]["ndcg"]["low"] > 0.3
     assert (tmp_path / "out" / "gains.png").stat().st_size > 5_000
     printed = capsys.readouterr().out
     assert "| fresh | NDCG@10 |" in printed
@@ -118,6 +119,7 @@ def test_vectors_that_know_nothing_gain_nothing(silent_home, tmp_path):
     results = results_of(silent_home, tmp_path / "out")
     for scope in ("all", "fresh"):
         assert gain(results, scope)["low"] < 0.1
+        assert results[scope]["gain of IDs"]["ndcg"]["low"] < 0.1
 
 
 def test_with_the_labels_published_they_would_gain(features_home, ranking_home, tmp_path, monkeypatch):
@@ -186,6 +188,14 @@ def test_the_same_values_offline_and_online(telling_home):
     served = online(store, some["user_id"][0], some["pin_id"].tolist(), some["shown_at"][0].to_pydatetime())
     pd.testing.assert_frame_equal(historical(store, some), served)
     assert served.notna().all(axis=None)
+
+
+def test_shared_ids_count_the_saved_pins_that_begin_alike():
+    codes = {"a": [1, 2, 3], "b": [1, 2, 4], "c": [1, 5, 3], "new": [1, 2, 3]}
+    history = pd.DataFrame({"user_id": ["u"] * 4, "pin_id": ["a", "b", "c", "without"]})
+    shared = SharedIds(codes, history)
+    assert shared.of("u", ["new", "without"]) == [[0.75, 0.5, 0.25], [0, 0, 0]]
+    assert shared.of("nobody", ["new"]) == [[0, 0, 0]]
 
 
 def test_ndcg_and_saves_by_hand():

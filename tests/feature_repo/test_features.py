@@ -14,11 +14,14 @@ from feature_home import CREATED, DIM, SAVES, prepared, space_manifest
 from components.spaces.feature_store import bring_online, open_store
 from components.spaces.offline_rows import append_rows, read_appended, shards
 from components.spaces.published_spaces import published_space
+from components.spaces.semantic_ids import append_semantic_ids
 from components.spaces.skew import skew
 from model.data.catalogue import TIME
 from model.embedding.affine import Affine
+from model.features.semantic_ids import read_semantic_ids
 from model.features.tastes import SCHEMA as TASTES
 from serving.feast_import import import_feast
+from serving.rows import write_rows
 
 USERS = ["b0", "b1", "b2", "nobody"]
 PINS = ["p0", "p3", "p5", "p200", "unknown"]
@@ -65,6 +68,42 @@ def test_statistics_and_tastes_are_those_of_the_catalogue(home):
     assert sum(rows.loc["p3", "b0"]["weights"]) == pytest.approx(1)
     assert rows.loc["p3", "b2"]["medoids"] == home.vectors["p5"]
     assert rows.loc["p3", "nobody"]["medoids"] is None
+
+
+def test_semantic_ids_are_those_of_the_codebook_and_of_the_vectors(home):
+    ids = read_semantic_ids(published_space(home.space, home.settings).manifest.semantic_ids_file)
+    assert ids.centroids_LKE.shape == (3, 11, DIM)  # twenty Pins a centroid
+    store, service = open_store(home.settings), f"pin_semantic_ids_{home.space}"
+    asked = [{"pin_id": pin_id} for pin_id in PINS]
+    codes = store.get_online_features(store.get_feature_service(service), asked).to_dict()["codes"]
+    assert codes[:-1] == [ids.encode(decoded(home.vectors[pin_id]))[0].tolist() for pin_id in PINS[:-1]]
+    assert codes[-1] is None
+    found = skew(store, service, asked, datetime.now(UTC))
+    assert found == {f"pin_semantic_id_{home.space}__codes": 0}
+
+
+def test_a_pin_that_is_pushed_has_its_semantic_id_with_the_next_sync(features_home, tmp_path):
+    home = features_home.beside(tmp_path)
+    name, vectors = home.new_space(seed=4)
+    space = published_space(name, home.settings)
+    write_rows(
+        space.manifest.folder / "pushed-1.parquet", ["new"], [vectors["p7"]], datetime.now(UTC), datetime.now(UTC)
+    )
+    assert append_semantic_ids(space) == 1
+    (written,) = read_appended(shards(space.rows(space.semantic_id))[-1]).to_pylist()
+    first = read_appended(shards(space.rows(space.semantic_id))[0])
+    known = first.filter(pc.equal(first["pin_id"], "p7"))["codes"][0].as_py()
+    assert (written["pin_id"], written["codes"]) == ("new", known)
+    assert append_semantic_ids(space) == 0
+
+
+def test_a_space_of_few_pins_has_no_semantic_ids(features_home, tmp_path):
+    home = features_home.beside(tmp_path)
+    name, vectors = home.new_space(seed=5, pins=30)
+    space = published_space(name, home.settings)
+    assert space.semantic_id is None
+    assert not space.manifest.semantic_ids_file.exists()
+    assert online(home, [{"pin_id": "p1", "user_id": "b0"}]).loc[0, "vector"] == vectors["p1"]
 
 
 def test_similarity_is_the_cosine_of_the_vectors(home):
@@ -122,6 +161,9 @@ def test_feast_serve_answers_every_service_in_json(home):
                 assert told.status_code == 200, told.text
                 names = told.json()["metadata"]["feature_names"]
                 values = dict(zip(names, (one["values"] for one in told.json()["results"]), strict=True))
+                if service.name == f"pin_semantic_ids_{home.space}":
+                    assert (len(values["codes"][0]), values["codes"][1]) == (3, None)
+                    continue
                 assert values["age_days"] == [pytest.approx(20 + 3 / 24), None]
                 assert values["saves"] == [2, None]
                 assert values["nearest_taste"][0] == nearest

@@ -55,7 +55,7 @@ def trained(tmp_path_factory, walked, config):
 def embedded(tmp_path_factory, walked, trained):
     """The vectors folder of the trained model."""
     folder = tmp_path_factory.mktemp("embedded") / "vectors"
-    embedder.embed(walked[0], trained[0], folder)
+    embedder.embed(walked[0], trained[0], folder, held_out=True)
     return folder
 
 

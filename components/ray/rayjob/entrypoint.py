@@ -68,9 +68,10 @@ def _trained(folder: Path) -> dict[str, Any]:
     folders = Path(request["prepared"]), Path(request["neighbours"]), folder / "model"
     await_nodes(request["nodes"], JOINING)
     config = Config.from_json(json.dumps(request["config"]))
-    extracted = folder / "extraction.json"
-    kept = extracted if extracted.is_file() else None
-    return training.train(*folders, config, write_progress, Path(request["snapshot"]), kept)
+    extracted, anchors = (
+        file if file.is_file() else None for file in (folder / "extraction.json", folder / "anchors.parquet")
+    )
+    return training.train(*folders, config, write_progress, Path(request["snapshot"]), extracted, anchors)
 
 
 def _leave() -> None:

@@ -2,6 +2,7 @@
 
     prepared/ neighbours/   copies of the step's inputs, unless these lie on the volume already
     extraction.json         a copy of the step's, where frozen towers are kept
+    anchors.parquet         a copy of the step's, where the new vectors stay comparable with a former version's
     request.json            what to train
     model/                  what was trained
     outcome.json            the figures of the training, or the sentence with which it was refused
@@ -41,6 +42,7 @@ class SharedFolder:
         snapshot: Path | None,
         nodes: int,
         extracted: Path | None = None,
+        anchors: Path | None = None,
     ) -> None:
         """Writes the request, also on a repeated start; `nodes` counts those of the Ray cluster with its head.
 
@@ -59,6 +61,9 @@ class SharedFolder:
             }
             if extracted:
                 write_text(self.folder / "extraction.json", extracted.read_text(encoding="utf-8"))
+            if anchors:
+                with replaced(self.folder / "anchors.parquet") as scratch:
+                    shutil.copyfile(anchors, scratch)
             write_json(self.folder / "request.json", request)
 
     @property

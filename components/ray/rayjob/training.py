@@ -36,6 +36,7 @@ def train(
     report: ReportStep,
     snapshot: Path | None = None,
     extracted: Path | None = None,
+    anchors: Path | None = None,
 ) -> dict[str, Any]:
     """As components.ray.training.train, in a RayJob as PINCLIP_RAYJOB describes it.
 
@@ -60,7 +61,7 @@ def train(
         kubernetes.delete(name)
         return work.take(out)
     check_queue(kubernetes, settings)
-    work.ask(prepared, neighbours, config, step, snapshot, pods + 1, extracted)
+    work.ask(prepared, neighbours, config, step, snapshot, pods + 1, extracted, anchors)
     command, ray_version = (*COMMAND, str(work.folder)), importlib.metadata.version("ray")
     pod = os.environ.get("KFP_POD_NAME")  # set by KFP in every step
     job = manifest(settings, name, command, pods, ray_version, kubernetes.workflow(pod) if pod else None)

@@ -1,5 +1,6 @@
 """The champion out of a real MLflow: found by its alias, compared, and named where it cannot be read."""
 
+import json
 import shutil
 from pathlib import Path
 
@@ -107,3 +108,49 @@ def test_a_champion_whose_files_are_gone_is_said(champion, settings, compared, t
     assert found["tasks"] == {}
     assert found["unread"].startswith("The files of models:/pinclip/1 cannot be read from MLflow (")
     assert "\n" not in found["unread"]
+
+
+@pytest.fixture
+def compatible(settings, folders, tmp_path):
+    """Call: the comparison of a copy of the model that was trained to be comparable with the version."""
+
+    def call(version: str):
+        copy = tmp_path / f"model-{version}"
+        shutil.copytree(folders["model"], copy)
+        config = json.loads((copy / "config.json").read_text())
+        config["train"]["compatible_with"] = version
+        (copy / "config.json").write_text(json.dumps(config))
+        asked = folders | {"model": copy, "work": tmp_path / "work"}
+        return compare_with_champion(**asked, config=CONFIG, settings=settings)
+
+    return call
+
+
+def test_queries_of_the_new_version_ask_vectors_of_the_former_one(compatible):
+    """It is the same model: its queries find what they found. Nobody is the champion."""
+    found = compatible("1")
+    assert found["champion"] is None
+    assert (found["compatible"]["version"], found["compatible"]["unread"]) == (1, None)
+    assert found["compatible"]["tasks"].keys() == {"related_pins", "search"}
+    for task in found["compatible"]["tasks"].values():
+        assert task["ours"] == pytest.approx(task["former"], abs=0.02)
+
+
+def test_a_champion_that_is_the_former_version_too_is_embedded_once(champion, compatible, monkeypatch):
+    embedded = []
+
+    def counted(*told, **named):
+        embedded.append(told)
+        return embedder.embed(*told, **named)
+
+    monkeypatch.setattr("model.evaluation.comparison.embed", counted)
+    found = compatible("1")
+    assert len(embedded) == 1
+    assert found["tasks"]["search"]["champion"] == pytest.approx(found["compatible"]["tasks"]["search"]["former"])
+
+
+def test_a_former_version_that_is_gone_refuses_the_new_one(compatible):
+    found = compatible("7")
+    assert found["compatible"]["tasks"] == {}
+    assert found["compatible"]["unread"].endswith("or take train.compatible_with out, and run again.")
+    assert not gate_verdict({}, found, GateConfig(min_retention=0)).passed

@@ -60,7 +60,7 @@ def registering(tmp_path_factory, model_folder):
         }
         cost = {name: {"ours": 5.0, "champion": 5.0} for name in ("latency_ms", "weights_bytes", "vector_bytes")}
         seen = {"share": 0, "exactly": True}
-        compared = {"champion": champion, "unread": None, "seen": seen, "tasks": {}, "cost": cost}
+        compared = {"champion": champion, "unread": None, "seen": seen, "tasks": {}, "compatible": None, "cost": cost}
         (evaluation / "comparison.json").write_text(json.dumps(compared))
         (evaluation / "metrics.json").write_text(json.dumps(metrics))
         (evaluation / "validation.json").write_text("{}")

@@ -302,7 +302,7 @@ def test_a_retired_space_is_gone_everywhere_and_the_others_stay(home):
     assert served(home, "pin_ranking", "p1") == served(home, f"pin_ranking_{new}", "p1") == vectors["p1"]
     with sqlite3.connect(home.settings.home / "feast" / "online.db") as connection:
         tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
-    left = {f"{view}_{space}" for view in ("pin_embedding", "user_taste") for space in (other, new)}
+    left = {f"{view}_{space}" for view in ("pin_embedding", "pin_semantic_id", "user_taste") for space in (other, new)}
     assert tables == {f"pinclip_{view}" for view in left | {"pin_stats"}}
     assert story(home)[-1] == ("retired", old, None, "retire")
     with pytest.raises(StoreError, match=f"There is no space {old}"):
@@ -385,7 +385,8 @@ def test_a_publication_never_loses_what_another_writer_of_the_registry_did(home,
 
     home.publish(folder, registration, meanwhile)
     names = {one.name for one in open_store(home.settings).list_feature_services()}
-    assert names == {f"pin_ranking_{registration.space}", "pin_ranking"}
+    of_ids = {f"pin_semantic_ids_{space}" for space in (first, registration.space)}
+    assert names == {f"pin_ranking_{registration.space}", "pin_ranking"} | of_ids
 
 
 def test_settings_that_do_not_fit_are_said():

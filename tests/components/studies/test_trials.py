@@ -1,5 +1,6 @@
 """Trials on a real Ray: what is finished is never trained again, and one that fails is named while the others go on."""
 
+import dataclasses
 import json
 
 import pytest
@@ -69,6 +70,8 @@ def test_a_repeated_study_trains_only_what_is_missing(study, data, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr("components.studies.trials.ray_cluster", no_ray)
         assert run_trials(well, data, out, "later", None, lambda progress: None) == [records[0], records[2]]
+        renamed = [dataclasses.replace(well[0], name="words")]  # that was the default once, and is an arm now
+        assert run_trials(renamed, data, out, "later", None, lambda progress: None) == [records[0] | {"name": "words"}]
     assert [(path.stat().st_mtime_ns, path.read_bytes()) for path in files] == before
     files[1].unlink()
     again = run_trials(well, data, out, "later", 1, lambda progress: None)

@@ -19,7 +19,8 @@ CHANGES = {
     "one-text": {"objective.image_texts"},
     "no-funnel": {"vision.depths"},
     "no-stem": {"vision.join"},
-    "no-words": {"text.join"},
+    "no-words": set(),
+    "words": {"text.join"},
     "no-image-tower": {"vision.pretrained", "vision.join", "vision.image_size"},
     "no-text-tower": {"text.pretrained", "text.join"},
     "no-prefixes": {"fusion.prefixes"},
@@ -38,7 +39,7 @@ def flat(config) -> dict:
     }
 
 
-OF_KEPT_TOWERS = ("no-stem", "no-words", "no-image-tower", "no-text-tower")
+OF_KEPT_TOWERS = ("no-stem", "words", "no-image-tower", "no-text-tower")
 
 
 @pytest.fixture(params=["smoke", "demo", "pilot", "full"])
@@ -74,7 +75,7 @@ def test_without_the_funnel_a_pretrained_tower_stands_alone():
 
 
 def test_all_arms_that_change_something_where_none_is_named_else_those_in_order(config):
-    unchanged = {"hybrid-fusion", *(() if config.vision.kept else OF_KEPT_TOWERS)}
+    unchanged = {"hybrid-fusion", "no-words", *(() if config.vision.kept else OF_KEPT_TOWERS)}
     assert list(arms([], config)) == [name for name in ARMS if name not in unchanged]
     assert {"hybrid-fusion", "no-skip"} & set(arms([], load("demo"))) == {"hybrid-fusion"}
     assert list(arms(["clip", "pinclip"], config)) == ["clip", "pinclip"]

@@ -80,6 +80,8 @@ def test_values_that_only_fit_together_may_come_in_any_order():
         ("vision.width=35", r"vision\.width 35 does not divide by"),
         ("text.width=35", r"text\.width 35 does not divide by"),
         ("fusion.prefixes=64,32", r"fusion\.prefixes \[64, 32\] must rise and end at fusion\.dim"),
+        ("train.compatible_with=best", r"train\.compatible_with is 'best'; write champion, or the number of a version"),
+        ("train.compatible_with=0", r"train\.compatible_with is '0'; write champion"),
         ("fusion.dim=100", r"must rise and end at fusion\.dim 100"),
     ],
 )
@@ -126,6 +128,7 @@ def test_the_baseline_differs_in_the_objective_alone():
     assert (baseline.objective.neighbour, baseline.objective.text_fused) == (0, 0)
     assert dataclasses.replace(baseline, objective=config.objective) == config
     assert clip_baseline(baseline) == baseline
+    assert clip_baseline(load("demo", ["train.epochs=3", "train.compatible_with=8"])) == baseline
 
 
 def test_a_checkpoint_in_a_folder_is_found_from_anywhere(tmp_path, monkeypatch):

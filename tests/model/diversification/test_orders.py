@@ -257,7 +257,8 @@ def test_a_pin_without_text_and_edges_by_hand(ahead, second):
     visual, text, graph = np.eye(3, dtype=np.float32)[[0, 0, 1]], *np.eye(3, dtype=np.float32)[[[0, 0, 0], [0, 0, 0]]]
     text[1:], graph[1:] = 0, 0
     candidates = Candidates(np.array([2.0, 0.3 + ahead, 0.3]), visual, text, graph)
-    assert ssd.rerank(candidates, 3, PLAIN)[1] == second
+    config = dataclasses.replace(PLAIN, visual=0.5, text=0.25, graph=0.25)
+    assert ssd.rerank(candidates, 3, config)[1] == second
 
 
 @pytest.mark.parametrize("beta", [1, 4])

@@ -10,8 +10,10 @@ import pytest
 from model.data.catalogue import TEXT_SIGNALS, Catalogue, CatalogueWriter, joined_texts
 from model.data.images.decoding import UnreadableImage
 from model.embedding.embedder import Embedder, embed
+from model.embedding.held_out import read_held_out
 from model.embedding.stored import read_queries, read_vectors
 from model.errors import CatalogueError, ModelError
+from model.graph.neighbourhood import read_fresh
 
 
 @pytest.fixture(scope="module")
@@ -64,6 +66,19 @@ def test_the_text_vector_is_that_of_the_first_text(embedded, embedder, rows):
         name, text = next((name, text) for name, text in rows[i][2].items() if text)
         alone = embedder.block(np.zeros((1, 32, 32, 3), np.uint8), np.array([False]), [{name: text}])[2][0]
         assert np.allclose(vectors[i], alone, atol=1e-4)
+
+
+def test_held_out_pins_are_those_that_no_training_saw_by_what_is_given_of_them(embedded, embedder, walked, rows):
+    held = read_held_out(embedded / "held_out.parquet")
+    fresh = np.flatnonzero(read_fresh(walked[1]))
+    assert (held.ids.to_pylist(), held.min_board_pins) == ([rows[i][0] for i in fresh], 2)
+    images = [rows[i][1] for i in fresh]
+    said = [{name: text for name, text in rows[i][2].items() if text and name != "annotations"} for i in fresh]
+    assert any(rows[i][2]["annotations"] for i in fresh)
+    given = {"picture": (images, [{}] * len(fresh)), "texts": ([None] * len(fresh), said), "both": (images, said)}
+    for mode, (pictures, texts) in given.items():
+        there = np.array([mode != "texts" or bool(one) for one in texts])
+        assert np.allclose(held.vectors[mode], embedder.pins(pictures, texts) * there[:, None], atol=1e-4)
 
 
 def test_queries_are_the_distinct_ones_of_the_catalogue(embedded, embedder, walked):

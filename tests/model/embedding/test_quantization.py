@@ -11,6 +11,7 @@ import pytest
 from model.config.overrides import override
 from model.embedding.affine import Affine, read_affine
 from model.embedding.columns import as_matrix
+from model.embedding.held_out import HELD_OUT_FILE
 from model.embedding.quantization import QUANTILES, calibrate, keeping_most, quantize, read_codes
 from model.embedding.retrieval import top_k
 from model.embedding.stored import read_vectors
@@ -78,6 +79,7 @@ def test_codes_come_back_from_their_files(tmp_path, walked, embedded, config):
     codes, vectors = read_codes(tmp_path / "quantized"), read_vectors(embedded, "pin")
     assert np.array_equal(codes, affine.quantize(vectors))
     assert np.abs(affine.dequantize(codes) - vectors).max() < 0.1
+    assert (tmp_path / "quantized" / HELD_OUT_FILE).read_bytes() == (embedded / HELD_OUT_FILE).read_bytes()
     shard = "pins/00000.parquet"
     assert pq.read_table(tmp_path / "quantized" / shard)["pin_id"] == pq.read_table(embedded / shard)["pin_id"]
     assert {len(code) for code in pq.read_table(tmp_path / "quantized" / shard)["vector"].to_pylist()} == {affine.dim}

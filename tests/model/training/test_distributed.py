@@ -48,6 +48,7 @@ def test_losses_are_the_mean_over_workers(measured, workers):
     alone, ranks = measured[1][0], measured[workers]
     names = [name for name in alone if name.endswith(".loss") or name.startswith("task.")]
     assert {"sigmoid.loss", "task.pinclip.plain_step.neighbour", "task.clip.cached_step.loss"} <= set(names)
+    assert {"task.compatible.plain_step.compatible", "task.compatible.cached_step.compatible"} <= set(names)
     for name in names:
         mean = torch.stack([rank[name] for rank in ranks]).mean()
         assert mean.item() == pytest.approx(alone[name].item(), rel=1e-5), name

@@ -4,6 +4,8 @@ import json
 import math
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import torch
 from safetensors.torch import load_file
@@ -11,8 +13,10 @@ from torch import nn
 
 from model.config import TrainConfig
 from model.config.overrides import override
-from model.embedding.embedder import Embedder
+from model.embedding.embedder import Embedder, embed
+from model.embedding.stored import read_vectors
 from model.errors import TrainingError
+from model.graph.neighbourhood import read_fresh
 from model.training import loop
 from model.training.loop import fit
 from model.training.objective import PinClip
@@ -214,3 +218,34 @@ def test_one_step_and_no_warm_up():
     optimizer = two_shares()
     assert loop.set_learning_rate(optimizer, TrainConfig(warmup=0.0), 0, 1) == 1e-3
     assert loop.set_learning_rate(optimizer, TrainConfig(warmup=1.0), 0, 1) == 1e-3
+
+
+@pytest.fixture(scope="module")
+def anchors(walked, embedded, tmp_path_factory):
+    """The vectors of the model of the fixture `trained`, as an anchors.parquet."""
+    tables = [pq.read_table(shard, columns=["pin_id", "pin"]) for shard in sorted((embedded / "pins").glob("*"))]
+    file = tmp_path_factory.mktemp("anchors") / "anchors.parquet"
+    pq.write_table(pa.concat_tables(tables).rename_columns(["pin_id", "vector"]), file)
+    return file
+
+
+def test_with_anchors_new_vectors_come_nearer_to_former_ones(tmp_path, walked, config, embedded, anchors):
+    """Fresh Pins, which no training saw; another seed."""
+    fresh, former = read_fresh(walked[1]), read_vectors(embedded, "pin")
+    near = {}
+    for name, file in (("free", None), ("anchored", anchors)):
+        asked = {"seed": 5, "train": {"compatible_with": "1" if file else ""}}
+        fit(*walked, tmp_path / name, override(config, asked), silent, anchors=file)
+        embed(walked[0], tmp_path / name, tmp_path / f"{name}-vectors")
+        near[name] = (read_vectors(tmp_path / f"{name}-vectors", "pin") * former).sum(1)[fresh].mean()
+    assert near["anchored"] > near["free"] + 0.2
+    assert "compatible" in curves(tmp_path / "anchored")[-1]
+
+
+def test_compatible_with_needs_anchors_and_a_fused_vector(tmp_path, walked, short, anchors):
+    asked = override(short, {"train": {"compatible_with": "1"}})
+    with pytest.raises(TrainingError, match="only `pinclip run`, `submit` and schedules know the vectors of versions"):
+        fit(*walked, tmp_path / "model", asked, silent)
+    towers_alone = override(asked, {"objective": {"neighbour": 0, "text_fused": 0}})
+    with pytest.raises(TrainingError, match=r"needs a fused vector, .* set objective.text_fused above 0"):
+        fit(*walked, tmp_path / "model", towers_alone, silent, anchors=anchors)

@@ -5,6 +5,7 @@ import dataclasses
 import pytest
 import scipy.sparse as sp
 import torch
+import torch.nn.functional as F
 
 from model.config import clip_baseline
 from model.config.overrides import override
@@ -80,6 +81,36 @@ def test_a_weight_of_0_removes_the_loss(config, batch):
     task = PinClip(clip_baseline(config))
     assert set(task(batch)) == {"image_text", "loss"}
     assert not any(parameter.requires_grad for parameter in task.encoder.fusion.parameters())
+
+
+def test_compatible_asks_former_vectors_as_new_ones_are_asked_and_pulls_each_pin_to_its_own(parts, batch, config):
+    """Every third Pin has no former vector: it is nobody's match and is pulled nowhere."""
+    _, _, texts, pin = parts
+    anchors = F.normalize(torch.randn(pin.shape, generator=torch.Generator().manual_seed(1)), dim=1)
+    anchors[::3] = 0
+    has = anchors.any(1)
+    task = task_of(override(config, {"train": {"compatible_with": "1"}}), compatible=0.5)
+    expected = 10 * ((1 - (pin * anchors).sum(1)) * has).mean().item()
+    pairs = batch.labels["neighbour"].clone().fill_diagonal_(1) * has
+    for role, vectors in texts.items():
+        labels = batch.labels[role] * has[:, None]
+        for x, y in zip(prefixes(anchors, (16, 32)), prefixes(vectors, (16, 32)), strict=True):
+            expected += sigmoid_loss(x, y, labels, task.anchor_text_temperature).item() / 2
+    for x, y in zip(prefixes(pin, (16, 32)), prefixes(anchors, (16, 32)), strict=True):
+        expected += sigmoid_loss(x, y, pairs, task.anchor_pin_temperature).item() / 2
+    labels = {role: batch.labels[role] * has[:, None] for role in texts}
+    more = {f"anchor_{role}": matches for role, matches in labels.items()} | {"anchor": pairs}
+    beside = dataclasses.replace(
+        batch,
+        anchor_bE=anchors,
+        labels=batch.labels | more,
+        labels_back=batch.labels_back | {name: matches.T for name, matches in more.items()},
+    )
+    losses = task(beside)
+    assert losses["compatible"].item() == pytest.approx(expected, rel=1e-5)
+    without = task(batch)
+    assert "compatible" not in without
+    assert losses["loss"].item() == pytest.approx((without["loss"] + 0.5 * losses["compatible"]).item(), rel=1e-5)
 
 
 def test_the_clip_baseline_is_the_same_network(config):
@@ -169,8 +200,9 @@ def test_a_step_downhill_lowers_the_loss(config, batch):
     before = task(batch)["loss"]
     before.backward()
     with torch.no_grad():
-        norm = torch.cat([p.grad.flatten() for p in task.parameters()]).norm()
-        for parameter in task.parameters():
+        learning = [parameter for parameter in task.parameters() if parameter.requires_grad]
+        norm = torch.cat([p.grad.flatten() for p in learning]).norm()
+        for parameter in learning:
             parameter -= 1e-3 * parameter.grad / norm
     assert task(batch)["loss"] < before
 

@@ -204,3 +204,17 @@ def test_pins_without_neighbours_or_texts_meet_strangers(training_set, config):
     assert (batch.labels["long"] == 0).all()
     assert (batch.slot["short"] == -1).all()
     assert (batch.owner_N == -1).all()
+
+
+def test_an_anchor_matches_what_its_pin_matches_and_the_pin_itself(training_set, config, pin_of):
+    anchors = np.zeros((len(training_set), 4), np.float16)
+    anchors[::2] = np.arange(1, len(anchors[::2]) + 1)[:, None]  # row 2 i has i + 1
+    batch = next(training_batches(dataclasses.replace(training_set, anchors=anchors), config, 0, 1, 0, 1))
+    rows = pins_of(batch, pin_of)
+    assert batch.anchor_bE[:, 0].tolist() == [row / 2 + 1 if row % 2 == 0 else 0 for row in rows]
+    for i, own in enumerate(rows):
+        for j, other in enumerate(rows):
+            expected = 1 if i == j else int(batch.labels["neighbour"][i, j])
+            assert batch.labels["anchor"][i, j] == (expected if other % 2 == 0 else 0)
+            for role in ROLES:
+                assert batch.labels[f"anchor_{role}"][i, j] == (batch.labels[role][i, j] if own % 2 == 0 else 0)

@@ -3,19 +3,22 @@
 Writes FOLDER/<workers>-<rank>.pt for each world size: the losses of the rank's rows and the gradients that all share.
 """
 
+import dataclasses
 import multiprocessing
 import sys
 from pathlib import Path
 
+import numpy as np
 import torch
 import torch._dynamo
 import torch.distributed as dist
 from torch.nn.parallel import DistributedDataParallel
 
 from model.config import Config, clip_baseline
+from model.config.overrides import override
 from model.errors import TrainingError
 from model.training import loop
-from model.training.dataset import load_training_set
+from model.training.dataset import TrainingSet, load_training_set
 from model.training.gradient_cache import cached_backward
 from model.training.losses import Temperature, sigmoid_loss, softmax_loss
 from model.training.objective import PinClip
@@ -44,14 +47,25 @@ def pair_gradients(given: dict[str, torch.Tensor], rank: int, workers: int) -> d
 
 
 def task_gradients(training_set, config: Config, rank: int, workers: int) -> dict[str, torch.Tensor]:
-    """The whole task on a real batch, PinCLIP's and CLIP's: losses of this rank's rows, every parameter's gradient."""
+    """The whole task on a real batch, PinCLIP's, CLIP's and beside anchors: losses of this rank's rows, every
+    parameter's gradient."""
     results = {}
-    for name, settings in (("pinclip", config), ("clip", clip_baseline(config))):
+    compatible = override(config, {"train": {"compatible_with": "1"}}), anchored(training_set, config.fusion.dim)
+    tasks = {"pinclip": (config, training_set), "clip": (clip_baseline(config), training_set), "compatible": compatible}
+    for name, (settings, data) in tasks.items():
         for step in (plain_step, cached_step):
-            found = step(training_set, settings, rank, workers)
+            found = step(data, settings, rank, workers)
             for kind, values in found.items():
                 results |= {f"{kind}.{name}.{step.__name__}.{key}": value for key, value in values.items()}
     return results
+
+
+def anchored(training_set: TrainingSet, dim: int) -> TrainingSet:
+    """With a random former vector for every Pin but each fifth."""
+    vectors = np.random.default_rng(0).normal(size=(len(training_set), dim))
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    vectors[::5] = 0
+    return dataclasses.replace(training_set, anchors=vectors.astype(np.float16))
 
 
 def plain_step(training_set, config: Config, rank: int, workers: int) -> dict[str, dict[str, torch.Tensor]]:

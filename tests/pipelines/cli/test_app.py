@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
+from model.config.arms import ARMS
 from pipelines.cli import app
 from pipelines.cli.forget import read_ids
 
@@ -22,7 +23,7 @@ HEAVY = ("torch", "numpy", "pyarrow", "kfp", "mlflow", "ray", "feast", "great_ex
 COMMANDS = {
     *("import", "generate", "run", "ablate", "scale", "tune", "monitor", "compile", "doctor", "lineage"),
     *("submit", "backfill", "schedule", "sync", "promote", "rollback", "retire", "history", "serve", "wait", "ui"),
-    *("embed", "forget"),
+    *("embed", "forget", "tag"),
 }
 
 
@@ -49,6 +50,11 @@ def test_help_names_every_command(tmp_path):
     assert done.returncode == 0
     listed = done.stdout.partition("\nCommands:\n")[2]
     assert set(re.findall(r"^  (\w+)  ", listed, re.MULTILINE)) == COMMANDS
+
+
+def test_the_help_of_ablate_names_every_arm(tmp_path):
+    listed = pinclip("ablate", "--help", cwd=tmp_path).stdout.partition("Comma-separated [all]: ")[2].partition(".")[0]
+    assert listed.replace(",", " ").split() == list(ARMS)
 
 
 @pytest.mark.parametrize(

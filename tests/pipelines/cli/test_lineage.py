@@ -17,6 +17,7 @@ from components.spaces import serving_history
 from model.errors import StoreError
 from pipelines.cli.lineage import show
 from serving.index import IndexConfig, PinIndex
+from serving.rows import write_rows
 from serving.space import SpaceManifest
 
 PINCLIP = Path(sys.executable).with_name("pinclip")
@@ -89,13 +90,18 @@ def test_one_screen_says_all_of_it(home, registered, tmp_path, capsys):
         "PinText, image → text  not measured",
         "PinText, text → image  not measured",
     ]
-    assert lines["FeatureView"] == [f"pin_embedding_{registration.space}, 230 Pins, 8 bits; `pin_ranking` serves it"]
+    view = f"pin_embedding_{registration.space}, 230 Pins when published, 230 now, 8 bits; `pin_ranking` serves it"
+    assert lines["FeatureView"] == [view]
     (index,) = lines["index"]
     assert index.startswith("230 Pins, snapshot-")
     assert str(place) in index
     (served,) = lines["history"]
     assert served.endswith(" UTC, served by publish")
     assert sum(map(len, lines.values())) <= 24  # a screen
+
+    known, vector = space.ids()[0].as_py(), bytes(space.affine.bytes_per_pin)
+    write_rows(space.folder / "pushed-1.parquet", ["new", known], [vector] * 2, CREATED, CREATED)
+    assert shown(capsys, registration.version)["FeatureView"] == [view.replace("230 now", "231 now")]
 
 
 def test_the_last_three_promotions_of_the_version_are_its_history(home, registered, capsys):

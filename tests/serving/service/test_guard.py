@@ -182,7 +182,8 @@ def test_bodies_are_small_where_no_picture_comes_and_bounded_together():
     limits = {"max_small_bytes": 100, "max_bytes": 1000, "max_held_bytes": 1500, "body_s": 0.2}
     assert asyncio.run(ask(guard(**limits), path="/v1/rerank", content_length="101"))[0] == 413
     assert asyncio.run(ask(guard(**limits), path="/v1/rerank", body=[b"x" * 101]))[0] == 413
-    assert asyncio.run(ask(guard(**limits), path="/v1/search", content_length="101"))[0] == 200
+    for path in ("/v1/search", "/v1/tags"):
+        assert asyncio.run(ask(guard(**limits), path=path, content_length="101"))[0] == 200
 
     async def story() -> list[int]:
         guarded = guard(**limits)

@@ -15,6 +15,7 @@ ROUTES = [
     ("GET", "/v1/pins/{pin_id}/image"),
     ("POST", "/v1/search"),
     ("POST", "/v1/complete"),
+    ("POST", "/v1/tags"),
     ("POST", "/v1/rerank"),
     ("GET", "/v1/spaces"),
     ("GET", "/v1/columns"),
@@ -35,9 +36,11 @@ BEYOND = (
     "The id begins or ends with a space",
     "Search for a text, an image, or both",
     "slots cannot be filled",
+    "One of visual, text and graph must be above 0",
     "ask for 1 to 200 results",
     "are too many for one request",
     "none of the Pins of the basket",
+    "Give a picture, texts, or both",
     "filter",
 )
 DRAWN = settings(
@@ -72,7 +75,7 @@ def test_what_the_file_allows_is_answered_as_it_says(described, method, path):
     answered()
 
 
-@pytest.mark.parametrize(("method", "path"), [ROUTES[place] for place in (0, 1, 3, 4, 5)])
+@pytest.mark.parametrize(("method", "path"), [ROUTES[place] for place in (0, 1, 3, 4, 5, 6)])
 def test_what_the_file_does_not_allow_is_refused(described, method, path):
     @DRAWN
     @given(case=described[path][method].as_strategy(generation_mode=GenerationMode.NEGATIVE))

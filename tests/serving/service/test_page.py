@@ -297,6 +297,32 @@ def test_a_picture_that_is_dropped_finds_its_like(page):
     says(page, "like the picture and “moss”")
 
 
+def test_a_picture_has_the_words_of_the_catalogue(page, service, problems, screenshots):
+    page.locator("#gallery").set_input_files([{"name": "pin.png", "mimeType": "image/png", "buffer": drawn(4)}])
+    says(page, "like the picture")
+    asked = {"image": base64.b64encode(drawn(4)).decode()}
+    tags = service.post("/v1/tags", asked).json()["tags"]
+    chips = page.locator("#tags a")
+    expect(chips).to_have_text([one["tag"] for one in tags])
+    kept(page, screenshots / "tags.png")
+    words = next(one["tag"] for one in tags if one["kind"] == "query")
+    colour = next(one["tag"] for one in tags if one["column"] == "colour")
+    chips.get_by_text(colour, exact=True).click()
+    says(page, f"like the picture, with colour {colour}")
+    expect(chips).to_have_count(len(tags))
+    chips.get_by_text(words, exact=True).click()
+    says(page, f"for “{words}”, with colour {colour}")
+    expect(page.locator("#tags")).to_be_hidden()
+    page.go_back()
+    says(page, f"like the picture, with colour {colour}")
+    expect(chips).to_have_count(len(tags))
+
+    page.route("**/v1/tags?*", lambda route: route.fulfill(json={"tags": [], "why": "No word fits."}))
+    page.locator("#gallery").set_input_files([{"name": "pin.png", "mimeType": "image/png", "buffer": drawn(5)}])
+    expect(page.locator("#tags")).to_have_text("No word fits.")
+    page.unroute("**/v1/tags?*")
+
+
 def test_a_picture_in_a_link_is_asked_for(page, service):
     visit(page, service, picture="x4t")
     says(page, "choose it here again")
@@ -399,6 +425,7 @@ def test_a_phone_gives_a_large_photo(phone, label, photo, screenshots):
     says(phone, "like the picture")
     with Image.open(io.BytesIO(base64.b64decode(sent.value.post_data_json["image"]))) as picture:
         assert picture.size == (768, 1024)  # upright
+    expect(phone.locator("#tags li")).not_to_have_count(0)
     kept(phone, screenshots / "phone-picture.png")
 
 
@@ -406,7 +433,10 @@ def test_what_the_phone_cannot_read_is_one_sentence(phone):
     heic = {"name": "IMG_1.HEIC", "mimeType": "image/heic", "buffer": b"\0\0\0\x18ftypheic" + bytes(100)}
     phone.locator("#gallery").set_input_files([heic])
     says(phone, "“IMG_1.HEIC” is no picture that this browser can read; choose a JPEG, PNG or WebP.")
-    expect(phone.locator("#grid li")).to_have_count(24)  # what was shown stays
+    expect(phone.locator("#grid li")).to_have_count(0)  # nothing below it looks like an answer
+    phone.get_by_role("link", name="pinclip").tap()
+    says(phone, "From the catalogue")
+    expect(phone.locator("#grid li")).to_have_count(24)
 
 
 def test_nothing_comes_from_elsewhere(page):

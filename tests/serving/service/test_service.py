@@ -214,30 +214,6 @@ def test_a_visitor_begins_with_pins_queries_and_columns(service):
     )
 
 
-def test_rerank_spreads_what_is_alike(service):
-    twins = [{"pin_id": name, "image": as_text(drawn(0)), "title": "coral circle"} for name in ("twin-a", "twin-b")]
-    service.post("/v1/pins", {"pins": twins})
-    candidates = [("twin-a", 3.0), ("twin-b", 2.9), (IDS[20], 2.5), ("nobody", 2.4)]
-    asked = {"candidates": [{"pin_id": i, "utility": u} for i, u in candidates], "beta": 50.0}
-    answer = service.post("/v1/rerank", asked).json()
-    order = [one["pin_id"] for one in answer["results"]]
-    assert order[0] == "twin-a"
-    assert order[-1] == "twin-b"
-    assert answer["missing"] == ["nobody"]
-    assert len(service.post("/v1/rerank", asked | {"slots": 2}).json()["results"]) == 2
-
-
-def test_rerank_keeps_pins_of_a_set_apart(service):
-    ids = ["pin-1", "pin-6", "pin-11", "pin-2", "pin-3", "pin-4"]  # the first three are teal
-    asked = {"candidates": [{"pin_id": i, "utility": float(-place)} for place, i in enumerate(ids)], "beta": 0.0}
-    assert [one["pin_id"] for one in service.post("/v1/rerank", asked).json()["results"]] == ids
-    asked["spaced"] = [{"filter": {"colour": "teal"}, "cost": 100.0}, {"filter": {"price": {"min": 50}}}]
-    order = [one["pin_id"] for one in service.post("/v1/rerank", asked).json()["results"]]
-    assert order[:4] == ["pin-1", "pin-2", "pin-3", "pin-4"]  # then there is nothing else
-    wrong = service.post("/v1/rerank", asked | {"spaced": [{"filter": {"brand": "acme"}}]})
-    assert (wrong.status_code, "no column that a filter can name" in wrong.json()["error"]) == (422, True)
-
-
 def bomb() -> bytes:
     file = io.BytesIO()
     Image.new("1", (9000, 9000)).save(file, "PNG")

@@ -1,5 +1,6 @@
 """What the service shows of the catalogue beside pictures: columns of filters, queries to begin with."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pyarrow as pa
@@ -7,10 +8,12 @@ import pytest
 
 from model.data.catalogue import TIME, CatalogueWriter
 from model.data.forgotten import Forgotten, user_key
+from model.tags.calibration import TagCalibration
 from serving.service.columns import Columns
 from serving.service.messages import FilterIn
 from serving.service.popular import PopularQueries
 from serving.service.reading import RequestRefused
+from serving.service.tags import Tags
 
 IDS = ["a", "b", "c", "d"]
 
@@ -82,6 +85,26 @@ def test_the_title_of_a_forgotten_users_board_is_no_query_to_begin_with(tmp_path
     assert popular.queries == ["For Bob", "hats"]
     popular.forget(forgotten(user_key("ann"), user_key("bob")))
     assert popular.queries == ["For Bob"]  # both had the other
+
+
+def test_tags_are_words_of_consented_pins_that_enough_others_have(catalogue):
+    tags, nearest = Tags(catalogue), [("d", 0.9), ("a", 0.9), ("c", 0.9), ("pushed", 0.9)]
+    told = TagCalibration({"picture": {"query": [9.0, 0, 0, 0, 0], "slice_kind": [9.0, 0, 0, 0, 0]}}, 1, {})
+    found, why = tags.fitting("v1", told, "picture", nearest, 10)
+    assert {(one.tag, one.kind, one.column) for one in found} == {
+        ("hats", "query", None), ("once", "query", None), ("hat", "slice", "kind"),
+    }  # fmt: skip
+    assert why is None
+    assert [one.tag for one in tags.fitting("v1", replace(told, min_board_pins=2), "picture", nearest, 10)[0]] == [
+        "hats"
+    ]
+    tags.forget(forgotten("c"))
+    assert {one.tag for one in tags.fitting("v1", told, "picture", nearest, 10)[0]} == {"hats", "hat"}
+    assert tags.fitting("v1", replace(told, min_board_pins=2), "picture", nearest, 10) == (
+        [], "No word of the catalogue fits with a score of 0.3 or more; the highest is 0.00.",
+    )  # fmt: skip
+    assert "publish a new version" in tags.fitting("v1", None, "picture", nearest, 10)[1]
+    assert "start it with --catalogue" in Tags(None).fitting("v1", told, "picture", nearest, 10)[1]
 
 
 def test_without_a_catalogue_there_is_nothing_to_name():

@@ -12,6 +12,7 @@ import threading
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 from kuberay import KubeRay
 from kubernetes_server import KubernetesServer
@@ -25,7 +26,9 @@ from components.ray.rayjob.settings import VARIABLE, asked, is_asked
 from components.ray.rayjob.shared_folder import SharedFolder
 from model.config import load
 from model.config.overrides import override
+from model.data.catalogue import Catalogue
 from model.errors import ConfigError, RunError, TrainingError
+from model.training.anchors import write_anchors
 from model.training.loop import fit
 
 ROOT = Path(__file__).parents[4]
@@ -96,6 +99,17 @@ def test_the_same_training_as_in_this_process(server, volume, walked, tmp_path, 
     assert said[-2]["fraction"] == 1.0 and "loss" in said[-2]
     server.until(lambda: server.jobs == {})
     assert list((volume / "rayjobs").iterdir()) == []
+
+
+def test_former_vectors_travel_to_the_pods(server, volume, walked, tmp_path, monkeypatch):
+    """The step has them beside its model, where no pod sees them."""
+    pin_ids = Catalogue(walked[0] / "catalogue").read("pins", ["pin_id"])["pin_id"].combine_chunks()
+    write_anchors(tmp_path / "anchors.parquet", pin_ids, np.eye(len(pin_ids), CONFIG.fusion.dim))
+    monkeypatch.setattr(entrypoint.training, "train", lambda *told: fit(*told))
+    server.operator = KubeRay(here)
+    asked = override(CONFIG, {"train": {"compatible_with": "1"}})
+    figures = training.train(*walked, tmp_path / "model", asked, print, anchors=tmp_path / "anchors.parquet")
+    assert figures["compatible"] > 0
 
 
 def test_a_mistake_comes_out_as_its_sentence(server, volume, walked, tmp_path, monkeypatch):
