@@ -26,14 +26,13 @@ class PinClip(nn.Module):
         self.image_text_temperature = Temperature(config.train.batch_size)
         self.neighbour_temperature = Temperature(config.train.batch_size)
         self.text_fused_temperature = Temperature(config.train.batch_size)
-        self.anchor_pin_temperature = Temperature(config.train.batch_size)
-        self.anchor_text_temperature = Temperature(config.train.batch_size)
+        if config.train.compatible_with:
+            self.anchor_pin_temperature = Temperature(config.train.batch_size)
+            self.anchor_text_temperature = Temperature(config.train.batch_size)
         if not self.config.trains_fusion:  # parameters that no loss uses must not wait for a gradient
             self.encoder.fusion.requires_grad_(False)
         self.neighbour_temperature.requires_grad_(bool(self.config.neighbour))
         self.text_fused_temperature.requires_grad_(bool(self.config.text_fused))
-        for temperature in (self.anchor_pin_temperature, self.anchor_text_temperature):
-            temperature.requires_grad_(bool(config.train.compatible_with and self.config.compatible))
 
     def forward(self, batch: Batch) -> dict[str, Tensor]:
         """The losses by name and their weighted sum as "loss", each the mean over this worker's rows."""

@@ -96,8 +96,8 @@ def ablate(
         str,
         typer.Option(
             help="Comma-separated [all]: pinclip, clip, no-neighbour, hybrid-fusion, global-fusion, token-fusion, "
-            "no-skip, one-text, no-funnel, no-stem, no-words, no-image-tower, no-text-tower, no-prefixes, no-masking, "
-            "hard-negatives, sigmoid, softmax, adamw."
+            "no-skip, one-text, no-funnel, no-stem, no-words, words, no-image-tower, no-text-tower, no-prefixes, "
+            "no-masking, hard-negatives, sigmoid, softmax, adamw."
         ),
     ] = "",
     against: Annotated[
