@@ -14,6 +14,7 @@ from components.forgetting.formats import neighbours
 from components.forgetting.pins import Pins
 from model.files import is_abandoned, is_scratch, remove
 
+BOARDS = "boards"  # of a catalogue: they say which queries are titles of a user, so they go after those
 MODEL = "model.safetensors"  # the folder of a model: weights, tokenizer and settings, listed by what stays
 
 
@@ -31,7 +32,8 @@ def look_into(root: Path, pins: Pins, erase: bool = False, without: str = "") ->
             if erase:
                 remove(folder / name)
         files = [name for name in files if name not in left]
-        directories[:] = sorted(name for name in directories if name not in {without, *left})
+        kept = (name for name in directories if name not in {without, *left})
+        directories[:] = sorted(kept, key=lambda name: (name == BOARDS, name))
         directories[:] = [name for name in directories if _is_new(folder / name, seen)]
         if is_prepared(folder):
             found = sum(count for _, count in _files(folder, pins, False))

@@ -9,11 +9,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from model.data.board_titles import OwnTitles
 from model.data.catalogue import PREFERENCES, REQUIRED, TIME, Catalogue
 from model.data.cleaning import clean_column, clean_queries, readable, unusable
 from model.data.ledger import NO_CONSENT, Ledger
 from model.data.reading import read_table
-from model.data.users import NO_USER, KnownUsers, of_known_users
+from model.data.users import NO_USER, KnownUsers, lists_users, of_known_users
 
 
 @dataclass(frozen=True)
@@ -49,8 +50,13 @@ def prepare_boards(
 
 
 def prepare_queries(source: Catalogue, pins: KnownPins, ledger: Ledger) -> pa.Table:
-    """Clean query rows: known Pins, each once a query; clicks of repeated rows are added up, absent clicks are 1."""
+    """Clean query rows: known Pins, each once a query; clicks of repeated rows are added up, absent clicks are 1.
+
+    A query that is but the title of boards whose users may not be used is dropped.
+    """
     rows = _read(source, "queries", ledger)
+    left = pc.is_in(rows["query"], value_set=clean_queries(pa.array(_titles_of_nobody(source), pa.string())))
+    rows = ledger.without("queries", rows, left, "title of a board whose user may not be used", quarantine=False)
     if "clicks" not in rows.column_names:
         rows = rows.append_column("clicks", pa.nulls(rows.num_rows, pa.int64()))
     rows = _with(rows, "clicks", pc.fill_null(rows["clicks"], 1))
@@ -63,6 +69,12 @@ def prepare_queries(source: Catalogue, pins: KnownPins, ledger: Ledger) -> pa.Ta
     clicks = np.zeros(len(first), dtype=np.int64)
     np.add.at(clicks, group, rows["clicks"].to_numpy())
     return _with(rows.take(first), "clicks", pa.array(clicks))
+
+
+def _titles_of_nobody(source: Catalogue) -> list[str]:
+    if not (lists_users(source) or source.forgotten):
+        return []
+    return [title for title, users in OwnTitles.read(source).users.items() if not users]
 
 
 def prepare_preferences(

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from model.data.catalogue import Catalogue
+from model.data.catalogue import Catalogue, owners
 from model.data.cleaning import readable, unusable
 from model.data.ledger import NO_CONSENT, Ledger
 from model.data.reading import read_table
@@ -58,3 +58,13 @@ def of_known_users(table: str, rows: pa.Table, users: KnownUsers, ledger: Ledger
         return rows
     unknown = pc.and_(pc.is_valid(rows["user_id"]), pc.invert(pc.is_in(rows["user_id"], users.kept)))
     return ledger.without(table, rows, unknown, "unknown user", quarantine=True)
+
+
+def usable_owners(source: Catalogue, boards: pa.Table) -> pa.Array | pa.ChunkedArray:
+    """The user of each row of boards, null where the list of users withholds or lacks the one that it names."""
+    users, named = known_users(source, Ledger()), pc.fill_null(boards["user_id"], "")
+    refused = pc.is_in(named, value_set=users.withheld)
+    if users.kept is not None:
+        refused = pc.or_(refused, pc.invert(pc.is_in(named, value_set=users.kept)))
+    refused = pc.and_(refused, pc.not_equal(named, ""))
+    return readable(pc.if_else(refused, pa.scalar(None, pa.string()), owners(boards)))

@@ -6,7 +6,8 @@
 A Pin's words are those of its texts, without regard to case. A word of n Pins counts log(N / n), a board of n Pins
 n ** -0.5, so that large boards do not make everything alike. The sparse rows are projected to DIM dimensions by random
 signs, which keeps cosines within about 1 / √DIM (Johnson & Lindenstrauss): a row of candidates stays short. What fewer
-than `least` Pins have does not count: boards of fewer than prepare.min_board_pins Pins are personal.
+than `least` Pins have does not count: boards of fewer than prepare.min_board_pins Pins are personal. What users without
+consent, unknown or forgotten saved is on no board.
 
 Shape legend: N Pins · n of them · F words or boards · G dimensions
 """
@@ -25,6 +26,7 @@ from model.data.cleaning import readable
 from model.data.forgotten import Forgotten
 from model.data.pin_rows import PinRows, incidence
 from model.data.reading import read_table
+from model.data.users import usable_owners
 from model.embedding.affine import unit_length
 
 DIM = 128
@@ -35,7 +37,7 @@ BETWEEN_WORDS = r"[^\pL\pN]+"  # of RE2
 class CatalogueSignal:
     pins: PinRows
     found_NF: sp.csr_array  # 1 where the Pin has the word, or is on the board
-    are_words: bool
+    saved: pa.Table | None = None  # of boards: row, board (column of found_NF), user; None: these are words
 
     @staticmethod
     def words(catalogue: Catalogue) -> "CatalogueSignal":
@@ -57,7 +59,7 @@ class CatalogueSignal:
         row_P, word_P = np.concatenate(rows), coded.indices.to_numpy().astype(np.int64)
         there_P = pc.not_equal(coded, "").to_numpy(zero_copy_only=False)
         found_NF = incidence(row_P[there_P], word_P[there_P], len(pins), len(coded.dictionary))
-        return CatalogueSignal(pins, found_NF, are_words=True)
+        return CatalogueSignal(pins, found_NF)
 
     @staticmethod
     def boards(catalogue: Catalogue) -> "CatalogueSignal":
@@ -66,17 +68,25 @@ class CatalogueSignal:
             CatalogueError: see words().
         """
         pins, _ = PinRows.read(catalogue, [])
-        if not catalogue.shards("boards"):
-            return CatalogueSignal(pins, incidence(np.zeros(0, int), np.zeros(0, int), len(pins), 0), are_words=False)
-        saved = read_table(catalogue, "boards", ["board_id", "pin_id"]).drop_null()
-        coded = readable(saved["board_id"]).combine_chunks().dictionary_encode()
-        row_P = pins.all_rows(saved["pin_id"])
-        found_NF = incidence(row_P, coded.indices.to_numpy().astype(np.int64), len(pins), len(coded.dictionary))
-        return CatalogueSignal(pins, found_NF, are_words=False)
+        rows = read_table(catalogue, "boards", ["board_id", "pin_id", "user_id"])
+        users = usable_owners(catalogue, rows)
+        there = pc.and_(pc.is_valid(users), pc.and_(pc.is_valid(rows["board_id"]), pc.is_valid(rows["pin_id"])))
+        rows, users = rows.filter(there), users.filter(there)
+        coded = readable(rows["board_id"].combine_chunks()).dictionary_encode()
+        saved = pa.table({"row": pins.all_rows(rows["pin_id"]), "board": coded.indices, "user": users})
+        return CatalogueSignal(pins, _on_boards(saved, len(pins), len(coded.dictionary)), saved)
 
     def without(self, forgotten: Forgotten) -> "CatalogueSignal":
+        found_NF, saved = self.found_NF, self.saved
+        if saved is not None and (gone := forgotten.mask_of_users(saved["user"])).true_count:
+            saved = saved.filter(pc.invert(gone))
+            found_NF = _on_boards(saved, *found_NF.shape)
         pins, kept = self.pins.without(forgotten)
-        return CatalogueSignal(pins, self.found_NF[kept], self.are_words)
+        if saved is not None:
+            place_N = np.full(len(self.pins) + 1, -1)  # the last: of a row of -1
+            place_N[kept] = np.arange(len(kept))
+            saved = saved.set_column(0, "row", pa.array(place_N[saved["row"].to_numpy()]))
+        return CatalogueSignal(pins, found_NF[kept], saved)
 
     def vectors(self, ids: Sequence[str], least: int) -> np.ndarray:
         return self.of_rows(self.pins.rows(ids), least)
@@ -86,7 +96,7 @@ class CatalogueSignal:
         known = np.flatnonzero(rows_n >= 0)
         own = self.found_NF[rows_n[known]]
         counts = self.counts_F[own.indices]
-        weight = np.log(len(self.pins) / counts) if self.are_words else counts**-0.5
+        weight = np.log(len(self.pins) / counts) if self.saved is None else counts**-0.5
         own.data = np.where(counts >= least, weight, 0).astype(np.float32)
         vectors_nG = np.zeros((len(rows_n), DIM), dtype=np.float32)
         vectors_nG[known] = unit_length(own @ self.signs_FG)
@@ -100,3 +110,7 @@ class CatalogueSignal:
     def signs_FG(self) -> np.ndarray:
         drawn = np.random.default_rng(0).integers(2, size=(self.found_NF.shape[1], DIM), dtype=np.int8)
         return (2 * drawn - 1).astype(np.float32)
+
+
+def _on_boards(saved: pa.Table, pins: int, boards: int) -> sp.csr_array:
+    return incidence(saved["row"].to_numpy(), saved["board"].to_numpy().astype(np.int64), pins, boards)

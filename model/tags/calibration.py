@@ -41,7 +41,7 @@ class Tag:
 @dataclass(frozen=True)
 class TagCalibration:
     weights: Mapping[str, Mapping[str, Sequence[float]]]  # by what is given, by kind: of 1 and of each feature
-    min_board_pins: int  # that must have a word (k-anonymity)
+    min_board_pins: int  # that must have a word (k-anonymity); users alike
     figures: Mapping[str, Mapping[str, Any]]  # by what is given: see reliability()
 
     @staticmethod
@@ -73,7 +73,8 @@ class TagCalibration:
         self, given: str, words: PinWords, rows_K: np.ndarray, cosines_K: np.ndarray, most: int
     ) -> tuple[list[Tag], float]:
         """(words that fit, the best first, at most `most`; the highest score of all that were proposed)."""
-        found: Proposals = proposals(rows_K, cosines_K, words.carried_NT, words.counts_T, self.min_board_pins)
+        counts = words.counts_T, words.users_T
+        found: Proposals = proposals(rows_K, cosines_K, words.carried_NT, *counts, self.min_board_pins)
         kinds = words.kinds.take(found.words_C).to_pylist()
         scores_C = self.scores(given, kinds, found.features_CF)
         best = [place for place in np.argsort(-scores_C, kind="stable")[:most] if scores_C[place] >= FLOOR]

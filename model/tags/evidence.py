@@ -26,13 +26,19 @@ class Proposals:
 
 
 def proposals(
-    rows_K: np.ndarray, cosines_K: np.ndarray, carried_NT: sp.csr_array, counts_T: np.ndarray, least: int
+    rows_K: np.ndarray,
+    cosines_K: np.ndarray,
+    carried_NT: sp.csr_array,
+    counts_T: np.ndarray,
+    users_T: np.ndarray,
+    least: int,
 ) -> Proposals:
-    """Words that at least `least` Pins have (counts_T); rows are those of the vocabulary, -1: a Pin that it lacks."""
+    """Words that at least `least` Pins (counts_T) and users (users_T) have; rows are those of the vocabulary, -1: a Pin
+    that it lacks."""
     known_K = rows_K >= 0
     cosines_K, own_KT = cosines_K[known_K].astype(np.float64), carried_NT[rows_K[known_K]]
     words_C = np.unique(own_KT.indices).astype(np.int64)
-    words_C = words_C[counts_T[words_C] >= least]
+    words_C = words_C[np.minimum(counts_T[words_C], users_T[words_C]) >= least]
     if not len(words_C):
         return Proposals(words_C, np.zeros((0, 4)))
     has_KC = own_KT[:, words_C].toarray() > 0

@@ -91,7 +91,7 @@ def _of_one(
     own = group[group >= 0]
     counts_T = words.counts_T - np.asarray(words.carried_NT[own].sum(axis=0)).astype(np.int64).reshape(-1)
     there = np.isfinite(cosines_K)
-    found = proposals(near_K[there], cosines_K[there], words.carried_NT, counts_T, least)
+    found = proposals(near_K[there], cosines_K[there], words.carried_NT, counts_T, words.users_T, least)
     right = np.isin(found.words_C, words.carried_NT[[row]].indices)
     return found.features_CF, np.array(words.kinds.take(found.words_C).to_pylist(), dtype=object), right
 

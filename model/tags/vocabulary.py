@@ -3,12 +3,13 @@
     words = PinWords.read(catalogue)
     words.without(forgotten)       # their Pins and the words of nobody else are gone
 
-A Pin without consent gives no word. How many Pins a word must have to be shown is the caller's to say (counts_T).
+A Pin without consent gives no word. How many Pins must have a word to be shown is the caller's to say (counts_T), and
+how many users where it is a title of their boards and nobody's search (users_T).
 Shape legend: N Pins · T words, of all kinds · P pairs of a Pin and a word
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -16,12 +17,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import scipy.sparse as sp
 
+from model.data.board_titles import OwnTitles
 from model.data.catalogue import SLICE_PREFIX, Catalogue
-from model.data.cleaning import clean_column, clean_queries
+from model.data.cleaning import clean_column, clean_queries, clean_query
 from model.data.forgotten import Forgotten
 from model.data.pin_rows import PinRows, incidence
 from model.data.reading import read_table
 
+MANY = np.iinfo(np.int64).max  # users of a word that is no title of theirs
 ANNOTATION, QUERY = "annotation", "query"  # kinds beside the columns of slices, `slice_<name>`
 Pairs = tuple[str, np.ndarray, pa.Array | pa.ChunkedArray]  # kind, rows of Pins, their words
 
@@ -32,6 +35,7 @@ class PinWords:
     carried_NT: sp.csr_array  # float32, 1 where the Pin has the word
     words: pa.StringArray  # (T,)
     kinds: pa.StringArray  # (T,)
+    titles: OwnTitles = field(default_factory=OwnTitles)
 
     @staticmethod
     def read(catalogue: Catalogue) -> "PinWords":
@@ -52,6 +56,7 @@ class PinWords:
             incidence(row_P, np.concatenate([np.zeros(0, np.int64), *numbers]), len(pins), len(words)),
             words,
             kinds,
+            OwnTitles.read(catalogue),
         )
 
     @cached_property
@@ -59,9 +64,22 @@ class PinWords:
         """How many Pins have the word."""
         return np.asarray(self.carried_NT.sum(axis=0)).astype(np.int64).reshape(-1)
 
+    @cached_property
+    def users_T(self) -> np.ndarray:
+        """How many users have the word as a title of a board; MANY where it is more than that."""
+        users_T = np.full(len(self.words), MANY)
+        found: dict[str, int] = {}
+        for title, count in self.titles.users.items():
+            found[clean_query(title)] = max(count, found.get(clean_query(title), 0))
+        asked_T = np.flatnonzero(pc.equal(self.kinds, QUERY).to_numpy(zero_copy_only=False))
+        place = pc.index_in(self.words.take(pa.array(asked_T)), value_set=pa.array(list(found), pa.string()))
+        known = pc.is_valid(place).to_numpy(zero_copy_only=False)
+        users_T[asked_T[known]] = np.array(list(found.values()), dtype=np.int64)[place.drop_null().to_numpy()]
+        return users_T
+
     def without(self, forgotten: Forgotten) -> "PinWords":
         pins, kept = self.pins.without(forgotten)
-        return PinWords(pins, self.carried_NT[kept], self.words, self.kinds)
+        return PinWords(pins, self.carried_NT[kept], self.words, self.kinds, self.titles.without(forgotten))
 
 
 def _of_pins(table: pa.Table, names: list[str]) -> Iterator[Pairs]:

@@ -5,9 +5,9 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from model.data.board_titles import titles_of, users_in
+from model.data.board_titles import OwnTitles
 from model.data.catalogue import Catalogue
-from model.data.forgotten import Forgotten, user_key
+from model.data.forgotten import Forgotten
 from model.data.preparation import withheld
 from model.data.reading import read_table
 
@@ -16,28 +16,21 @@ KEPT = 1_000  # queries
 
 class PopularQueries:
     def __init__(self, catalogue: Path | None) -> None:
-        self._catalogue = catalogue
-        self._clicks = (
-            _clicks(Catalogue(catalogue)) if catalogue else pa.table({"query": [], "pin_id": [], "clicks": []})
-        )
-        self._forgotten, self.queries = Forgotten(), _by_clicks(self._clicks)  # the most clicked first
+        source = Catalogue(catalogue) if catalogue else None
+        self._clicks = _clicks(source) if source else pa.table({"query": [], "pin_id": [], "clicks": []})
+        self._titles = OwnTitles.read(source) if source else OwnTitles()
+        self._forgotten, self._queries = Forgotten(), _by_clicks(self._clicks)
+
+    def queries(self, least: int) -> list[str]:
+        """The most clicked first; none that is but a title of boards of fewer than `least` users."""
+        return [query for query in self._queries if self._titles.users.get(query, least) >= least]
 
     def forget(self, forgotten: Forgotten) -> None:
         """A query that led to none but these Pins goes with them, and a title of a board with its user."""
         if forgotten != self._forgotten:
-            self._forgotten = forgotten
-            titles = pa.array(sorted(self._titles_of(forgotten)), pa.string())
+            self._forgotten, self._titles = forgotten, self._titles.without(forgotten)
             self._clicks = self._clicks.filter(pc.invert(forgotten.mask(self._clicks["pin_id"])))
-            self._clicks = self._clicks.filter(pc.invert(pc.is_in(self._clicks["query"], value_set=titles)))
-            self.queries = _by_clicks(self._clicks)
-
-    def _titles_of(self, forgotten: Forgotten) -> set[str]:
-        """Of boards of forgotten users whose rows the catalogue still holds."""
-        if self._catalogue is None or not (self._catalogue / "pins").is_dir():
-            return set()
-        source = Catalogue(self._catalogue)
-        users = [user for user in users_in(source) if user_key(user) in forgotten]
-        return titles_of(source, users) if users else set()
+            self._queries = _by_clicks(self._clicks)
 
 
 def _clicks(catalogue: Catalogue) -> pa.Table:

@@ -186,7 +186,8 @@ class Routes:
         there = [pin_id for pin_id, missing in zip(ids, missing_N, strict=True) if not missing]
         shown = min(count, len(there))
         pins = [self._shown(there[place * len(there) // shown]) for place in range(shown)]
-        return StartOut(space=chosen.space.name, pins=pins, queries=self.served.popular.queries[:count])
+        queries = self.served.popular.queries(chosen.space.encoder.limits.min_board_pins)
+        return StartOut(space=chosen.space.name, pins=pins, queries=queries[:count])
 
     async def _read(self, function: Callable[..., R], *arguments: Any) -> R:
         return await asyncio.get_running_loop().run_in_executor(self._readers, function, *arguments)

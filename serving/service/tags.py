@@ -1,5 +1,7 @@
-"""The words of the catalogue that fit a picture or texts (model/tags): words of consented Pins, that enough of them
-have."""
+"""The words of the catalogue that fit a picture or texts (model/tags): words of consented Pins, that enough have.
+
+A title of boards that nobody searched for is a word if enough users have it (model/data/board_titles.py).
+"""
 
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -29,7 +31,7 @@ class Tags:
         self._forgotten = Forgotten()
 
     def forget(self, forgotten: Forgotten) -> None:
-        """A word that too few others have goes with these Pins."""
+        """A word that too few others have goes with these Pins and users."""
         if self._words and forgotten != self._forgotten:
             self._forgotten, self._words = forgotten, self._words.without(forgotten)
 

@@ -5,6 +5,7 @@
 
 parquet.py     rows                              documents.py   entries of JSON and JSON lines
 pages.py       articles of HTML, lines of text   neighbours.py  a graph's folder, whose tables name Pins by row number
+tags.py        words of tagged pictures
 
 The kind of a file is read from its first bytes: outputs of steps have names without an ending. What is no text, no
 Parquet and no gzip is only searched: SQLite, Arrow, faiss and NumPy have places of their own that know them

@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from components.forgetting.formats import tags
 from components.forgetting.pins import Pins
 from model.data.catalogue import owners
 from model.data.ledger import KEY_CHARACTERS, KEY_SEPARATOR
@@ -23,7 +24,7 @@ def look(file: Path, pins: Pins, erase: bool = False) -> int:
     parquet = pq.ParquetFile(file)
     names = [name for name in (*MASKS, *OF_USERS) if name in parquet.schema_arrow.names]
     if not names:
-        return 0
+        return tags.look(file, pins, erase) if tags.is_tagged(parquet.schema_arrow) else 0
     found = 0
     for group in range(parquet.num_row_groups):
         found += pc.sum(_mask(parquet.read_row_group(group, columns=names), pins)).as_py() or 0

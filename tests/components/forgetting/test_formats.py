@@ -4,14 +4,18 @@ import gzip
 import json
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from components.configuration import load
 from components.forgetting.formats import look, neighbours
 from components.forgetting.pins import SCRUBBED, Board, Pins
+from model.data.catalogue import Catalogue, CatalogueWriter
+from model.embedding.held_out import read_held_out, write_held_out
 
 PINS = Pins(
     ("pin-1",), frozenset({"A zyzzogeton & friend"}), frozenset({"A dog"}), frozenset({"data:image/webp;base64,AAAA"})
@@ -115,6 +119,32 @@ def test_documents_lose_a_users_entries_and_titles_and_no_word_of_another(tmp_pa
     assert erased(tmp_path / "log.txt", USERS) == 0
     (tmp_path / "pixels.u8").write_bytes(b"\0ann")
     assert erased(tmp_path / "pixels.u8", USERS) == 0
+
+
+def test_held_out_pins_of_a_run_go_and_what_else_the_file_says_stays(tmp_path):
+    file = tmp_path / "held_out.parquet"
+    with CatalogueWriter(tmp_path / "catalogue") as writer:
+        writer.write("pins", pa.table({"pin_id": ["pin-1", "pin-10"], "image": [b"-"] * 2, "title": ["x", "y"]}))
+    config = load("smoke", ["prepare.min_board_pins=5"])
+    vectors = np.eye(2, dtype=np.float32)
+    write_held_out(Catalogue(tmp_path / "catalogue"), np.arange(2), config, lambda rows, *_: vectors[rows], 2, file)
+    assert erased(file) == 1
+    left = read_held_out(file)
+    assert (left.ids.to_pylist(), left.min_board_pins) == (["pin-10"], 5)
+    assert left.vectors["both"].tolist() == [[0, 1]]
+
+
+def test_tagged_pictures_lose_words_of_a_user_or_a_pin_and_stay(tmp_path):
+    kind = pa.list_(pa.struct([("tag", pa.string()), ("score", pa.float32())]))
+    rows = [[("Ann's attic", 0.5), ("attic", 0.5)], None, [("Ann's attic", 0.75)], [("A zyzzogeton & friend", 0.5)]]
+    named = [row and [dict(zip(("tag", "score"), one, strict=True)) for one in row] for row in rows]
+    table = pa.table({"file": list("abcd"), "tags": pa.array(named, kind), "why": ["", "nothing fits", "", ""]})
+    pq.write_table(table, tmp_path / "tags.parquet")
+    assert erased(tmp_path / "tags.parquet", USERS) == 2
+    assert erased(tmp_path / "tags.parquet") == 1
+    left = pq.read_table(tmp_path / "tags.parquet")
+    assert [[one["tag"] for one in tags] for tags in left["tags"].to_pylist()] == [["attic"], [], [], []]
+    assert left.select(["file", "why"]).equals(table.select(["file", "why"]))
 
 
 def test_a_graph_loses_the_boards_and_titles_of_a_user(tmp_path):

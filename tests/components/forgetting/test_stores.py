@@ -59,7 +59,11 @@ def test_a_forgotten_pin_is_in_no_store_and_the_others_are_what_they_were(home):
     served = Features.of(home.configuration).pin_vectors(others, space)[0].tobytes()
     rows = [row for shard in sorted((feast / "offline").rglob("*.parquet")) for row in pq.read_table(shard).to_pylist()]
 
-    assert sum(online.find(PINS).values()) == 2  # vector and statistics
+    views = [f"pin_embedding_{space}", f"pin_semantic_id_{space}", "pin_stats"]
+    kind = "redis" if home.settings.redis else "sqlite"
+    assert online.find(PINS) == dict.fromkeys([f"{kind}: {view}" for view in views], 1)
+    there = [spot for spot, count in shards.find(PINS).items() if count]
+    assert {view for view in views for spot in there if f"/{view}/" in spot} == set(views)
     online.erase(PINS)
     shards.erase(PINS)
     assert not any([*online.find(PINS).values(), *shards.find(PINS).values()])

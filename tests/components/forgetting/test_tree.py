@@ -9,9 +9,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from components.forgetting.folders import Folders
-from components.forgetting.pins import Pins
+from components.forgetting.pins import Pins, described
+from components.forgetting.tree import look_into
 from components.forgetting.working import Working
 from components.settings import Settings
+from model.data.catalogue import Catalogue, CatalogueWriter
 from model.files import process_namespace
 
 PINS = Pins(("p1",))
@@ -85,6 +87,19 @@ def test_of_a_damaged_file_nobody_can_tell_so_it_counts_and_stays(runs, data):
     assert sum(place.erase(PINS).values()) == 2
     assert place.find(PINS)[str(runs / "vectors")] == 1
     assert place.find(PINS)[str(runs / "whole.parquet")] == 0
+
+
+def test_after_a_kill_within_a_catalogue_its_boards_still_tell_a_users_titles(tmp_path):
+    with CatalogueWriter(tmp_path / "catalogue") as writer:
+        writer.write("pins", pa.table({"pin_id": ["p1"], "image": [b"-"]}))
+        boards = {"board_id": ["b"], "pin_id": ["p1"], "title": ["Ann's attic"], "user_id": ["ann"]}
+        writer.write("boards", pa.table(boards))
+        writer.write("queries", pa.table({"query": ["Ann's attic"], "pin_id": ["p1"], "clicks": [1]}))
+    catalogue = tmp_path / "catalogue"
+    for file, _ in look_into(catalogue, described([], [catalogue], ["ann"]), erase=True):
+        left = Catalogue(catalogue)
+        assert not left.count("queries") or described([], [catalogue], ["ann"]).titles, file
+    assert (left.count("boards"), left.count("queries")) == (0, 0)
 
 
 def test_a_working_copy_that_cannot_be_read_goes_whole(runs, tmp_path):

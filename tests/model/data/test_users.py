@@ -133,3 +133,19 @@ def test_rows_of_forgotten_users_are_not_read(tmp_path):
     assert len(source.read("pins", ["pin_id"])) == 5
     as_pins = Forgotten("salt", {Forgotten("salt").digest("ann"): "2026"})  # a Pin of that name is another one
     assert len(Catalogue(tmp_path / "in", as_pins).read("users", ["user_id"])) == 2
+
+
+@pytest.mark.parametrize("why", ["no consent", "forgotten"])
+def test_the_title_of_a_user_that_may_not_be_used_is_no_query(tmp_path, why):
+    with CatalogueWriter(tmp_path / "in") as writer:
+        writer.write("pins", pa.table({"pin_id": ["a"], "image": [encoded(noise(seed=0), "PNG")]}))
+        boards = {"board_id": ["1", "2"], "pin_id": ["a"] * 2, "title": ["Ann's attic", "hats"]}
+        writer.write("boards", pa.table(boards | {"user_id": ["ann", "bob"]}))
+        writer.write("queries", pa.table({"query": ["Ann's attic", "hats"], "pin_id": ["a"] * 2, "clicks": [1, 1]}))
+        if why == "no consent":
+            writer.write("users", pa.table({"user_id": ["ann", "bob"], "consent": [False, True]}))
+    gone = Forgotten("salt", {Forgotten("salt").digest(user_key("ann")): "2026-11-29T00:00:00+00:00"})
+    source = Catalogue(tmp_path / "in", gone if why == "forgotten" else Forgotten())
+    summary = prepare(source, tmp_path / "out", PrepareConfig(min_board_pins=1))
+    assert Catalogue(tmp_path / "out/catalogue").read("queries", ["query"])["query"].to_pylist() == ["hats"]
+    assert summary["queries"]["dropped"] == {"title of a board whose user may not be used": 1}

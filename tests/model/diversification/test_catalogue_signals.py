@@ -5,7 +5,7 @@ import pyarrow as pa
 import pytest
 
 from model.data.catalogue import Catalogue, CatalogueWriter
-from model.data.forgotten import Forgotten
+from model.data.forgotten import Forgotten, user_key
 from model.diversification.catalogue_signals import CatalogueSignal
 
 PINS = {
@@ -72,6 +72,31 @@ def test_a_forgotten_pin_joins_nobody(catalogue):
     left = CatalogueSignal.boards(catalogue).without(gone)
     assert not left.vectors(["c"], least=1).any()
     assert not left.vectors(["a"], least=3).any()  # b0 and b1 have one Pin less
+
+
+def test_what_a_user_saved_who_may_not_be_used_is_on_no_board(tmp_path):
+    """bob shares the board b0 with ann, cat is alone with b1, eve without consent with b2; b3 names no user."""
+    saves = [("b0", "a", "ann"), ("b0", "b", "ann"), ("b0", "b", "bob"), ("b0", "c", "bob")]
+    saves += [("b1", "a", "cat"), ("b2", "a", "eve"), ("b3", "bare", None)]
+    with CatalogueWriter(tmp_path / "catalogue") as writer:
+        writer.write("pins", pa.table(PINS))
+        named = ("board_id", "pin_id", "user_id")
+        writer.write("boards", pa.Table.from_pylist([dict(zip(named, row, strict=True)) for row in saves]))
+        people = {"user_id": ["ann", "bob", "cat", "eve"], "consent": [True, True, True, False]}
+        writer.write("users", pa.table(people))
+
+    def on(signal: CatalogueSignal) -> dict[str, int]:
+        return dict(zip(signal.pins.ids.to_pylist(), signal.found_NF.sum(axis=1).tolist(), strict=True))
+
+    signal = CatalogueSignal.boards(Catalogue(tmp_path / "catalogue"))
+    assert on(signal) == {"a": 2, "b": 1, "bare": 1, "c": 1}
+    salted = Forgotten("salt")
+    gone = [salted.digest(one) for one in (user_key("ann"), user_key("b3"), "c")]
+    assert on(signal.without(Forgotten("salt", dict.fromkeys(gone[:2], "")))) == {"a": 1, "b": 1, "bare": 0, "c": 1}
+    left = signal.without(Forgotten("salt", dict.fromkeys(gone[2:], "")))
+    assert on(left) == {"a": 2, "b": 1, "bare": 1}
+    both = left.without(Forgotten("salt", dict.fromkeys(gone, "")))
+    assert on(both) == {"a": 1, "b": 1, "bare": 0}
 
 
 def test_a_catalogue_without_boards_and_texts_says_nothing(tmp_path):

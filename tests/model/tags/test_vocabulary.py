@@ -5,8 +5,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from model.data.catalogue import Catalogue, CatalogueWriter
-from model.data.forgotten import Forgotten
-from model.tags.vocabulary import PinWords
+from model.data.forgotten import Forgotten, user_key
+from model.tags.vocabulary import MANY, PinWords
 
 PINS = {
     "pin_id": ["d", "b", "a", "c", "a"],
@@ -61,6 +61,25 @@ def test_a_forgotten_pin_takes_its_words_along(words):
     assert carried(left) == expected
     assert left.pins.rows(["d"]).tolist() == [-1]
     assert left.counts_T.sum() == 3
+
+
+def test_a_query_that_is_a_users_title_knows_how_many_have_it(tmp_path):
+    with CatalogueWriter(tmp_path / "catalogue") as writer:
+        writer.write("pins", pa.table({"pin_id": ["a", "b"], "image": [b"-"] * 2, "slice_kind": ["mine", "mine"]}))
+        boards = {"board_id": ["1", "1", "2"], "pin_id": ["a", "b", "a"], "title": ["mine", "mine", "hats"]}
+        writer.write("boards", pa.table(boards | {"user_id": ["ann", "ann", "bob"]}))
+        asked = {"query": ["mine", "mine", "hats"], "pin_id": ["a", "b", "a"], "clicks": [1, 1, 2]}
+        writer.write("queries", pa.table(asked))
+    words = PinWords.read(Catalogue(tmp_path / "catalogue"))
+
+    def users(of: PinWords) -> dict[tuple[str, str], int]:
+        named = zip(of.kinds.to_pylist(), of.words.to_pylist(), strict=True)
+        return dict(zip(named, of.users_T.tolist(), strict=True))
+
+    others = {("slice_kind", "mine"): MANY, ("query", "hats"): MANY}  # somebody searched for the latter
+    assert users(words) == {("query", "mine"): 1, **others}
+    gone = Forgotten("salt", {Forgotten("salt").digest(user_key("ann")): "2026-11-29T00:00:00+00:00"})
+    assert users(words.without(gone)) == {("query", "mine"): 0, **others}
 
 
 def test_a_row_without_an_id_is_nobodys(tmp_path):

@@ -60,7 +60,7 @@ def test_texts_numbers_and_times(catalogue):
 
 def test_what_is_forgotten_leaves_no_value_behind(catalogue):
     columns, popular = Columns(catalogue), PopularQueries(catalogue)
-    assert popular.queries == ["red shoe", "hats", "once"]
+    assert popular.queries(2) == ["red shoe", "hats", "once"]
     asked = {"kind": "shoe"}
     assert found(columns, asked) == ["b"]
     columns.forget(forgotten("b"))
@@ -68,10 +68,12 @@ def test_what_is_forgotten_leaves_no_value_behind(catalogue):
     assert found(columns, asked) == []
     described = {one.name: one for one in columns.described()}
     assert (described["kind"].values, described["price"].high) == (["hat"], 1.0)
-    assert popular.queries == ["hats", "once"]
+    assert popular.queries(2) == ["hats", "once"]
 
 
-def test_the_title_of_a_forgotten_users_board_is_no_query_to_begin_with(tmp_path):
+@pytest.fixture
+def titled(tmp_path):
+    """Ann and Bob have a board `hats` each; somebody else searched for `For Bob`."""
     titles = {"b1": "For Ann", "b2": "hats", "b3": "hats", "b4": "For Bob"}
     owners = {"b1": "ann", "b2": "ann", "b3": "bob", "b4": "bob"}
     with CatalogueWriter(tmp_path / "c") as writer:
@@ -79,12 +81,37 @@ def test_the_title_of_a_forgotten_users_board_is_no_query_to_begin_with(tmp_path
         boards = {"board_id": list(titles), "pin_id": ["a"] * 4, "title": list(titles.values())}
         writer.write("boards", pa.table(boards | {"user_id": list(owners.values())}))
         clicks = {"query": ["For Ann", "hats", "For Bob"], "pin_id": ["a"] * 3, "clicks": [1, 2, 5]}
-        writer.write("queries", pa.table(clicks))  # somebody else searched for the last one
-    popular = PopularQueries(tmp_path / "c")
-    popular.forget(forgotten(user_key("ann")))
-    assert popular.queries == ["For Bob", "hats"]
-    popular.forget(forgotten(user_key("ann"), user_key("bob")))
-    assert popular.queries == ["For Bob"]  # both had the other
+        writer.write("queries", pa.table(clicks))
+    return tmp_path / "c"
+
+
+ANN, BOTH = (user_key("ann"),), (user_key("ann"), user_key("bob"))
+
+
+@pytest.mark.parametrize(
+    ("least", "gone", "left"),
+    [
+        (1, (), ["For Ann", "For Bob", "hats"]),
+        (2, (), ["For Bob", "hats"]),
+        (1, ANN, ["For Bob", "hats"]),
+        (2, ANN, ["For Bob"]),
+        (1, BOTH, ["For Bob"]),
+    ],
+)
+def test_a_title_of_few_users_is_no_query_to_begin_with_and_no_tag(titled, least, gone, left):
+    popular, tags = PopularQueries(titled), Tags(titled)
+    told = TagCalibration({"picture": {"query": [9.0, 0, 0, 0, 0]}}, 1, {})
+    before = {one.tag for one in tags.fitting("v1", told, "picture", [("a", 0.9)], 10)[0]}
+    assert before == {"For Ann", "For Bob", "hats"}
+    for shown in (popular, tags):
+        shown.forget(forgotten(*gone))
+    (titled / "boards/00000.parquet").unlink()  # as `pinclip forget` erases in the end
+    for shown in (popular, tags):
+        shown.forget(forgotten(*gone, "another Pin"))
+    assert sorted(popular.queries(least)) == left
+    counted = replace(told, min_board_pins=least)
+    found = {one.tag for one in tags.fitting("v1", counted, "picture", [("a", 0.9)], 10)[0]}
+    assert found == (set(left) if least == 1 else set())  # one Pin has them
 
 
 def test_tags_are_words_of_consented_pins_that_enough_others_have(catalogue):
@@ -110,4 +137,4 @@ def test_tags_are_words_of_consented_pins_that_enough_others_have(catalogue):
 def test_without_a_catalogue_there_is_nothing_to_name():
     with pytest.raises(RequestRefused, match="there is none"):
         found(Columns(None), {"kind": "hat"})
-    assert (Columns(None).described(), PopularQueries(None).queries) == ([], [])
+    assert (Columns(None).described(), PopularQueries(None).queries(1)) == ([], [])
