@@ -35,7 +35,6 @@ from serving.rows import joined, newest_each
 from serving.space import USER_TASTE, SpaceManifest, published_manifests, rows_folder
 
 USER = "user_id"
-NOTHING = SaveHistory(PINS.empty_table(), BOARDS.empty_table(), LIKINGS.empty_table(), 1.0)
 
 
 @dataclass(frozen=True)
@@ -120,7 +119,7 @@ def _left(space: SpaceManifest, pins: Pins, settings: Settings) -> Left:
     likes = pa.table({USER: owners(boards), "pin_id": boards["pin_id"]}), others
     found = (rows.filter(pc.is_in(rows["pin_id"], value_set=wanted))[USER].to_pylist() for rows in likes)
     users = sorted({user for some in found for user in some if user} - pins.user_set)
-    history = NOTHING
+    history = SaveHistory(PINS.empty_table(), BOARDS.empty_table(), LIKINGS.empty_table(), 1.0)
     if users:
         config = read_config(model_folder(space.model, settings))
         whole = save_history(space, source_catalogue(path, settings), config)
