@@ -17,7 +17,7 @@ def as_text(data: bytes) -> str:
 
 
 def expected(found: list[dict]) -> dict[str, float]:
-    """The scores of the words of these Pins, by the share that each has among the very nearest."""
+    """The scores of all words of these Pins, by the share that each has among the very nearest."""
     known = [(IDS.index(one["pin_id"]), one["score"]) for one in found if one["pin_id"] in IDS]
     weights = np.exp(np.array([score for _, score in known]) / SHARP)
     scores = {}
@@ -25,21 +25,27 @@ def expected(found: list[dict]) -> dict[str, float]:
         for place, word in enumerate(words):
             share = weights[[number % len(words) == place for number, _ in known]].sum() / weights.sum()
             scores[word] = (share + EDGE) / (1 + 2 * EDGE)
-    return {word: score for word, score in scores.items() if score >= FLOOR}
+    return scores
 
 
 def test_a_picture_gets_the_words_of_the_pins_nearest_to_it(service):
-    picture = {"image": as_text(drawn(7))}
-    answer = service.post("/v1/tags", picture).json()
-    near = service.post("/v1/search", picture | {"k": NEIGHBOURS}).json()["results"]
-    wanted = expected(near)
-    assert {one["tag"]: pytest.approx(one["score"], abs=2e-3) for one in answer["tags"]} == wanted
-    assert wanted
-    for one in answer["tags"]:
+    """Of several pictures: for some, no word has a large enough share among the Pins near them."""
+    tagged = []
+    for number in range(16):
+        picture = {"image": as_text(drawn(number))}
+        answer = service.post("/v1/tags", picture).json()
+        all_of = expected(service.post("/v1/search", picture | {"k": NEIGHBOURS}).json()["results"])
+        if any(abs(score - FLOOR) < 2e-3 for score in all_of.values()):
+            continue  # a last bit decides
+        wanted = {word: score for word, score in all_of.items() if score >= FLOOR}
+        assert {one["tag"]: pytest.approx(one["score"], abs=2e-3) for one in answer["tags"]} == wanted
+        assert (answer["why"] is None) == bool(wanted)
+        scores = [one["score"] for one in answer["tags"]]
+        assert scores == sorted(scores, reverse=True)
+        tagged += [(picture, answer["tags"])] if wanted else []
+    picture, tags = tagged[0]
+    for one in tags:
         assert (one["kind"], one["column"]) == (("slice", "colour") if one["tag"] in COLOURS else ("query", None))
-    scores = [one["score"] for one in answer["tags"]]
-    assert scores == sorted(scores, reverse=True)
-    assert answer["why"] is None
     assert len(service.post("/v1/tags", picture | {"k": 1}).json()["tags"]) == 1
 
 
