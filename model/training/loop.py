@@ -137,6 +137,11 @@ def _check_compatible(training_set: TrainingSet, config: Config) -> None:
             f"train.compatible_with is {version}, and only `pinclip run`, `submit` and schedules know the vectors of "
             "versions; leave the key out here."
         )
+    if version and not config.objective.compatible:
+        raise TrainingError(
+            f"train.compatible_with is {version}, and objective.compatible, the weight of its loss, is 0; set it "
+            "above 0."
+        )
     if version and not config.objective.trains_fusion:
         raise TrainingError(
             "train.compatible_with needs a fused vector, which no loss trains; set objective.text_fused above 0."

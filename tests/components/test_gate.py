@@ -273,18 +273,23 @@ def test_a_version_that_keeps_what_queries_find_in_the_former_space_is_compatibl
 
 
 @pytest.mark.parametrize(
-    ("changes", "passed"),
+    ("changes", "passed", "called"),
     [
-        ({"ours": 0.45, "difference": -0.05, "low": -0.07, "high": -0.03}, False),  # 0.47 at most, asked 0.485
-        ({"ours": 0.48, "difference": -0.02, "low": -0.04, "high": -0.01}, True),  # 0.49 is possible
-        ({"ours": 0.45, "difference": -0.05, "low": -0.07, "high": -0.03, "groups": LEAST - 1}, True),
-        ({"ours": 0.0, "former": 0.0, "difference": 0, "low": 0, "high": 0}, True),
+        ({"ours": 0.45, "difference": -0.05, "low": -0.07, "high": -0.03}, False, ""),  # 0.47 at most, asked 0.485
+        ({"ours": 0.48, "difference": -0.02, "low": -0.04, "high": -0.01}, True, ""),  # 0.49 is possible
+        ({"ours": 0.45, "difference": -0.05, "low": -0.07, "high": -0.03, "groups": LEAST - 1}, True, ""),
+        ({"ours": 0.485, "difference": -0.015, "low": -0.03, "high": 0.0}, True, "v3"),
+        ({"ours": 0.0, "former": 0.0, "difference": 0, "low": 0, "high": 0}, True, "v3"),
     ],
 )
-def test_one_that_surely_finds_less_there_is_refused(changes, passed):
+def test_one_that_surely_finds_less_there_is_refused_and_one_that_may_find_less_is_not_called_so(
+    changes, passed, called
+):
     found = compatible(**changes)
-    assert gate_verdict(METRICS, found, GATE).passed is passed
-    assert compatible_space(found, GATE) == ("v3" if passed else "")
+    verdict = gate_verdict(METRICS, found, GATE)
+    assert verdict.passed is passed
+    assert any("is not called compatible." in reason for reason in verdict.reasons) is (passed and not called)
+    assert compatible_space(found, GATE) == called
     assert gate_verdict(METRICS, found, replace(GATE, min_compatibility=0.0)).passed
 
 

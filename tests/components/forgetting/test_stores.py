@@ -5,6 +5,7 @@ import os
 import shutil
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
@@ -111,6 +112,21 @@ def test_a_forgotten_user_has_no_tastes_and_all_others_are_what_they_were(home, 
         assert key not in (home.settings.home / "feast/online.db").read_bytes()
     again = forget([], Where.of(tmp_path, [], [], home.settings), home.settings, user_ids=["b1"])
     assert (again.complete, again.found) == (True, 0)
+
+
+def test_tastes_that_only_the_online_store_has_are_found_there(home, tmp_path):
+    """Forgotten while PINCLIP_REDIS named another store: the log of the home no longer tells of the user."""
+    space, _ = home.new_space(seed=8)
+    log, (key,) = home.settings.home / "feast/offline" / f"user_taste_{space}", entity_keys("user_id", ["b2"])
+    for shard in log.glob("*.parquet"):
+        rows = pq.read_table(shard)
+        pq.write_table(rows.filter(pc.not_equal(rows["user_id"], "b2")), shard)
+    store = open_store(home.settings)
+    assert held(store, [log.name], [key]) == 1
+    proof = forget([], Where.of(tmp_path, [], [], home.settings), home.settings, user_ids=["b2"])
+    assert proof.complete
+    assert proof.found > 0
+    assert held(store, [log.name], [key]) == 0
 
 
 def test_a_user_whose_consent_is_gone_is_found_where_there_are_tastes(features_home, tmp_path):

@@ -246,6 +246,9 @@ def test_compatible_with_needs_anchors_and_a_fused_vector(tmp_path, walked, shor
     asked = override(short, {"train": {"compatible_with": "1"}})
     with pytest.raises(TrainingError, match="only `pinclip run`, `submit` and schedules know the vectors of versions"):
         fit(*walked, tmp_path / "model", asked, silent)
+    unweighted = override(asked, {"objective": {"compatible": 0}})
+    with pytest.raises(TrainingError, match=r"objective.compatible, the weight of its loss, is 0; set it above 0"):
+        fit(*walked, tmp_path / "model", unweighted, silent, anchors=anchors)
     towers_alone = override(asked, {"objective": {"neighbour": 0, "text_fused": 0}})
     with pytest.raises(TrainingError, match=r"needs a fused vector, .* set objective.text_fused above 0"):
         fit(*walked, tmp_path / "model", towers_alone, silent, anchors=anchors)
