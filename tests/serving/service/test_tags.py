@@ -34,7 +34,7 @@ def test_a_pins_picture_and_title_get_the_words_of_the_pins_nearest_to_it(servic
     for number in range(16):
         given = {"image": as_text(drawn(number)), "title": TITLES[number]}
         answer = service.post("/v1/tags", given).json()
-        others = service.get(f"/v1/related/{IDS[number]}?k={NEIGHBOURS - 1}").json()["results"]
+        others = service.get(f"/v1/pins/{IDS[number]}/related?k={NEIGHBOURS - 1}").json()["results"]
         all_of = expected([{"pin_id": IDS[number], "score": 1.0}, *others])
         if any(abs(score - FLOOR) < 0.02 for score in all_of.values()):
             continue  # a last bit decides
