@@ -50,6 +50,7 @@ from model.training.loop import fit
 
 PUBLISHED = datetime(2026, 1, 1, tzinfo=UTC)
 FORMER, FREE, TURNED, COMPATIBLE = "former", "free", "free, turned", "compatible"
+WITHOUT, WITH = "words", "words and vectors"  # what a ranker reads
 
 
 def trained(data: StudyData, out: Path, name: str, config: Config, seed: int, anchors: Path | None = None) -> Path:
@@ -92,7 +93,7 @@ def recalls(
         candidates = answering.tables[one.answers].blocks(one.candidates)
         places = top_k_of_blocks(asking.tables[one.asks][one.asking], candidates, K, one.excluded)[0]
         found[task] = one.recall(places).mean()
-    return pd.Series(found)
+    return pd.Series(found | {"pintext": (found["image_to_text"] + found["text_to_image"]) / 2})
 
 
 class Ranking:
@@ -136,9 +137,6 @@ class Ranking:
         return by_user(rows, score(self.rankers[WITH], rows, WORDS + EMBEDDING))["ndcg"].to_numpy()
 
 
-WITHOUT, WITH = "words", "words and vectors"
-
-
 def recall_table(own: Mapping[str, pd.Series], across: Mapping[str, pd.Series]) -> str:
     rows = []
     for name in own:
@@ -149,15 +147,7 @@ def recall_table(own: Mapping[str, pd.Series], across: Mapping[str, pd.Series]) 
 
 
 def _shares(found: pd.Series, beside: pd.Series) -> list[str]:
-    pairs = {task: (found.get(task), beside.get(task)) for task in TASKS if task in found} | (
-        {
-            "pintext": (
-                found[["image_to_text", "text_to_image"]].mean(),
-                beside[["image_to_text", "text_to_image"]].mean(),
-            )
-        }
-    )
-    return [f"{pairs[task][0]:.3f} ({pairs[task][0] / pairs[task][1]:.1%})" for task in TASKS]
+    return [f"{found[task]:.3f} ({found[task] / beside[task]:.1%})" for task in TASKS]
 
 
 def ranker_table(ranking: Ranking, vectors: Mapping[str, np.ndarray]) -> str:
@@ -176,7 +166,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True, help="a folder for data, features and models")
     parser.add_argument("--profile", default="pilot")
     parser.add_argument("--former", help="profile of the former version, if it is another")
-    parser.add_argument("--set", action="append", default=[], dest="overrides", metavar="KEY=VALUE")
+    parser.add_argument("--set", action="append", default=[], dest="overrides", metavar="KEY=VALUE", help="of the new")
     args = parser.parse_args()
     data, config = StudyData.of(args.catalogue, args.out / "data"), load(args.profile, args.overrides)
     earlier = override(load(args.former or args.profile), {"split": {"train_share": 0.75}})

@@ -50,15 +50,17 @@ def compare_with_champion(
     data = prepared, neighbours
     work.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(prefix=".champion-", dir=work) as folder:
-        compared = without_champion(*data, model, config)
-        if version is not None:
-            scratch = Path(folder) / str(version)
-            try:
+        scratch = Path(folder) / str(version)
+        try:
+            if version is None:
+                compared = without_champion(*data, model, config)
+            else:
                 champion = _champion(version, settings, scratch)
                 compared = compare(*data, model, vectors, champion, scratch, config, report, each)
-            except PinclipError as error:
-                unread = _unread(error, scratch, "take the alias off it")
-                compared |= {"champion": {"version": version}, "unread": unread}
+        except PinclipError as error:
+            unread = _unread(error, scratch, "take the alias off it")
+            compared = without_champion(*data, model, config)
+            compared |= {"champion": {"version": version}, "unread": unread}
         if former:
             scratch = Path(folder) / former
             compared["compatible"] = _compatible(*data, vectors, int(former), scratch, config, settings, each)
