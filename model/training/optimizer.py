@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from model.config import TrainConfig
 from model.training.muon import Muon
 from model.training.objective import PinClip
+from model.training.precision import orthogonal_dtype
 
 
 class Optimizers:
@@ -77,7 +78,7 @@ def optimizer_for(task: PinClip, config: TrainConfig) -> Optimizers:
     rate = config.learning_rate
     parts: list[torch.optim.Optimizer] = []
     if settings[True]:
-        parts.append(Muon(settings[True], lr=rate))
+        parts.append(Muon(settings[True], lr=rate, dtype=orthogonal_dtype(config)))
     if settings[False]:
         parts.append(torch.optim.AdamW(settings[False], lr=rate, betas=(0.9, 0.98), fused=True))
     return Optimizers(parts)

@@ -1,5 +1,7 @@
 """Muon: its step by definition, and beside PyTorch's own."""
 
+import math
+
 import pytest
 import torch
 from hypothesis import given
@@ -26,6 +28,33 @@ def test_a_matrix_of_one_value_by_hand():
     for _ in range(5):
         value = 3.4445 * value - 4.7750 * value**3 + 2.0315 * value**5
     assert orthogonal(torch.tensor([[3.0]])).item() == pytest.approx(value, abs=1e-5)
+
+
+def by_definition(x):
+    """Newton–Schulz as Jordan wrote it, in float64."""
+    x = x.double() / x.double().norm()
+    for _ in range(5):
+        gram = x @ x.T
+        x = 3.4445 * x - 4.7750 * gram @ x + 2.0315 * gram @ gram @ x
+    return x
+
+
+@given(st.integers(1, 40), st.integers(1, 40), st.sampled_from([1.0, 1e-3, 1e-12]), st.integers(0, 9))
+def test_is_newton_schulz_whatever_the_singular_values(rows, columns, smallest, seed):
+    """Gradients have directions that nearly vanish: the Gram matrix squares them, and they must not come to life."""
+    generator = torch.Generator().manual_seed(seed)
+    x = torch.randn(rows, columns, generator=generator) * torch.logspace(0, math.log10(smallest), columns)
+    naive = by_definition(x)
+    assert (orthogonal(x) - naive).norm() < 1e-3 * naive.norm()
+
+
+@given(st.integers(8, 40), st.integers(8, 40), st.sampled_from([1.0, 1e-3, 1e-12]), st.integers(0, 9))
+def test_in_bf16_it_is_so_but_for_the_rounding(rows, columns, smallest, seed):
+    generator = torch.Generator().manual_seed(seed)
+    x = torch.randn(rows, columns, generator=generator) * torch.logspace(0, math.log10(smallest), columns)
+    found = orthogonal(x, torch.bfloat16)
+    assert found.dtype == torch.float32
+    assert (found - by_definition(x)).norm() < 0.1 * by_definition(x).norm()
 
 
 def test_several_steps_are_those_of_pytorch_but_for_its_bf16():
