@@ -128,7 +128,7 @@ def _seconds(work: Callable[[], Any]) -> Iterator[float]:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--arm", default="hybrid", choices=list(ARMS))
+    parser.add_argument("--arm", default="hybrid", choices=[arm for arm in ARMS if arm != "compiled"])
     parser.add_argument("--full-texts", action="store_true", help="32 tokens a text, in place of 4 to 16")
     parser.add_argument("--threads", type=int, default=2)
     args = parser.parse_args(arguments)

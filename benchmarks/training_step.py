@@ -6,6 +6,7 @@
 peer's step is measured before and after ours, so that a change of the machine's speed would show. Rows:
   plain    the same towers as the peer's, image–text alignment alone (sigmoid)
   hybrid   the same number of layers as a funnel (2, 2, 2)
+  compiled the same with train.compile
   pinclip  the funnel with fusion and all three objectives: what training runs
 Utilization is the FLOPs that torch counts in forward and backward over the seconds of the whole step, as a share of
 the best bf16 matrix product of the same run.
@@ -26,6 +27,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from model.config import Config
 from model.config.overrides import override
 from model.network.text import pack_texts
+from model.training.compute import prepare_blocks
 from model.training.loop import train_step
 from model.training.objective import PinClip
 from model.training.optimizer import optimizer_for
@@ -45,6 +47,7 @@ ALIGN = {"neighbour": 0.0, "text_fused": 0.0, "image_texts": ("long",), "image_t
 ARMS: dict[str, dict[str, Any]] = {
     "plain": {"vision": {"depths": (6,)}, "objective": ALIGN},
     "hybrid": {"objective": ALIGN},
+    "compiled": {"objective": ALIGN, "train": {"compile": True}},
     "pinclip": {},
 }
 
@@ -80,6 +83,7 @@ def ours(changes: dict[str, Any], batch: Batch) -> tuple[float, int, int]:
     working, optimizer = Working(task, torch.bfloat16), optimizer_for(task, config.train)
     with FlopCounterMode(display=False) as counter:
         working.task(batch)["loss"].backward()
+    prepare_blocks(working.task, config.train)
     optimizer.set_learning_rate(1e-3)
     seconds = list(_timed(STEPS, lambda: train_step(working.task, working, optimizer, batch)))
     return float(np.median(seconds)), counter.get_total_flops(), sum(p.numel() for p in optimizer.parameters())
