@@ -22,8 +22,8 @@ class HybridFusion(nn.Module):
         width = text_width
         self.from_image = nn.Linear(vision_width, width)
         if config.token_level:
-            self.pin_D = nn.Parameter(torch.randn(width) * 0.02)
-            self.modality_2D = nn.Parameter(torch.randn(2, width) * 0.02)
+            self.pin_D = nn.Parameter(nn.init.normal_(torch.empty(width), std=0.02))
+            self.modality_2D = nn.Parameter(nn.init.normal_(torch.empty(2, width), std=0.02))
             self.blocks = nn.ModuleList(Block(width, config.heads) for _ in range(config.layers))
             self.token_out = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, config.dim))
         if config.global_level:

@@ -25,7 +25,7 @@ class VisionTower(nn.Module):
         self.config = config
         side = config.own_size // config.patch
         self.stem = _stem(config)
-        self.position_LD = nn.Parameter(torch.randn(side * side, config.width) * 0.02)
+        self.position_LD = nn.Parameter(nn.init.normal_(torch.empty(side * side, config.width), std=0.02))
         self.blocks = nn.ModuleList(
             (FunnelBlock if stage and layer == 0 else Block)(config.width, config.heads)
             for stage, depth in enumerate(config.depths)

@@ -3,6 +3,8 @@
 import ast
 import re
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -117,3 +119,10 @@ def test_nothing_is_ever_unpickled():
                 assert ast.unparse(node) not in ("torch.save", "torch.jit.load"), path
             if isinstance(node, ast.keyword) and node.arg == "allow_pickle":
                 assert ast.unparse(node.value) == "False", path
+
+
+def test_a_model_is_loaded_without_torchs_compiler(trained):
+    """Its import takes longer than all else; normal numbers for tensors without memory would need it."""
+    code = "import sys; from pathlib import Path; from model.network.checkpoint import load_model\n"
+    code += "load_model(Path(sys.argv[1])); assert not {'torch._dynamo', 'sympy'} & set(sys.modules)"
+    subprocess.run([sys.executable, "-c", code, str(trained[0])], check=True)
