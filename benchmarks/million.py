@@ -19,111 +19,125 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from feature_reads import redis_server
 from measure import peak_bytes
-from ranking_home import own_version
 
 from components.settings import Settings
-from components.spaces.config import PromotionConfig
-from components.spaces.index import bring_index_up
-from components.spaces.paths import state_folder
-from components.spaces.publish import publish
-from components.studies.tables import markdown
 from model.config import Config, load
-from model.data import preparation
 from model.data.catalogue import Catalogue
-from model.embedding import embedder, quantization
 from model.files import write_json
-from model.graph import neighbourhood
-from model.sources.synthetic.generate import SyntheticConfig, generate
-from model.training import loop
-from serving.space import published_manifests
 
 PINS_PER_BOARD = 5
+Step = tuple[Path, dict[str, float]]
 
 
 class Steps:
-    """Each method is a step and returns what it wrote and figures of its own."""
+    """Each method is a step and returns what it wrote and figures of its own. It imports what it needs, no step the
+    others' megabytes."""
 
-    def __init__(self, folder: Path, pins: int, image_size: int, config: Config, steps: int) -> None:
-        self.folder, self.config, self.steps = folder, config, steps
-        self.synthetic = SyntheticConfig(pins=pins, boards=pins // PINS_PER_BOARD, image_size=image_size)
-        self.prepared, self.neighbours_folder = folder / "prepared", folder / "neighbours"
+    def __init__(self, folder: Path, args: argparse.Namespace, config: Config) -> None:
+        self.folder, self.args, self.config = folder, args, config
+        self.prepared, self.around = folder / "prepared", folder / "neighbours"
         self.model, self.vectors, self.quantized = folder / "model", folder / "vectors", folder / "quantized"
-        self.settings = Settings(home=folder / "home", mlflow_uri=f"sqlite:///{folder}/mlflow.db", redis="")
+        self.home = folder / "home"
 
-    def generate(self) -> tuple[Path, dict[str, float]]:
-        counts = generate(self.synthetic, self.folder / "catalogue")
-        return self.folder / "catalogue", {name: counts[name] for name in ("boards", "edges", "queries", "clicked")}
+    def generate(self) -> Step:
+        from model.sources.synthetic.generate import SyntheticConfig, generate
 
-    def prepare(self) -> tuple[Path, dict[str, float]]:
-        source, size = Catalogue(self.folder / "catalogue"), self.config.vision.image_size
-        preparation.prepare(source, self.prepared, self.config.prepare, image_size=size)
-        return self.prepared, {}
+        pins, out = self.args.pins, self.folder / "catalogue"
+        counts = generate(SyntheticConfig(pins, pins // PINS_PER_BOARD, image_size=self.args.image_size), out)
+        return out, {name: counts[name] for name in ("boards", "edges", "queries", "clicked")}
 
-    def neighbours(self) -> tuple[Path, dict[str, float]]:
-        stats = neighbourhood.build(self.prepared, self.neighbours_folder, self.config)
-        return self.neighbours_folder, {name: stats[name] for name in ("edges", "neighbour_pairs")}
+    def prepare(self) -> Step:
+        from model.data.preparation import prepare
 
-    def train(self) -> tuple[Path, dict[str, float]]:
-        loop.steps_per_epoch = lambda *_: self.steps  # of the epochs' length no figure here depends
-        loop.fit(self.prepared, self.neighbours_folder, self.model, self.config, lambda point: None)
-        return self.model, {"steps": self.steps}
+        size = self.config.vision.image_size
+        summary = prepare(Catalogue(self.folder / "catalogue"), self.prepared, self.config.prepare, image_size=size)
+        return self.prepared, {"kept": summary["pins"]["kept"]}
 
-    def embed(self) -> tuple[Path, dict[str, float]]:
-        embedder.embed(self.prepared, self.model, self.vectors, held_out=True)
+    def neighbours(self) -> Step:
+        from model.graph.neighbourhood import build
+
+        stats = build(self.prepared, self.around, self.config)
+        return self.around, {name: stats[name] for name in ("edges", "neighbour_pairs")}
+
+    def train(self) -> Step:
+        from model.training import loop
+
+        loop.steps_per_epoch = lambda *_: self.args.steps  # where the loop ends; the batches are those of whole epochs
+        loop.fit(self.prepared, self.around, self.model, self.config, lambda point: None)
+        return self.model, {"steps": self.args.steps}
+
+    def embed(self) -> Step:
+        from model.embedding.embedder import embed
+
+        embed(self.prepared, self.model, self.vectors, held_out=True)
         return self.vectors, {}
 
-    def quantize(self) -> tuple[Path, dict[str, float]]:
-        training = neighbourhood.read_training(self.neighbours_folder)
-        quantization.quantize(self.vectors, training, self.quantized, self.config)
+    def quantize(self) -> Step:
+        from model.embedding.quantization import quantize
+        from model.graph.neighbourhood import read_training
+
+        quantize(self.vectors, read_training(self.around), self.quantized, self.config)
         return self.quantized, {}
 
-    def publish(self) -> tuple[Path, dict[str, float]]:
-        shutil.rmtree(self.settings.home, ignore_errors=True)
-        (self.folder / "mlflow.db").unlink(missing_ok=True)
-        self.settings.home.mkdir()
-        with redis_server(self.folder) as redis:
-            address = f"127.0.0.1:{redis.connection_pool.connection_kwargs['port']}"
-            settings = self.settings.model_copy(update={"redis": address})
-            publish(self.quantized, self.prepared, own_version(settings), {}, settings)
-            memory = redis.info("memory")["used_memory"]
-        return self.settings.home, {"redis_bytes": memory}
+    def publish(self) -> Step:
+        from feature_reads import redis_server
+        from ranking_home import own_version
 
-    def index(self) -> tuple[Path, dict[str, float]]:
-        (space,) = published_manifests(self.settings.home / "feast")
-        recall = bring_index_up(space, PromotionConfig(), self.settings)
-        return state_folder(space.name, self.settings), {"recall": recall}
+        from components.spaces.publish import publish
+
+        shutil.rmtree(self.home, ignore_errors=True)
+        self.home.mkdir()
+        with redis_server(self.folder) as redis:
+            settings = self._settings(f"127.0.0.1:{redis.connection_pool.connection_kwargs['port']}")
+            publish(self.quantized, self.prepared, own_version(settings), {}, settings)
+            held = redis.info("memory")["used_memory"] / self.args.pins
+        return self.home, {"bytes a Pin in Redis": held}
+
+    def index(self) -> Step:
+        from components.spaces.config import PromotionConfig
+        from components.spaces.index import bring_index_up
+        from components.spaces.paths import state_folder
+        from serving.space import published_manifests
+
+        (space,) = published_manifests(self.home / "feast")
+        recall = bring_index_up(space, PromotionConfig(), self._settings())
+        return state_folder(space.name, self._settings()) / "index", {"recall": recall}
+
+    def _settings(self, redis: str = "") -> Settings:
+        return Settings(home=self.home, mlflow_uri=f"sqlite:///{self.home}/mlflow.db", redis=redis)
 
 
 STEPS = ("generate", "prepare", "neighbours", "train", "embed", "quantize", "publish", "index")
 
 
-def measured(step: Callable[[], tuple[Path, dict[str, float]]], pins: int) -> dict[str, float]:
-    start = time.perf_counter()
+def measured(step: Callable[[], Step], pins: int) -> dict[str, float]:
+    wall, cpu = time.perf_counter(), cpu_seconds()
     out, figures = step()
-    seconds = time.perf_counter() - start
-    usages = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    wall, cpu = time.perf_counter() - wall, cpu_seconds() - cpu
     written = sum(file.stat().st_size for file in out.rglob("*") if file.is_file())
-    return {
-        "seconds": seconds,
-        "cpu_seconds": sum(usage.ru_utime + usage.ru_stime for usage in usages),
-        "peak_bytes": peak_bytes(),
-        "bytes_a_pin": written / pins,
-        **figures,
-    }
+    taken = {"seconds": wall, "cpu_seconds": cpu, "peak_bytes": peak_bytes(), "bytes_a_pin": written / pins}
+    return taken | figures
 
 
-def table(folder: Path, pins: int) -> str:
-    rows = []
+def cpu_seconds() -> float:
+    """Of this process and of its children that have ended."""
+    usages = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(usage.ru_utime + usage.ru_stime for usage in usages)
+
+
+def show(folder: Path, pins: int) -> None:
+    """The table in Markdown."""
+    print(f"| {pins:,} Pins | seconds | CPU seconds | peak memory | bytes a Pin | |")
+    print("| --- | ---: | ---: | ---: | ---: | --- |")
     for step in STEPS:
         if (file := folder / f"{step}.json").is_file():
             one = json.loads(file.read_text(encoding="utf-8"))
-            known = ("seconds", "cpu_seconds", "peak_bytes", "bytes_a_pin")
-            rest = ", ".join(f"{name} {value:,.6g}" for name, value in one.items() if name not in known)
-            figures = [f"{one['seconds']:,.1f}", f"{one['cpu_seconds']:,.1f}", f"{one['peak_bytes'] / 2**20:,.0f} MiB"]
-            rows.append([step, *figures, f"{one['bytes_a_pin']:,.0f}", rest])
-    return markdown([f"{pins:,} Pins", "seconds", "CPU seconds", "peak memory", "bytes a Pin", ""], rows)
+            wall, cpu, peak, written = (
+                one.pop(name) for name in ("seconds", "cpu_seconds", "peak_bytes", "bytes_a_pin")
+            )
+            rest = ", ".join(f"{name} {value:,.6g}" for name, value in one.items())
+            print(f"| {step} | {wall:,.1f} | {cpu:,.1f} | {peak / 2**20:,.0f} MiB | {written:,.0f} | {rest} |")
 
 
 def main() -> None:
@@ -139,15 +153,14 @@ def main() -> None:
     args = parser.parse_args()
     folder = (args.folder / str(args.pins)).absolute()
     if args.step:
-        config = load(args.profile, [*args.overrides, "train.epochs=1"])
-        steps = Steps(folder, args.pins, args.image_size, config, args.steps)
+        steps = Steps(folder, args, load(args.profile, [*args.overrides, "train.epochs=1"]))
         write_json(folder / f"{args.step}.json", measured(getattr(steps, args.step), args.pins))
         return
     folder.mkdir(parents=True, exist_ok=True)
     for step in STEPS:
         if step in args.only and not (folder / f"{step}.json").is_file():
             subprocess.run([sys.executable, *sys.argv, "--step", step], check=True)
-    print(table(folder, args.pins))
+    show(folder, args.pins)
 
 
 if __name__ == "__main__":
