@@ -101,7 +101,7 @@ class Steps:
         from serving.space import published_manifests
 
         (space,) = published_manifests(self.home / "feast")
-        recall = bring_index_up(space, PromotionConfig(), self._settings())
+        recall = bring_index_up(space, PromotionConfig(min_index_recall=0), self._settings())
         return state_folder(space.name, self._settings()) / "index", {"recall": recall}
 
     def _settings(self, redis: str = "") -> Settings:
