@@ -102,10 +102,10 @@ def generate(
 
 def _tables(plan: Plan, config: SyntheticConfig) -> Iterator[tuple[str, pa.Table, int, float]]:
     """Name of the table, rows, Pins or boards or queries in them, and the share of all work done then."""
-    blocks = [range(start, min(start + BLOCK, config.pins)) for start in range(0, config.pins, BLOCK)]
+    parts = [range(start, min(start + BLOCK, config.pins)) for start in range(0, config.pins, BLOCK)]
     each = in_turn if config.pins <= ALONE else in_processes
-    for block, rows in zip(blocks, each(partial(_pin_rows, plan, config.image_size), blocks), strict=True):
-        yield "pins", rows, len(block), DRAWN * block.stop / config.pins
+    for pins, rows in zip(parts, each(partial(_pin_rows, plan, config.image_size), parts), strict=True):
+        yield "pins", rows, len(pins), DRAWN * pins.stop / config.pins
     owner = board_users(plan, config.boards, config.users)
     for block in _blocks(enumerate(boards(plan, config.boards, config.saves_per_pin)), 64):
         share = (block[-1][0] + 1) / config.boards
