@@ -5,10 +5,12 @@ here, on the nodes of a cluster in components/ray/parallel.py. Results come in t
 was worked on changes nothing.
 """
 
+import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
+from threading import Thread
 from typing import Any, Protocol, TypeVar
 
 from model.cpus import cpus
@@ -49,6 +51,15 @@ def in_processes(work: Callable[[P], R], parts: Sequence[P]) -> Iterator[R]:
 
 def _keep(work: Callable[[Any], Any]) -> None:
     _kept["work"] = work
+    Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    """The processes of a parent that is killed would wait for its next part for ever."""
+    parent = parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def _work_on(part: Any) -> Any:
