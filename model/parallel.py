@@ -5,14 +5,20 @@ here, on the nodes of a cluster in components/ray/parallel.py. Results come in t
 was worked on changes nothing.
 """
 
+import os
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from typing import Protocol, TypeVar
+from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
+from multiprocessing import get_context, parent_process
+from threading import Thread
+from typing import Any, Protocol, TypeVar
 
 from model.cpus import cpus
 
 P = TypeVar("P")
 R = TypeVar("R")
+AHEAD = 2  # results for each CPU that wait to be taken
+_kept: dict[str, Callable[[Any], Any]] = {}  # the work of this process, where it is one of in_processes()
 
 
 class Each(Protocol):
@@ -29,3 +35,32 @@ def in_threads(work: Callable[[P], R], parts: Sequence[P]) -> Iterator[R]:
     """For work that spends its time in numpy, which lets threads run side by side."""
     with ThreadPoolExecutor(cpus()) as pool:
         yield from pool.map(work, parts)
+
+
+def in_processes(work: Callable[[P], R], parts: Sequence[P]) -> Iterator[R]:
+    """For work that spends its time in Python. `work` travels once to each process; few results wait at a time."""
+    spawn, waiting = get_context("spawn"), deque[Future[R]]()  # a fork of a process with threads may hang
+    with ProcessPoolExecutor(cpus(), spawn, _keep, (work,)) as pool:
+        for part in parts:
+            waiting.append(pool.submit(_work_on, part))
+            if len(waiting) > AHEAD * cpus():
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+
+
+def _keep(work: Callable[[Any], Any]) -> None:
+    _kept["work"] = work
+    Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    """The processes of a parent that is killed would wait for its next part for ever."""
+    parent = parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
+
+
+def _work_on(part: Any) -> Any:
+    return _kept["work"](part)

@@ -3,12 +3,13 @@
 generate(SyntheticConfig(pins=2000), Path("catalogue"))    ->  {"pins": 2000, "boards": 200, "edges": …, "fresh": …, …}
 
 Every Pin, board and query is drawn from a random stream of its own, so the shards are byte for byte the same whenever
-the configuration is (with the same package versions). Pins are drawn and written block by block: memory grows by some
-hundred bytes a Pin, not by its image.
+the configuration is (with the same package versions). Pins are drawn and written block by block, those of a large
+catalogue by a process for each CPU: memory grows by some hundred bytes a Pin, not by its image.
 """
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ import pyarrow as pa
 
 from model.data.catalogue import OF_USERS, SCHEMAS, TEXT_SIGNALS, TIME, CatalogueWriter
 from model.errors import ConfigError
+from model.parallel import in_processes, in_turn
 from model.sources.synthetic.phrases import board_title, pin_texts
 from model.sources.synthetic.planting import (
     REGION_NAMES,
@@ -34,7 +36,8 @@ from model.sources.synthetic.planting import (
 from model.sources.synthetic.scenes import render_scene
 from model.sources.synthetic.themes import BOARDS, PINS, stream
 
-BLOCK = 1024  # rows held at once, images included
+BLOCK = 1024  # rows drawn at once, images included
+ALONE = 8_192  # Pins at most that one process draws: starting others takes a second
 DRAWN, FILLED = 0.8, 0.9  # share of the work done when all Pins are drawn, when all boards are filled
 
 
@@ -99,10 +102,10 @@ def generate(
 
 def _tables(plan: Plan, config: SyntheticConfig) -> Iterator[tuple[str, pa.Table, int, float]]:
     """Name of the table, rows, Pins or boards or queries in them, and the share of all work done then."""
-    for start in range(0, config.pins, BLOCK):
-        stop = min(start + BLOCK, config.pins)
-        rows = _pin_rows(plan, range(start, stop), config.image_size)
-        yield "pins", rows, stop - start, DRAWN * stop / config.pins
+    parts = [range(start, min(start + BLOCK, config.pins)) for start in range(0, config.pins, BLOCK)]
+    each = in_turn if config.pins <= ALONE else in_processes
+    for pins, rows in zip(parts, each(partial(_pin_rows, plan, config.image_size), parts), strict=True):
+        yield "pins", rows, len(pins), DRAWN * pins.stop / config.pins
     owner = board_users(plan, config.boards, config.users)
     for block in _blocks(enumerate(boards(plan, config.boards, config.saves_per_pin)), 64):
         share = (block[-1][0] + 1) / config.boards
@@ -124,7 +127,7 @@ def _tables(plan: Plan, config: SyntheticConfig) -> Iterator[tuple[str, pa.Table
         yield "queries", _query_rows(asked), len(asked), FILLED + (1 - FILLED) * share
 
 
-def _pin_rows(plan: Plan, pins: range, size: int) -> pa.Table:
+def _pin_rows(plan: Plan, size: int, pins: range) -> pa.Table:
     columns: dict[str, list[Any]] = {"pin_id": [_pin_id(pin) for pin in pins], "image": []}
     columns |= {signal: [] for signal in TEXT_SIGNALS}
     for pin in pins:

@@ -6,7 +6,7 @@ shows in the image alone, so a board neighbour knows what no caption says. All a
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
@@ -39,6 +39,9 @@ THEME_PULL, STYLE_PULL, COLOUR_PULL = 90.0, 36.0, 4.0
 SAID = ((True, False, False), (False, True, False), (False, True, True), (True, True, False), (True, True, True))
 SAID_ODDS = (0.15, 0.3, 0.6, 0.85)
 LIKED, BOUGHT = 0.3, 0.2  # share of a board's Pins that its user likes or buys, and of these those bought
+# In a catalogue of more Pins than WHOLE a board or a query knows the STRETCH around one Pin: each weighs all the Pins
+# that it knows, and there are as many boards as there are Pins to fill them.
+WHOLE, STRETCH = 131_072, 16_384
 MAIN_FIRST = np.array([4, 1, 1, 1], dtype=np.float32)  # a large object in the middle is what people click
 
 
@@ -72,6 +75,15 @@ class Plan:
             texture=TEXTURE_NAMES[self.texture[pin]],
             dark=bool(self.dark[pin]),
         )
+
+    def around(self, pin: int) -> "tuple[int, Plan]":
+        """What somebody knows who has this Pin in mind, and the number of its first Pin."""
+        pins = len(self.theme)
+        if pins <= WHOLE:
+            return 0, self
+        first = min(max(0, pin - STRETCH // 2), pins - STRETCH)
+        columns = [field.name for field in fields(self) if field.name != "seed"]
+        return first, replace(self, **{name: getattr(self, name)[first : first + STRETCH] for name in columns})
 
 
 @dataclass(frozen=True)
@@ -134,13 +146,14 @@ def boards(plan: Plan, count: int, saves_per_pin: float) -> Iterator[Board]:
     for number, wanted in enumerate(spread / spread.mean() * saves_per_pin * pins / count):
         rng = stream(plan.seed, BOARDS, number + 1)
         founder = int(rng.integers(pins))
-        themed, styled = plan.theme == plan.theme[founder], plan.style == plan.style[founder]
-        tinted = plan.colours[:, 0] == plan.colours[founder, 0]
-        weight = plan.popularity.copy()
+        first, known = plan.around(founder)
+        themed, styled = known.theme == plan.theme[founder], known.style == plan.style[founder]
+        tinted = known.colours[:, 0] == plan.colours[founder, 0]
+        weight = known.popularity.copy()
         for likeness, pull in ((themed, THEME_PULL), (styled, STYLE_PULL), (tinted, COLOUR_PULL)):
             weight[likeness] *= np.float32(pull)
-        size = round(min(max(1, wanted), 1 + 1.5 * (themed & styled).sum(), pins))
-        chosen = _race(rng, weight, size)
+        size = round(min(max(1, wanted), 1 + 1.5 * (themed & styled).sum(), len(weight)))
+        chosen = first + _race(rng, weight, size)
         saved = plan.created[chosen] + ((END - plan.created[chosen]) * rng.random(size)).astype(np.int64)
         order = np.argsort(saved, kind="stable")
         theme, colour = THEME_NAMES[plan.theme[founder]], COLOUR_NAMES[plan.colours[founder, 0]]
@@ -183,21 +196,23 @@ def queries(plan: Plan, count: int) -> Iterator[Query]:
         if len(asked) == count:
             return
         rng = stream(plan.seed, QUERIES, number)
-        text, meant = _ask(plan, rng)
+        pin, text, meant = _ask(plan, rng)
         if text in asked:
             continue
         asked.add(text)
-        fits = _fits(plan, *meant)
+        first, known = plan.around(pin)
+        fits = _fits(known, *meant)
         patience, supply = rng.lognormal(2.7, 0.8), (fits > 0).sum() * rng.uniform(0.3, 0.7)
-        clicked = _race(rng, plan.popularity * fits, math.ceil(min(patience, supply)))
+        clicked = _race(rng, known.popularity * fits, math.ceil(min(patience, supply)))
         clicks = np.ceil(rng.lognormal(2.5, 1.0) / np.arange(1, len(clicked) + 1)).astype(np.int64)
         if rng.random() < 0.1 and (stray := int(rng.integers(len(fits)))) not in clicked:
             clicked, clicks = np.append(clicked, stray), np.append(clicks, 1)
-        yield Query(text, clicked, clicks)
+        yield Query(text, first + clicked, clicks)
 
 
-def _ask(plan: Plan, rng: np.random.Generator) -> tuple[str, tuple[int | None, int | None, int | None]]:
-    """The words, and the codes of the theme, the object and its colour they say; None for what they leave out."""
+def _ask(plan: Plan, rng: np.random.Generator) -> tuple[int, str, tuple[int | None, int | None, int | None]]:
+    """The Pin in mind, the words, and the codes of the theme, the object and its colour they say; None for what they
+    leave out."""
     pin = int(rng.integers(len(plan.theme)))
     place = int(rng.integers((plan.objects[pin] >= 0).sum()))
     theme, thing, colour = int(plan.theme[pin]), int(plan.objects[pin, place]), int(plan.colours[pin, place])
@@ -208,7 +223,7 @@ def _ask(plan: Plan, rng: np.random.Generator) -> tuple[str, tuple[int | None, i
         OBJECTS[thing] if says_thing else "",
     )
     meant = theme if says_theme else None, thing if says_thing else None, colour if says_colour else None
-    return " ".join(filter(None, words)), meant
+    return pin, " ".join(filter(None, words)), meant
 
 
 def _fits(plan: Plan, theme: int | None, thing: int | None, colour: int | None) -> np.ndarray:

@@ -121,6 +121,25 @@ def test_the_same_configuration_gives_the_same_bytes_and_another_seed_others(tmp
     assert digests["one"] == digests["two"] != digests["three"]
 
 
+def test_processes_that_draw_side_by_side_give_the_same_bytes(tmp_path, monkeypatch, catalogue):
+    monkeypatch.setattr("model.sources.synthetic.generate.ALONE", 0)
+    generate(CONFIG, tmp_path / "by-processes")
+    assert Catalogue(tmp_path / "by-processes").digest() == catalogue.digest()
+
+
+def test_in_a_large_catalogue_a_board_or_query_knows_the_pins_around_one(plan, monkeypatch):
+    """Of a catalogue that is not large they know all, and nothing changes."""
+    whole = [list(board.pins) for board in planting.boards(plan, 240, 3.0)]
+    monkeypatch.setattr(planting, "STRETCH", 300)
+    assert [list(board.pins) for board in planting.boards(plan, 240, 3.0)] == whole
+    monkeypatch.setattr(planting, "WHOLE", 1199)
+    boards, queries = list(planting.boards(plan, 240, 3.0)), list(planting.queries(plan, 100))
+    assert all(np.ptp(one.pins) < 300 and len(set(one.pins)) == len(one.pins) for one in (*boards, *queries))
+    assert max(one.pins.max() for one in boards) > 1100 and min(one.pins.min() for one in boards) < 100
+    themed = [np.mean(plan.theme[board.pins] == planting.THEME_NAMES.index(board.theme)) for board in boards]
+    assert np.mean(themed) > 0.7
+
+
 def test_a_pin_does_not_depend_on_what_was_drawn_before_it(plan, catalogue):
     images = catalogue.read("pins", ["image"]).column(0)
     for pin in (1199, 0, 600):
