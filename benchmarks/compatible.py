@@ -24,8 +24,8 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 import torch
+from ranking_home import with_times
 
-from benchmarks.ranking_home import with_times
 from components.studies.data import StudyData
 from components.studies.tables import TASKS, markdown
 from examples.ranking.features import EMBEDDING, WORDS, SharedWords

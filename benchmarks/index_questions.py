@@ -33,7 +33,7 @@ from serving.rows import VectorRows, as_ids
 
 K, MIXED, BLOCK, PREFIX, RERANKED = 10, 8, 65_536, 64, 100
 SHARES = (0.5, 0.1, 0.01)
-WIDTHS = "{:<8}{:<22}{:>11}{:>13}"
+WIDTHS = "{:<8}{:<18}{:>8}{:>11}{:>13}"
 Search = Callable[[np.ndarray], np.ndarray]  # (Q, E) -> rows (Q, K)
 
 
@@ -87,9 +87,9 @@ def measured(search: Search, asked_QE: np.ndarray, truth_QK: np.ndarray) -> tupl
     return recall, len(asked_QE[:200]) / (time.process_time() - start)
 
 
-def by_index(index: PinIndex, only: Rows | None) -> Search:
+def by_index(index: PinIndex, only: Rows | None, effort: int) -> Search:
     def search(asked_QE: np.ndarray) -> np.ndarray:
-        ids = index.search(asked_QE, K, only=only)[0]
+        ids = index.search(asked_QE, K, only=only, effort=effort)[0]
         return np.array([[-1 if one is None else int(one) for one in row] for row in ids])
 
     return search
@@ -120,6 +120,7 @@ def main() -> None:
     parser.add_argument("--vectors", type=int, default=1_000_000)
     parser.add_argument("--queries", type=int, default=500)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--efforts", default=str(IndexConfig().effort), help="separated by commas")
     args = parser.parse_args()
     pins = Grown(read_vectors(args.run / "vectors", "pin"), args.seed)
     words = Grown(read_queries(args.run / "vectors")[1], args.seed + 1)
@@ -128,8 +129,8 @@ def main() -> None:
     codes_NE = np.concatenate([affine.quantize(pins.sample(size)) for size in sizes])
     asked = {"Pins": pins.sample(args.queries), "words": words.sample(args.queries)}
     index = built(codes_NE, affine)
-    print(f"{args.vectors:,} Pins of {affine.dim}, {args.queries} of each kind ask, effort {index.config.effort}")
-    print(WIDTHS.format("asked by", " filter", "recall@10", "queries/s"), flush=True)
+    print(f"{args.vectors:,} Pins of {affine.dim}, {args.queries} of each kind ask")
+    print(WIDTHS.format("asked by", " filter", "effort", "recall@10", "queries/s"), flush=True)
     threads = faiss.omp_get_max_threads()
     for name, chosen_N in filters(codes_NE, affine, args.seed):
         rows = np.arange(len(codes_NE)) if chosen_N is None else np.flatnonzero(chosen_N)
@@ -137,15 +138,16 @@ def main() -> None:
             truth_QK = rows[top_k_of_blocks(asked_QE, blocks(codes_NE[rows], affine), K)[0]]
             faiss.omp_set_num_threads(1)
             only = None if chosen_N is None else Rows(chosen_N)
-            figures = measured(by_index(index, only), asked_QE, truth_QK)
-            print(WIDTHS.format(kind, " " + name, f"{figures[0]:.4f}", f"{figures[1]:,.0f}"), flush=True)
+            for effort in map(int, args.efforts.split(",")):
+                figures = measured(by_index(index, only, effort), asked_QE, truth_QK)
+                print(WIDTHS.format(kind, " " + name, effort, f"{figures[0]:.4f}", f"{figures[1]:,.0f}"), flush=True)
             faiss.omp_set_num_threads(threads)
     search = by_prefix(codes_NE, affine)
     faiss.omp_set_num_threads(1)
     for kind, asked_QE in asked.items():
         truth_QK = top_k_of_blocks(asked_QE, blocks(codes_NE, affine), K)[0]
         figures = measured(search, asked_QE, truth_QK)
-        print(WIDTHS.format(kind, f" prefix {PREFIX}", f"{figures[0]:.4f}", f"{figures[1]:,.0f}"), flush=True)
+        print(WIDTHS.format(kind, f" prefix {PREFIX}", "", f"{figures[0]:.4f}", f"{figures[1]:,.0f}"), flush=True)
     print(f"peak {peak_bytes() / 2**30:.2f} GiB")
 
 

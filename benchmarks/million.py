@@ -98,11 +98,13 @@ class Steps:
         from components.spaces.config import PromotionConfig
         from components.spaces.index import bring_index_up
         from components.spaces.paths import state_folder
+        from serving.index import PinIndex
         from serving.space import published_manifests
 
         (space,) = published_manifests(self.home / "feast")
-        recall = bring_index_up(space, PromotionConfig(min_index_recall=0), self._settings())
-        return state_folder(space.name, self._settings()) / "index", {"recall": recall}
+        folder = state_folder(space.name, self._settings())
+        recall = bring_index_up(space, PromotionConfig(), self._settings())
+        return folder / "index", {"recall": recall, "effort": PinIndex.open(folder / "index", space.name).config.effort}
 
     def _settings(self, redis: str = "") -> Settings:
         return Settings(home=self.home, mlflow_uri=f"sqlite:///{self.home}/mlflow.db", redis=redis)

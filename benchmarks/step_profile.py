@@ -21,8 +21,8 @@ import torch
 from torch.profiler import ProfilerActivity, profile
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
+from training_step import ARMS, BATCH, CONTEXT, TOWERS, batch_of, peak_flops
 
-from benchmarks.training_step import ARMS, BATCH, CONTEXT, TOWERS, batch_of, peak_flops
 from components.studies.tables import markdown
 from model.config import Config
 from model.config.overrides import override

@@ -4,6 +4,7 @@ Shape legend: N vectors · Q queries · E vector dimension · K results
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -23,31 +24,40 @@ from serving.space import SpaceManifest
 
 RESULTS = 10
 EQUAL = 1e-5  # cosines nearer than this are the same
+MOST_EFFORT = 4_096
 PRESENT = 2_000  # Pins looked up in an index that is there already
 
 
 def bring_index_up(space: SpaceManifest, config: PromotionConfig, settings: Settings) -> float:
-    """Builds the index if it is not there or lacks Pins; returns its recall: the lower of that asked by Pins and
-    that asked by words.
+    """Builds the index if it is not there or lacks Pins, and raises its effort until it finds what the configuration
+    asks for; returns its recall: the lower of that asked by Pins and that asked by words.
+
+    The more Pins there are, the more vectors a search has to read, and for words more than for Pins.
 
     Raises:
-        VectorIndexError: the recall is below the configuration's.
+        VectorIndexError: the recall is below the configuration's with MOST_EFFORT too.
     """
     folder, vectors = state_folder(space.name, settings), space.newest()
     index = _opened(folder, space.name)
     if index is None or _lacks_pins(index, vectors):
         index = PinIndex.of_published(space, IndexConfig())
-        with file_lock(folder / "saving.lock", wait=True):  # a service on the space saves there too
-            index.save(folder / "index")
+        _save(index, folder)
     asked = {kind: queries_QE for kind, queries_QE in _questions(space, vectors, config, settings) if len(queries_QE)}
-    recalls = {kind: recall_of(index, vectors, space.affine, queries_QE) for kind, queries_QE in asked.items()}
-    worst = min(recalls, key=lambda kind: recalls[kind])
-    if recalls[worst] < config.min_index_recall:
+    exact = {kind: _exact(vectors, space.affine, queries_QE) for kind, queries_QE in asked.items()}
+    for effort in _efforts(index.config.effort):
+        recalls = {kind: _recall(index, vectors, space.affine, asked[kind], exact[kind], effort) for kind in asked}
+        worst = min(recalls, key=lambda kind: recalls[kind])
+        if recalls[worst] >= config.min_index_recall:
+            break
+    else:
         raise VectorIndexError(
             f"The index of {space.name} finds {recalls[worst]:.3f} of the Pins nearest to {worst}, below "
             f"promotion.min_index_recall {config.min_index_recall:.3f}, so nothing was switched; remove "
             f"{folder / 'index'} to build it anew."
         )
+    if effort != index.config.effort:
+        index.config = replace(index.config, effort=effort)
+        _save(index, folder)
     return recalls[worst]
 
 
@@ -56,15 +66,39 @@ def recall_of(index: PinIndex, vectors: VectorRows, affine: Affine, queries_QE: 
 
     The recall is measured on the stored vectors, not on the index's own copy of them.
     """
+    exact_QK = _exact(vectors, affine, queries_QE)
+    return _recall(index, vectors, affine, queries_QE, exact_QK, index.config.effort)
+
+
+def _exact(vectors: VectorRows, affine: Affine, queries_QE: np.ndarray) -> np.ndarray:
+    """The cosines of the nearest vectors (Q, K), best first."""
     count = len(vectors)
     blocks = (affine.vectors(vectors.codes_NE[i : i + CANDIDATES]) for i in range(0, count, CANDIDATES))
-    exact_QK = top_k_of_blocks(queries_QE, blocks, min(RESULTS, count))[1]
-    ids_QK = index.search(queries_QE, exact_QK.shape[1])[0]
+    return top_k_of_blocks(queries_QE, blocks, min(RESULTS, count))[1]
+
+
+def _recall(
+    index: PinIndex, vectors: VectorRows, affine: Affine, queries_QE: np.ndarray, exact_QK: np.ndarray, effort: int
+) -> float:
+    ids_QK = index.search(queries_QE, exact_QK.shape[1], effort=effort)[0]
     rows_QK = pc.index_in(as_ids(ids_QK.ravel()), value_set=vectors.ids)
     rows_QK = rows_QK.fill_null(-1).to_numpy().reshape(ids_QK.shape)
     found_QKE = affine.vectors(vectors.codes_NE[rows_QK.ravel()]).reshape(*rows_QK.shape, -1)
     found_QK = np.where(rows_QK >= 0, (found_QKE @ queries_QE[:, :, None])[..., 0], -np.inf)
     return float(np.mean(found_QK >= exact_QK[:, -1:] - EQUAL))
+
+
+def _efforts(usual: int) -> Iterator[int]:
+    """The usual one and its doubles."""
+    yield usual
+    while usual < MOST_EFFORT:
+        usual *= 2
+        yield usual
+
+
+def _save(index: PinIndex, folder: Path) -> None:
+    with file_lock(folder / "saving.lock", wait=True):  # a service on the space saves there too
+        index.save(folder / "index")
 
 
 def _questions(

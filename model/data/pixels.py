@@ -17,6 +17,7 @@ from model.data.catalogue import Catalogue
 from model.data.images.decoding import to_pixels
 from model.errors import CatalogueError
 from model.files import replaced
+from model.parallel import in_small_lists
 
 
 class Pixels:
@@ -55,7 +56,7 @@ def decode_catalogue(
     total, done = catalogue.count("pins"), 0
     with replaced(path) as scratch, scratch.open("wb") as file, ThreadPoolExecutor(cpus()) as pool:
         for images in _image_batches(catalogue):
-            for pixels in pool.map(decode, images):
+            for pixels in in_small_lists(pool, decode, images):
                 file.write(pixels.tobytes())
             done += len(images)
             report(done / total)

@@ -41,6 +41,7 @@ from model.data.reading import read_table, refused_by_import, table_batches
 from model.data.users import known_users
 from model.errors import CatalogueError
 from model.files import replaced, write_json
+from model.parallel import in_small_lists
 
 Progress = Callable[[float, str], None]  # share done in [0, 1], what is being done
 _BATCH = 128  # Pins decoded at once
@@ -141,7 +142,8 @@ def _prepare_batch(
             rows = rows.set_column(rows.column_names.index(name), name, clean_column(rows[name]))
     pin_ids = readable(rows["pin_id"]).to_pylist()
     reasons = [_id_refusal(pin_id, seen) for pin_id in pin_ids]
-    images = list(pool.map(partial(_look, limits=config), rows["image"].to_pylist(), reasons))
+    looked_at = list(zip(rows["image"].to_pylist(), reasons, strict=True))
+    images = list(in_small_lists(pool, partial(_look, limits=config), looked_at))
     reasons = [image.reason if image else reason for image, reason in zip(images, reasons, strict=True)]
     refused = [(p or f"row {n}", r) for p, n, r in zip(pin_ids, numbers, reasons, strict=True) if r]
     ledger.quarantine("pins", [key for key, _ in refused], [reason for _, reason in refused])
@@ -161,7 +163,9 @@ def _id_refusal(pin_id: str | None, seen: set[str]) -> str | None:
     return None
 
 
-def _look(data: bytes | None, refused: str | None, limits: PrepareConfig) -> ImageFacts | None:
+def _look(image: tuple[bytes | None, str | None], limits: PrepareConfig) -> ImageFacts | None:
+    """Of (its bytes, why its row is refused)."""
+    data, refused = image
     return None if refused else image_facts(data or b"", limits)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from feature_home import CREATED, DIM, Home, quantized, redis_server
+from feature_home import CREATED, Home, quantized, redis_server
 from promoted_pins import champion, serving, set_champion
 
 from components.configuration import load
@@ -16,13 +16,11 @@ from components.settings import Settings
 from components.spaces import serving_history
 from components.spaces.config import PromotionConfig
 from components.spaces.feature_store import delete, open_store
-from components.spaces.index import bring_index_up, recall_of
 from components.spaces.paths import state_folder, sync_lock
 from components.spaces.promote import promote, sync
 from components.spaces.published_spaces import published_space
 from components.spaces.retire import retire
 from components.spaces.roll_back import rollback
-from model.embedding.affine import unit_length
 from model.errors import ConfigError, RunError, StoreError, VectorIndexError
 from model.files import file_lock, remove
 from serving.index import IndexConfig, PinIndex
@@ -130,26 +128,6 @@ def test_an_index_that_finds_too_little_is_said_and_nothing_moves(home):
     assert serving(home) == second
     remove(Path(str(told.value).split("remove ")[1].split(" to build")[0]))
     assert sync(CONFIG, home.settings).space == serving(home) == first
-
-
-def test_an_index_that_finds_too_little_of_searches_in_words_is_said_too(home, tmp_path):
-    registration = home.registered()
-    folder, _ = quantized(tmp_path / "q", seed=51)
-    asked_QE = unit_length(np.random.default_rng(5).normal(size=(400, DIM)).astype(np.float32))
-    np.save(folder / "queries.npy", asked_QE[:0])
-    home.publish(folder, registration)
-    manifest = published_space(registration.space, home.settings).manifest
-    by_pins = bring_index_up(manifest, PromotionConfig(min_index_recall=0), home.settings)
-    index = PinIndex.open(state_folder(registration.space, home.settings) / "index", registration.space)
-    found_Q = [recall_of(index, manifest.newest(), manifest.affine, query_E[None]) for query_E in asked_QE]
-    hard_QE = asked_QE[np.argsort(found_Q)[:20]]
-    np.save(folder / "queries.npy", hard_QE)
-    home.publish(folder, registration)
-    by_words = bring_index_up(manifest, PromotionConfig(min_index_recall=0), home.settings)
-    assert by_words == pytest.approx(np.sort(found_Q)[:20].mean()) and by_words < by_pins
-    floor = PromotionConfig(min_index_recall=(by_words + by_pins) / 2)
-    with pytest.raises(VectorIndexError, match="of the Pins nearest to searches in words, below"):
-        bring_index_up(manifest, floor, home.settings)
 
 
 def test_two_at_once_one_does_it_and_the_other_says_so(home):

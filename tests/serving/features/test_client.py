@@ -158,19 +158,19 @@ def test_redis_that_goes_away_breaks_no_promise(features_home, tmp_path, monkeyp
         monkeypatch.setenv("PINCLIP_REDIS", server.address)
         home = features_home.beside(tmp_path, server.address)
         space, stored = home.new_space(seed=1)
-        features, whole = Features.of(home.configuration), online_redis.write_vectors
+        features, whole = Features.of(home.configuration), online_redis.write_newer
         registration, (folder, vectors) = home.registered(), quantized(tmp_path / "next", seed=2)
 
         def half(store, *arguments):
             whole(store, *arguments)
             server.stop()  # after the first of the two shards
 
-        monkeypatch.setattr(online_redis, "write_vectors", half)
+        monkeypatch.setattr(online_redis, "write_newer", half)
         with pytest.raises(StoreError, match="Redis does not answer"):
             home.publish(folder, registration)
         with pytest.raises(StoreError, match="The online store does not answer"):
             features.pin_vectors(["p1"], space)
-        monkeypatch.setattr(online_redis, "write_vectors", whole)
+        monkeypatch.setattr(online_redis, "write_newer", whole)
         server.start()
         assert np.array_equal(features.pin_vectors(list(stored), space)[0], expected(stored.values()))
         assert features.serving_space() == space

@@ -115,7 +115,7 @@ def test_queries_that_are_none(wrong, sentence, built):
 
 def test_arguments_that_do_not_fit(built, vectors):
     index = built("exact", pins=5)
-    with pytest.raises(VectorIndexError, match="k is 0 and effort 256; ask for at least 1"):
+    with pytest.raises(VectorIndexError, match="k is 0 and effort 192; ask for at least 1"):
         index.search(vectors[:2], 0)
     with pytest.raises(VectorIndexError, match="exclude has 1 entries for 2 queries"):
         index.search(vectors[:2], 3, exclude=[["p1"]])

@@ -1,6 +1,6 @@
-"""Vectors written into a real Redis: the same bytes that Feast writes, and never an older value over a newer."""
+"""Rows written into a real Redis: the same bytes that Feast writes, and never an older value over a newer."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pyarrow as pa
 import pytest
@@ -13,7 +13,6 @@ from components.spaces.feature_store import apply_objects, open_store
 from model.data.catalogue import TIME
 from model.embedding.affine import Affine
 from serving.feast_import import import_feast
-from serving.online import redis as online_redis
 from serving.online import write_newer
 from serving.online.feast_bytes import bytes_header, entity_keys
 
@@ -85,6 +84,24 @@ def test_leaves_what_feast_leaves(store):
     assert len(ours) == 9
 
 
+def test_leaves_what_feast_leaves_of_every_type(store):
+    """Numbers, times and lists; among them values that are missing, and those that protobuf leaves out: 0, empty."""
+    made = [CREATED, None, datetime(1969, 12, 31, tzinfo=UTC)]
+    stats = {"saves": [0, 3, 2**40], "boards": [0, 1, 2], "created_at": pa.array(made, TIME)}
+    weights = pa.array([[0.25, 0.75], [], [1.0]], pa.list_(pa.float32()))
+    tastes = {"medoids": pa.array([b"ab", b"", b"c" * 600]), "weights": weights}
+    for name, key, features in (("pin_stats", "pin_id", stats), ("user_taste_v1", "user_id", tastes)):
+        times = pa.repeat(pa.scalar(CREATED, TIME), 3)
+        table = pa.table({key: ["a", "b", "ü"], **features, "event_timestamp": times, "created": times})
+        write_newer(store, store.get_feature_view(name), table)
+        ours = held(store)
+        client(store).flushdb()
+        store.write_to_online_store(name, table.to_pandas())
+        assert ours == held(store)
+        assert len(ours) == 3
+        client(store).flushdb()
+
+
 def test_an_older_vector_does_not_replace_a_newer(store):
     view = store.get_feature_view("pin_embedding_v1")
 
@@ -92,10 +109,10 @@ def test_an_older_vector_does_not_replace_a_newer(store):
         answer = store.get_online_features(["pin_embedding_v1:vector"], {"pin_id": ["a", "b"]}).to_dict()
         return answer["vector"]
 
-    online_redis.write_vectors(store, view, rows({"a": b"new"}))
-    online_redis.write_vectors(store, view, rows({"a": b"old", "b": b"first"}, CREATED - timedelta(seconds=1)))
+    write_newer(store, view, rows({"a": b"new"}))
+    write_newer(store, view, rows({"a": b"old", "b": b"first"}, CREATED - timedelta(seconds=1)))
     assert served() == [b"new", b"first"]
-    online_redis.write_vectors(store, view, rows({"a": b"other", "b": b"second"}))
+    write_newer(store, view, rows({"a": b"other", "b": b"second"}))
     assert served() == [b"new", b"second"]
-    online_redis.write_vectors(store, view, rows({"a": b"newest"}, CREATED + timedelta(microseconds=1)))
+    write_newer(store, view, rows({"a": b"newest"}, CREATED + timedelta(microseconds=1)))
     assert served() == [b"newest", b"second"]

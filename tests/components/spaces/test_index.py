@@ -1,0 +1,63 @@
+"""The index of a published space: its recall, asked by Pins and by words, and the effort that it takes."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+from feature_home import DIM, quantized
+
+from components.spaces.config import PromotionConfig
+from components.spaces.index import bring_index_up, recall_of
+from components.spaces.paths import state_folder
+from components.spaces.published_spaces import published_space
+from model.embedding.affine import unit_length
+from model.errors import VectorIndexError
+from serving.index import IndexConfig, PinIndex
+
+
+@pytest.fixture
+def home(features_home, tmp_path):
+    return features_home.beside(tmp_path)
+
+
+def test_an_index_that_finds_too_little_of_searches_in_words_is_refused(home, tmp_path):
+    registration = home.registered()
+    folder, _ = quantized(tmp_path / "q", seed=51)
+    asked_QE = unit_length(np.random.default_rng(5).normal(size=(400, DIM)).astype(np.float32))
+    np.save(folder / "queries.npy", asked_QE[:0])
+    home.publish(folder, registration)
+    manifest = published_space(registration.space, home.settings).manifest
+    by_pins = bring_index_up(manifest, PromotionConfig(min_index_recall=0), home.settings)
+    index = PinIndex.open(state_folder(registration.space, home.settings) / "index", registration.space)
+    found_Q = [recall_of(index, manifest.newest(), manifest.affine, query_E[None]) for query_E in asked_QE]
+    hard_QE = asked_QE[np.argsort(found_Q)[:20]]
+    np.save(folder / "queries.npy", hard_QE)
+    home.publish(folder, registration)
+    by_words = bring_index_up(manifest, PromotionConfig(min_index_recall=0), home.settings)
+    assert by_words == pytest.approx(np.sort(found_Q)[:20].mean()) and by_words < by_pins
+    floor = PromotionConfig(min_index_recall=(by_words + by_pins) / 2)
+    with pytest.raises(VectorIndexError, match="of the Pins nearest to searches in words, below"):
+        bring_index_up(manifest, floor, home.settings)
+
+
+def test_an_index_looks_longer_until_it_finds_what_is_asked_for(home):
+    space, _ = home.new_space(seed=52)
+    manifest, every = published_space(space, home.settings).manifest, PromotionConfig(recall_queries=1_000)
+    folder, vectors = state_folder(space, home.settings) / "index", manifest.newest()
+    few_links = IndexConfig(effort=1, links=2)  # so that it never finds all
+    index = PinIndex.of_published(manifest, few_links)
+    index.save(folder)
+    asked_QE = manifest.affine.vectors(vectors.codes_NE)
+    worst = recall_of(index, vectors, manifest.affine, asked_QE)
+    index.config = dataclasses.replace(few_links, effort=4_096)
+    best = recall_of(index, vectors, manifest.affine, asked_QE)
+    assert worst < best < 1
+    assert bring_index_up(manifest, dataclasses.replace(every, min_index_recall=worst), home.settings) == worst
+    assert PinIndex.open(folder, space).config == few_links
+    floor = (worst + best) / 2
+    assert bring_index_up(manifest, dataclasses.replace(every, min_index_recall=floor), home.settings) >= floor
+    config = PinIndex.open(folder, space).config
+    assert 1 < config.effort <= 512
+    with pytest.raises(VectorIndexError, match="of the Pins nearest to other Pins, below"):
+        bring_index_up(manifest, dataclasses.replace(every, min_index_recall=(best + 1) / 2), home.settings)
+    assert PinIndex.open(folder, space).config == config
