@@ -2,12 +2,13 @@
 
     python benchmarks/index_questions.py --run runs/latest                       # 1,000,000 Pins; minutes
     python benchmarks/index_questions.py --run runs/latest --vectors 50000       # to see that it works
+    python benchmarks/index_questions.py --run /tmp/million/1000000 --vectors 900000   # of benchmarks/million.py
 
-The vectors are those of a run, made more: each new one is a mix, weights drawn at random, of a vector and its eight
-nearest, of length 1. So Pins lie where trained Pins lie, and searches where trained searches lie, which is not where
-Pins are. Those that ask are not in the index. A filter lets a share of the Pins through, drawn at random (as consent
-is), or those that lie on one side (as a category does): then most who ask stand far from all that fits. `prefix`
-searches the first 64 dimensions of every vector and ranks a hundred candidates by the whole.
+The vectors are those of a run. Where it has too few they are made more: each new one is a mix, weights drawn at random,
+of a vector and its eight nearest, of length 1. So Pins lie where trained Pins lie, and searches where trained searches
+lie, which is not where Pins are. Those that ask are not in the index. A filter lets a share of the Pins through, drawn
+at random (as consent is), or those that lie on one side (as a category does): then most who ask stand far from all that
+fits. `prefix` searches the first 64 dimensions of every vector and ranks a hundred candidates by the whole.
 
 recall@10 is against all cosines of the Pins that fit. queries/s: one by one, a core second, of one thread.
 Shape legend: N Pins · Q queries · E vector dimension · K results
@@ -31,7 +32,7 @@ from model.embedding.stored import read_queries, read_vectors
 from serving.index import IndexConfig, PinIndex
 from serving.rows import VectorRows, as_ids
 
-K, MIXED, BLOCK, PREFIX, RERANKED = 10, 8, 65_536, 64, 100
+K, MIXED, BLOCK, PREFIX, RERANKED, CALIBRATION = 10, 8, 65_536, 64, 100, 5_000
 SHARES = (0.5, 0.1, 0.01)
 WIDTHS = "{:<8}{:<18}{:>8}{:>11}{:>13}"
 Search = Callable[[np.ndarray], np.ndarray]  # (Q, E) -> rows (Q, K)
@@ -48,6 +49,18 @@ class Grown:
         near_nM = self.near_NM[self.rng.integers(len(self.x_NE), size=n)]
         weights_nM = self.rng.dirichlet(np.ones(near_nM.shape[1]), size=n).astype(np.float32)
         return unit_length(np.einsum("nm,nme->ne", weights_nM, self.x_NE[near_nM]))
+
+
+class Own:
+    """sample(n): the next n of a run's vectors, in an order drawn at random."""
+
+    def __init__(self, x_NE: np.ndarray, seed: int) -> None:
+        self.x_NE, self.order_N, self.taken = x_NE, np.random.default_rng(seed).permutation(len(x_NE)), 0
+
+    def sample(self, n: int) -> np.ndarray:
+        rows_n = self.order_N[self.taken : self.taken + n]
+        self.taken += n
+        return unit_length(self.x_NE[rows_n])
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,9 +108,9 @@ def by_index(index: PinIndex, only: Rows | None, effort: int) -> Search:
     return search
 
 
-def by_prefix(codes_NE: np.ndarray, affine: Affine) -> Search:
+def by_prefix(codes_NE: np.ndarray, affine: Affine, config: IndexConfig) -> Search:
     short = Affine(affine.scale, affine.zero_point, affine.bits, PREFIX)
-    index = built(np.ascontiguousarray(codes_NE[:, :PREFIX]), short)
+    index = built(np.ascontiguousarray(codes_NE[:, :PREFIX]), short, config)
 
     def search(asked_QE: np.ndarray) -> np.ndarray:
         ids = index.search(asked_QE[:, :PREFIX], RERANKED)[0].astype(np.int64)
@@ -108,10 +121,10 @@ def by_prefix(codes_NE: np.ndarray, affine: Affine) -> Search:
     return search
 
 
-def built(codes_NE: np.ndarray, affine: Affine) -> PinIndex:
+def built(codes_NE: np.ndarray, affine: Affine, config: IndexConfig) -> PinIndex:
     ids = as_ids([str(row) for row in range(len(codes_NE))])
     rows = VectorRows(ids, codes_NE, np.zeros(len(codes_NE), dtype=np.int64))
-    return PinIndex.build([rows], "v0", affine, IndexConfig())
+    return PinIndex.build([rows], "v0", affine, config)
 
 
 def main() -> None:
@@ -121,15 +134,20 @@ def main() -> None:
     parser.add_argument("--queries", type=int, default=500)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--efforts", default=str(IndexConfig().effort), help="separated by commas")
+    parser.add_argument("--links", type=int, default=IndexConfig().links)
+    parser.add_argument("--build-depth", type=int, default=IndexConfig().build_depth)
     args = parser.parse_args()
-    pins = Grown(read_vectors(args.run / "vectors", "pin"), args.seed)
-    words = Grown(read_queries(args.run / "vectors")[1], args.seed + 1)
-    affine = calibrate(pins.sample(5_000), 8, args.seed)
+    pins_NE, words_NE = read_vectors(args.run / "vectors", "pin"), read_queries(args.run / "vectors")[1]
+    drawn_from = Own if len(pins_NE) >= args.vectors + args.queries + CALIBRATION else Grown
+    pins, words = drawn_from(pins_NE, args.seed), drawn_from(words_NE, args.seed + 1)
+    affine = calibrate(pins.sample(CALIBRATION), 8, args.seed)
     sizes = [min(BLOCK, args.vectors - start) for start in range(0, args.vectors, BLOCK)]
     codes_NE = np.concatenate([affine.quantize(pins.sample(size)) for size in sizes])
     asked = {"Pins": pins.sample(args.queries), "words": words.sample(args.queries)}
-    index = built(codes_NE, affine)
-    print(f"{args.vectors:,} Pins of {affine.dim}, {args.queries} of each kind ask")
+    config = IndexConfig(links=args.links, build_depth=args.build_depth)
+    index = built(codes_NE, affine, config)
+    name = drawn_from.__name__.lower()
+    print(f"{args.vectors:,} Pins of {affine.dim} ({name}), {args.queries} of each kind ask; {config}")
     print(WIDTHS.format("asked by", " filter", "effort", "recall@10", "queries/s"), flush=True)
     threads = faiss.omp_get_max_threads()
     for name, chosen_N in filters(codes_NE, affine, args.seed):
@@ -142,12 +160,13 @@ def main() -> None:
                 figures = measured(by_index(index, only, effort), asked_QE, truth_QK)
                 print(WIDTHS.format(kind, " " + name, effort, f"{figures[0]:.4f}", f"{figures[1]:,.0f}"), flush=True)
             faiss.omp_set_num_threads(threads)
-    search = by_prefix(codes_NE, affine)
-    faiss.omp_set_num_threads(1)
-    for kind, asked_QE in asked.items():
-        truth_QK = top_k_of_blocks(asked_QE, blocks(codes_NE, affine), K)[0]
-        figures = measured(search, asked_QE, truth_QK)
-        print(WIDTHS.format(kind, f" prefix {PREFIX}", "", f"{figures[0]:.4f}", f"{figures[1]:,.0f}"), flush=True)
+    if affine.dim > PREFIX:
+        search = by_prefix(codes_NE, affine, config)
+        faiss.omp_set_num_threads(1)
+        for kind, asked_QE in asked.items():
+            truth_QK = top_k_of_blocks(asked_QE, blocks(codes_NE, affine), K)[0]
+            figures = measured(search, asked_QE, truth_QK)
+            print(WIDTHS.format(kind, f" prefix {PREFIX}", "", f"{figures[0]:.4f}", f"{figures[1]:,.0f}"), flush=True)
     print(f"peak {peak_bytes() / 2**30:.2f} GiB")
 
 

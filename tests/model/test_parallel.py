@@ -5,12 +5,14 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
 import pytest
 
-from model.parallel import in_processes, in_threads, in_turn
+from model.cpus import cpus
+from model.parallel import in_processes, in_small_lists, in_threads, in_turn
 
 ROOT = Path(__file__).parents[2]
 
@@ -21,18 +23,26 @@ def shifted(by, part):
     return part + by
 
 
+def in_small_lists_of_a_pool(work, parts):
+    with ThreadPoolExecutor(cpus()) as pool:
+        yield from in_small_lists(pool, work, parts)
+
+
+EACH = [in_turn, in_threads, in_small_lists_of_a_pool, in_processes]
+
+
 def own_number(part):
     time.sleep(0.01)
     return os.getpid()
 
 
-@pytest.mark.parametrize("each", [in_turn, in_threads, in_processes])
+@pytest.mark.parametrize("each", EACH)
 def test_results_come_in_the_order_of_the_parts(each):
     assert list(each(partial(shifted, 1), range(40))) == list(range(1, 41))
     assert not list(each(partial(shifted, 1), []))
 
 
-@pytest.mark.parametrize("each", [in_turn, in_threads, in_processes])
+@pytest.mark.parametrize("each", EACH)
 def test_what_the_work_raises_comes_out(each):
     with pytest.raises(ValueError, match="41 is bad"):
         list(each(partial(shifted, 1), range(60)))
