@@ -64,6 +64,8 @@ def train(
 
     # Ray restarts workers that need more than 60 s to import torch; on busy cores that would repeat for ever.
     os.environ.setdefault("RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S", STARTING)
+    if not has_cluster():  # one more process would wait for the notice that nodes of a cloud get before they go
+        os.environ.setdefault("RAY_TRAIN_ENABLE_PREEMPTION_WATCHER", "0")
     needed = cpus_needed(config)
     folders = prepared.absolute(), neighbours.absolute(), out.absolute()
     events = os.environ.get(progress.EVENTS)

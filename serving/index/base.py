@@ -22,7 +22,7 @@ from serving.index.selection import Selection
 from serving.index.structures import STRUCTURES, Structure
 from serving.rows import VectorRows
 
-RESCORED = 3  # candidates that are ranked exactly, for each result
+RESCORED = 3  # candidates that are ranked exactly, for each result, at least
 BLOCK = 64  # queries whose candidates are float32 at once
 SCANNED = 0.3  # share of the rows that may be found, below which all are compared (benchmarks/index_questions.py)
 KEPT = 32  # selections
@@ -79,8 +79,11 @@ class Base:
         share: of the rows, those that the selector lets through. A structure meets all rows on its way and keeps
         those: the fewer they are, the longer it has to look, until comparing them all is less work. They may lie far
         from the query, as the Pins of another category do, so it looks longer than their share alone asks for.
+
+        All that a graph holds in the end (effort) are candidates: it compares codes, whose lengths differ by rounding,
+        and beside words, which are far from every Pin, that differs as much as the cosines of the nearest do.
         """
-        wanted = min(RESCORED * count, len(self.ids))
+        wanted = min(max(RESCORED * count, effort), len(self.ids))
         rows_QC = np.empty((len(queries_QE), wanted), dtype=np.int64)
         if rows_QC.size and selector is not None and share < SCANNED:
             rows_QC = self.structure.scanned(queries_QE, wanted, selector)
