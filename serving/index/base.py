@@ -23,7 +23,7 @@ from serving.index.structures import STRUCTURES, Structure
 from serving.rows import VectorRows
 
 RESCORED = 3  # candidates that are ranked exactly, for each result, at least
-BLOCK = 64  # queries whose candidates are float32 at once
+BLOCK = 16  # queries whose candidates are float32 at once: what the processor's cache holds
 SCANNED = 0.3  # share of the rows that may be found, below which all are compared (benchmarks/index_questions.py)
 KEPT = 32  # selections
 
@@ -93,11 +93,15 @@ class Base:
 
     def _cosines(self, queries_QE: np.ndarray, rows_QC: np.ndarray) -> np.ndarray:
         scores_QC = np.empty(rows_QC.shape, dtype=np.float32)
+        zero_point = np.float32(self.structure.affine.zero_point)
         for start in range(0, len(rows_QC), BLOCK):
             part = slice(start, start + BLOCK)
-            codes_bCE = self.structure[rows_QC[part]]
-            vectors = self.structure.affine.vectors(codes_bCE.reshape(-1, codes_bCE.shape[-1]))
-            scores_QC[part] = (vectors.reshape(codes_bCE.shape) @ queries_QE[part, :, None])[..., 0]
+            x_bCE = self.structure[rows_QC[part]].astype(np.float32)
+            if zero_point:
+                x_bCE -= zero_point
+            lengths_bC = np.sqrt(np.vecdot(x_bCE, x_bCE))  # the scale of the code goes with them
+            dots_bC = np.matmul(x_bCE, queries_QE[part, :, None])[..., 0]
+            scores_QC[part] = np.divide(dots_bC, lengths_bC, out=np.zeros_like(dots_bC), where=lengths_bC > 0)
         scores_QC[rows_QC < 0] = -np.inf
         return scores_QC
 

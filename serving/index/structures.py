@@ -4,9 +4,10 @@
     hnsw    a graph over the codes (Malkov and Yashunin, arXiv 1603.09320)      + about 8 · links bytes
     ivf     the codes once more, in lists around centroids                      + E + 8 bytes
 
-HNSW and IVF measure Euclidean distance between codes. It does not see the zero point, and of vectors near each other it
-hardly sees that rounding changed their lengths. Queries are rounded as well, for faiss compares bytes with bytes;
-serving/index/base.py ranks what was proposed by the exact cosine of the query as it came.
+HNSW and IVF measure Euclidean distance between codes, which does not see the zero point. It sees that rounding changed
+the vectors' lengths, little beside a vector that is near and more beside one that is far from all, as a search in words
+is. Queries are rounded as well, for faiss compares bytes with bytes. So serving/index/base.py ranks what was proposed by
+the exact cosine of the query as it came.
 faiss holds an int8 code as a byte that is 128 larger. A memory-mapped structure can't grow: faiss ends the process if
 one tries, so add() belongs to a structure that was just built, or to owned().
 
