@@ -5,9 +5,9 @@
     ivf     the codes once more, in lists around centroids                      + E + 8 bytes
 
 HNSW and IVF measure Euclidean distance between codes, which does not see the zero point. It sees that rounding changed
-the vectors' lengths, little beside a vector that is near and more beside one that is far from all, as a search in words
-is. Queries are rounded as well, for faiss compares bytes with bytes. So serving/index/base.py ranks what was proposed by
-the exact cosine of the query as it came.
+the vectors' lengths, little beside a vector that is near and more beside one that is far from all, as searches in words
+are. Queries are rounded as well, for faiss compares bytes with bytes. So serving/index/base.py ranks what was proposed
+by the exact cosine of the query as it came.
 faiss holds an int8 code as a byte that is 128 larger. A memory-mapped structure can't grow: faiss ends the process if
 one tries, so add() belongs to a structure that was just built, or to owned().
 
