@@ -14,6 +14,8 @@ from model.embedding.affine import unit_length
 from model.errors import VectorIndexError
 from serving.index import IndexConfig, PinIndex
 
+MOST = IndexConfig(effort=4_096, links=2)  # with so few links it never finds all
+
 
 @pytest.fixture
 def home(features_home, tmp_path):
@@ -27,11 +29,11 @@ def test_an_index_that_finds_too_little_of_searches_in_words_is_refused(home, tm
     np.save(folder / "queries.npy", asked_QE[:0])
     home.publish(folder, registration)
     manifest = published_space(registration.space, home.settings).manifest
+    index = PinIndex.of_published(manifest, MOST)
+    index.save(state_folder(registration.space, home.settings) / "index")
     by_pins = bring_index_up(manifest, PromotionConfig(min_index_recall=0), home.settings)
-    index = PinIndex.open(state_folder(registration.space, home.settings) / "index", registration.space)
     found_Q = [recall_of(index, manifest.newest(), manifest.affine, query_E[None]) for query_E in asked_QE]
-    hard_QE = asked_QE[np.argsort(found_Q)[:20]]
-    np.save(folder / "queries.npy", hard_QE)
+    np.save(folder / "queries.npy", asked_QE[np.argsort(found_Q)[:20]])
     home.publish(folder, registration)
     by_words = bring_index_up(manifest, PromotionConfig(min_index_recall=0), home.settings)
     assert by_words == pytest.approx(np.sort(found_Q)[:20].mean()) and by_words < by_pins
@@ -44,16 +46,16 @@ def test_an_index_looks_longer_until_it_finds_what_is_asked_for(home):
     space, _ = home.new_space(seed=52)
     manifest, every = published_space(space, home.settings).manifest, PromotionConfig(recall_queries=1_000)
     folder, vectors = state_folder(space, home.settings) / "index", manifest.newest()
-    few_links = IndexConfig(effort=1, links=2)  # so that it never finds all
-    index = PinIndex.of_published(manifest, few_links)
+    least = dataclasses.replace(MOST, effort=1)
+    index = PinIndex.of_published(manifest, least)
     index.save(folder)
     asked_QE = manifest.affine.vectors(vectors.codes_NE)
     worst = recall_of(index, vectors, manifest.affine, asked_QE)
-    index.config = dataclasses.replace(few_links, effort=4_096)
+    index.config = MOST
     best = recall_of(index, vectors, manifest.affine, asked_QE)
     assert worst < best < 1
     assert bring_index_up(manifest, dataclasses.replace(every, min_index_recall=worst), home.settings) == worst
-    assert PinIndex.open(folder, space).config == few_links
+    assert PinIndex.open(folder, space).config == least
     floor = (worst + best) / 2
     assert bring_index_up(manifest, dataclasses.replace(every, min_index_recall=floor), home.settings) >= floor
     config = PinIndex.open(folder, space).config
