@@ -16,6 +16,7 @@ class Devices:
     cuda: str  # of the build; "": none
     gpus: tuple[str, ...] = ()  # the names of those that torch sees
     driver: bool = False  # whether the machine has a GPU's driver, seen by torch or not
+    vectors: str = ""  # AVX2, AVX512, …: the widest instructions that torch uses; DEFAULT: none
 
 
 def devices() -> Devices | None:
@@ -34,7 +35,8 @@ def _look() -> Devices:
 
     names = [torch.cuda.get_device_name(number) for number in range(torch.cuda.device_count())]
     driver = DRIVER.is_file() or shutil.which("nvidia-smi") is not None
-    return Devices(torch.__version__, torch.version.cuda or "", tuple(names), driver)
+    vectors = torch.backends.cpu.get_cpu_capability()
+    return Devices(torch.__version__, torch.version.cuda or "", tuple(names), driver, vectors)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """`pinclip doctor`: is this machine ready for a run with these settings? A table of what was found and what to do."""
 
 import os
+import platform
 import re
 import shutil
 import sys
@@ -138,7 +139,7 @@ def device(config: Config, found: Devices | None) -> Iterator[Check]:
         advice = "update the driver" if found.cuda else "make setup TORCH_BACKEND=cu130"
         yield Check("device", "warn", f"the CPU: torch {found.torch} does not see this machine's GPU", advice)
     elif not gpus:
-        yield Check("device", "ok", f"the CPU, by torch {found.torch}")
+        yield cpu(found)
     elif workers > gpus.total():
         advice = f"--set train.workers={gpus.total()}"
         yield Check("device", "warn", f"the CPU: {workers} workers train, and GPUs are {gpus.total()}", advice)
@@ -146,6 +147,14 @@ def device(config: Config, found: Devices | None) -> Iterator[Check]:
         names = ", ".join(f"{count} × {name}" for name, count in gpus.items())
         slowest = "every step waits for the slowest of them" if len(gpus) > 1 and workers > 1 else ""
         yield Check("device", "ok", f"{names}, by torch {found.torch}; {workers} of them train", slowest)
+
+
+def cpu(found: Devices) -> Check:
+    """Without AVX2 everything runs: torch, BLAS and faiss then compute number by number."""
+    if found.vectors == "DEFAULT" and platform.machine() in ("x86_64", "AMD64"):
+        advice = "nothing, if you can wait: training, evaluation and searches take several times as long"
+        return Check("device", "warn", f"the CPU, by torch {found.torch}, without AVX2", advice)
+    return Check("device", "ok", f"the CPU, by torch {found.torch}")
 
 
 def ray_cpus(config: Config, cpus: int) -> Check:

@@ -1,5 +1,6 @@
 """The doctor's findings on machines of every kind."""
 
+import platform
 import socket
 from pathlib import Path
 
@@ -71,6 +72,7 @@ def test_what_hides_a_package_is_named(monkeypatch, tmp_path):
     ("found", "state", "says", "advice"),
     [
         (Devices("2.13.0+cpu", ""), "ok", "the CPU, by torch 2.13.0+cpu", ""),
+        (Devices("2.13.0+cpu", "", vectors="AVX512"), "ok", "the CPU, by torch 2.13.0+cpu", ""),
         (Devices("2.13.0+cpu", "", driver=True), "warn", "does not see", "make setup TORCH_BACKEND=cu130"),
         (Devices("2.13.0+cu130", "13.0", driver=True), "warn", "does not see", "update the driver"),
         (Devices("2.13.0", "13.0", ("H200",) * 2), "ok", "2 × H200, by torch 2.13.0; 2 of them train", ""),
@@ -92,6 +94,13 @@ def test_what_this_machine_computes_on_is_looked_up_in_a_process_of_its_own(monk
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     assert devices() is None
     assert list(doctor.device(load(), None)) == []
+
+
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="other processors have no AVX2, and are not slow for it")
+def test_a_processor_without_avx2_is_told(monkeypatch):
+    monkeypatch.setenv("ATEN_CPU_CAPABILITY", "default")
+    (check,) = doctor.device(load(), devices())
+    assert (check.state, check.found.rpartition(", ")[2]) == ("warn", "without AVX2")
 
 
 def test_a_taken_port_is_a_warning():
