@@ -32,7 +32,7 @@ from serving.index import IndexConfig, PinIndex
 from serving.rows import VectorRows, as_ids
 
 K, BLOCK, CALIBRATION = 10, 65_536, 5_000
-EFFORTS = {"exact": (1,), "hnsw": (64, 128, 256), "ivf": (32, 64, 128)}
+EFFORTS = {"exact": (1,), "hnsw": (128, 192, 256), "ivf": (32, 64, 128)}
 COLUMNS = ("kind", "effort", "build s", "MB", "open s", "recall@10", "alone/s", "ratio", "batch/s", "ratio")
 WIDTHS = "{:<7}{:>7}{:>9}{:>8}{:>8}{:>11}{:>10}{:>8}{:>10}{:>8}"
 

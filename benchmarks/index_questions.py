@@ -4,11 +4,12 @@
     python benchmarks/index_questions.py --run runs/latest --vectors 50000       # to see that it works
     python benchmarks/index_questions.py --run /tmp/million/1000000 --vectors 900000   # of benchmarks/million.py
 
-The vectors are those of a run. Where it has too few they are made more: each new one is a mix, weights drawn at random,
-of a vector and its eight nearest, of length 1. So Pins lie where trained Pins lie, and searches where trained searches
-lie, which is not where Pins are. Those that ask are not in the index. A filter lets a share of the Pins through, drawn
-at random (as consent is), or those that lie on one side (as a category does): then most who ask stand far from all that
-fits. `prefix` searches the first 64 dimensions of every vector and ranks a hundred candidates by the whole.
+The vectors are those of a run ("own"). Where it has fewer than --vectors + --queries + 5,000 they are made more
+("grown"): each new one is a mix, weights drawn at random, of a vector and its eight nearest, of length 1. So Pins lie
+where trained Pins lie, and searches where trained searches lie, which is not where Pins are. Those that ask are not in
+the index. A filter lets a share of the Pins through, drawn at random (as consent is), or those that lie on one side (as
+a category does): then most who ask stand far from all that fits. `prefix` searches the first 64 dimensions of every
+vector and ranks a hundred candidates by the whole.
 
 recall@10 is against all cosines of the Pins that fit. queries/s: one by one, a core second, of one thread.
 Shape legend: N Pins · Q queries · E vector dimension · K results

@@ -104,7 +104,10 @@ class Steps:
         (space,) = published_manifests(self.home / "feast")
         folder = state_folder(space.name, self._settings())
         recall = bring_index_up(space, PromotionConfig(), self._settings())
-        return folder / "index", {"recall": recall, "effort": PinIndex.open(folder / "index", space.name).config.effort}
+        return folder / "index", {
+            "lower recall of Pins and words": recall,
+            "effort": PinIndex.open(folder / "index", space.name).config.effort,
+        }
 
     def _settings(self, redis: str = "") -> Settings:
         return Settings(home=self.home, mlflow_uri=f"sqlite:///{self.home}/mlflow.db", redis=redis)

@@ -4,6 +4,7 @@ Shape legend: N vectors · Q queries · E vector dimension · K results
 """
 
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
 
@@ -41,7 +42,8 @@ def bring_index_up(space: SpaceManifest, config: PromotionConfig, settings: Sett
     index = _opened(folder, space.name)
     if index is None or _lacks_pins(index, vectors):
         index = PinIndex.of_published(space, IndexConfig())
-        _save(index, folder)
+        with _saving(folder):
+            index.save(folder / "index")
     asked = {kind: queries_QE for kind, queries_QE in _questions(space, vectors, config, settings) if len(queries_QE)}
     exact = {kind: _exact(vectors, space.affine, queries_QE) for kind, queries_QE in asked.items()}
     for effort in _efforts(index.config.effort):
@@ -56,8 +58,7 @@ def bring_index_up(space: SpaceManifest, config: PromotionConfig, settings: Sett
             f"{folder / 'index'} to build it anew."
         )
     if effort != index.config.effort:
-        index.config = replace(index.config, effort=effort)
-        _save(index, folder)
+        _raise_effort(folder, space.name, effort)
     return recalls[worst]
 
 
@@ -89,16 +90,23 @@ def _recall(
 
 
 def _efforts(usual: int) -> Iterator[int]:
-    """The usual one and its doubles."""
+    """The usual one, then its doubles up to MOST_EFFORT."""
     yield usual
     while usual < MOST_EFFORT:
-        usual *= 2
+        usual = min(2 * usual, MOST_EFFORT)
         yield usual
 
 
-def _save(index: PinIndex, folder: Path) -> None:
-    with file_lock(folder / "saving.lock", wait=True):  # a service on the space saves there too
+def _raise_effort(folder: Path, space: str, effort: int) -> None:
+    """Of the snapshot as it is now: a service may have saved another since it was measured."""
+    with _saving(folder):
+        index = PinIndex.open(folder / "index", space)
+        index.config = replace(index.config, effort=effort)
         index.save(folder / "index")
+
+
+def _saving(folder: Path) -> AbstractContextManager[bool]:
+    return file_lock(folder / "saving.lock", wait=True)  # a service on the space saves there too
 
 
 def _questions(

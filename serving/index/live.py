@@ -14,6 +14,7 @@ Shape legend: N vectors · Q queries · K results · E vector dimension
 """
 
 from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from threading import Lock
@@ -178,8 +179,13 @@ class PinIndex:
         return len(self._state.living_M)
 
     def save(self, folder: Path) -> None:
-        """Merges all changes and replaces the folder's snapshot at once; reads and writes go on meanwhile."""
+        """Merges all changes and replaces the folder's snapshot at once; reads and writes go on meanwhile.
+
+        An effort that a promotion has raised in the folder meanwhile stays, and counts here from now on.
+        """
         with self._saving:
+            effort = max(self.config.effort, storage.saved_effort(folder))
+            self.config = replace(self.config, effort=effort)
             with self._writing:
                 state, self._journal = self._state, []
                 new, deleted = state.side.living(), state.side.deleted()

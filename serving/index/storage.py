@@ -84,6 +84,15 @@ def live_snapshot(folder: Path) -> Path:
     return folder / str(_manifest(folder)["snapshot"])
 
 
+def saved_effort(folder: Path) -> int:
+    """The effort of the snapshot, 0 where none can be read."""
+    try:
+        about = json.loads((live_snapshot(folder) / ABOUT_FILE).read_text(encoding="utf-8"))
+        return int(about["config"]["effort"])
+    except (VectorIndexError, OSError, ValueError, KeyError, TypeError):
+        return 0
+
+
 def _manifest(folder: Path) -> dict[str, Any]:
     try:
         manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))

@@ -63,12 +63,14 @@ def write_newer(store: "FeatureStore", view: "FeatureView", rows: pa.Table) -> N
     times = rows["event_timestamp"].to_pylist()
     stamps = {time: _timestamp(time) for time in set(times)}
     held = pipelined(client, [("HGET", key, stamp) for key in keys])
-    moments = {one: _nanoseconds(one) for one in {*held, *stamps.values()} if one}
+    moments = {one: _nanoseconds(one) for one in {*held, *stamps.values()} if one is not None}  # b"" is 1970
     commands = [
         ("HSET", key, stamp, stamps[time], *chain.from_iterable(zip(fields, values, strict=True)))
         for key, values, time, old in zip(keys, stored, times, held, strict=True)
-        if not old or moments[old] < moments[stamps[time]]
+        if old is None or moments[old] < moments[stamps[time]]
     ]
+    if lifetime := store.config.online_store.key_ttl_seconds:
+        commands += [("EXPIRE", command[1], lifetime) for command in commands]
     pipelined(client, commands)
 
 

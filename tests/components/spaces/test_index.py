@@ -4,8 +4,9 @@ import dataclasses
 
 import numpy as np
 import pytest
-from feature_home import DIM, quantized
+from feature_home import CREATED, DIM, quantized
 
+from components.spaces import index as index_of_spaces
 from components.spaces.config import PromotionConfig
 from components.spaces.index import bring_index_up, recall_of
 from components.spaces.paths import state_folder
@@ -63,3 +64,34 @@ def test_an_index_looks_longer_until_it_finds_what_is_asked_for(home):
     with pytest.raises(VectorIndexError, match="of the Pins nearest to other Pins, below"):
         bring_index_up(manifest, dataclasses.replace(every, min_index_recall=(best + 1) / 2), home.settings)
     assert PinIndex.open(folder, space).config == config
+    index.config = least  # of a service that opened it before
+    index.save(folder)
+    assert index.config == PinIndex.open(folder, space).config == config
+
+
+def test_what_a_service_saves_while_the_recall_is_measured_stays(home, monkeypatch):
+    space, _ = home.new_space(seed=53)
+    manifest = published_space(space, home.settings).manifest
+    folder, vectors = state_folder(space, home.settings) / "index", manifest.newest()
+    PinIndex.of_published(manifest, dataclasses.replace(MOST, effort=1)).save(folder)
+    measure, told = index_of_spaces._recall, []
+
+    def meanwhile(*arguments):
+        if not told:
+            service = PinIndex.open(folder, space)
+            told.extend(service.upsert(["new"], vectors.codes_NE[:1], [CREATED]) or ["written"])
+            service.save(folder)
+        return measure(*arguments)
+
+    monkeypatch.setattr(index_of_spaces, "_recall", meanwhile)
+    worst = bring_index_up(manifest, PromotionConfig(min_index_recall=0), home.settings)
+    told.clear()
+    bring_index_up(manifest, PromotionConfig(min_index_recall=worst + 0.01), home.settings)
+    index = PinIndex.open(folder, space)
+    assert index.config.effort > 1
+    assert len(index) == len(vectors) + 1
+
+
+def test_efforts_double_up_to_the_most():
+    assert list(index_of_spaces._efforts(192)) == [192, 384, 768, 1536, 3072, 4096]
+    assert list(index_of_spaces._efforts(9_000)) == [9_000]

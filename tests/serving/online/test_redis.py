@@ -102,6 +102,20 @@ def test_leaves_what_feast_leaves_of_every_type(store):
         client(store).flushdb()
 
 
+def test_rows_of_1970_and_rows_that_expire(store):
+    """The stamp of the first moment of 1970 is no bytes at all."""
+    view, epoch = store.get_feature_view("pin_embedding_v1"), datetime(1970, 1, 1, tzinfo=UTC)
+    for first, second, stays in ((CREATED, epoch, b"first"), (epoch, CREATED, b"second"), (epoch, epoch, b"first")):
+        client(store).flushdb()
+        write_newer(store, view, rows({"a": b"first"}, first))
+        write_newer(store, view, rows({"a": b"second"}, second))
+        assert store.get_online_features(["pin_embedding_v1:vector"], {"pin_id": ["a"]}).to_dict()["vector"] == [stays]
+    store.config.online_store.key_ttl_seconds = 1_000
+    write_newer(store, view, rows({"b": b"lives a while"}))
+    lives = {key: client(store).ttl(key) for key in client(store).scan_iter()}
+    assert sorted(lives.values())[0] == -1 and 900 < sorted(lives.values())[1] <= 1_000
+
+
 def test_an_older_vector_does_not_replace_a_newer(store):
     view = store.get_feature_view("pin_embedding_v1")
 
