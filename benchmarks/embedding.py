@@ -2,8 +2,8 @@
 
     python benchmarks/embedding.py --folder /tmp/memory/10000 --against ../earlier --rounds 3
 
-Decodes, embeds and quantizes the prepared catalogue in --folder as the pipeline does. benchmarks/memory.py makes one, and
-benchmarks/million.py --pins 10000 --only generate prepare neighbours; of a few thousand Pins loading is most of it. The
+Decodes, embeds and quantizes the prepared catalogue in --folder as the pipeline does. benchmarks/memory.py makes one,
+or benchmarks/million.py --pins 10000 --only generate prepare neighbours; of a few thousand Pins loading is most. The
 network is that of --profile, or with --towers that of benchmarks/training_step.py (64 px, width 192, 6 image and 4 text
 layers), with untrained weights: what they are costs no time. Seconds are those of the wall, so the machine should be
 idle; core seconds stand beside them. Passes run side by side: `forward` is the time in which any does.
