@@ -1,6 +1,6 @@
 """A version that stays comparable with the former one: what do queries, indexes and rankers of the former still find?
 
-    OMP_NUM_THREADS=2 python benchmarks/compatible.py --catalogue catalogues/emoji --out /tmp/compatible/emoji
+    PYTHONPATH=. OMP_NUM_THREADS=2 python benchmarks/compatible.py --catalogue catalogues/emoji --out /tmp/compatible
 
 Three models of one profile (--former names another for the first):
 
