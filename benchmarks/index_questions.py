@@ -109,9 +109,9 @@ def by_index(index: PinIndex, only: Rows | None, effort: int) -> Search:
     return search
 
 
-def by_prefix(codes_NE: np.ndarray, affine: Affine, config: IndexConfig) -> Search:
+def by_prefix(codes_NE: np.ndarray, affine: Affine) -> Search:
     short = Affine(affine.scale, affine.zero_point, affine.bits, PREFIX)
-    index = built(np.ascontiguousarray(codes_NE[:, :PREFIX]), short, config)
+    index = built(np.ascontiguousarray(codes_NE[:, :PREFIX]), short)
 
     def search(asked_QE: np.ndarray) -> np.ndarray:
         ids = index.search(asked_QE[:, :PREFIX], RERANKED)[0].astype(np.int64)
@@ -122,10 +122,10 @@ def by_prefix(codes_NE: np.ndarray, affine: Affine, config: IndexConfig) -> Sear
     return search
 
 
-def built(codes_NE: np.ndarray, affine: Affine, config: IndexConfig) -> PinIndex:
+def built(codes_NE: np.ndarray, affine: Affine) -> PinIndex:
     ids = as_ids([str(row) for row in range(len(codes_NE))])
     rows = VectorRows(ids, codes_NE, np.zeros(len(codes_NE), dtype=np.int64))
-    return PinIndex.build([rows], "v0", affine, config)
+    return PinIndex.build([rows], "v0", affine, IndexConfig())
 
 
 def main() -> None:
@@ -135,8 +135,6 @@ def main() -> None:
     parser.add_argument("--queries", type=int, default=500)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--efforts", default=str(IndexConfig().effort), help="separated by commas")
-    parser.add_argument("--links", type=int, default=IndexConfig().links)
-    parser.add_argument("--build-depth", type=int, default=IndexConfig().build_depth)
     args = parser.parse_args()
     pins_NE, words_NE = read_vectors(args.run / "vectors", "pin"), read_queries(args.run / "vectors")[1]
     drawn_from = Own if len(pins_NE) >= args.vectors + args.queries + CALIBRATION else Grown
@@ -145,10 +143,9 @@ def main() -> None:
     sizes = [min(BLOCK, args.vectors - start) for start in range(0, args.vectors, BLOCK)]
     codes_NE = np.concatenate([affine.quantize(pins.sample(size)) for size in sizes])
     asked = {"Pins": pins.sample(args.queries), "words": words.sample(args.queries)}
-    config = IndexConfig(links=args.links, build_depth=args.build_depth)
-    index = built(codes_NE, affine, config)
-    name = drawn_from.__name__.lower()
-    print(f"{args.vectors:,} Pins of {affine.dim} ({name}), {args.queries} of each kind ask; {config}")
+    index = built(codes_NE, affine)
+    origin = drawn_from.__name__.lower()
+    print(f"{args.vectors:,} Pins of {affine.dim} ({origin}), {args.queries} of each kind ask")
     print(WIDTHS.format("asked by", " filter", "effort", "recall@10", "queries/s"), flush=True)
     threads = faiss.omp_get_max_threads()
     for name, chosen_N in filters(codes_NE, affine, args.seed):
@@ -162,7 +159,7 @@ def main() -> None:
                 print(WIDTHS.format(kind, " " + name, effort, f"{figures[0]:.4f}", f"{figures[1]:,.0f}"), flush=True)
             faiss.omp_set_num_threads(threads)
     if affine.dim > PREFIX:
-        search = by_prefix(codes_NE, affine, config)
+        search = by_prefix(codes_NE, affine)
         faiss.omp_set_num_threads(1)
         for kind, asked_QE in asked.items():
             truth_QK = top_k_of_blocks(asked_QE, blocks(codes_NE, affine), K)[0]

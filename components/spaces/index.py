@@ -45,9 +45,9 @@ def bring_index_up(space: SpaceManifest, config: PromotionConfig, settings: Sett
         with _saving(folder):
             index.save(folder / "index")
     asked = {kind: queries_QE for kind, queries_QE in _questions(space, vectors, config, settings) if len(queries_QE)}
-    exact = {kind: _exact(vectors, space.affine, queries_QE) for kind, queries_QE in asked.items()}
+    exact = {kind: nearest_cosines(vectors, space.affine, queries_QE) for kind, queries_QE in asked.items()}
     for effort in _efforts(index.config.effort):
-        recalls = {kind: _recall(index, vectors, space.affine, asked[kind], exact[kind], effort) for kind in asked}
+        recalls = {kind: recall_of(index, vectors, space.affine, asked[kind], exact[kind], effort) for kind in asked}
         worst = min(recalls, key=lambda kind: recalls[kind])
         if recalls[worst] >= config.min_index_recall:
             break
@@ -62,25 +62,20 @@ def bring_index_up(space: SpaceManifest, config: PromotionConfig, settings: Sett
     return recalls[worst]
 
 
-def recall_of(index: PinIndex, vectors: VectorRows, affine: Affine, queries_QE: np.ndarray) -> float:
-    """Share of the exact nearest Pins that the index finds; of equally near ones any will do.
-
-    The recall is measured on the stored vectors, not on the index's own copy of them.
-    """
-    exact_QK = _exact(vectors, affine, queries_QE)
-    return _recall(index, vectors, affine, queries_QE, exact_QK, index.config.effort)
-
-
-def _exact(vectors: VectorRows, affine: Affine, queries_QE: np.ndarray) -> np.ndarray:
-    """The cosines of the nearest vectors (Q, K), best first."""
+def nearest_cosines(vectors: VectorRows, affine: Affine, queries_QE: np.ndarray) -> np.ndarray:
+    """Of the exactly nearest vectors (Q, K), best first; of the stored vectors, not of an index's copy of them."""
     count = len(vectors)
     blocks = (affine.vectors(vectors.codes_NE[i : i + CANDIDATES]) for i in range(0, count, CANDIDATES))
     return top_k_of_blocks(queries_QE, blocks, min(RESULTS, count))[1]
 
 
-def _recall(
+def recall_of(
     index: PinIndex, vectors: VectorRows, affine: Affine, queries_QE: np.ndarray, exact_QK: np.ndarray, effort: int
 ) -> float:
+    """Share of the exactly nearest Pins that the index finds; of equally near ones any will do.
+
+    exact_QK: their nearest_cosines().
+    """
     ids_QK = index.search(queries_QE, exact_QK.shape[1], effort=effort)[0]
     rows_QK = pc.index_in(as_ids(ids_QK.ravel()), value_set=vectors.ids)
     rows_QK = rows_QK.fill_null(-1).to_numpy().reshape(ids_QK.shape)

@@ -12,7 +12,8 @@ StructureKind = Literal["exact", "hnsw", "ivf"]
 @dataclass(frozen=True)
 class IndexConfig:
     kind: StructureKind = "hnsw"
-    # hnsw: vectors held during a search (efSearch); ivf: lists read; exact: ignored. A promotion may raise it.
+    # hnsw: vectors held during a search (efSearch), all of which are ranked by cosine; ivf: lists read. A promotion may
+    # raise it.
     effort: int = 192
     links: int = 16  # hnsw: of a vector on each layer, twice as many on the lowest (M)
     build_depth: int = 100  # hnsw: vectors held while a new one looks for its links (efConstruction)

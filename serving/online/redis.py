@@ -1,4 +1,4 @@
-"""Feast's Redis: many rows by one pipeline, faster than Feast itself (benchmarks/feature_reads.py, million.py)."""
+"""Feast's Redis: many rows by one pipeline, faster than Feast itself (benchmarks/feature_reads.py)."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -51,7 +51,7 @@ def reader(store: "FeatureStore", view: str) -> "Read":
 def write_newer(store: "FeatureStore", view: "FeatureView", rows: pa.Table) -> None:
     """Writes those rows (key, features, event_timestamp; one row a key) that are newer than what Redis holds.
 
-    Feast would take ten times as long: it makes a message of every row.
+    Feast makes a message of every row, which takes two to four times as long (docs/results.md, "A million Pins").
     """
     from feast.infra.online_stores.helpers import _mmh3
 

@@ -8,7 +8,7 @@ from feature_home import CREATED, DIM, quantized
 
 from components.spaces import index as index_of_spaces
 from components.spaces.config import PromotionConfig
-from components.spaces.index import bring_index_up, recall_of
+from components.spaces.index import bring_index_up, nearest_cosines, recall_of
 from components.spaces.paths import state_folder
 from components.spaces.published_spaces import published_space
 from model.embedding.affine import unit_length
@@ -23,6 +23,11 @@ def home(features_home, tmp_path):
     return features_home.beside(tmp_path)
 
 
+def recall(index, manifest, asked_QE):
+    rows, affine = manifest.newest(), manifest.affine
+    return recall_of(index, rows, affine, asked_QE, nearest_cosines(rows, affine, asked_QE), index.config.effort)
+
+
 def test_an_index_that_finds_too_little_of_searches_in_words_is_refused(home, tmp_path):
     registration = home.registered()
     folder, _ = quantized(tmp_path / "q", seed=51)
@@ -33,7 +38,7 @@ def test_an_index_that_finds_too_little_of_searches_in_words_is_refused(home, tm
     index = PinIndex.of_published(manifest, MOST)
     index.save(state_folder(registration.space, home.settings) / "index")
     by_pins = bring_index_up(manifest, PromotionConfig(min_index_recall=0), home.settings)
-    found_Q = [recall_of(index, manifest.newest(), manifest.affine, query_E[None]) for query_E in asked_QE]
+    found_Q = [recall(index, manifest, query_E[None]) for query_E in asked_QE]
     np.save(folder / "queries.npy", asked_QE[np.argsort(found_Q)[:20]])
     home.publish(folder, registration)
     by_words = bring_index_up(manifest, PromotionConfig(min_index_recall=0), home.settings)
@@ -51,9 +56,9 @@ def test_an_index_looks_longer_until_it_finds_what_is_asked_for(home):
     index = PinIndex.of_published(manifest, least)
     index.save(folder)
     asked_QE = manifest.affine.vectors(vectors.codes_NE)
-    worst = recall_of(index, vectors, manifest.affine, asked_QE)
+    worst = recall(index, manifest, asked_QE)
     index.config = MOST
-    best = recall_of(index, vectors, manifest.affine, asked_QE)
+    best = recall(index, manifest, asked_QE)
     assert worst < best < 1
     assert bring_index_up(manifest, dataclasses.replace(every, min_index_recall=worst), home.settings) == worst
     assert PinIndex.open(folder, space).config == least
@@ -74,7 +79,7 @@ def test_what_a_service_saves_while_the_recall_is_measured_stays(home, monkeypat
     manifest = published_space(space, home.settings).manifest
     folder, vectors = state_folder(space, home.settings) / "index", manifest.newest()
     PinIndex.of_published(manifest, dataclasses.replace(MOST, effort=1)).save(folder)
-    measure, told = index_of_spaces._recall, []
+    measure, told = recall_of, []
 
     def meanwhile(*arguments):
         if not told:
@@ -83,7 +88,7 @@ def test_what_a_service_saves_while_the_recall_is_measured_stays(home, monkeypat
             service.save(folder)
         return measure(*arguments)
 
-    monkeypatch.setattr(index_of_spaces, "_recall", meanwhile)
+    monkeypatch.setattr(index_of_spaces, "recall_of", meanwhile)
     worst = bring_index_up(manifest, PromotionConfig(min_index_recall=0), home.settings)
     told.clear()
     bring_index_up(manifest, PromotionConfig(min_index_recall=worst + 0.01), home.settings)
