@@ -127,6 +127,16 @@ def test_the_start_shows_pins_and_queries(page, screenshots):
     says(page, "From the catalogue")
 
 
+def test_a_finger_where_there_was_a_mouse_moves_nothing(page):
+    pointers = page.context.new_cdp_session(page)
+    pointers.send("Emulation.setTouchEmulationEnabled", {"enabled": True})
+    expect(page.get_by_title("Take a photo")).to_be_visible()
+    assert page.evaluate(SHIFTS) == []
+    pointers.send("Emulation.setTouchEmulationEnabled", {"enabled": False})
+    expect(page.get_by_title("Take a photo")).to_be_hidden()
+    assert page.evaluate(SHIFTS) == []
+
+
 def test_words_find_pins_in_the_order_of_the_service(page, service, screenshots):
     search(page, "coral circle")
     assert shown(page) == chosen_pins(service, "/v1/search", {"text": "coral circle"})
