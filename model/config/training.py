@@ -69,7 +69,8 @@ class TrainConfig:
     workers: int = Field(default=1, ge=1, le=10_000)  # Ray Train workers
     # CPUs that Ray reserves; the threads of one machine are shared by its workers.
     cpus_per_worker: int = Field(default=1, ge=1, le=1_024)
-    # Times that dead workers are started again, from the last snapshot.
+    # Times that dead workers are started again, from the last snapshot. One worker on one machine has nobody who would:
+    # there the same command, given again, goes on from the snapshot.
     max_failures: int = Field(default=1, ge=0, le=1_000)
     precision: Literal["auto", "bf16", "fp32"] = "auto"  # auto: bf16 where the processor computes in it
     compile: bool = False  # the transformer blocks, by torch.compile

@@ -158,7 +158,9 @@ def cpu(found: Devices) -> Check:
 
 
 def ray_cpus(config: Config, cpus: int) -> Check:
-    """Ray Train takes a CPU beside its workers'; with fewer, workers share them: slower, and it works."""
+    """Ray Train takes a CPU beside several workers'; with fewer, workers share them: slower, and it works."""
+    if config.train.workers == 1:  # in the step's own process (components/ray/training.py)
+        return Check("CPUs", "warn" if cpus == 1 else "ok", f"{cpus}; all of them train")
     needed = config.train.workers * config.train.cpus_per_worker + 1
     found = f"{cpus}; {config.train.workers} Ray workers and their driver take {needed}"
     if needed <= cpus:

@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
+import torch
 
 from components.ray import training
 from model.config.overrides import override
@@ -37,16 +38,31 @@ def test_its_progress_is_that_of_the_step(interrupted):
     assert said[-2]["fraction"] == 1.0
 
 
-def test_a_mistake_comes_out_as_its_sentence(tmp_path, nodes, walked, config):
-    nodes(2)
+def test_one_worker_on_one_machine_needs_no_ray(tmp_path, walked, alone, config):
+    import ray
+
+    started, threads = [], torch.get_num_threads()
+    out = tmp_path / "out" / "model"
+    figures = training.train(*walked, out, config, lambda point: started.append(ray.is_initialized()))
+    torch.set_num_threads(threads)
+    assert started == [False] * alone.figures["steps"]
+    assert figures["parameters"] == alone.figures["parameters"]
+    assert alone.differs_from(out) < 1e-3
+    assert [path.name for path in out.parent.iterdir()] == ["model"]
+
+
+@pytest.mark.parametrize("on_cluster", [False, True])
+def test_a_mistake_comes_out_as_its_sentence(tmp_path, walked, config, request, on_cluster):
+    if on_cluster:
+        request.getfixturevalue("nodes")(2)
     large = override(config, {"train": {"batch_size": 512}})
     with pytest.raises(TrainingError, match=r"^train\.batch_size is 512, but there are \d+ training Pins; choose"):
         training.train(*walked, tmp_path / "model", large, print)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_death_of_what_watches_over_the_workers_is_a_sentence(tmp_path, walked, config):
-    """Ray Train's controller, an actor of its own, is killed while the worker trains."""
+def test_the_death_of_what_watches_over_the_workers_is_a_sentence(tmp_path, walked, two):
+    """Ray Train's controller, an actor of its own, is killed while the workers train."""
     import ray
 
     def kill_the_controller(point):
@@ -58,7 +74,7 @@ def test_the_death_of_what_watches_over_the_workers_is_a_sentence(tmp_path, walk
                     time.sleep(600)
 
     with pytest.raises(TrainingError, match=r"^The training workers died: .* and give the same command again"):
-        training.train(*walked, tmp_path / "model", config, kill_the_controller)
+        training.train(*walked, tmp_path / "model", two, kill_the_controller)
     assert not ray.is_initialized()
 
 
