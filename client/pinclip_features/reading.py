@@ -83,10 +83,11 @@ class PinVectors:
         is missing, and so is one whose value is no vector of the space (`malformed` counts those).
 
         Raises:
-            VectorsError: the space is not published, or not comparable with `beside`, or Redis does not answer.
+            VectorsError: the space is not published, or not comparable with `beside`, or `pin_ids` is no list, or Redis
+                does not answer.
         """
-        name = space or self.serving()
-        if beside and not self.comparable(name, beside):
+        name = self.serving() if space is None else space
+        if beside is not None and not self.comparable(name, beside):
             raise VectorsError(
                 f"Vectors of {name} cannot be compared with those of {beside}; read both from one space, or from "
                 "one that was made to be compatible."
@@ -110,9 +111,9 @@ class PinVectors:
         A space of few Pins, or one published before there were any, has none at all.
 
         Raises:
-            VectorsError: the space is not published, or Redis does not answer.
+            VectorsError: the space is not published, `pin_ids` is no list, or Redis does not answer.
         """
-        name = space or self.serving()
+        name = self.serving() if space is None else space
         self._codes(name)  # the space is there
         found, stored = list[tuple[int, ...] | None](), field(f"pin_semantic_id_{name}", "codes")
         for first in range(0, len(pin_ids), AT_ONCE):
@@ -129,6 +130,8 @@ class PinVectors:
         return Codes.of(json.loads(fields))
 
     def _values(self, pin_ids: Sequence[str], stored: bytes) -> list[bytes | None]:
+        if isinstance(pin_ids, str):
+            raise VectorsError("Give the ids of Pins in a list; a text alone would be read letter by letter.")
         pipeline = self.redis.pipeline(transaction=False)
         for pin_id in pin_ids:
             pipeline.execute_command("HGET", entity_key(self.project, pin_id), stored)

@@ -1,12 +1,17 @@
 """The training Pins in the form that a step needs: pixels on disk, token ids, neighbours and memberships in memory.
 
-Shape legend: N training Pins · B Pins of a batch · T neighbours kept for a Pin
+Texts are read, encoded and kept in flat arrays: a Python object for each of a million Pins' texts would take gigabytes.
+
+Shape legend: N training Pins · B Pins of a batch · T neighbours kept for a Pin · n distinct texts
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import scipy.sparse as sp
 from tokenizers import Tokenizer
 
@@ -18,14 +23,31 @@ from model.graph.neighbourhood import Edges, read_edges, read_pairs, read_texts,
 from model.network.text import encode_texts, tokenizer_for
 from model.training.anchors import read_anchors
 
+TEXTS_AT_ONCE = 65_536  # that are Python strings at a time
+
+
+@dataclass(frozen=True)
+class EncodedTexts:
+    """Distinct texts, numbered from 0."""
+
+    tokens: np.ndarray  # int32, the token ids of all texts, one after the other
+    first: np.ndarray  # (n + 1,) int64: where each text begins in `tokens`, and where the last one ends
+    record: np.ndarray  # (n,) int64: number of the text's record where a text tower is kept, else -1
+
+    def __len__(self) -> int:
+        return len(self.record)
+
+    def ids(self, number: int) -> np.ndarray:
+        """Token ids of one text."""
+        return self.tokens[self.first[number] : self.first[number + 1]]
+
 
 @dataclass(frozen=True)
 class Signal:
-    """One text signal of all training Pins: token ids of each (empty where a Pin lacks it) and the text's number."""
+    """One text signal of all training Pins."""
 
-    ids: list[np.ndarray]
-    number: np.ndarray  # (N,) int64; Pins with the same words have the same number, -1 without
-    record: np.ndarray  # (N,) int64: number of the text's record where a text tower is kept, else -1
+    texts: EncodedTexts
+    number: np.ndarray  # (N,) number of each Pin's text; Pins with the same words have the same, -1 without
 
     def present(self) -> np.ndarray:
         return self.number >= 0
@@ -36,8 +58,7 @@ class TrainingSet:
     rows: np.ndarray  # (N,) row of each training Pin in the prepared catalogue
     pixels: Pixels
     signals: dict[str, Signal]
-    words: list[np.ndarray]  # token ids of every distinct query or board title
-    word_record: np.ndarray  # (words,) int64: as Signal.record
+    words: EncodedTexts  # queries and board titles
     words_of_pin: sp.csr_matrix  # (N, words) bool: training edges between Pins and texts
     boards_of_pin: sp.csr_matrix  # (N, boards) bool: training edges between Pins and boards
     neighbours: np.ndarray  # (N, T) int32 training Pins, -1 padded
@@ -67,50 +88,70 @@ def load_training_set(
         TrainingError: `anchors` are of another dimension or of other Pins.
     """
     catalogue = Catalogue(prepared / "catalogue")
-    rows = np.flatnonzero(read_training(neighbours))
+    training = read_training(neighbours)
+    rows = np.flatnonzero(training)
     total = catalogue.count("pins")
     place = np.full(total, -1, dtype=np.int64)  # row of the catalogue -> training Pin
     place[rows] = np.arange(len(rows))
-    pin_ids = catalogue.read("pins", ["pin_id"])["pin_id"].combine_chunks()
-    texts = {name: _signal_texts(catalogue, name, rows) for name in TEXT_SIGNALS}
-    texts = {name: values for name, values in texts.items() if any(values)}
+    texts = {name: _signal_texts(catalogue, name, training) for name in TEXT_SIGNALS}
+    texts = {name: values for name, values in texts.items() if values.null_count < len(values)}
     facts, words = read_texts(neighbours)
-    taught = sorted(set(facts.other[~facts.held_out].tolist()))
-    corpus = [text for values in texts.values() for text in values if text] + [words[i] for i in taught]
-    tokenizer = tokenizer_for(corpus, config.text)
+    taught = (words[number] for number in np.unique(facts.other[~facts.held_out]))
+    tokenizer = tokenizer_for(chain(*map(_present, texts.values()), taught), config.text)
     training_set = TrainingSet(
         rows=rows,
         pixels=Pixels(prepared / "pixels.u8", config.vision.image_size, total),
         signals={name: _encode_signal(tokenizer, values, config, extraction) for name, values in texts.items()},
-        words=encode_texts(tokenizer, words, config.text.context),
-        word_record=_text_records(extraction, words),
+        words=_encode(tokenizer, pa.array(words, pa.large_string()), config, extraction),
         words_of_pin=_membership(facts, place, len(rows), len(words)),
         boards_of_pin=_membership(read_edges(neighbours), place, len(rows)),
         extraction=extraction,
         image_record=extraction.of_pins(prepared)[rows] if extraction.images else np.full(len(rows), -1),
-        anchors=read_anchors(anchors, pin_ids.take(rows), config.fusion.dim) if anchors else None,
+        anchors=read_anchors(anchors, _pin_ids(catalogue, rows), config.fusion.dim) if anchors else None,
         **_padded_neighbours(neighbours, place, len(rows)),
     )
     return training_set, tokenizer
 
 
-def _signal_texts(catalogue: Catalogue, name: str, rows: np.ndarray) -> list[str]:
-    texts = joined_texts(catalogue.read("pins", [name])[name].to_pylist())
-    return [texts[row] for row in rows]
+def _pin_ids(catalogue: Catalogue, rows: np.ndarray) -> pa.Array:
+    return catalogue.read("pins", ["pin_id"])["pin_id"].combine_chunks().take(rows)
 
 
-def _encode_signal(tokenizer: Tokenizer, texts: list[str], config: Config, extraction: Extraction) -> Signal:
-    distinct = sorted({text for text in texts if text})
-    number = {text: i for i, text in enumerate(distinct)}
-    encoded = encode_texts(tokenizer, distinct, config.text.context)
-    nothing = np.zeros(0, dtype=np.int32)
-    numbers = np.array([number.get(text, -1) for text in texts], dtype=np.int64)
-    record = np.append(_text_records(extraction, distinct), -1)[numbers]
-    return Signal([encoded[n] if n >= 0 else nothing for n in numbers], numbers, record)
+def _signal_texts(catalogue: Catalogue, name: str, training: np.ndarray) -> pa.ChunkedArray:
+    """The training Pins' texts, null where a Pin has none."""
+    chunks, row = [], 0
+    for batch in catalogue.batches("pins", [name], rows=TEXTS_AT_ONCE):
+        mine = batch.column(name).filter(pa.array(training[row : row + batch.num_rows]))
+        chunks.append(pa.array([text or None for text in joined_texts(mine.to_pylist())], pa.large_string()))
+        row += batch.num_rows
+    return pa.chunked_array(chunks, pa.large_string())
 
 
-def _text_records(extraction: Extraction, texts: list[str]) -> np.ndarray:
-    return extraction.of_texts(texts) if extraction.texts else np.full(len(texts), -1)
+def _present(texts: pa.ChunkedArray) -> Iterator[str]:
+    for chunk in texts.chunks:
+        yield from chunk.drop_null().to_pylist()
+
+
+def _encode_signal(tokenizer: Tokenizer, texts: pa.ChunkedArray, config: Config, extraction: Extraction) -> Signal:
+    coded = texts.combine_chunks().dictionary_encode()
+    number = coded.indices.fill_null(-1).to_numpy(zero_copy_only=False)
+    return Signal(_encode(tokenizer, coded.dictionary, config, extraction), number)
+
+
+def _encode(tokenizer: Tokenizer, texts: pa.Array, config: Config, extraction: Extraction) -> EncodedTexts:
+    tokens, lengths, records = [], [], []
+    for start in range(0, len(texts), TEXTS_AT_ONCE):
+        some = texts.slice(start, TEXTS_AT_ONCE).to_pylist()
+        ids = encode_texts(tokenizer, some, config.text.context)
+        tokens.append(np.concatenate(ids))
+        lengths.append(np.array([len(one) for one in ids]))
+        records.append(extraction.of_texts(some) if extraction.texts else np.full(len(some), -1))
+    first = np.append(0, np.cumsum(_joined(lengths)))
+    return EncodedTexts(_joined(tokens), first, _joined(records))
+
+
+def _joined(parts: list[np.ndarray]) -> np.ndarray:
+    return np.concatenate(parts) if parts else np.zeros(0, dtype=np.int64)
 
 
 def _membership(edges: Edges, place: np.ndarray, pins: int, others: int | None = None) -> sp.csr_matrix:

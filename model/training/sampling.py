@@ -108,14 +108,14 @@ def _assemble(
     types, owner, records, slot = [], [], [], {}
     for role in ROLES:
         slots = np.full(len(pins[mine]), -1)
-        for i, (pin, (kind, number)) in enumerate(zip(pins[mine], texts[role][mine], strict=True)):
+        for i, (kind, number) in enumerate(texts[role][mine]):
             if kind < 0:
                 continue
             slots[i] = len(ids)
             name = TEXT_TYPES[kind]
-            signal = training_set.signals.get(name)
-            ids.append(signal.ids[pin] if signal else training_set.words[number])
-            records.append(signal.record[pin] if signal else training_set.word_record[number])
+            known = training_set.words if name == "query" else training_set.signals[name].texts
+            ids.append(known.ids(number))
+            records.append(known.record[number])
             types.append(kind)
             owner.append(-1 if name == "query" else i)
         slot[role] = torch.from_numpy(slots)

@@ -63,8 +63,10 @@ class Features:
         vectors of a call are of the one space.
 
         Raises:
-            StoreError: the space is retired or was never published, or the store does not answer.
+            StoreError: the space is retired or was never published, `pin_ids` is no list, or the store does not answer.
         """
+        if isinstance(pin_ids, str):
+            raise StoreError("Give the ids of Pins in a list; a text alone would be read letter by letter.")
         affine = self._affine(space)
         try:
             values = self._read(f"{PIN_EMBEDDING}{space}", entity_keys("pin_id", pin_ids))

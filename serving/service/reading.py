@@ -18,6 +18,7 @@ from serving.service.config import ServiceConfig
 from serving.service.forms import BadForm, parts
 from serving.service.json_size import has_more
 from serving.service.messages import Message, PinIn, PinsIn, TagsIn
+from serving.service.sentences import sentence
 from serving.service.space import NewPin
 
 M = TypeVar("M", bound=Message)
@@ -39,9 +40,7 @@ def parsed(kind: type[M], body: bytes | dict[str, Any]) -> M:
     try:
         return kind.model_validate(body) if isinstance(body, dict) else kind.model_validate_json(body)
     except ValidationError as error:
-        first = error.errors(include_input=False, include_url=False, include_context=False)[0]
-        where = ".".join(str(part) for part in first["loc"]) or "The body"
-        raise RequestRefused(422, f"{where}: {first['msg']}.") from None
+        raise RequestRefused(422, sentence(kind, body, error)) from None
 
 
 def pins_of(body: bytes, content_type: str, config: ServiceConfig) -> list[PinIn]:

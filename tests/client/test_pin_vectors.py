@@ -18,6 +18,7 @@ from pinclip_features.keys import entity_key, field, header, murmur3, whole_numb
 from components.spaces.feature_store import open_store
 from components.spaces.retire import retire
 from model.embedding.affine import Affine
+from model.errors import StoreError
 from serving.features import Features
 from serving.online.feast_bytes import bytes_header, entity_keys
 
@@ -71,6 +72,18 @@ def test_only_spaces_that_were_made_for_each_other_are_read_beside_each_other(ho
     refusal = f"Vectors of {home.other} cannot be compared with those of {home.serving}; read both from one space"
     with pytest.raises(VectorsError, match=refusal):
         vectors.read(["p1"], home.other, beside=home.serving)
+
+
+def test_a_text_is_no_list_of_pins_and_an_empty_name_no_space(home, vectors):
+    for read in (vectors.read, vectors.semantic_ids):
+        with pytest.raises(VectorsError, match="in a list"):
+            read("p1")
+        with pytest.raises(VectorsError, match="retired or was never published"):
+            read(["p1"], "")
+    with pytest.raises(VectorsError, match="cannot be compared"):
+        vectors.read(["p1"], beside="")
+    with pytest.raises(StoreError, match="in a list"):
+        Features.of(home.configuration).pin_vectors("p1", home.serving)
 
 
 def test_more_than_one_pipeline_takes_and_none(home, vectors, monkeypatch):

@@ -309,7 +309,8 @@ def test_the_training_set_is_written_in_the_towers_tokens(walked, config, checkp
     config = on_top_of(config, checkpoints["clip"])
     training_set, tokenizer = load_training_set(*walked, config)
     assert tokenizer.to_str() == load_tokenizer_at(config).to_str()
-    ids = [i for signal in training_set.signals.values() for i in signal.ids if len(i)]
+    texts = [signal.texts for signal in training_set.signals.values()]
+    ids = [one.ids(number) for one in texts for number in range(len(one))]
     assert all((i[0], i[-1]) == (0, 1) and len(i) <= 16 for i in ids)
 
 

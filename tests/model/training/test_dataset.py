@@ -30,15 +30,15 @@ def test_signals_are_the_pins_texts(walked, loaded, config):
         for pin, row in enumerate(training_set.rows):
             if not texts[row]:
                 assert signal.number[pin] == -1
-                assert len(signal.ids[pin]) == 0
             else:
-                assert np.array_equal(signal.ids[pin], encode_texts(tokenizer, [texts[row]], config.text.context)[0])
+                wanted = encode_texts(tokenizer, [texts[row]], config.text.context)[0]
+                assert np.array_equal(signal.texts.ids(signal.number[pin]), wanted)
                 assert numbers.setdefault(texts[row], signal.number[pin]) == signal.number[pin]
-        assert len(set(numbers.values())) == len(numbers)
+        assert sorted(numbers.values()) == list(range(len(signal.texts)))
         assert np.array_equal(signal.present(), signal.number >= 0)
 
 
-def test_words_and_boards_are_the_taught_facts(walked, loaded):
+def test_words_and_boards_are_the_taught_facts(walked, loaded, config):
     training_set, _ = loaded
     facts, words = read_texts(walked[1])
     edges = read_edges(walked[1])
@@ -48,6 +48,8 @@ def test_words_and_boards_are_the_taught_facts(walked, loaded):
         assert {(training_set.rows[p], o) for p, o in zip(pins, others, strict=True)} == taught
         assert set(matrix.data) == {1.0}
     assert len(training_set.words) == training_set.words_of_pin.shape[1] == len(words)
+    for number, ids in enumerate(encode_texts(loaded[1], words, config.text.context)):
+        assert np.array_equal(training_set.words.ids(number), ids)
 
 
 def test_neighbours_are_the_walks_in_order_with_their_weights(walked, loaded):
@@ -91,7 +93,7 @@ def test_a_catalogue_of_images_alone(catalogue_of, picture, config):
         *catalogue_of([{"pin_id": f"p{i}", "image": picture(i)} for i in range(40)]), config
     )
     assert training_set.signals == {}
-    assert training_set.words == []
+    assert len(training_set.words) == 0
     assert training_set.words_of_pin.shape == (len(training_set), 0)
     assert training_set.boards_of_pin.shape == (len(training_set), 0)
     assert (training_set.neighbours == -1).all()

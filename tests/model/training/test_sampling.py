@@ -152,7 +152,8 @@ def test_text_labels_are_those_of_sets(training_set, config, pin_of):
 
 def word_number(training_set, ids) -> int:
     """The word with these tokens; no two words of the generated catalogue have the same."""
-    numbers = [number for number, word in enumerate(training_set.words) if tuple(word.tolist()) == ids]
+    words = training_set.words
+    numbers = [number for number in range(len(words)) if tuple(words.ids(number).tolist()) == ids]
     assert len(numbers) == 1
     return numbers[0]
 
@@ -168,7 +169,8 @@ def test_each_role_shows_a_text_of_its_kind_that_the_pin_has(training_set, confi
                 assert (text is None) == (not available)
                 if text is not None:
                     assert text[0] in available
-                    assert text[1] == tuple(training_set.signals[text[0]].ids[pin].tolist())
+                    signal = training_set.signals[text[0]]
+                    assert text[1] == tuple(signal.texts.ids(signal.number[pin]).tolist())
                     seen.add(text[0])
         for pin, text in zip(pins, shown(batch, "query"), strict=True):
             assert (text is None) == (training_set.words_of_pin[pin].nnz == 0)
