@@ -66,9 +66,7 @@ def _place(given: Any, error: ErrorDetails) -> Place:
     """The error's place in the body, without the names that pydantic gives to the branches of a union."""
     place: list[str | int] = []
     for part in error["loc"]:
-        if isinstance(given, dict) and part in given:
-            given = given[part]
-        elif isinstance(given, list) and isinstance(part, int):
+        if (isinstance(given, dict) and part in given) or (isinstance(given, list) and isinstance(part, int)):
             given = given[part]
         else:
             continue
