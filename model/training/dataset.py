@@ -23,7 +23,7 @@ from model.graph.neighbourhood import Edges, read_edges, read_pairs, read_texts,
 from model.network.text import encode_texts, tokenizer_for
 from model.training.anchors import read_anchors
 
-TEXTS_AT_ONCE = 65_536  # that are Python strings at a time
+TEXTS_AT_ONCE = 2_048  # that are Python strings, and encodings of 6 KB each, at a time
 
 
 @dataclass(frozen=True)
