@@ -1,7 +1,7 @@
 """Trains with two gloo workers: fit_workers.py FOLDER PREPARED NEIGHBOURS CONFIG
 
-The first worker is killed after step 3, and both begin again, as Ray Train has it. The model stands in FOLDER/model, its
-figures in figures.json, and the steps that were reported in FOLDER/steps. Compiled blocks are traced and
+The first worker is killed after step 3, and both begin again, as Ray Train has it. The model stands in FOLDER/model,
+its figures in figures.json, and the steps that were reported in FOLDER/steps. Compiled blocks are traced and
 differentiated, and run without their minutes of C++ compiling (test_compute.py compiles one).
 """
 
