@@ -66,12 +66,14 @@ def _place(given: Any, error: ErrorDetails) -> Place:
     """The error's place in the body, without the names that pydantic gives to the branches of a union."""
     place: list[str | int] = []
     for part in error["loc"]:
-        if (isinstance(given, dict) and part in given) or (isinstance(given, list) and isinstance(part, int)):
+        if _has(given, part):
+            place.append(part)
             given = given[part]
-        else:
-            continue
-        place.append(part)
     return (*place, error["loc"][-1]) if error["type"] == "missing" else tuple(place)
+
+
+def _has(given: Any, part: str | int) -> bool:
+    return part in given if isinstance(given, dict) else isinstance(given, list) and isinstance(part, int)
 
 
 def _message_at(kind: Any, place: Place) -> type[BaseModel]:
