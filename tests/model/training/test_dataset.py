@@ -64,6 +64,17 @@ def test_neighbours_are_the_walks_in_order_with_their_weights(walked, loaded):
         assert (training_set.weights[pin, len(weights) :] == 0).all()
 
 
+def test_read_a_few_at_a_time_it_is_the_same(walked, loaded, config, monkeypatch):
+    monkeypatch.setattr("model.training.dataset.TEXTS_AT_ONCE", 7)
+    found, tokenizer = load_training_set(*walked, config)
+    assert tokenizer.to_str() == loaded[1].to_str()
+    for name, signal in loaded[0].signals.items():
+        assert np.array_equal(found.signals[name].number, signal.number)
+        assert np.array_equal(found.signals[name].texts.tokens, signal.texts.tokens)
+        assert np.array_equal(found.signals[name].texts.first, signal.texts.first)
+    assert np.array_equal(found.words.tokens, loaded[0].words.tokens)
+
+
 def test_the_tokenizer_has_read_nothing_of_fresh_pins(catalogue_of, picture, config):
     """A word that only fresh Pins, their boards or their queries use stays in pieces; one of training Pins is whole."""
     day = 86_400_000_000

@@ -34,6 +34,15 @@ def test_nobody_is_paired_with_itself_while_another_is_free():
     assert sorted(pairs.ravel().tolist()) == [0, 1]
 
 
+def test_in_blocks_they_are_the_same_pairs(monkeypatch):
+    rng = np.random.default_rng(0)
+    neighbours = rng.integers(-1, 90, size=(90, 4)).astype(np.int32)
+    weights = np.where(neighbours >= 0, rng.random(neighbours.shape), 0).astype(np.float32)
+    whole = pair_up(neighbours, weights, np.random.default_rng(1))
+    monkeypatch.setattr("model.training.matching.BLOCK", 7)
+    assert np.array_equal(pair_up(neighbours, weights, np.random.default_rng(1)), whole)
+
+
 def test_a_free_neighbour_is_drawn_by_its_weight():
     """Pin 0 knows 1 (weight 3) and 2 (weight 1), which know nobody: three of four times it stands beside 1."""
     neighbours = np.array([[1, 2], [-1, -1], [-1, -1]], np.int32)
