@@ -29,8 +29,8 @@ run: setup ## generate a catalogue and run the whole pipeline on it
 	$(BIN)/pinclip run --catalogue catalogues/generated --profile demo --set train.epochs=10
 
 # Side by side, what takes longest first, so that none of it is left for the end.
-LONG := tests/e2e tests/components/ray/distributed tests/serving tests/pipelines/local/test_resumed.py \
-	tests/components tests/model/training
+LONG := tests/e2e tests/components/ray/distributed tests/serving tests/pipelines tests/components \
+	tests/model/training
 test: setup lint ## linters, type checker and all tests
 	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses 3 --dist loadscope --no-loadscope-reorder $(LONG) tests
 
