@@ -126,7 +126,8 @@ def export_graph(network: nn.Module, batches: list[Batch], file: Path) -> None:
         except Exception as error:  # the exporter and ONNX Runtime raise any
             reason = _first_line(error)
         if reason:
-            logging.getLogger(__name__).info("%s cannot be traced (%s); torch.export takes longer.", file, reason)
+            log = logging.getLogger(__name__)
+            log.warning("%s cannot be traced (%s); torch.export takes longer.", file.name, reason)
             _capture(network, example, scratch)
 
 

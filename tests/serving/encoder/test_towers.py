@@ -23,7 +23,7 @@ def towers(tmp_path_factory):
 
 
 @pytest.mark.parametrize(("vision", "text"), PAIRS)
-def test_vectors_are_those_of_pytorch(towers, tmp_path, vision, text):
+def test_vectors_are_those_of_pytorch(towers, tmp_path, caplog, vision, text):
     folders = f"vision.pretrained={towers[0][vision]}", f"text.pretrained={towers[1][text]}"
     sizes = "vision.depths=1", "vision.width=32", "text.width=32", "text.context=20", "train.precision=fp32"
     config = load("smoke", [*folders, *sizes, "fusion.dim=32", "fusion.prefixes=16,32"])
@@ -37,3 +37,4 @@ def test_vectors_are_those_of_pytorch(towers, tmp_path, vision, text):
     np.testing.assert_allclose(by_onnx.pins(pixels, has_image, SENTENCES), expected, atol=1e-4)
     queries = ["a blue chair", "two cats on a sofa in a room and a cup and tea", "tea"]
     np.testing.assert_allclose(by_onnx.queries(queries), by_torch.queries(queries), atol=1e-4)
+    assert "cannot be traced" not in caplog.text
