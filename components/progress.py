@@ -13,6 +13,7 @@ They go to the file named by PINCLIP_EVENTS; without it (a pod on a cluster) the
 """
 
 import json
+import logging
 import os
 import resource
 import sys
@@ -31,6 +32,8 @@ from model.errors import PinclipError
 EVENTS = "PINCLIP_EVENTS"
 INTERVAL = 0.2  # seconds between two progress events of a step; events in between are dropped
 COMMON = ("time", "step", "event", "fraction", "message", "kind", "peak_bytes")
+# Of these libraries KFP would log each INFO: hundreds of lines, some of which read like errors.
+TALKATIVE = ("faiss.loader", "feast", "great_expectations", "ray.train.v2.api.config")
 _step: ContextVar[str] = ContextVar("step", default="")
 _last: ContextVar[float] = ContextVar("last", default=0.0)
 
@@ -42,6 +45,8 @@ def step(name: str) -> Iterator[None]:
     Raises:
         ConfigError: the home of the settings cannot be written.
     """
+    for library in TALKATIVE:
+        logging.getLogger(library).setLevel(logging.WARNING)
     token = _step.set(name)
     _last.set(0.0)
     started = time.monotonic()

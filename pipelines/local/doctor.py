@@ -160,13 +160,15 @@ def cpu(found: Devices) -> Check:
 def ray_cpus(config: Config, cpus: int) -> Check:
     """Ray Train takes a CPU beside several workers'; with fewer, workers share them: slower, and it works."""
     if config.train.workers == 1:  # in the step's own process (components/ray/training.py)
-        return Check("CPUs", "warn" if cpus == 1 else "ok", f"{cpus}; all of them train")
+        if cpus == 1:
+            return Check("CPUs", "warn", "1; a run works", "nothing, if you can wait")
+        return Check("CPUs", "ok", f"{cpus}; one training uses all of them")
     needed = config.train.workers * config.train.cpus_per_worker + 1
     found = f"{cpus}; {config.train.workers} Ray workers and their driver take {needed}"
     if needed <= cpus:
         return Check("CPUs", "ok", found)
     fitting = max((cpus - 1) // config.train.cpus_per_worker, 1)
-    return Check("CPUs", "warn", found, f"--set train.workers={fitting}" if fitting < config.train.workers else "")
+    return Check("CPUs", "warn", found, f"--set train.workers={fitting}, or wait: it works, only slower")
 
 
 def memory_bytes() -> int:

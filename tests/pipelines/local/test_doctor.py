@@ -27,9 +27,9 @@ def test_python(version, state):
     ("workers", "cpus", "state", "advice"),
     [
         (1, 2, "ok", ""),
-        (1, 1, "warn", ""),
-        (2, 2, "warn", "--set train.workers=1"),
-        (8, 4, "warn", "--set train.workers=3"),
+        (1, 1, "warn", "nothing, if you can wait"),
+        (2, 2, "warn", "--set train.workers=1, or wait: it works, only slower"),
+        (8, 4, "warn", "--set train.workers=3, or wait: it works, only slower"),
     ],
 )
 def test_ray_needs_a_cpu_beside_its_workers(workers, cpus, state, advice):
