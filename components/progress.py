@@ -33,7 +33,7 @@ EVENTS = "PINCLIP_EVENTS"
 INTERVAL = 0.2  # seconds between two progress events of a step; events in between are dropped
 COMMON = ("time", "step", "event", "fraction", "message", "kind", "peak_bytes")
 # Of these libraries KFP would log each INFO: hundreds of lines, some of which read like errors.
-TALKATIVE = ("faiss.loader", "feast", "great_expectations", "ray.train.v2.api.config")
+TALKATIVE = ("faiss.loader", "feast", "great_expectations")
 _step: ContextVar[str] = ContextVar("step", default="")
 _last: ContextVar[float] = ContextVar("last", default=0.0)
 

@@ -83,9 +83,10 @@ class PinVectors:
         is missing, and so is one whose value is no vector of the space (`malformed` counts those).
 
         Raises:
-            VectorsError: the space is not published, or not comparable with `beside`, or `pin_ids` is no list, or Redis
+            VectorsError: the space is not published, or not comparable with `beside`, or an id is no text, or Redis
                 does not answer.
         """
+        _check_ids(pin_ids)
         name = self.serving() if space is None else space
         if beside is not None and not self.comparable(name, beside):
             raise VectorsError(
@@ -111,8 +112,9 @@ class PinVectors:
         A space of few Pins, or one published before there were any, has none at all.
 
         Raises:
-            VectorsError: the space is not published, `pin_ids` is no list, or Redis does not answer.
+            VectorsError: the space is not published, an id is no text, or Redis does not answer.
         """
+        _check_ids(pin_ids)
         name = self.serving() if space is None else space
         self._codes(name)  # the space is there
         found, stored = list[tuple[int, ...] | None](), field(f"pin_semantic_id_{name}", "codes")
@@ -130,8 +132,6 @@ class PinVectors:
         return Codes.of(json.loads(fields))
 
     def _values(self, pin_ids: Sequence[str], stored: bytes) -> list[bytes | None]:
-        if isinstance(pin_ids, str):
-            raise VectorsError("Give the ids of Pins in a list; a text alone would be read letter by letter.")
         pipeline = self.redis.pipeline(transaction=False)
         for pin_id in pin_ids:
             pipeline.execute_command("HGET", entity_key(self.project, pin_id), stored)
@@ -143,6 +143,14 @@ class PinVectors:
             return question()
         except RedisError as error:
             raise VectorsError(f"Redis does not answer ({error}); see that it runs, then ask again.") from error
+
+
+def _check_ids(pin_ids: Sequence[str]) -> None:
+    if isinstance(pin_ids, str):
+        raise VectorsError("Give the ids of Pins in a list; a text alone would be read letter by letter.")
+    for one in pin_ids:
+        if not isinstance(one, str):
+            raise VectorsError(f"The ids of Pins are texts, and one is of the type {type(one).__name__}.")
 
 
 def _is_whole(value: bytes, start: bytes, size: int) -> bool:

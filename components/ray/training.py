@@ -1,8 +1,8 @@
-"""Training by Ray Train: one worker or many run the same `fit` (model/training/loop.py), on a machine or on a cluster.
+"""Training on Ray: one worker or many run the same `fit` (model/training/loop.py), on one machine or on a cluster.
 
 With RAY_ADDRESS set the workers run on that cluster; a node that is lost costs a restart from the last snapshot, as a
 worker that dies does. Without it several workers get a small Ray that is started for this training and ended with it.
-One worker needs none: Ray Train's local mode runs it in this process, ten seconds sooner (docs/results.md, Starts).
+One worker needs none: `fit` runs in this process, twelve seconds sooner (docs/results.md, Starts).
 """
 
 import os
@@ -51,7 +51,7 @@ def train(
     extracted: Path | None = None,
     anchors: Path | None = None,
 ) -> dict[str, Any]:
-    """Trains with config.train.workers Ray Train workers; `report` is called in the first worker.
+    """Trains with config.train.workers; `report` is called in the first one.
 
     `snapshot`, `extracted` and `anchors` are those of model.training.loop.fit.
 
@@ -63,20 +63,20 @@ def train(
     folders = prepared.absolute(), neighbours.absolute(), out.absolute()
     events = os.environ.get(progress.EVENTS)
     work = WorkerInput(*folders, config, report, progress.current_step(), events, snapshot, extracted, anchors)
-    alone = config.train.workers == 1 and not has_cluster()
-    result = _in_this_process(work) if alone else _on_ray(work)
+    if config.train.workers == 1 and not has_cluster():
+        return _in_this_process(work)
+    result = _on_ray(work)
     if "refusal" in result:
         raise result["refusal"]
     return result
 
 
 def _in_this_process(work: WorkerInput) -> dict[str, Any]:
-    from ray.train import ScalingConfig
-    from ray.train.torch import TorchTrainer
+    import torch
 
-    local = ScalingConfig(num_workers=0)  # Ray Train's word for it
-    result = TorchTrainer(_worker, train_loop_config={"work": work}, scaling_config=local).fit().return_value
-    return dict(result)
+    if "OMP_NUM_THREADS" not in os.environ:  # torch counts cores, not the CPUs that this process may use
+        torch.set_num_threads(cpus())
+    return _fit(work)
 
 
 def _on_ray(work: WorkerInput) -> dict[str, Any]:
@@ -122,16 +122,20 @@ def _worker(settings: dict[str, WorkerInput]) -> dict[str, Any]:
     """Runs one worker. A user's mistake is returned as a result, so that Ray does not restart the workers for it."""
     import torch
 
-    from model.training.loop import fit
-
     work = settings["work"]
     progress.set_current_step(work.step, work.events)
     torch.set_num_threads(_threads())
     try:
-        folders = work.prepared, work.neighbours, work.out
-        return fit(*folders, work.config, work.report, work.snapshot, work.extracted, work.anchors)
+        return _fit(work)
     except PinclipError as error:
         return {"refusal": error}
+
+
+def _fit(work: WorkerInput) -> dict[str, Any]:
+    from model.training.loop import fit
+
+    folders = work.prepared, work.neighbours, work.out
+    return fit(*folders, work.config, work.report, work.snapshot, work.extracted, work.anchors)
 
 
 def _threads() -> int:
@@ -141,8 +145,6 @@ def _threads() -> int:
     """
     import ray.train
 
-    if not ray.is_initialized():  # local mode
-        return cpus()
     here = ray.get_runtime_context().get_node_id()
     (node_cpus,) = (node["Resources"].get("CPU", 1) for node in ray.nodes() if node["NodeID"] == here)
     return max(min(int(node_cpus), cpus()) // ray.train.get_context().get_local_world_size(), 1)

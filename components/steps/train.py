@@ -1,4 +1,4 @@
-"""Train: image tower, text tower and fusion, learned by Ray Train workers, here or in a RayJob."""
+"""Train: image tower, text tower and fusion, learned here, by one worker or several, or in a RayJob."""
 
 from kfp import dsl
 

@@ -63,7 +63,7 @@ class Features:
         vectors of a call are of the one space.
 
         Raises:
-            StoreError: the space is retired or was never published, `pin_ids` is no list, or the store does not answer.
+            StoreError: the space is retired or was never published, `pin_ids` is a text, or the store does not answer.
         """
         if isinstance(pin_ids, str):
             raise StoreError("Give the ids of Pins in a list; a text alone would be read letter by letter.")

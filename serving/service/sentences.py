@@ -1,7 +1,7 @@
 """One sentence for a body that pydantic refuses: which field is wrong and why. The value itself is not repeated.
 
 sentence(RerankIn, {"weights": {"vector": 1}}, error)
-"weights.vector: no such field; there are visual, text, graph, semantic_id."
+"weights.vector: no such field; its fields are: visual, text, graph, semantic_id."
 """
 
 from collections.abc import Sequence
@@ -10,6 +10,8 @@ from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails, from_json
+
+from serving.service.forms import HEAD
 
 SHOULD = "Input should be "
 LONGEST = 80  # characters of a field's name that are repeated
@@ -24,14 +26,21 @@ def sentence(kind: type[BaseModel], body: bytes | dict[str, Any], error: Validat
     branch = _nearest(given, _same_field(given, errors))
     place, why = _place(given, branch[0]), _why(branch)
     if branch[0]["type"] == "extra_forbidden":
-        why = f"no such field; there are {', '.join(_message_at(kind, place[:-1]).model_fields)}"
-    return f"{'.'.join(str(part)[:LONGEST] for part in place) or 'The body'}: {why}."
+        why = f"no such field; its fields are: {', '.join(_message_at(kind, place[:-1]).model_fields)}"
+    return f"{'.'.join(map(_shown, place)) or 'The body'}: {why}."
+
+
+def _shown(part: str | int) -> str:
+    """A name as it is, or quoted where it would not be seen."""
+    name = str(part)[:LONGEST]
+    return name if name.isprintable() and name else repr(name)
 
 
 def _no_json(body: bytes, why: str) -> str:
     if not body.strip():
         return "The body is empty; send JSON."
-    return "The body is a form; send JSON." if body.startswith(b"--") else f"The body: {why}."
+    is_form = body.startswith(b"--") and b"content-disposition" in body[:HEAD].lower()
+    return "The body is a form; send JSON." if is_form else f"The body: {why}."
 
 
 def _same_field(given: Any, errors: Sequence[ErrorDetails]) -> list[ErrorDetails]:

@@ -76,8 +76,12 @@ def test_only_spaces_that_were_made_for_each_other_are_read_beside_each_other(ho
 
 def test_a_text_is_no_list_of_pins_and_an_empty_name_no_space(home, vectors):
     for read in (vectors.read, vectors.semantic_ids):
-        with pytest.raises(VectorsError, match="in a list"):
-            read("p1")
+        for text in ("p1", ""):
+            with pytest.raises(VectorsError, match="in a list"):
+                read(text)
+        for odd in ([1], ["p1", b"p1"], [None, "p1"]):
+            with pytest.raises(VectorsError, match="are texts"):
+                read(odd)
         with pytest.raises(VectorsError, match="retired or was never published"):
             read(["p1"], "")
     with pytest.raises(VectorsError, match="cannot be compared"):

@@ -10,6 +10,7 @@ import multiprocessing
 import os
 import sys
 from functools import partial
+from multiprocessing.connection import wait
 from pathlib import Path
 
 import torch
@@ -49,10 +50,14 @@ def main() -> None:
         ranks = [fork.Process(target=work, args=(rank, tries, *data)) for rank in range(WORKERS)]
         for process in ranks:
             process.start()
-        ranks[0].join()
-        if ranks[0].exitcode:
-            ranks[1].kill()
-        ranks[1].join()
+        wait([process.sentinel for process in ranks])
+        if any(process.exitcode for process in ranks):  # the other would wait for it
+            for process in ranks:
+                process.kill()
+        for process in ranks:
+            process.join()
+        if tries == 1 and not (folder / "steps").is_file():
+            break  # it did not come so far as to be killed
     sys.exit(any(process.exitcode for process in ranks))
 
 

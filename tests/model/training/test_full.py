@@ -19,7 +19,7 @@ SIZES = (
     *("vision.image_size=32", "vision.width=32", "vision.depths=1", "vision.heads=2"),
     *("text.context=16", "text.width=24", "text.heads=2", "text.trainable_layers=2"),
     *("fusion.dim=32", "fusion.prefixes=16,32", "fusion.layers=1", "fusion.heads=2"),
-    *("train.epochs=1", "train.batch_size=48", "train.workers=2", "train.micro_batch=12", "train.checkpoint_steps=2"),
+    *("train.epochs=1", "train.batch_size=32", "train.workers=2", "train.micro_batch=8", "train.checkpoint_steps=2"),
 )
 
 
@@ -40,6 +40,7 @@ def test_two_workers_killed_and_resumed_end_as_one_that_was_left_alone(tmp_path,
     assert done.returncode == 0, done.stderr
     steps = [int(line) for line in (tmp_path / "steps").read_text().split()]
     assert steps == [1, 2, 3, *range(3, steps[-1] + 1)]
+    assert steps[-1] >= 5
     figures = json.loads((tmp_path / "figures.json").read_text())
     plain = override(full, {"train": {"workers": 1, "compile": False, "activation_checkpointing": False}})
     alone = fit(*walked, tmp_path / "alone", plain, lambda point: None)

@@ -20,16 +20,16 @@ def told(kind, body: bytes) -> str:
 @pytest.mark.parametrize(
     ("kind", "body", "sentence"),
     [
-        (SearchIn, {"txt": "a"}, "txt: no such field; there are text, image, image_weight, k, filter."),
+        (SearchIn, {"txt": "a"}, "txt: no such field; its fields are: text, image, image_weight, k, filter."),
         (
             RerankIn,
             {"candidates": CANDIDATES, "weights": {"vector": 1}},
-            "weights.vector: no such field; there are visual, text, graph, semantic_id.",
+            "weights.vector: no such field; its fields are: visual, text, graph, semantic_id.",
         ),
         (
             RerankIn,
             {"candidates": [*CANDIDATES, {"pin_id": "b", "utility": 1, "u": 1}]},
-            "candidates.1.u: no such field; there are pin_id, utility.",
+            "candidates.1.u: no such field; its fields are: pin_id, utility.",
         ),
         (PinsIn, {"pins": [{"titel": 1}, {"pin_id": "b", "annotations": [1]}]}, "pins.0.pin_id: Field required."),
         (SearchIn, {"k": "10"}, "k: Input should be a valid integer."),
@@ -43,8 +43,8 @@ def test_the_field_is_named_and_what_there_is(kind, body, sentence):
 @pytest.mark.parametrize(
     ("wanted", "sentence"),
     [
-        ({"mni": 1}, "filter.price.mni: no such field; there are min, max."),
-        ({"Limits": 1}, "filter.price.Limits: no such field; there are min, max."),
+        ({"mni": 1}, "filter.price.mni: no such field; its fields are: min, max."),
+        ({"Limits": 1}, "filter.price.Limits: no such field; its fields are: min, max."),
         ({"min": True}, "filter.price.min: Input should be a valid number or a valid string."),
         (["Limits", True], "filter.price.1: Input should be a valid string or a valid number."),
         (None, "filter.price: Input should be a valid string or a valid number or a valid array or an object."),
@@ -66,11 +66,17 @@ def test_a_list_or_a_text():
     [
         (b"", "The body is empty; send JSON."),
         (b'--x\r\nContent-Disposition: form-data; name="k"\r\n\r\n3\r\n--x--', "The body is a form; send JSON."),
+        (b"-----1", "The body: Invalid JSON: invalid number at line 1 column 2."),
         (b"{1}", "The body: Invalid JSON: key must be a string at line 1 column 2."),
     ],
 )
 def test_what_is_no_json(body, sentence):
     assert told(TagsIn, body) == sentence
+
+
+@pytest.mark.parametrize(("name", "shown"), [("", "''"), ("a\nb", r"'a\nb'"), ("größe", "größe")])
+def test_a_name_that_would_not_be_seen_is_quoted(name, shown):
+    assert told(TagsIn, json.dumps({name: 1}).encode()).startswith(f"{shown}: no such field")
 
 
 def test_a_long_name_is_cut():

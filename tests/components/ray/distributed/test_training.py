@@ -38,9 +38,13 @@ def test_its_progress_is_that_of_the_step(interrupted):
     assert said[-2]["fraction"] == 1.0
 
 
-def test_one_worker_on_one_machine_needs_no_ray(tmp_path, walked, alone, config):
+def test_one_worker_on_one_machine_needs_no_ray(tmp_path, walked, alone, config, monkeypatch):
+    """Nor does it wait for others, whatever torchrun has left in the environment."""
     import ray
 
+    group = {"RANK": "0", "WORLD_SIZE": "2", "LOCAL_RANK": "0", "LOCAL_WORLD_SIZE": "2", "MASTER_ADDR": "localhost"}
+    for name, value in (group | {"MASTER_PORT": "1"}).items():
+        monkeypatch.setenv(name, value)
     started, threads = [], torch.get_num_threads()
     out = tmp_path / "out" / "model"
     figures = training.train(*walked, out, config, lambda point: started.append(ray.is_initialized()))
