@@ -12,7 +12,7 @@ def server(tmp_path, monkeypatch):
     for module in (lifecycle, log):
         monkeypatch.setattr(module, "PAUSE", 0.02)
     monkeypatch.setattr(lifecycle, "POLL_INTERVAL", 0.02)
-    monkeypatch.setattr(log, "REST", 1.0)
+    monkeypatch.setattr(log, "REST", 5.0)  # a busy machine may take a second to read a line
     monkeypatch.setattr(job_end, "GRACE", 0.5)
     monkeypatch.setattr(api, "PATIENT", api.PATIENT.new(total=6, backoff_factor=0.01))
     monkeypatch.setattr(api, "HASTY", api.HASTY.new(total=3, backoff_factor=0.01))
