@@ -19,7 +19,8 @@ from model.config import Config
 from model.cpus import cpus
 from model.errors import PinclipError, TrainingError
 
-LOW_MEMORY = "running low on memory"  # Ray's memory monitor writes this about a process that it has killed
+# What says it: Ray's memory monitor of a process that it has killed, torch of a CPU's memory, and of a GPU's.
+OUT_OF_MEMORY = ("running low on memory", "can't allocate memory", "out of memory")
 ReportStep = Callable[[dict[str, Any]], None]
 
 STARTING = "600"  # seconds
@@ -76,7 +77,12 @@ def _in_this_process(work: WorkerInput) -> dict[str, Any]:
 
     if "OMP_NUM_THREADS" not in os.environ:  # torch counts cores, not the CPUs that this process may use
         torch.set_num_threads(cpus())
-    return _fit(work)
+    try:
+        return _fit(work)
+    except (MemoryError, RuntimeError) as error:
+        if is_out_of_memory(error):
+            raise TrainingError(failure_reason(error)) from error
+        raise
 
 
 def _on_ray(work: WorkerInput) -> dict[str, Any]:
@@ -164,11 +170,15 @@ def check_cpus(needed: int, present: int) -> None:
         )
 
 
+def is_out_of_memory(error: Exception) -> bool:
+    return isinstance(error, MemoryError) or any(words in str(error) for words in OUT_OF_MEMORY)
+
+
 def failure_reason(error: Exception) -> str:
-    if LOW_MEMORY in str(error):
+    if is_out_of_memory(error):
         return (
-            "A training worker was killed because its node ran out of memory; give the node more, or lower "
-            "train.batch_size, and start again: it goes on from the last snapshot."
+            "A training worker ran out of memory; give it more and start again: it goes on from the last snapshot. Or "
+            "lower train.batch_size, or set train.micro_batch, the Pins that pass the network at once."
         )
     return (
         f"The training workers died: {_last_line(error)} Read the log of the run and give the same command again: it "

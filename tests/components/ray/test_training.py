@@ -4,6 +4,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
+import torch
 
 from components.ray.training import failure_reason, ray_train_folder
 
@@ -34,3 +35,11 @@ def test_on_a_cluster_ray_train_keeps_its_notes_where_all_nodes_see_them(tmp_pat
 def test_a_worker_killed_for_its_memory_is_told_apart(said, told):
     text = failure_reason(RuntimeError(said))
     assert told in text and "\n" not in text and "it goes on from the last snapshot." in text
+
+
+def test_so_is_one_that_cannot_get_it():
+    with pytest.raises(RuntimeError) as refused:
+        torch.empty(1 << 60, dtype=torch.uint8)
+    assert "ran out of memory" in failure_reason(refused.value)
+    assert "ran out of memory" in failure_reason(torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB."))
+    assert "ran out of memory" in failure_reason(MemoryError())

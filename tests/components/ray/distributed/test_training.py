@@ -55,6 +55,19 @@ def test_one_worker_on_one_machine_needs_no_ray(tmp_path, walked, alone, config,
     assert [path.name for path in out.parent.iterdir()] == ["model"]
 
 
+def test_want_of_memory_is_a_sentence_and_a_bug_is_not(tmp_path, walked, config):
+    def take(point):
+        torch.empty(1 << 60, dtype=torch.uint8)
+
+    def slip(point):
+        raise RuntimeError("a bug")
+
+    with pytest.raises(TrainingError, match=r"^A training worker ran out of memory; give it more and start again: it"):
+        training.train(*walked, tmp_path / "model", config, take)
+    with pytest.raises(RuntimeError, match=r"^a bug$"):
+        training.train(*walked, tmp_path / "model", config, slip)
+
+
 @pytest.mark.parametrize("on_cluster", [False, True])
 def test_a_mistake_comes_out_as_its_sentence(tmp_path, walked, config, request, on_cluster):
     if on_cluster:
