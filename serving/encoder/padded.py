@@ -96,6 +96,7 @@ class PaddedPins(nn.Module):
 
     def _token_level(self, image_BID: Tensor, has_image_B: Tensor, text_BTD: Tensor, seen_BT: Tensor) -> Tensor:
         fusion = self.encoder.fusion
+        # Of an input: the exporter would take the example's number of images, which is computed, for a constant.
         pins_B1D = fusion.pin_D.expand(has_image_B.shape[0], 1, -1)
         x_BXD = torch.cat([pins_B1D, image_BID + fusion.modality_2D[0], text_BTD + fusion.modality_2D[1]], dim=1)
         seen_BI = has_image_B[:, None].expand(-1, image_BID.shape[1])
